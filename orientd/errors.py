@@ -1,0 +1,76 @@
+"""The exception tree and the exit codes.
+
+    OrientdError                 stops the run; carries its exit code
+    ├── ConfigError              bad flags, configuration file, environment or plan
+    ├── ModelError               the model file is missing, damaged or not understood
+    ├── EngineUnavailable        ONNX Runtime or the provider asked for is not there
+    ├── StateError               the state directory cannot be used, or is in use
+    └── LibraryUnavailable       a root is not mounted or not readable
+    PhotoError                   one photo; becomes a row with a reason, never stops a run
+    ├── ReadError                the file could not be opened or read whole
+    ├── DecodeError              the pixels could not be decoded within the limits
+    ├── Refused                  the file must not be written: the reason is not a fault
+    └── WriteError               the disk or the verification said no; the old bytes are in place
+
+The two trees are separate on purpose: a handler for one photo can never swallow what must stop the run.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The stable interface to scripts and systemd; see the README."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    INCOMPLETE = 3
+    FOUND = 11
+    UNAVAILABLE = 75
+    INTERRUPTED = 130
+
+
+class OrientdError(Exception):
+    """Stops the run. The message says what happened and what to do."""
+
+    exit_code = ExitCode.ERROR
+
+
+class ConfigError(OrientdError):
+    exit_code = ExitCode.USAGE
+
+
+class ModelError(OrientdError):
+    pass
+
+
+class EngineUnavailable(OrientdError):
+    pass
+
+
+class StateError(OrientdError):
+    pass
+
+
+class LibraryUnavailable(OrientdError):
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class PhotoError(Exception):
+    """One photo could not be handled; the message is the reason shown to the user."""
+
+
+class ReadError(PhotoError):
+    pass
+
+
+class DecodeError(PhotoError):
+    pass
+
+
+class Refused(PhotoError):
+    pass
+
+
+class WriteError(PhotoError):
+    pass

@@ -1,0 +1,182 @@
+"""The small frozen records that stages hand each other.
+
+A path is a `str` as `os.fsdecode` gives it: bytes that are not UTF-8 are carried as surrogates and come back unchanged.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Format(StrEnum):
+    """Containers told apart by their content, never by their name."""
+
+    JPEG = "jpeg"
+    MPO = "mpo"
+    PNG = "png"
+    WEBP = "webp"
+    TIFF = "tiff"
+    HEIF = "heif"
+    AVIF = "avif"
+    BMP = "bmp"
+    GIF = "gif"
+    JPEG2000 = "jpeg2000"
+    JPEG_XL = "jpegxl"
+    RAW = "raw"
+    UNKNOWN = "unknown"
+
+
+class Verdict(StrEnum):
+    """What is to be done with a photo."""
+
+    KEEP = "keep"
+    FIX = "fix"
+    UNSURE = "unsure"
+    SKIP = "skip"
+    ERROR = "error"
+
+
+class Status(StrEnum):
+    """What happened on disk; PENDING is a dry run."""
+
+    PENDING = ""
+    FIXED = "fixed"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What tells one state of a file from another; times in nanoseconds since the epoch."""
+
+    dev: int
+    inode: int
+    size: int
+    mtime_ns: int
+    nlink: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A regular file worth opening. `skip` holds the reason where the walk already knows it will not be judged."""
+
+    path: str
+    stat: FileStat
+    skip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A file read whole. `orientation` is the stored value exactly as found (None: absent), `sha256` is in hexadecimal."""
+
+    path: str
+    stat: FileStat
+    format: Format
+    data: bytes
+    orientation: int | None
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Pixels as viewers show them, uint8 of shape (size, size, 3) RGB; `width` and `height` are those of the stored pixels."""
+
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Probabilities that a turn of 0, 90, 180 and 270° clockwise makes the photo upright; they sum to 1.
+
+    `by_view` holds one such row per view, each already turned back; a single look has one row.
+    """
+
+    probabilities: tuple[float, float, float, float]
+    by_view: tuple[tuple[float, float, float, float], ...]
+
+    @property
+    def views(self) -> int:
+        return len(self.by_view)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy makes of a prediction. `turn` is in degrees clockwise; `confidence` is the probability of that turn."""
+
+    verdict: Verdict
+    turn: int
+    confidence: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """At `offset` of the original file the bytes `old` become `new`; either may be empty."""
+
+    offset: int
+    old: bytes
+    new: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Every change to one file: splices in ascending order, none overlapping; offsets are those of the original file."""
+
+    splices: tuple[Splice, ...]
+
+    @property
+    def keeps_length(self) -> bool:
+        """True if no byte after a splice moves."""
+        return all(len(splice.old) == len(splice.new) for splice in self.splices)
+
+    def apply(self, data: bytes) -> bytes:
+        """The patched file.
+
+        Raises:
+            ValueError: `data` does not hold the old bytes, so it is another file than the one the patch was made for.
+        """
+        parts, end = [], 0
+        for splice in self.splices:
+            if data[splice.offset : splice.offset + len(splice.old)] != splice.old or splice.offset < end:
+                raise ValueError(f"the bytes at offset {splice.offset} are not those the patch was made for")
+            parts += [data[end : splice.offset], splice.new]
+            end = splice.offset + len(splice.old)
+        return b"".join([*parts, data[end:]])
+
+    def inverse(self) -> "Patch":
+        """The patch that takes the patched file back to the original."""
+        shift, back = 0, []
+        for splice in self.splices:
+            back.append(Splice(splice.offset + shift, splice.new, splice.old))
+            shift += len(splice.new) - len(splice.old)
+        return Patch(tuple(back))
+
+
+class Row(NamedTuple):
+    """One line of the report; the field names are the header of the CSV file. None is an empty field."""
+
+    path: str
+    format: str = ""
+    width: int | None = None
+    height: int | None = None
+    orientation: int | None = None
+    turn: int | None = None
+    confidence: float | None = None
+    p0: float | None = None
+    p90: float | None = None
+    p180: float | None = None
+    p270: float | None = None
+    views: int | None = None
+    decision: str = Verdict.SKIP.value
+    new_orientation: int | None = None
+    method: str = ""
+    outcome: str = Status.PENDING.value
+    reason: str = ""
+    size: int | None = None
+    mtime_ns: int | None = None
+    sha256: str = ""
