@@ -1,0 +1,1 @@
+"""The package behind `orientd-train`: it makes the model that orientd serves, and measures it."""
