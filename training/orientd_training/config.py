@@ -40,7 +40,7 @@ class TrainConfig:
     weight_decay: float = 0.02
     clip: float = 5.0
     label_smoothing: float = 0.05
-    ema: float = 0.9995
+    ema: float = 0.998
     dropout: float = 0.2
     source_power: float = -0.35
     mirror: float = 0.5

@@ -90,8 +90,9 @@ class Run:
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimiser.step()
-        _blend(self.average, self.model, min(self.config.ema, (1 + self.photos / self.config.batch) / 10_000 + 0.99))
         self.photos += len(classes)
+        steps = self.photos / self.config.batch
+        _blend(self.average, self.model, min(self.config.ema, steps / (10 + steps)))
         return float(loss.detach())
 
     def batch(self, size: int) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,282 @@
+"""The composition root: the only module that names concrete decoders, engines and stores."""
+
+import os
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from orientd import act, formats, pipeline
+from orientd.config import Config
+from orientd.decide import Policy, decide, needs_second_look
+from orientd.discover import walk
+from orientd.errors import ConfigError, ReadError, Refused
+from orientd.files import Mtime
+from orientd.items import Decision, Photo, Picture, Prediction, Row, Status, Verdict
+from orientd.judge import NOT_A_PHOTO, Judge
+from orientd.orientation import turned
+from orientd.record import Journal, Lock
+from orientd.seen import Seen
+
+JUDGEMENT: Final = "1"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
+PROVIDERS: Final = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider",)}
+
+Notify = Callable[[str], None]
+
+
+def policy_of(config: Config) -> Policy:
+    return Policy(config.prior_upright, config.min_confidence, config.min_agreement, config.second_look_below)
+
+
+def model_path(config: Config) -> Path:
+    """The model file in use: the one configured, or the one that comes with orientd."""
+    return Path(config.model) if config.model else Path(__file__).parent / "models" / "orientd.onnx"
+
+
+def make_judge(config: Config) -> tuple[Judge, str]:
+    """A judge by this configuration, and the id under which its rows may be reused.
+
+    Raises:
+        EngineUnavailable: ONNX Runtime or the provider asked for is not there.
+        ModelError: the model cannot be used.
+    """
+    from orientd import infer, read
+    from orientd.decode.cpu import CpuDecoder
+
+    providers = PROVIDERS[config.provider]
+    first = infer.Engine(str(model_path(config)), providers)
+    policy, local, spare = policy_of(config), threading.local(), [first]
+
+    def eyes() -> infer.Engine:
+        if not hasattr(local, "engine"):
+            local.engine = spare.pop() if spare else infer.Engine(str(model_path(config)), providers)
+        engine: infer.Engine = local.engine
+        return engine
+
+    decoder = CpuDecoder(first.spec.input_size, config.max_pixels)
+
+    def check(photo: Photo, orientation: int) -> None:
+        if photo.stat.nlink > 1 and not config.hard_links:
+            raise Refused("it has several names (hard links): run with --hard-links to change all of them")
+        formats.plan(photo.format, photo.data, orientation)
+
+    judge = Judge(lambda candidate: read.read(candidate, config.max_bytes), decoder.decode, eyes, check, policy)
+    return judge, f"{JUDGEMENT}-{first.model_id}-{policy.id}-{config.hard_links}-{config.max_pixels}-{config.max_bytes}"
+
+
+def scan(
+    config: Config,
+    roots: Sequence[str],
+    *,
+    fix: bool,
+    rescan: bool,
+    stop: Callable[[], bool],
+    notify: Notify,
+    command: str,
+) -> Generator[Row, None, None]:
+    """Judge everything below `roots` and, with `fix`, put right what is shown wrong; one row per file, in the order of the walk.
+
+    Raises:
+        OrientdError: what must stop the run; some of it before the first row.
+    """
+    with ExitStack() as stack:
+        writer = stack.enter_context(Writer(config, command, stop, notify)) if fix else None
+        candidates = walk(roots, config.exclude, config.one_file_system)
+        judge, identity = make_judge(config)
+        seen = stack.enter_context(Seen(Path(config.state_dir), identity))
+        if seen.moved_aside:
+            notify(f"the memory of photos already seen was damaged; it is kept as {seen.moved_aside} and built anew")
+        journal = writer.journal if writer else stack.enter_context(Journal(config.state_dir))
+
+        def act_on(row: Row) -> Row:
+            if run := journal.was_undone(row.sha256):
+                return row._replace(
+                    decision=Verdict.SKIP.value, method="", reason=f"you undid this change of run {run}: left alone"
+                )
+            return _fix(writer, seen, row) if writer else row
+
+        stages = pipeline.Stages(
+            lookup=(lambda chunk: [None] * len(chunk)) if rescan else seen.lookup, judge=judge, act=act_on, record=_recorder(seen)
+        )
+        workers = config.workers or os.cpu_count() or 1
+        for row in pipeline.run(candidates, stages, workers, config.batch, stop):
+            if row.reason != NOT_A_PHOTO:
+                yield row
+
+
+def apply(
+    config: Config, rows: Sequence[Row], *, stop: Callable[[], bool], notify: Notify, command: str
+) -> Generator[Row, None, None]:
+    """Carry out the rows of a plan whose decision is fix, refusing every photo that changed since it was judged."""
+    with Writer(config, command, stop, notify) as writer:
+        for row in rows:
+            if stop():
+                return
+            if row.decision == Verdict.FIX:
+                yield writer.fix(row)[0]
+
+
+def undo(
+    config: Config, run: int | None, *, stop: Callable[[], bool], notify: Notify, command: str
+) -> Generator[act.Outcome, None, None]:
+    """Give the photos of a run (the last one that wrote, if None) exactly the bytes they had.
+
+    Raises:
+        ConfigError: there is no such run, or nothing to undo.
+    """
+    with Writer(config, command, stop, notify) as writer:
+        chosen = writer.journal.last_undoable() if run is None else run
+        if chosen is None or chosen not in {known.id for known in writer.journal.runs()}:
+            raise ConfigError("there is nothing to undo" if chosen is None else f"there is no run {chosen}: see orientd history")
+        with Seen(Path(config.state_dir), "") as seen:
+            for outcome in act.undo(
+                writer.journal, writer.run, writer.journal.writes(chosen), allow_hard_links=config.hard_links
+            ):
+                seen.forget(outcome.path)
+                yield outcome
+                if stop():
+                    return
+
+
+def count(config: Config, roots: Sequence[str], stop: Callable[[], bool]) -> int | None:
+    """How many files a scan of `roots` looks at; None if stopped before the end."""
+    number = 0
+    for _ in walk(roots, config.exclude, config.one_file_system):
+        if stop():
+            return None
+        number += 1
+    return number
+
+
+def status(config: Config) -> dict[str, str]:
+    """Where the state is and what it holds, for people."""
+    with Journal(config.state_dir) as journal, Seen(Path(config.state_dir), "") as seen:
+        runs, unsettled = journal.runs(), len(journal.unsettled())
+        known = seen.count()
+    return {
+        "state": config.state_dir,
+        "model": str(model_path(config)),
+        "files known": f"{known:,}",
+        "runs that wrote": f"{len(runs):,}" + (f", the last {runs[0].status}: {runs[0].command}" if runs else ""),
+        "photos put right": f"{sum(run.fixed for run in runs):,}",
+        "interrupted writes": f"{unsettled:,}" + (", mended by the next run that writes" if unsettled else ""),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """One photo and all that was thought about it. `refusal` says why it could not be written, if so."""
+
+    photo: Photo
+    picture: Picture
+    first: Prediction
+    second: Prediction
+    decision: Decision
+    refusal: str
+
+
+def inspect(config: Config, path: str) -> Inspection:
+    """Judge one photo with every view, whatever the first look says; the decision is the one a scan takes.
+
+    Raises:
+        PhotoError: it cannot be read or decoded.
+    """
+    judge, _ = make_judge(config)
+    candidate = next(walk([path]), None)
+    photo = judge.read(candidate) if candidate else None
+    if photo is None:
+        raise ReadError(NOT_A_PHOTO)
+    picture = judge.decode(photo)
+    first, second = judge.eyes().look(picture.pixels[None])[0], judge.eyes().look_again(picture.pixels)
+    decision = decide(second if needs_second_look(first, judge.policy) else first, judge.policy)
+    try:
+        judge.check(photo, turned(photo.orientation, decision.turn))
+        refusal = ""
+    except Refused as error:
+        refusal = str(error)
+    return Inspection(photo, picture, first, second, decision, refusal)
+
+
+@dataclass
+class Writer:
+    """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done."""
+
+    config: Config
+    command: str
+    stop: Callable[[], bool]
+    notify: Notify
+    journal: Journal = field(init=False)
+    _stack: ExitStack = field(init=False)
+
+    def __enter__(self) -> "Writer":
+        with ExitStack() as stack:
+            stack.enter_context(Lock(self.config.state_dir))
+            self.journal = stack.enter_context(Journal(self.config.state_dir))
+            if self.journal.warning:
+                self.notify(self.journal.warning)
+            for outcome in act.recover(self.journal):
+                self.notify(f"{outcome.path}: {outcome.reason or 'the interrupted change was finished'}")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._stack:
+            if "run" in self.__dict__:
+                self.journal.finish_run(self.run, "interrupted" if kind or self.stop() else "done")
+
+    @cached_property
+    def run(self) -> int:
+        """Begun with the first write, so that a scan that finds nothing leaves no trace."""
+        return self.journal.start_run(self.command)
+
+    @cached_property
+    def _fixer(self) -> act.Fixer:
+        from orientd.decode.cpu import witness
+
+        return act.Fixer(self.journal, self.run, formats, witness, Mtime(self.config.mtime), self.config.hard_links)
+
+    def fix(self, row: Row) -> tuple[Row, act.Outcome]:
+        """Write one photo as its row says; the row comes back with what happened."""
+        probabilities = (row.p0, row.p90, row.p180, row.p270)
+        known = tuple(p for p in probabilities if p is not None)
+        outcome = self._fixer.fix(row.path, row.size, row.mtime_ns, row.sha256, row.turn or 0, known)
+        return row._replace(outcome=outcome.status.value, reason=outcome.reason or row.reason), outcome
+
+
+def _fix(writer: Writer, seen: Seen, row: Row) -> Row:
+    done, outcome = writer.fix(row)
+    if outcome.status is Status.FIXED and outcome.stat:
+        seen.add([_put_right(row, outcome, writer.run)])
+    return done
+
+
+def _put_right(row: Row, outcome: act.Outcome, run: int) -> Row:
+    """What a later scan would say of a photo just fixed: the same probabilities, seen from the new side."""
+    assert outcome.stat
+    assert row.turn
+    probabilities = (row.p0, row.p90, row.p180, row.p270)
+    shift = row.turn // 90
+    p0, p90, p180, p270 = probabilities[shift:] + probabilities[:shift]
+    return row._replace(
+        orientation=outcome.orientation,
+        turn=0,
+        p0=p0,
+        p90=p90,
+        p180=p180,
+        p270=p270,
+        decision=Verdict.KEEP.value,
+        new_orientation=None,
+        method="",
+        reason=f"put right in run {run}",
+        size=outcome.stat.size,
+        mtime_ns=outcome.stat.mtime_ns,
+        sha256=outcome.sha256,
+    )
+
+
+def _recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:
+    """Remembers what the content decided; what may be better next time (a folder that could not be read) is asked again."""
+    return lambda rows: seen.add(row for row in rows if row.sha256 or row.decision != Verdict.ERROR)

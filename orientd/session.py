@@ -1,0 +1,91 @@
+"""One run as its user follows it: report, tally, progress and summary fed from the same rows."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from orientd.errors import OrientdError
+from orientd.items import Row, Verdict
+from orientd.progress import meter
+from orientd.report import CsvReport, JsonLines, Tally, printable, summary
+
+
+class Session:
+    """Progress goes to standard error; the summary, or JSON lines, to standard output."""
+
+    def __init__(self, report: str, as_json: bool, quiet: bool, verbose: bool, wrote: bool) -> None:
+        self._json = JsonLines(sys.stdout) if as_json else None
+        self._meter = meter(sys.stderr, quiet=quiet, json=self._json)
+        self._report, self._tally = CsvReport(report), Tally()
+        self._verbose, self._wrote = verbose, wrote
+
+    def add(self, row: Row) -> None:
+        self._report.write(row)
+        self._tally.add(row)
+        self._meter.advance(row)
+        if self._json:
+            self._json.photo(row)
+        elif self._verbose and row.decision != Verdict.KEEP:
+            turn = f" {row.turn}°" if row.turn else ""
+            outcome = f" → {row.outcome}" if row.outcome else ""
+            self._meter.say(f"{row.decision}{turn}{outcome}  {row.path}" + (f"  ({row.reason})" if row.reason else ""))
+
+    def notify(self, text: str) -> None:
+        """Tell the user something that is not about a row."""
+        if self._json:
+            self._json.error(text)
+        else:
+            self._meter.say(text)
+
+    def expect(self, total: int) -> None:
+        """Say how many rows there will be."""
+        self._meter.total(total)
+
+    @contextmanager
+    def counting(self, count: Callable[[Callable[[], bool]], int | None]) -> Iterator[None]:
+        """Find out in the background how many rows there will be; `count` gives None once the test it is given comes true."""
+        ended = threading.Event()
+
+        def work() -> None:
+            try:
+                if (total := count(ended.is_set)) is not None:
+                    self.expect(total)
+            except OrientdError:
+                pass  # the walk that judges meets the same fault and reports it
+
+        ahead = threading.Thread(target=work, name="orientd-count")
+        ahead.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            ahead.join()
+
+    def finish(self, *, interrupted: bool, when_found: bool = False) -> int:
+        """Close the report, print the summary, and give the exit code."""
+        path = self._report.path if interrupted else self._report.finish()
+        code = self._tally.exit_code(when_found=when_found, interrupted=interrupted)
+        if self._json:
+            self._json.summary(self._tally, path, code)
+        else:
+            from rich.console import Console
+
+            self._meter.__exit__()
+            Console(soft_wrap=True).print(summary(self._tally, report=path, wrote=self._wrote, interrupted=interrupted))
+        return code
+
+    def __enter__(self) -> Self:
+        self._meter.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._meter.__exit__()
+        self._report.close()
+        if kind and not self._tally.count():
+            os.unlink(self._report.path)
+        elif kind:
+            self.notify(f"what was done until then is in {printable(self._report.path)}")

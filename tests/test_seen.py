@@ -1,0 +1,69 @@
+"""The cache of judged files: what makes a row valid, and that a damaged file costs nothing but time."""
+
+import pytest
+
+from orientd.errors import StateError
+from orientd.items import Candidate, FileStat, Row, Status, Verdict
+from orientd.seen import Seen
+
+PATH = "/photos/caf\udce9, \n.jpg"
+ROW = Row(PATH, "jpeg", 40, 30, 6, 90, 0.99, 0.01, 0.97, 0.01, 0.01, 8, "fix", 1, "tag", "", "", 123, 456, "ab" * 32)
+
+
+def candidate(path=PATH, size=123, mtime_ns=456):
+    return Candidate(path, FileStat(1, 2, size, mtime_ns))
+
+
+def test_a_row_comes_back_as_it_was(tmp_path):
+    with Seen(tmp_path, "model-policy") as seen:
+        seen.add([ROW])
+    with Seen(tmp_path, "model-policy") as seen:
+        assert seen.lookup([candidate("/other"), candidate()]) == [None, ROW]
+        assert seen.count() == 1
+
+
+@pytest.mark.parametrize("changed", [{"size": 124}, {"mtime_ns": 457}])
+def test_a_changed_file_is_new(tmp_path, changed):
+    with Seen(tmp_path, "model-policy") as seen:
+        seen.add([ROW])
+        seen.flush()
+        assert seen.lookup([candidate(**changed)]) == [None]
+
+
+def test_another_model_or_policy_makes_all_new(tmp_path):
+    with Seen(tmp_path, "one") as seen:
+        seen.add([ROW])
+    with Seen(tmp_path, "other") as seen:
+        assert seen.lookup([candidate()]) == [None]
+
+
+def test_what_happened_on_disk_is_not_remembered(tmp_path):
+    with Seen(tmp_path, "one") as seen:
+        seen.add([ROW._replace(outcome=Status.FAILED.value)])
+        seen.flush()
+        assert seen.lookup([candidate()]) == [ROW]
+
+
+def test_the_newest_row_wins_and_a_forgotten_one_is_new(tmp_path):
+    with Seen(tmp_path, "one") as seen:
+        seen.add([ROW, ROW._replace(decision=Verdict.KEEP.value)])
+        seen.flush()
+        assert seen.lookup([candidate()])[0].decision == "keep"
+        seen.forget(PATH)
+        assert seen.lookup([candidate()]) == [None]
+
+
+@pytest.mark.parametrize("damage", [b"not a database at all, " * 500, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_damaged_cache_is_moved_aside(tmp_path, damage):
+    (tmp_path / "seen.db").write_bytes(damage)
+    with Seen(tmp_path, "one") as seen:
+        assert seen.moved_aside.read_bytes() == damage
+        seen.add([ROW])
+        seen.flush()
+        assert seen.lookup([candidate()]) == [ROW]
+
+
+def test_a_folder_that_cannot_be_used_says_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match="cannot be used"):
+        Seen(tmp_path / "file" / "state", "one")
