@@ -66,7 +66,9 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> TrainConfig:
         raise ConfigError(f"{path}: {error}") from error
     known = {f.name: f for f in fields(TrainConfig)}
     problems = [f"{path}: unknown key {key!r}" for key in values if key not in known]
-    problems += [f"{path}: missing key {n!r}" for n, f in known.items() if f.default is f.default_factory is MISSING and n not in values]
+    problems += [
+        f"{path}: missing key {n!r}" for n, f in known.items() if f.default is f.default_factory is MISSING and n not in values
+    ]
     made = {}
     for key in known.keys() & values.keys():
         try:

@@ -21,20 +21,23 @@ from orientd_training.config import Phase, TrainConfig
 from orientd_training.network import Network
 from orientd_training.photoset import PhotoSet
 
-CHECKPOINT, BEST = "last.pt", "best.pt"
+CHECKPOINT, BEST, CONFIG = "last.pt", "best.pt", "config.json"
 LogFn = Callable[[dict[str, Any]], None]
 
 
 def fit(config: TrainConfig, out: Path, resume: bool = False) -> float:
     """Train by `config` into the run folder `out`; returns the best validation accuracy (0–1, one view, one turn a photo).
 
-    The folder gets `config.json`, `log.jsonl`, `last.pt` (everything needed to go on) and `best.pt` (averaged weights).
+    The folder gets `config.json`, `facts.json` (what it was trained on), `log.jsonl`, `last.pt` (everything needed to go on) and
+    `best.pt` (the averaged weights that validated best).
 
     Raises:
         ConfigError: the folder already holds a run and `resume` is false, or holds none and it is true.
     """
     if (out / CHECKPOINT).exists() is not resume:
-        raise ConfigError(f"{out} {'holds no run to resume' if resume else 'already holds a run: give --resume or another --out'}")
+        raise ConfigError(
+            f"{out} {'holds no run to resume' if resume else 'already holds a run: give --resume or another --out'}"
+        )
     train, validation = photoset.load(config.train), photoset.load(config.validation)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
@@ -42,8 +45,9 @@ def fit(config: TrainConfig, out: Path, resume: bool = False) -> float:
     if resume:
         run.restore(out / CHECKPOINT)
     else:
-        facts = {"commit": _commit(), "train": train.digest, "validation": validation.digest}
-        (out / "config.json").write_text(json.dumps(asdict(config) | facts, default=str, indent=1))
+        facts = {"commit": _commit(), "train": train.digest, "validation": validation.digest, "torch": torch.__version__}
+        (out / "facts.json").write_text(json.dumps(facts, indent=1))
+        (out / CONFIG).write_text(json.dumps(asdict(config), default=str, indent=1))
     with (out / "log.jsonl").open("a") as log:
         return _loop(run, validation, out, lambda entry: print(json.dumps(entry), file=log, flush=True))
 
@@ -142,17 +146,24 @@ def _loop(run: Run, validation: PhotoSet, out: Path, log: LogFn) -> float:
         found = accuracy(run.average, validation, run.phase().size)
         if found >= run.best:
             run.best = found
-            torch.save({"network": run.average.state_dict(), "config": asdict(run.config)}, out / BEST)
+            torch.save(run.average.state_dict(), out / BEST)
         run.save(out / CHECKPOINT)
         rate = (run.photos - first) / (time.monotonic() - started)
-        log({"photos": run.photos, "loss": round(float(np.mean(losses)), 4), "validation": round(found, 4), "rate": round(rate, 1)})
+        log(
+            {
+                "photos": run.photos,
+                "loss": round(float(np.mean(losses)), 4),
+                "validation": round(found, 4),
+                "rate": round(rate, 1),
+            }
+        )
         losses = []
     return run.best
 
 
 def _source_weights(groups: tuple[str, ...], power: float) -> Tensor:
     """A source of n photos is drawn in proportion to n^(1 + power), its photos evenly."""
-    names, index, counts = np.unique(np.array(groups), return_inverse=True, return_counts=True)
+    _, index, counts = np.unique(np.array(groups), return_inverse=True, return_counts=True)
     return torch.from_numpy(counts.astype(np.float64) ** power)[torch.from_numpy(index)]
 
 

@@ -15,12 +15,12 @@ from orientd_training.config import TrainConfig
 class Network(nn.Module):
     """Logits (N, 4) from pictures (N, 3, S, S) of 0–255. The stem and the first `freeze` stages stay as they are."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, init: bool = True) -> None:
         super().__init__()
         self.mean, self.std = config.mean, config.std
         options = {"pad_type": config.pad_type} if config.pad_type else {}
         self.backbone: Any = timm.create_model(config.backbone, num_classes=config.init_classes, **options)
-        if config.init:
+        if config.init and init:
             _load_weights(self.backbone, config.init)
         self.backbone.reset_classifier(4)
         self.backbone.drop_rate = config.dropout
