@@ -11,7 +11,7 @@ from typing import Final
 
 from orientd import act, formats, pipeline
 from orientd.config import Config
-from orientd.decide import Policy, decide, needs_second_look
+from orientd.decide import decide, needs_second_look
 from orientd.discover import walk
 from orientd.errors import ConfigError, ReadError, Refused
 from orientd.files import Mtime
@@ -25,10 +25,6 @@ JUDGEMENT: Final = "1"  # raise it when decoding or judging changes its answers,
 PROVIDERS: Final = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider",)}
 
 Notify = Callable[[str], None]
-
-
-def policy_of(config: Config) -> Policy:
-    return Policy(config.prior_upright, config.min_confidence, config.min_agreement, config.second_look_below)
 
 
 def model_path(config: Config) -> Path:
@@ -48,7 +44,7 @@ def make_judge(config: Config) -> tuple[Judge, str]:
 
     providers = PROVIDERS[config.provider]
     first = infer.Engine(str(model_path(config)), providers)
-    policy, local, spare = policy_of(config), threading.local(), [first]
+    local, spare = threading.local(), [first]
 
     def eyes() -> infer.Engine:
         if not hasattr(local, "engine"):
@@ -63,8 +59,8 @@ def make_judge(config: Config) -> tuple[Judge, str]:
             raise Refused("it has several names (hard links): run with --hard-links to change all of them")
         formats.plan(photo.format, photo.data, orientation)
 
-    judge = Judge(lambda candidate: read.read(candidate, config.max_bytes), decoder.decode, eyes, check, policy)
-    return judge, f"{JUDGEMENT}-{first.model_id}-{policy.id}-{config.hard_links}-{config.max_pixels}-{config.max_bytes}"
+    judge = Judge(lambda candidate: read.read(candidate, config.max_bytes), decoder.decode, eyes, check, config.policy)
+    return judge, f"{JUDGEMENT}-{first.model_id}-{config.policy.id}-{config.hard_links}-{config.max_pixels}-{config.max_bytes}"
 
 
 def scan(

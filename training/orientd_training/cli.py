@@ -68,7 +68,6 @@ def export(run: Path, photos: Path, out: Path) -> None:
 @click.option("--false-per-1000", default=1.0, show_default=True, help="False turns per 1,000 upright photos that are bearable.")
 def calibrate(model: Path, photos: Path, false_per_1000: float) -> None:
     """Fit the temperatures, write them into MODEL, and print the policy that mends most."""
-    from orientd.app import policy_of
     from orientd.config import Config
     from orientd.infer import load_spec
     from orientd_training import calibrate as fitting
@@ -79,7 +78,7 @@ def calibrate(model: Path, photos: Path, false_per_1000: float) -> None:
     looks = collect(model, load(photos))
     one, views = fitting.temperatures(looks)
     stamp(model, model, replace(load_spec(model), temperature=one, temperature_views=views))
-    policy, result = fitting.policy(looks, policy_of(Config()), false_per_1000)
+    policy, result = fitting.policy(looks, Config().policy, false_per_1000)
     _show({"temperature": one, "temperature_views": views, **asdict(policy), **asdict(result)})
 
 

@@ -29,7 +29,7 @@ def export(network: Network, spec: ModelSpec, out: Path, photos: NDArray[np.uint
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
         torch.onnx.export(
             served,
-            (torch.from_numpy(photos[:1]),),
+            (torch.from_numpy(photos[:8]),),
             partial,
             input_names=["pixels"],
             output_names=["logits"],

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from orientd.app import policy_of
 from orientd.config import Config
 from orientd.decide import Policy
 from orientd.infer import load_spec
@@ -19,7 +18,7 @@ from orientd_training.looks import Looks, predictions, softmax
 
 def measure(model: Path, looks: Looks) -> dict[str, Any]:
     """Accuracy, calibration, false turns and share mended at the shipped policy; shares are 0–1, with 95 % intervals."""
-    spec, policy = load_spec(model), policy_of(Config())
+    spec, policy = load_spec(model), Config().policy
     seen = predictions(looks, spec.temperature, spec.temperature_views)
     total = score(seen, looks.groups, policy)
     return {

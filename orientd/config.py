@@ -1,0 +1,207 @@
+"""Settings: defaults < YAML file < environment < flags. The only module that reads YAML for orientd.
+
+Every mistake of every source is reported at once, with its source and its key; an unknown key is a mistake.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from orientd.decide import Policy
+from orientd.errors import ConfigError
+
+ENVIRONMENT_PREFIX: Final = "ORIENTD_"
+_WANTED: Final[Mapping[object, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple[str, ...]: "a list of texts",
+}
+
+
+def _option(default: Any, about: str, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"help": about, "low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every option of orientd; the help text and the range of each stand in its metadata (see `HELP`)."""
+
+    model: str = _option("", "Model file (.onnx) to judge with; empty for the one that comes with orientd.")
+    provider: Literal["cpu", "cuda"] = _option("cpu", "What the model runs on: cpu, or cuda for an NVIDIA card.")
+    min_confidence: float = _option(0.99, "Turn a photo only if that turn is at least this probable", 0.5, 1)
+    prior_upright: float = _option(0.99, "Share of photos taken to be upright before any is looked at", 0.25, 0.9999)
+    min_agreement: int = _option(7, "Turn a photo only if at least this many of its eight views agree", 1, 8)
+    second_look_below: float = _option(0.9, "Look again, at eight views, if upright is less probable than this", 0, 1)
+    workers: int = _option(0, "Photos judged at the same time; 0 for one per processor core", 0, 1024)
+    batch: int = _option(16, "Photos handed to the model together", 1, 1024)
+    exclude: tuple[str, ...] = _option((), "Patterns of files and folders to leave out, such as '*.tmp' or 'drafts'.")
+    one_file_system: bool = _option(False, "Stay on the disk a folder is on: do not enter others mounted below it.")
+    max_pixels: int = _option(200_000_000, "Photos with more pixels than this are listed, not judged", 1, 2**31)
+    max_bytes: int = _option(512 * 2**20, "Files with more bytes than this are listed, not judged", 1, 2**40)
+    mtime: Literal["shift", "keep", "now"] = _option(
+        "shift",
+        "Modification time of a photo that was written: shift = the old one plus 2 seconds, so that dates keep their order"
+        " and backups notice; keep = the old one, which rsync and Syncthing may miss; now = the moment of writing.",
+    )
+    hard_links: bool = _option(False, "Also write photos that have several names (hard links): all of them change.")
+    state_dir: str = _option(
+        "", "Folder for the journal and the memory of photos already seen; empty for the usual one (~/.local/state/orientd)."
+    )
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(self.prior_upright, self.min_confidence, self.min_agreement, self.second_look_below)
+
+
+def _help(option: Field[Any]) -> str:
+    about, low, high = (option.metadata[key] for key in ("help", "low", "high"))
+    return about if low is None else f"{about} ({low} to {high})."
+
+
+OPTIONS: Final[Mapping[str, Field[Any]]] = {option.name: option for option in fields(Config)}
+HELP: Final[Mapping[str, str]] = {name: _help(option) for name, option in OPTIONS.items()}
+
+
+def load(file: str | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+    """Merge every source into one Config whose `state_dir` is filled in.
+
+    Args:
+        file: the YAML file; None for $XDG_CONFIG_HOME/orientd/orientd.yaml, if there is one.
+        environment: ORIENTD_<OPTION> set options (a list is parted by colons, an empty value counts as not given); HOME,
+            XDG_CONFIG_HOME, XDG_STATE_HOME and systemd's STATE_DIRECTORY say where things are.
+        flags: by option name; None and () mean not given.
+
+    Raises:
+        ConfigError: lists every mistake of every source, one a line.
+    """
+    values: dict[str, object] = {}
+    problems: list[str] = []
+    for source, name, value in _given(file, environment, flags, problems):
+        try:
+            values[name] = _checked(name, value)
+        except ValueError as error:
+            problems.append(f"{source}: {error}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    config = replace(Config(), **values)  # type: ignore[arg-type]  # _checked has checked the types
+    return replace(
+        config,
+        model=os.path.expanduser(config.model),
+        state_dir=os.path.expanduser(config.state_dir) or _state_directory(environment),
+    )
+
+
+def _given(
+    file: str | None, environment: Mapping[str, str], flags: Mapping[str, object], problems: list[str]
+) -> Iterator[tuple[str, str, object]]:
+    """(source as the user knows it, option name, value) of all sources, the weakest first."""
+    path = file or _default_file(environment)
+    if file or os.path.exists(path):
+        for name, value in _from_file(path, problems):
+            yield f"{path}: {name}", name, value
+    for variable, text in sorted(environment.items()):
+        if variable.startswith(ENVIRONMENT_PREFIX) and text:
+            yield variable, variable.removeprefix(ENVIRONMENT_PREFIX).lower(), text
+    for name, flag in flags.items():
+        if flag is not None and flag != ():
+            yield f"--{name.replace('_', '-')}", name, flag
+
+
+def _from_file(path: str, problems: list[str]) -> list[tuple[str, object]]:
+    """Every scalar as text: `_typed` knows what each option wants, YAML's guesses (1e-3 is text, 2024-01-01 a date) do not."""
+    import yaml
+
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        node, content = yaml.compose(text, Loader=yaml.BaseLoader), yaml.load(text, Loader=yaml.BaseLoader)
+    except OSError as error:
+        problems.append(f"{path}: cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        problems.append(f"{path}: is not UTF-8 text: save it as UTF-8")
+    except yaml.YAMLError as error:
+        problems.append(f"{path}: is not valid YAML: {' '.join(str(error).split())}")
+    else:
+        if node is None:
+            return []
+        if isinstance(content, dict):
+            names = [key.value for key, _ in node.value]
+            problems += [f"{path}: {name}: is given {names.count(name)} times" for name in content if names.count(name) > 1]
+            return [(str(name), value) for name, value in content.items()]
+        problems.append(f"{path}: must hold lines such as 'workers: 2'")
+    return []
+
+
+def _checked(name: str, given: object) -> object:
+    """The value as Config holds it.
+
+    Raises:
+        ValueError: the name, the type or the range is wrong; the message says what is wanted.
+    """
+    if name not in OPTIONS:
+        raise ValueError(f"there is no such option{_did_you_mean(name, list(OPTIONS))}")
+    option = OPTIONS[name]
+    if option.type not in _WANTED:
+        choices = get_args(option.type)
+        if given not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}, got {given!r}{_did_you_mean(str(given), list(choices))}")
+        return given
+    value = _typed(option.type, given)
+    if value is None:
+        raise ValueError(f"must be {_WANTED[option.type]}, got {given!r}")
+    low, high = option.metadata["low"], option.metadata["high"]
+    if low is not None and not low <= value <= high:
+        raise ValueError(f"must be between {low} and {high}, got {given}")
+    return value
+
+
+def _typed(kind: object, given: Any) -> Any:
+    """`given` as the type an option has, text converted; None if it does not fit."""
+    if isinstance(given, str):
+        return _from_text(kind, given)
+    if kind == tuple[str, ...]:
+        fits = isinstance(given, list | tuple) and all(isinstance(item, str) for item in given)
+        return tuple(given) if fits else None
+    if isinstance(given, bool):
+        return given if kind is bool else None
+    if kind is float:
+        return float(given) if isinstance(given, int | float) else None
+    return given if isinstance(kind, type) and isinstance(given, kind) else None
+
+
+def _from_text(kind: object, text: str) -> Any:
+    if kind is bool:
+        return {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}.get(
+            text.lower()
+        )
+    if kind == tuple[str, ...]:
+        return tuple(text.split(":"))
+    try:
+        return int(text) if kind is int else float(text) if kind is float else text
+    except ValueError:
+        return None
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _default_file(environment: Mapping[str, str]) -> str:
+    return os.path.join(_base(environment, "XDG_CONFIG_HOME", ".config"), "orientd", "orientd.yaml")
+
+
+def _state_directory(environment: Mapping[str, str]) -> str:
+    """Where systemd says (StateDirectory=, see systemd.exec(5); the first of several), else the user's own."""
+    service = environment.get("STATE_DIRECTORY", "").split(":")[0]
+    return service or os.path.join(_base(environment, "XDG_STATE_HOME", ".local/state"), "orientd")
+
+
+def _base(environment: Mapping[str, str], variable: str, below_home: str) -> str:
+    """A folder of the XDG Base Directory Specification, which says that a relative path counts as not given."""
+    folder = environment.get(variable, "")
+    return folder if os.path.isabs(folder) else os.path.join(environment.get("HOME") or Path.home(), below_home)

@@ -1,0 +1,59 @@
+"""What holds for every test: it leaves no thread or process behind, and nothing of it reaches the real home folder."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A shared or busy machine must not fail a test for being slow.
+settings.register_profile("orientd", deadline=None)
+settings.load_profile("orientd")
+
+_GRACE_SECONDS = 2.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    wanting = [item for item in items if item.get_closest_marker("gpu")]
+    if wanting and not _has_gpu():
+        for item in wanting:
+            item.add_marker(pytest.mark.skip(reason="no CUDA GPU, or ONNX Runtime without its CUDA provider"))
+
+
+def _has_gpu() -> bool:
+    """A build of ONNX Runtime for CUDA lists the provider on machines without a card, too."""
+    if not list(Path("/dev").glob("nvidia[0-9]*")):
+        return False
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the person who runs the tests is read, no state of theirs is touched."""
+    for name in [name for name in os.environ if name.startswith("ORIENTD_") or name == "STATE_DIRECTORY"]:
+        monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    before = _running()
+    yield
+    left = _running() - before
+    for one in left:
+        one.join(_GRACE_SECONDS)
+    alive = [one.name for one in left if one.is_alive()]
+    assert not alive, f"the test left running: {', '.join(alive)}"
+
+
+def _running() -> set[threading.Thread | multiprocessing.process.BaseProcess]:
+    return {*threading.enumerate(), *multiprocessing.active_children()}
