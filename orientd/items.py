@@ -5,10 +5,11 @@ A path is a `str` as `os.fsdecode` gives it: bytes that are not UTF-8 are carrie
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Format(StrEnum):
@@ -61,11 +62,12 @@ class FileStat:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A regular file worth opening. `skip` holds the reason where the walk already knows it will not be judged."""
+    """A regular file worth opening, or one the walk already knows will not be judged: `skip` or `error` holds the reason."""
 
     path: str
     stat: FileStat
     skip: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Photo:
 class Picture:
     """Pixels as viewers show them, uint8 of shape (size, size, 3) RGB; `width` and `height` are those of the stored pixels."""
 
-    pixels: NDArray[np.uint8]
+    pixels: "NDArray[np.uint8]"
     width: int
     height: int
 

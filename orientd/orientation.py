@@ -5,10 +5,11 @@ mirror (left to right), if any, followed by a number of clockwise quarter turns.
 clockwise that make the photo, as viewers show it, upright.
 """
 
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 TURNS: Final = (0, 90, 180, 270)
 UPRIGHT: Final = 1
@@ -16,7 +17,7 @@ UPRIGHT: Final = 1
 _PARTS: Final = {1: (0, 0), 2: (1, 0), 3: (0, 2), 4: (1, 2), 5: (1, 3), 6: (0, 1), 7: (1, 1), 8: (0, 3)}
 _VALUES: Final = {parts: value for value, parts in _PARTS.items()}
 
-_Scalar = TypeVar("_Scalar", bound=np.generic)
+_Scalar = TypeVar("_Scalar", bound="np.generic")
 
 
 def normalise(stored: int | None) -> int:
@@ -53,7 +54,10 @@ def swaps_sides(orientation: int) -> bool:
     return _PARTS[orientation][1] % 2 == 1
 
 
-def apply(pixels: NDArray[_Scalar], orientation: int) -> NDArray[_Scalar]:
+def apply(pixels: "NDArray[_Scalar]", orientation: int) -> "NDArray[_Scalar]":
     """Pixels of shape (height, width, …) as `orientation` (1–8) shows them; a view, not a copy."""
     mirror, quarters = _PARTS[orientation]
-    return np.rot90(pixels[:, ::-1] if mirror else pixels, -quarters)
+    shown = pixels[:, ::-1] if mirror else pixels
+    for _ in range(quarters):
+        shown = shown.swapaxes(0, 1)[:, ::-1]
+    return shown

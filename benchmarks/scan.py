@@ -1,0 +1,53 @@
+"""Time, processor time and memory of `orientd scan` on many small photos: the first scan judges, the second only stats.
+
+python benchmarks/scan.py --files 1000 10000 --out /tmp/scan
+"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def build(folder: Path, number: int) -> None:
+    """`number` different JPEGs of 320 × 240 in folders of 500."""
+    random = np.random.default_rng(1)
+    for i in range(number):
+        path = folder / f"{i // 500:04}" / f"{i:06}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        coarse = Image.fromarray(random.integers(0, 256, (12, 16, 3), np.uint8))
+        coarse.resize((320, 240), Image.Resampling.BICUBIC).save(path, quality=88)
+
+
+def timed(*arguments: str) -> tuple[float, float, float]:
+    """Wall seconds, processor seconds and peak resident MiB of one orientd process and nothing else."""
+    started = time.perf_counter()
+    child = os.posix_spawn(sys.executable, [sys.executable, "-m", "orientd", *arguments], os.environ)
+    _, status, usage = os.wait4(child, 0)
+    assert status == 0, f"orientd {arguments} ended with {status}"
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print("| files | scan | wall s | CPU s | CPU µs a file | peak MiB |\n|---|---|---|---|---|---|")
+    for number in options.files:
+        folder = options.out.resolve() / str(number)
+        os.environ["XDG_STATE_HOME"] = str(folder / "state")
+        build(folder / "photos", number)
+        for scan in ("first", "second"):
+            wall, cpu, peak = timed("scan", "-q", str(folder / "photos"), "--report", str(folder / f"{scan}.csv"))
+            print(f"| {number:,} | {scan} | {wall:.2f} | {cpu:.2f} | {1e6 * cpu / number:.0f} | {peak:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
