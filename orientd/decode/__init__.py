@@ -1,0 +1,17 @@
+"""Photo → Picture. One file per backend; this one is cheap to import."""
+
+from typing import Protocol
+
+from orientd.items import Photo, Picture
+
+
+class Decoder(Protocol):
+    """Decodes for one input size. All backends obey the stored orientation and agree on what the eight values mean."""
+
+    def decode(self, photo: Photo) -> Picture:
+        """The whole picture, as viewers show it, squeezed to a square. May be called from several threads at once.
+
+        Raises:
+            DecodeError: the photo is damaged, cut short, too large or of a kind that is not supported.
+        """
+        ...

@@ -1,0 +1,174 @@
+"""Decoding by libjpeg-turbo, Pillow and libheif, without a GPU.
+
+Pixels are decoded as they are stored and squeezed to a square; then, in one place, the square is turned as the stored
+orientation says, so that the eight values give the same square turned in eight ways, to the bit. What the libraries do of their
+own accord: Pillow turns TIFFs on load, and is turned back; libheif obeys `irot` and `imir`, as viewers do, and stays so unless
+`Photo.orientation` tells how to turn it back; Pillow leaves AVIFs as stored and reports `irot` and `imir` as the orientation.
+EXIF is ignored in HEIF and AVIF. Only the first picture of a file is decoded; what is transparent is shown on white.
+
+A file cut short is an error in every format. Damage that leaves the length as it was is noticed where the codec can tell: always
+in PNG, mostly in JPEG, seldom in WebP, JPEG 2000, HEIF and AVIF, which carry no checksums. For TIFF, WebP and GIF Pillow's own
+limit of 179 million pixels holds below `max_pixels`, and libtiff says on stderr what is wrong with a TIFF. Importing this module
+loads Pillow: do it when a decoder is built.
+"""
+
+import re
+import warnings
+from collections.abc import Callable
+from io import BytesIO
+from typing import Final
+
+import numpy as np
+import pillow_heif
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from orientd import orientation
+from orientd.errors import DecodeError
+from orientd.items import Format, Photo, Picture
+
+# The class named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
+_OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
+    Format.JPEG: JpegImageFile,
+    Format.MPO: JpegImageFile,
+    Format.PNG: PngImageFile,
+    Format.WEBP: WebPImageFile,
+    Format.TIFF: TiffImageFile,
+    Format.HEIF: pillow_heif.HeifImageFile,
+    Format.AVIF: AvifImageFile,
+    Format.BMP: BmpImageFile,
+    Format.GIF: GifImageFile,
+    Format.JPEG2000: Jpeg2KImageFile,
+}
+_TURNED_BY_LIBRARY: Final = (Format.TIFF, Format.HEIF)
+
+# Real cameras write these and no pixel is lost: a few bytes of padding before the end, junk between the first segments, the
+# spectral selection of a progressive scan in a sequential one (Samsung), a JFIF version of their own, and samplings such as
+# 4:1:0 that TurboJPEG has no name for.
+_HARMLESS: Final = re.compile(
+    r": \d extraneous bytes before marker 0xd9|extraneous bytes before marker 0x(db|fe|c[0-2]|e.)|"
+    r"Invalid SOS parameters for sequential JPEG|unknown JFIF revision|Could not determine subsampling"
+)
+
+
+def witness(data: bytes) -> int | None:
+    """The orientation that Pillow reads from a file's EXIF, as a second opinion on what was written; None if absent.
+
+    Raises:
+        OSError: Pillow cannot open the file.
+    """
+    with Image.open(BytesIO(data)) as image:
+        found: int | None = image.getexif().get(ExifTags.Base.Orientation)
+    return found
+
+
+def versions() -> dict[str, str]:
+    """The decoding libraries in use and their versions."""
+    libraries = {"simplejpeg": simplejpeg.__version__, "Pillow": Image.__version__, "pillow-heif": pillow_heif.__version__}
+    return libraries | {"libheif": pillow_heif.libheif_version()}
+
+
+class CpuDecoder:
+    """Decodes on one core; a JPEG straight from its compressed data at about the size wanted."""
+
+    def __init__(self, input_size: int, max_pixels: int = 400_000_000) -> None:
+        """`input_size` is the side of the square in pixels; photos of more than `max_pixels` pixels are not decoded."""
+        self._size = input_size
+        self._max_pixels = max_pixels
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; catching them per photo is not thread-safe
+
+    def decode(self, photo: Photo) -> Picture:
+        """See `Decoder.decode`; `width` and `height` of the Picture are as stored, before any turn that can be told."""
+        try:
+            return self._decode(photo)
+        except DecodeError:
+            raise
+        except Exception as error:  # parsers of hostile bytes raise anything: OSError, struct.error, MemoryError…
+            detail = " ".join(str(error).split()) or type(error).__name__
+            reason = f"its {photo.format.name} data is damaged or not supported ({detail}): compare it with a backup"
+            raise DecodeError(reason) from error
+
+    def _decode(self, photo: Photo) -> Picture:
+        image = self._open(photo)
+        stored = _stored_orientation(image, photo)
+        width, height = image.size
+        if photo.format in (Format.JPEG, Format.MPO):
+            image = _jpeg(image, photo.data, self._size)
+        image = _displayable(image)
+        if photo.format in _TURNED_BY_LIBRARY and stored != orientation.UPRIGHT:
+            image = Image.fromarray(orientation.apply(np.asarray(image), orientation.inverse(stored)).copy())
+            width, height = image.size
+        return Picture(orientation.apply(_square(image, self._size), stored).copy(), width, height)
+
+    def _open(self, photo: Photo) -> Image.Image:
+        if photo.format not in _OPENERS:
+            raise DecodeError(f"{photo.format.name} files cannot be decoded")
+        if photo.format is Format.HEIF:
+            _check_boxes(photo.data)
+        image = _OPENERS[photo.format](BytesIO(photo.data))
+        if image.width * image.height > self._max_pixels:
+            raise DecodeError(f"it has {image.width} × {image.height} pixels, more than the limit of {self._max_pixels:,}")
+        return image
+
+
+def _stored_orientation(image: Image.Image, photo: Photo) -> int:
+    image.info.pop("xmp", None)  # Pillow would obey the orientation in XMP where EXIF has none; viewers do not
+    if photo.format is Format.AVIF:
+        return orientation.normalise(image.getexif().get(ExifTags.Base.Orientation))
+    return orientation.normalise(photo.orientation)
+
+
+def _jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image:
+    """The RGB pixels reduced by the inverse DCT to no less than `size` on either side; whole if one is smaller already.
+
+    TurboJPEG stops at the first warning, whereas Pillow notices truncation but not damage; it gets what is no damage at all.
+    """
+    least = size if min(image.size) >= size else 0  # 0: do not reduce; a few pixels would become even fewer
+    try:
+        return Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least))
+    except ValueError as error:
+        if not _HARMLESS.search(str(error)):
+            raise
+    image.draft("RGB", (size, size))
+    return image
+
+
+def _displayable(image: Image.Image) -> Image.Image:
+    """The loaded pixels as RGB, or as RGBA if any are transparent."""
+    if image.mode in ("I", "F"):
+        raise DecodeError("pixels of 32 bits are not supported: convert it to 8 or 16 bits")
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """`image` squeezed to (size, size, 3) by an antialiased bilinear filter, on white."""
+    image = image.resize((size, size), Image.Resampling.BILINEAR)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return np.asarray(image)
+
+
+def _check_boxes(data: bytes) -> None:
+    """Fail if a HEIF file ends within its media data (ISO/IEC 14496-12, 4.2): libheif leaves missing tiles grey in silence."""
+    start = 0
+    while start + 8 <= len(data):
+        size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
+        if size == 1:
+            size = int.from_bytes(data[start + 8 : start + 16], "big")
+        if kind == b"mdat" and start + size > len(data):
+            raise DecodeError("it is cut short: compare it with a backup")
+        if size < 8:
+            return
+        start += size

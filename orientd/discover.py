@@ -1,0 +1,137 @@
+"""Roots and ignore rules → Candidates.
+
+Nothing but the folder being listed is held in memory, and a file's second name by hard link is known by its inode. What is
+passed over without a word: folders that `names.worth_entering` and files that `names.worth_opening` turns down, what `exclude`
+names, links to folders, and whatever vanishes while the walk goes on.
+"""
+
+import os
+import re
+import stat as modes
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import translate
+from typing import Final
+
+from orientd import names
+from orientd.errors import LibraryUnavailable
+from orientd.items import Candidate, FileStat
+
+_NO_STAT: Final = FileStat(0, 0, 0, 0)
+_SYMLINK: Final = "symbolic link: its target is judged where it lies"
+_HARD_LINK: Final = "hard link: the file is judged under the first of its names"
+
+_Excluded = Callable[[str], bool]
+
+
+def walk(roots: Sequence[str], exclude: Sequence[str] = (), one_file_system: bool = False) -> Iterator[Candidate]:
+    """Every file below `roots` that may be a photo, once, in the order of names: first a folder's files, then its folders.
+
+    A root is entered, and a root that is a file comes out, whatever its name; symbolic links on the way to it are resolved.
+    `exclude` holds shell patterns for the name, or for the path relative to the root, of files and folders. A symbolic link to
+    a file and a further hard link of a file that came out before have `skip` set if they are named like a photo; what cannot be
+    listed or examined has `error` set.
+
+    Raises:
+        LibraryUnavailable: a root is not there or cannot be read, raised by the call itself; or a root went away during the walk.
+    """
+    resolved = tuple(dict.fromkeys(_resolve(root) for root in roots))
+    return _Walk(frozenset(resolved), _matcher(exclude), one_file_system).run(resolved)
+
+
+def _resolve(root: str) -> str:
+    try:
+        path = os.path.realpath(root, strict=True)
+        if os.path.isdir(path):
+            os.scandir(path).close()
+        elif not os.path.isfile(path) or not os.access(path, os.R_OK):
+            raise PermissionError(None, "not a readable file or folder")
+    except OSError as error:
+        raise LibraryUnavailable(f"{root}: {error.strerror}: is the path right, and is its disk mounted?") from error
+    return path
+
+
+def _matcher(patterns: Sequence[str]) -> _Excluded | None:
+    """A test of relative paths and of their last names."""
+    if not patterns:
+        return None
+    matches = re.compile("|".join(translate(pattern.rstrip("/")) for pattern in patterns)).match
+    return lambda relative: bool(matches(relative) or matches(relative.rpartition("/")[2]))
+
+
+class _Walk:
+    def __init__(self, roots: frozenset[str], excluded: _Excluded | None, one_file_system: bool) -> None:
+        self._roots = roots
+        self._excluded = excluded
+        self._one_file_system = one_file_system
+        self._linked: set[tuple[int, int]] = set()
+
+    def run(self, roots: Sequence[str]) -> Iterator[Candidate]:
+        for root in roots:
+            if os.path.isdir(root):
+                yield from self._tree(root)
+            elif candidate := self._examine(root):
+                yield candidate
+
+    def _tree(self, root: str) -> Iterator[Candidate]:
+        device = _device(root)
+        pending = [root]
+        while pending:
+            folder = pending.pop()
+            if self._one_file_system and _device(folder) not in (device, None):
+                continue
+            try:
+                files, folders = self._list(folder, root)
+            except OSError as error:
+                if device is None or _device(root) != device:
+                    raise LibraryUnavailable(f"{root}: it went away during the scan: is its disk still mounted?") from error
+                if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                    yield Candidate(folder, _NO_STAT, error=f"the folder cannot be listed: {error.strerror}")
+                continue
+            for path in files:
+                if candidate := self._examine(path):
+                    yield candidate
+            pending += reversed(folders)
+
+    def _list(self, folder: str, root: str) -> tuple[list[str], list[str]]:
+        """The paths of the files and of the folders in `folder` that are to be looked at, each sorted by name."""
+        files: list[str] = []
+        folders: list[str] = []
+        prefix = folder if folder.endswith("/") else folder + "/"
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if not (names.worth_entering if is_folder else names.worth_opening)(entry.name):
+                    continue
+                path = prefix + entry.name
+                if path in self._roots or (self._excluded and self._excluded(path[len(root) :].lstrip("/"))):
+                    continue
+                (folders if is_folder else files).append(path)
+        return sorted(files), sorted(folders)
+
+    def _examine(self, path: str) -> Candidate | None:
+        try:
+            found = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            return Candidate(path, _NO_STAT, error=f"it cannot be examined: {error.strerror}")
+        stat = FileStat(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_nlink)
+        if modes.S_ISLNK(found.st_mode):
+            return Candidate(path, stat, skip=_SYMLINK) if names.promises_photo(path) and not os.path.isdir(path) else None
+        if not modes.S_ISREG(found.st_mode):
+            return None
+        if found.st_nlink > 1 and self._is_known(stat):
+            return Candidate(path, stat, skip=_HARD_LINK) if names.promises_photo(path) else None
+        return Candidate(path, stat)
+
+    def _is_known(self, stat: FileStat) -> bool:
+        known = (stat.dev, stat.inode) in self._linked
+        self._linked.add((stat.dev, stat.inode))
+        return known
+
+
+def _device(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_dev
+    except OSError:
+        return None
