@@ -42,10 +42,10 @@ def decide(prediction: Prediction, policy: Policy) -> Decision:
         return Decision(Verdict.KEEP, turn, confidence)
     agreeing = sum(_best(view) == best for view in prediction.by_view)
     if agreeing < policy.min_agreement:
-        reason = f"only {agreeing} of {prediction.views} views say {turn}°; {policy.min_agreement} must"
+        reason = f"views disagree: {agreeing} of {prediction.views} say {turn}°, {policy.min_agreement} must"
         return Decision(Verdict.UNSURE, turn, confidence, reason)
     if confidence < policy.min_confidence:
-        reason = f"{turn}° with confidence {confidence:.4f}, below {policy.min_confidence:g}"
+        reason = f"not confident enough: {turn}° at {confidence:.4f}, below {policy.min_confidence:g}"
         return Decision(Verdict.UNSURE, turn, confidence, reason)
     return Decision(Verdict.FIX, turn, confidence)
 

@@ -37,7 +37,7 @@ def test_an_upright_photo_is_kept():
 def test_views_that_disagree_are_unsure():
     decision = decide(sure_of(90, agreeing=6), POLICY)
     assert decision.verdict is Verdict.UNSURE
-    assert "only 6 of 8 views" in decision.reason
+    assert "views disagree: 6 of 8" in decision.reason
 
 
 def test_the_prior_holds_back_a_weak_turn():

@@ -23,6 +23,7 @@ import pillow_heif
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from PIL import __version__ as pillow_version
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -74,7 +75,7 @@ def witness(data: bytes) -> int | None:
 
 def versions() -> dict[str, str]:
     """The decoding libraries in use and their versions."""
-    libraries = {"simplejpeg": simplejpeg.__version__, "Pillow": Image.__version__, "pillow-heif": pillow_heif.__version__}
+    libraries = {"simplejpeg": simplejpeg.__version__, "Pillow": pillow_version, "pillow-heif": pillow_heif.__version__}
     return libraries | {"libheif": pillow_heif.libheif_version()}
 
 

@@ -1,0 +1,234 @@
+"""JPEG and MPO: the stored orientation and the patch that changes it (ITU-T T.81 annex B, EXIF 2.32 section 4.5).
+
+Only the segments before the first scan are ever read as structure or changed. The value is overwritten where it stands;
+failing that IFD0 moves to the end of the EXIF block; failing that a 36-byte EXIF segment is added. Whatever might count bytes
+across the place where the file grows is looked for first, and the file is refused if it does.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final, NamedTuple
+
+from orientd import orientation as group
+from orientd.errors import Refused
+from orientd.formats import mpf, tiff_block, xmp
+from orientd.items import Patch, Splice
+
+EXIF: Final = b"Exif\0\0"
+XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
+XMP_EXTENSION: Final = b"http://ns.adobe.com/xmp/extension/\0"
+
+_SOI: Final = b"\xff\xd8"
+_SOS, _EOI, _APP0, _APP1, _APP2, _APP11 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2, 0xEB
+_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_WITHOUT_LENGTH: Final = frozenset(range(0xC0)) | frozenset(range(0xD0, 0xD9))
+_FILL: Final = re.compile(rb"\xff*")
+_IN_SCAN: Final = re.compile(rb"\xff([^\0\xd0-\xd7\xff])")
+_LARGEST: Final = 0xFFFF
+
+
+class Segment(NamedTuple):
+    """A marker segment; its payload lies from `start` to `end` of the file, its two length bytes just before."""
+
+    marker: int
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class _Layout:
+    """What a file holds before its first scan."""
+
+    exif: list[Segment] = field(default_factory=list)
+    xmp: list[Segment] = field(default_factory=list)
+    extension: list[Segment] = field(default_factory=list)
+    mpf: list[Segment] = field(default_factory=list)
+    frames: list[Segment] = field(default_factory=list)
+    after_jfif: int = len(_SOI)
+    scan: int = len(_SOI)
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """The segments from SOI to the first SOS, which comes last.
+
+    Raises:
+        Refused: on reaching anything but a whole, well-formed segment.
+    """
+    if data[:2] != _SOI:
+        raise Refused("not a JPEG: it does not start with SOI")
+    place, marker = len(_SOI), 0
+    while marker != _SOS:
+        marker, place = _marker(data, place)
+        end = place + int.from_bytes(data[place : place + 2], "big")
+        if not place + 2 <= end <= len(data):
+            raise Refused(f"bad segment length at byte {place}")
+        yield Segment(marker, place + 2, end)
+        place = end
+
+
+def stored(data: bytes) -> int | None:
+    """The EXIF orientation, exactly as found; None if there is none that can be read."""
+    try:
+        for segment in segments(data):
+            payload = data[segment.start : segment.end]
+            if segment.marker == _APP1 and payload.startswith(EXIF):
+                return tiff_block.stored(payload[len(EXIF) :])
+    except Refused:
+        pass
+    return None
+
+
+def plan(data: bytes, orientation: int) -> Patch:
+    """The patch that makes the file store `orientation` (1–8) in EXIF, and in XMP where that stores one.
+
+    Raises:
+        Refused: the file cannot be changed safely; the message says why.
+    """
+    layout = _layout(data)
+    digits = _digits(data, layout)
+    _check_agreement(stored(data), digits)
+    splices = _exif(data, layout, orientation)
+    splices += [Splice(digit.offset, b"%d" % digit.value, b"%d" % orientation) for digit in digits if digit.value != orientation]
+    return Patch(tuple(sorted(splices, key=lambda splice: splice.offset)))
+
+
+def _marker(data: bytes, place: int) -> tuple[int, int]:
+    """The marker at `place`, which any number of 0xFF may precede, and the place after it."""
+    if data[place : place + 1] not in (b"\xff", b""):
+        raise Refused(f"junk between segments at byte {place}")
+    filled = _FILL.match(data, place)
+    place = filled.end() if filled else place
+    if place >= len(data):
+        raise Refused("no scan: the file ends before the picture starts")
+    marker = data[place]
+    if marker == _EOI:
+        raise Refused("end of image before the scan")
+    if marker in _WITHOUT_LENGTH:
+        raise Refused(f"unexpected marker 0x{marker:02x} before the scan at byte {place}")
+    return marker, place + 1
+
+
+def _layout(data: bytes) -> _Layout:
+    layout = _Layout()
+    for segment in segments(data):
+        head = data[segment.start : min(segment.end, segment.start + 64)]
+        if segment.marker == _APP0 and layout.after_jfif == layout.scan:
+            layout.after_jfif = segment.end
+        elif segment.marker == _APP1:
+            _sort_app1(layout, segment, head)
+        elif segment.marker == _APP2 and head.startswith(mpf.SIGNATURE):
+            layout.mpf.append(segment)
+        elif segment.marker == _APP11 and head.startswith(b"JP") and b"c2pa" in head:
+            raise Refused("signed with content credentials (C2PA), which any change would break")
+        elif segment.marker in _FRAMES:
+            layout.frames.append(segment)
+        layout.scan = segment.end
+    if len(layout.exif) > 1:
+        raise Refused("two EXIF segments")
+    if not layout.frames or any(b"\0\0" in _sides(data, frame) for frame in layout.frames):
+        raise Refused("the frame has no size, or one that is only told after the scan (DNL)")
+    return layout
+
+
+def _sort_app1(layout: _Layout, segment: Segment, head: bytes) -> None:
+    if head.startswith(EXIF):
+        layout.exif.append(segment)
+    elif b"exif" in head[:10].lower():
+        raise Refused("the EXIF segment has a broken header")
+    elif head.startswith(XMP):
+        layout.xmp.append(segment)
+    elif head.startswith(XMP_EXTENSION):
+        layout.extension.append(segment)
+
+
+def _sides(data: bytes, frame: Segment) -> tuple[bytes, bytes]:
+    """Height and width of a frame, two bytes each."""
+    if frame.end - frame.start < 6:
+        raise Refused(f"bad segment length at byte {frame.start - 2}")
+    return data[frame.start + 1 : frame.start + 3], data[frame.start + 3 : frame.start + 5]
+
+
+def _digits(data: bytes, layout: _Layout) -> list[xmp.Digit]:
+    """The orientations in XMP, at their offsets in the file."""
+    skipped = len(XMP_EXTENSION) + 40
+    extension = b"".join(data[segment.start + skipped : segment.end] for segment in layout.extension)
+    if b"tiff:Orientation" in extension:
+        raise Refused("XMP holds the orientation in its extended part, which is sealed by a checksum")
+    starts = [(segment.start + len(XMP), segment.end) for segment in layout.xmp]
+    return [xmp.Digit(start + digit.offset, digit.value) for start, end in starts for digit in xmp.find(data[start:end])]
+
+
+def _check_agreement(value: int | None, digits: list[xmp.Digit]) -> None:
+    """Viewers obey EXIF and other programs obey XMP: where they disagree nobody knows how the photo was seen."""
+    for digit in digits:
+        if group.normalise(digit.value) != group.normalise(value):
+            says = "nothing" if value is None else value
+            raise Refused(f"EXIF says {says}, XMP says {digit.value}: viewers disagree about this photo")
+
+
+def _exif(data: bytes, layout: _Layout, orientation: int) -> list[Splice]:
+    if not layout.exif:
+        payload = EXIF + tiff_block.fresh(orientation)
+        whole = bytes([0xFF, _APP1]) + (len(payload) + 2).to_bytes(2, "big") + payload
+        return [Splice(layout.after_jfif, b"", whole), *_carried(data, layout, layout.after_jfif, len(whole))]
+    segment = layout.exif[0]
+    start = segment.start + len(EXIF)
+    splices = [
+        Splice(start + splice.offset, splice.old, splice.new)
+        for splice in tiff_block.patch(data[start : segment.end], orientation)
+    ]
+    growth = sum(len(splice.new) - len(splice.old) for splice in splices)
+    if not growth:
+        return splices
+    size = segment.end - segment.start + 2
+    if size + growth > _LARGEST:
+        raise Refused("the EXIF segment is full (64 KB)")
+    length = Splice(segment.start - 2, data[segment.start - 2 : segment.start], (size + growth).to_bytes(2, "big"))
+    _check_maker_notes(data, layout, segment)
+    return [length, *splices, *_carried(data, layout, segment.end, growth)]
+
+
+def _carried(data: bytes, layout: _Layout, place: int, growth: int) -> list[Splice]:
+    """What must change elsewhere when the file grows at `place`: the multi-picture index, at most."""
+    trailer = _end_of_image(data, layout.scan)
+    if max(data.find(b"AXS!", trailer), data.find(b"AXS*", trailer)) >= 0:
+        raise Refused("an AFCP trailer counts from the start of the file, so the file cannot grow")
+    if len(layout.mpf) > 1 or any(segment.start < place for segment in layout.mpf):
+        raise Refused("the multi-picture index (MPF) stands before the EXIF block, so the block cannot grow")
+    return [
+        Splice(segment.start + splice.offset, splice.old, splice.new)
+        for segment in layout.mpf
+        for splice in mpf.grown(data[segment.start : segment.end], growth)
+    ]
+
+
+def _check_maker_notes(data: bytes, layout: _Layout, exif: Segment) -> None:
+    """No word of a maker note may be the offset of a preview behind the picture, which would move with it.
+
+    Makers count from the start of the file, of the TIFF block or of the note, in either byte order, and some spoil the first
+    byte of the preview. Residual risk: an undocumented offset of something else, deeper in the data behind the picture.
+    """
+    trailer = _end_of_image(data, layout.scan)
+    if trailer == len(data):
+        return
+    block = exif.start + len(EXIF)
+    for start, end in tiff_block.maker_notes(data[block : exif.end]):
+        note = data[block + start : block + end]
+        words = chain.from_iterable((note[at : at + 4], note[at : at + 4][::-1]) for at in range(0, len(note) - 3, 2))
+        for number in (int.from_bytes(word, "big") for word in words):
+            for target in (number, number + block, number + block + start):
+                if trailer == target or (target > trailer and data[target + 1 : target + 3] == _SOI[1:] + b"\xff"):
+                    raise Refused("the maker note may point at data behind the picture, so the EXIF block cannot grow")
+
+
+def _end_of_image(data: bytes, scan: int) -> int:
+    """The offset after EOI of the picture whose first scan starts at `scan`."""
+    place = scan
+    while found := _IN_SCAN.search(data, place):
+        if found[1][0] == _EOI:
+            return found.end()
+        length = int.from_bytes(data[found.end() : found.end() + 2], "big")
+        place = found.end() + max(length, 2)
+    raise Refused("the picture has no end (EOI), so the file cannot grow")

@@ -1,0 +1,225 @@
+"""The TIFF structure that EXIF, MPF and TIFF files share (TIFF 6.0, section 2; EXIF 2.32, section 4.6.2).
+
+A block is a header, then directories (IFD0, IFD1, …) of 12-byte entries whose larger values lie elsewhere in the block. Every
+offset counts from the start of the block, so bytes may be added at its end, but nothing inside it may ever move.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise, zip_longest
+from typing import Final, Literal, NamedTuple
+
+from orientd import orientation as group
+from orientd.errors import Refused
+from orientd.items import Splice
+
+ORIENTATION: Final = 0x0112
+MAKER_NOTE: Final = 0x927C
+_STRIPS: Final = ((0x0111, 0x0117), (0x0201, 0x0202))
+_SUBDIRECTORIES: Final = (0x014A, 0x8769, 0x8825, 0xA005)
+
+_SHORT: Final = 3
+_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_SIGNED: Final = (6, 8, 9)
+_INTEGERS: Final = (1, _SHORT, 4, *_SIGNED)
+_POINTERS: Final = (4, 9, 13)
+_MOST_DIRECTORIES: Final = 64
+
+
+class Entry(NamedTuple):
+    """One directory entry; its 12 bytes start at `offset`, its value has `length` units of `type`."""
+
+    offset: int
+    tag: int
+    type: int
+    length: int
+
+
+class Directory(NamedTuple):
+    """The entries stored from `start` to `end`; `next` is the offset of the directory that follows, 0 if none does."""
+
+    start: int
+    end: int
+    entries: tuple[Entry, ...]
+    next: int
+
+
+class Field(NamedTuple):
+    """An orientation as stored: `size` bytes at `offset` that hold `value`."""
+
+    offset: int
+    size: int
+    value: int
+
+
+class TiffBlock:
+    """Bounds-checked reading of a block.
+
+    Raises:
+        Refused: from every method, when the block does not hold what its structure promises.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        orders: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
+        if data[:4] not in orders:
+            raise Refused("broken EXIF: it does not start with a TIFF header")
+        self.data = data
+        self.order = orders[data[:4]]
+
+    def number(self, offset: int, size: int, *, signed: bool = False) -> int:
+        if not 0 <= offset <= len(self.data) - size:
+            raise Refused("broken EXIF: it points outside its block")
+        return int.from_bytes(self.data[offset : offset + size], self.order, signed=signed)
+
+    def directory(self, start: int) -> Directory:
+        """The directory at `start`. One cut off right after its last entry has no next one: some writers leave that field out."""
+        if start < 8:
+            raise Refused("broken EXIF: a directory lies inside the header")
+        end = start + 2 + 12 * self.number(start, 2)
+        self.number(end - 1, 1)
+        entries = (
+            Entry(at, self.number(at, 2), self.number(at + 2, 2), self.number(at + 4, 4)) for at in range(start + 2, end, 12)
+        )
+        follows = 0 if end == len(self.data) else self.number(end, 4)
+        return Directory(start, end, tuple(entries), follows)
+
+    def first(self) -> Directory:
+        """IFD0."""
+        return self.directory(self.number(4, 4))
+
+    def chain(self) -> list[Directory]:
+        """IFD0, IFD1 and any that follow."""
+        found = [self.first()]
+        while found[-1].next:
+            found.append(self.directory(found[-1].next))
+            _check_apart(found)
+        return found
+
+    def every(self) -> Iterator[Directory]:
+        """The directories of the chain and those below them: EXIF, GPS, interoperability, sub-images."""
+        found = self.chain()
+        for directory in found:
+            yield directory
+            pointers = [entry for entry in directory.entries if entry.tag in _SUBDIRECTORIES and entry.type in _POINTERS]
+            found += [self.directory(start) for entry in pointers for start in self.numbers(entry)]
+            _check_apart(found)
+
+    def value(self, entry: Entry) -> tuple[int, int]:
+        """Where the value of an entry starts and ends."""
+        if entry.type not in _SIZES:
+            raise Refused(f"broken EXIF: tag 0x{entry.tag:04x} has the unknown type {entry.type}")
+        size = _SIZES[entry.type] * entry.length
+        start = entry.offset + 8 if size <= 4 else self.number(entry.offset + 8, 4)
+        if start + size > len(self.data):
+            raise Refused(f"EXIF tag 0x{entry.tag:04x} points past its block, so the block cannot grow")
+        return start, start + size
+
+    def numbers(self, entry: Entry) -> list[int]:
+        """The whole numbers an entry holds."""
+        start, end = self.value(entry)
+        size = _SIZES[entry.type]
+        return [self.number(at, size, signed=entry.type in _SIGNED) for at in range(start, end, size)]
+
+    def orientations(self, directory: Directory) -> list[Field]:
+        """Every orientation a directory stores; two or more are a fault of the writer, and real."""
+        return [self._field(entry) for entry in directory.entries if entry.tag == ORIENTATION]
+
+    def _field(self, entry: Entry) -> Field:
+        if entry.type not in _INTEGERS or entry.length != 1:
+            raise Refused(f"broken EXIF: the orientation is stored with type {entry.type}, count {entry.length}")
+        start, end = self.value(entry)
+        return Field(start, end - start, self.number(start, end - start, signed=entry.type in _SIGNED))
+
+
+def stored(data: bytes) -> int | None:
+    """The orientation in IFD0, exactly as found (the first, should there be several).
+
+    Raises:
+        Refused: the block is broken.
+    """
+    block = TiffBlock(data)
+    fields = block.orientations(block.first())
+    return fields[0].value if fields else None
+
+
+def patch(data: bytes, orientation: int) -> list[Splice]:
+    """The splices, relative to the block, that make it store `orientation` (1–8): in place, or IFD0 moved to the end.
+
+    IFD1 describes the thumbnail and follows only where it agreed with IFD0 before.
+
+    Raises:
+        Refused: the block is broken, or it must grow and something points past its end.
+    """
+    block = TiffBlock(data)
+    first, *others = block.chain()
+    fields, thumbnail = block.orientations(first), [field for other in others[:1] for field in block.orientations(other)]
+    if not fields:
+        return _moved(block, first, orientation)
+    if len({group.normalise(field.value) for field in fields}) > 1:
+        raise Refused(f"EXIF stores several orientations: {', '.join(str(field.value) for field in fields)}")
+    values = {field.value for field in fields}
+    fields += [field for field in thumbnail if field.value in values]
+    return [
+        Splice(field.offset, data[field.offset : field.offset + field.size], orientation.to_bytes(field.size, block.order))
+        for field in sorted(fields)
+        if field.value != orientation
+    ]
+
+
+def fresh(orientation: int) -> bytes:
+    """The smallest block: IFD0 with nothing but the orientation (26 bytes)."""
+    return b"MM\0*" + (8).to_bytes(4, "big") + _directory([_entry(orientation, "big")], 0, "big")
+
+
+def maker_notes(data: bytes) -> list[tuple[int, int]]:
+    """Where each maker note starts and ends.
+
+    Raises:
+        Refused: the block is broken or points past its end.
+    """
+    block = TiffBlock(data)
+    return [block.value(entry) for ifd in block.every() for entry in ifd.entries if entry.tag == MAKER_NOTE]
+
+
+def _check_apart(directories: list[Directory]) -> None:
+    """Directories that share a byte are a loop or a trap: a change to one would change the other."""
+    if len(directories) > _MOST_DIRECTORIES:
+        raise Refused("broken EXIF: it has more directories than any camera writes")
+    for before, after in pairwise(sorted(directories)):
+        if after.start < before.end:
+            raise Refused("broken EXIF: its directories overlap or loop")
+
+
+def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]:
+    """IFD0 with the orientation added at the end of the block; the old one stays behind, unused."""
+    _check_inside(block)
+    place = next((entry.offset for entry in first.entries if entry.tag > ORIENTATION), first.end)
+    data = block.data
+    entries = [data[first.start + 2 : place], _entry(orientation, block.order), data[place : first.end]]
+    pad = b"\0" * (len(data) % 2)
+    header = (len(data) + len(pad)).to_bytes(4, block.order)
+    return [
+        Splice(4, data[4:8], header),
+        Splice(len(data), b"", pad + _directory(entries, first.next, block.order)),
+    ]
+
+
+def _check_inside(block: TiffBlock) -> None:
+    """Everything the block points at lies inside it, so that nothing it means is moved when it grows."""
+    for directory in block.every():
+        for entry in directory.entries:
+            block.value(entry)
+        numbers = {entry.tag: block.numbers(entry) for entry in directory.entries if entry.type in _INTEGERS}
+        for starts, lengths in _STRIPS:
+            pairs = zip_longest(numbers.get(starts, []), numbers.get(lengths, []), fillvalue=0)
+            if any(start + length > len(block.data) for start, length in pairs):
+                raise Refused("the EXIF thumbnail lies past its block, so the block cannot grow")
+
+
+def _entry(orientation: int, order: Literal["little", "big"]) -> bytes:
+    numbers = ((ORIENTATION, 2), (_SHORT, 2), (1, 4), (orientation, 2), (0, 2))
+    return b"".join(number.to_bytes(size, order) for number, size in numbers)
+
+
+def _directory(entries: list[bytes], follows: int, order: Literal["little", "big"]) -> bytes:
+    body = b"".join(entries)
+    return (len(body) // 12).to_bytes(2, order) + body + follows.to_bytes(4, order)

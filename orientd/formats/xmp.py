@@ -1,0 +1,84 @@
+"""`tiff:Orientation` inside an XMP packet (XMP specification, part 1, sections 6 and 7; part 2, section 3.4).
+
+The packet is read by a real XML parser, so that prefixes, comments, entities and look-alikes in a caption cannot mislead, and
+changed digit for digit, so that not one other byte of it moves.
+"""
+
+import re
+from typing import Final, NamedTuple
+from xml.parsers import expat
+
+from orientd.errors import Refused
+
+_NAME: Final = "http://ns.adobe.com/tiff/1.0/ Orientation "
+_PARENTS: Final = ["http://www.w3.org/1999/02/22-rdf-syntax-ns# " + name for name in ("RDF", "Description")]
+_TAG: Final = re.compile(rb"<[^\s/>]+")
+_ATTRIBUTE: Final = re.compile(rb"""\s+([^\s=<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
+
+
+class Digit(NamedTuple):
+    """An orientation as stored: the one digit at `offset` of the packet that says `value`."""
+
+    offset: int
+    value: int
+
+
+def find(packet: bytes) -> list[Digit]:
+    """The orientations of the image the packet describes, as an attribute or as an element.
+
+    Raises:
+        Refused: the packet is not well-formed, or holds an orientation that is not one plain digit.
+    """
+    if b"Orientation" not in packet.replace(b"\0", b""):
+        return []
+    return _Finder(packet.rstrip(b"\0")).found
+
+
+class _Finder:
+    def __init__(self, packet: bytes) -> None:
+        self.found: list[Digit] = []
+        self._packet = packet
+        self._path: list[str] = []
+        self._texts: list[tuple[int, str]] = []
+        self._parser = expat.ParserCreate(namespace_separator=" ")
+        self._parser.namespace_prefixes = True
+        self._parser.StartElementHandler = self._start
+        self._parser.CharacterDataHandler = self._text
+        self._parser.EndElementHandler = self._end
+        try:
+            self._parser.Parse(packet, True)
+        except expat.ExpatError as error:
+            raise Refused(f"broken XMP: {error}") from error
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._path.append(" ".join(name.split(" ")[:2]))
+        if self._path[-2:] == _PARENTS:
+            for prefix in (key.removeprefix(_NAME) for key in attributes if key.startswith(_NAME)):
+                self._attribute(prefix.encode() + b":Orientation")
+        self._texts.clear()
+
+    def _text(self, text: str) -> None:
+        self._texts.append((self._parser.CurrentByteIndex, text))
+
+    def _end(self, _name: str) -> None:
+        if self._path.pop() == _NAME.rstrip() and self._path[-2:] == _PARENTS:
+            written = [(offset, text.encode()) for offset, text in self._texts if text.strip()]
+            self._add(*(written[0] if len(written) == 1 else (0, b"".join(text for _, text in written))))
+        self._texts.clear()
+
+    def _attribute(self, wanted: bytes) -> None:
+        """Find the value in the packet itself: the parser tells where a tag starts, not where its attributes do."""
+        tag = _TAG.match(self._packet, self._parser.CurrentByteIndex)
+        place = tag.end() if tag else 0
+        while (attribute := _ATTRIBUTE.match(self._packet, place)) and attribute[1] != wanted:
+            place = attribute.end()
+        if attribute is None:
+            raise Refused("XMP holds an orientation in a form that cannot be changed in place")
+        self._add(attribute.start(2) + 1, attribute[2][1:-1])
+
+    def _add(self, offset: int, written: bytes) -> None:
+        digit = written.strip()
+        offset += len(written) - len(written.lstrip())
+        if not re.fullmatch(rb"[0-9]", digit) or self._packet[offset : offset + 1] != digit:
+            raise Refused(f"XMP holds the orientation {written.decode(errors='replace')!r}, which is not one plain digit")
+        self.found.append(Digit(offset, int(digit)))
