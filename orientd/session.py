@@ -12,6 +12,7 @@ from orientd.errors import OrientdError
 from orientd.items import Row, Verdict
 from orientd.progress import meter
 from orientd.report import CsvReport, JsonLines, Tally, printable, summary
+from orientd.show import console
 
 
 class Session:
@@ -72,10 +73,8 @@ class Session:
         if self._json:
             self._json.summary(self._tally, path, code)
         else:
-            from rich.console import Console
-
             self._meter.__exit__()
-            Console(soft_wrap=True).print(summary(self._tally, report=path, wrote=self._wrote, interrupted=interrupted))
+            console().print(summary(self._tally, report=path, wrote=self._wrote, interrupted=interrupted))
         return code
 
     def __enter__(self) -> Self:

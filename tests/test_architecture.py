@@ -37,7 +37,7 @@ OWNERS = {
 }
 EXTRAS = {"onnxruntime", "nvidia"}
 TRAINING_OWNERS = {"yaml": {"config"}, "click": {"cli"}}
-TRAINING_MAY_USE = LAYERS["vocabulary"] | {"decide", "infer", "decode", "read", "config"}
+TRAINING_MAY_USE = LAYERS["vocabulary"] | {"decide", "infer", "decode", "discover", "config", "formats"}
 HEAVY = {"numpy", "PIL", "onnxruntime", "torch", "simplejpeg", "pillow_heif", "nvidia", "rich", "yaml", "sqlite3"}
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 80
 

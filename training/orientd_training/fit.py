@@ -172,7 +172,7 @@ def _schedule(progress: float, warmup: float) -> float:
 
 
 def _pictures(pixels: Any) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float()
+    return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float()
 
 
 def _resized(pictures: Tensor, size: int) -> Tensor:

@@ -1,27 +1,39 @@
 """Upright photos decoded once to a compact cache: `pixels.npy` (uint8, N × S × S × 3) and `manifest.csv` beside it.
 
 A source is a folder of photos or a zip of folders; the top folder of a photo's name is its *group*: the album or collection it
-comes from. Photos are squeezed to a square as `orientd.spec.ModelSpec` says, so that the network is trained on what it is served.
+comes from. They are decoded and squeezed to a square by the decoder that serves: the network is trained on what it is served.
 """
 
 import csv
 import hashlib
-import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
-from orientd.errors import ConfigError
+from orientd import formats
+from orientd.decode.cpu import CpuDecoder
+from orientd.discover import walk
+from orientd.errors import ConfigError, DecodeError
+from orientd.items import FileStat, Photo
 
-EXTENSIONS = {".avif", ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
+_NO_STAT = FileStat(0, 0, 0, 0)
+_AHEAD = 256
+
+
+class Member(NamedTuple):
+    """A photo of a source, not yet read."""
+
+    name: str
+    group: str
+    read: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -54,13 +66,12 @@ def prepare(sources: list[Path], out: Path, size: int, limit: int | None = None)
     pixels = np.lib.format.open_memmap(
         out / "pixels.partial.npy", mode="w+", dtype=np.uint8, shape=(max(len(members), 1), size, size, 3)
     )
-    with ThreadPoolExecutor() as pool:
-        for (name, group, _), square in zip(members, pool.map(lambda m: _square(m[2], size), members), strict=True):
-            if isinstance(square, str):
-                bad.append(f"{name}: {square}")
-                continue
-            pixels[len(rows)] = square
-            rows.append((name, group))
+    for member, square in _decoded(members, CpuDecoder(size)):
+        if isinstance(square, str):
+            bad.append(f"{member.name}: {square}")
+            continue
+        pixels[len(rows)] = square
+        rows.append((member.name, member.group))
     if not rows:
         raise ConfigError(f"no photo could be decoded in {', '.join(map(str, sources))}: give folders or zips of upright photos")
     pixels.flush()
@@ -84,6 +95,14 @@ def load(folder: Path) -> PhotoSet:
         raise ConfigError(f"{folder} holds no prepared photos ({error}): run orientd-train prepare first") from error
 
 
+def _decoded(members: list[Member], decoder: CpuDecoder) -> Iterator[tuple[Member, NDArray[np.uint8] | str]]:
+    """Squares in the order of `members`, or why there is none; a few hundred at a time, so that memory stays flat."""
+    with ThreadPoolExecutor() as pool:
+        for start in range(0, len(members), _AHEAD):
+            some = members[start : start + _AHEAD]
+            yield from zip(some, pool.map(lambda member: _square(member, decoder), some), strict=True)
+
+
 def _finish(out: Path, rows: list[tuple[str, str]], pixels: NDArray[np.uint8]) -> None:
     """The manifest comes last under its final name: a cache without one is incomplete."""
     (out / "pixels.partial.npy").rename(out / "pixels.npy")
@@ -94,26 +113,26 @@ def _finish(out: Path, rows: list[tuple[str, str]], pixels: NDArray[np.uint8]) -
     (out / "manifest.partial.csv").rename(out / "manifest.csv")
 
 
-def _members(sources: list[Path]) -> Iterator[tuple[str, str, Any]]:
-    """Each photo as (name, group, something `Image.open` takes after a call)."""
+def _members(sources: list[Path]) -> Iterator[Member]:
     for source in sources:
         if source.suffix == ".zip" and source.is_file():
             archive = zipfile.ZipFile(source)
-            names = sorted(n for n in archive.namelist() if Path(n).suffix.lower() in EXTENSIONS)
-            yield from ((n, n.split("/")[0], lambda a=archive, n=n: io.BytesIO(a.read(n))) for n in names)
+            names = sorted(name for name in archive.namelist() if not name.endswith("/"))
+            yield from (Member(name, name.split("/")[0], partial(archive.read, name)) for name in names)
         elif source.is_dir():
-            paths = sorted(p for p in source.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-            for path in paths:
-                inside = path.relative_to(source)
-                yield str(inside), inside.parts[0] if len(inside.parts) > 1 else source.name, lambda p=path: p
+            for candidate in walk([str(source)]):
+                inside = Path(candidate.path).relative_to(source.resolve())
+                group = inside.parts[0] if len(inside.parts) > 1 else source.name
+                yield Member(str(inside), group, Path(candidate.path).read_bytes)
         else:
             raise ConfigError(f"{source} is neither a folder nor a zip of photos")
 
 
-def _square(opened: Any, size: int) -> NDArray[np.uint8] | str:
+def _square(member: Member, decoder: CpuDecoder) -> NDArray[np.uint8] | str:
     try:
-        with Image.open(opened()) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            return np.asarray(upright.resize((size, size), Image.Resampling.BILINEAR))
-    except (OSError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
+        data = member.read()
+        kind = formats.sniff(data)
+        photo = Photo(member.name, _NO_STAT, kind, data, formats.stored_orientation(kind, data), "")
+        return decoder.decode(photo).pixels
+    except (OSError, zipfile.BadZipFile, DecodeError) as error:
         return str(error) or type(error).__name__
