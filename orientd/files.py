@@ -1,0 +1,385 @@
+"""How bytes reach the disk: read whole, overwrite in place, replace atomically.
+
+What is promised: whenever the process is killed or the power fails, a file holds its old bytes or its new ones, never a mixture;
+after any error the old bytes are in place; nothing but the file named is changed; symbolic links are never followed.
+
+What is left to chance: another program that writes the same file within the microseconds between the last check and our write;
+a power cut on a disk that writes less than a 4 KiB page at once (the journal keeps the old bytes, recovery puts them back);
+a replaced file loses what no system call copies: its inode number, birth time and `chattr` flags.
+"""
+
+import errno
+import os
+import secrets
+import stat as modes
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from typing import Final
+
+from orientd.errors import PhotoError, ReadError, Refused, WriteError
+from orientd.items import FileStat, Patch
+
+PAGE: Final = 4096
+SIZE_LIMIT: Final = 1 << 30
+
+_CHANGED: Final = "it changed since it was judged: scan again"
+_OWNER: Final = "it belongs to another user, so its dates cannot be set: run orientd as that user, or with --mtime now"
+_ADVICE: Final = {
+    errno.ENOENT: "it has vanished, or its folder is not mounted: scan again",
+    errno.ENOTDIR: "its folder has vanished: scan again",
+    errno.ELOOP: "it is a symbolic link, and those are not followed: name the file it points to",
+    errno.EISDIR: "it is not a regular file: only those are photos",
+    errno.EACCES: "permission denied: run orientd as a user who may change the file and its folder",
+    errno.EPERM: "the system does not permit it: see who owns the file, and whether lsattr shows it as immutable",
+    errno.EROFS: "its file system is mounted read-only: mount it writable, then run again",
+    errno.ENOSPC: "no space is left on its file system: free some, then run again",
+    errno.EDQUOT: "the disk quota is used up: free some space, then run again",
+    errno.EIO: "the disk reports an input/output error: check the disk and your backup before anything else",
+    errno.EAGAIN: "another program has it open for itself: close that program, then run again",
+    errno.EEXIST: "another orientd is writing it: wait for that one to end",
+}
+_FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EISDIR)
+_UNSUPPORTED: Final = (errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+
+
+class Disk:
+    """The system calls made here. Tests put in one that fails, or dies, at any of them."""
+
+    open = staticmethod(os.open)
+    close = staticmethod(os.close)
+    fstat = staticmethod(os.fstat)
+    stat = staticmethod(os.stat)
+    pread = staticmethod(os.pread)
+    pwrite = staticmethod(os.pwrite)
+    fsync = staticmethod(os.fsync)
+    utime = staticmethod(os.utime)
+    fchown = staticmethod(os.fchown)
+    fchmod = staticmethod(os.fchmod)
+    listxattr = staticmethod(os.listxattr)
+    getxattr = staticmethod(os.getxattr)
+    setxattr = staticmethod(os.setxattr)
+    removexattr = staticmethod(os.removexattr)
+    replace = staticmethod(os.replace)
+    unlink = staticmethod(os.unlink)
+
+
+DISK: Final = Disk()
+
+
+class Mtime(StrEnum):
+    """What becomes of a file's modification time.
+
+    A tag is overwritten without changing the size, and a file of the same size and the same time is taken for unchanged by
+    `rsync -a`, Syncthing and most backups: KEEP therefore makes them miss the new orientation. SHIFT adds two seconds (the
+    coarsest step of any file system in use, FAT's), so that backups notice and photos stay in the order of their dates.
+    """
+
+    SHIFT = "shift"
+    KEEP = "keep"
+    NOW = "now"
+
+    def after(self, mtime_ns: int) -> int | None:
+        """The time a file last changed at `mtime_ns` gets, in nanoseconds; None leaves the time of the write."""
+        return {Mtime.SHIFT: mtime_ns + 2_000_000_000, Mtime.KEEP: mtime_ns, Mtime.NOW: None}[self]
+
+
+def file_stat(found: os.stat_result) -> FileStat:
+    return FileStat(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_nlink)
+
+
+def same_state(one: FileStat, other: FileStat) -> bool:
+    """True if both tell of the same file with the same bytes; its number of names may differ."""
+    return (one.dev, one.inode, one.size, one.mtime_ns) == (other.dev, other.inode, other.size, other.mtime_ns)
+
+
+def temp_name() -> str:
+    """A new name for a temporary file: hidden, so that no walk takes it for a photo, and short enough for every file system."""
+    return f".orientd-{secrets.token_hex(8)}.tmp"
+
+
+def read_whole(path: str, limit: int = SIZE_LIMIT, disk: Disk = DISK) -> tuple[bytes, FileStat]:
+    """Read a regular file of at most `limit` bytes, leaving its access time alone where the system permits.
+
+    Raises:
+        ReadError: not there, not a regular file, too large, unreadable, or it changed while it was read.
+    """
+    with _worded(ReadError), _opened(disk, path, os.O_RDONLY) as file:
+        before = disk.fstat(file)
+        if not modes.S_ISREG(before.st_mode):
+            raise ReadError(_ADVICE[errno.EISDIR])
+        if before.st_size > limit:
+            raise ReadError(f"it has {before.st_size:,} bytes, more than the limit of {limit:,}")
+        data = _read(disk, file, before.st_size)
+        after = file_stat(disk.fstat(file))
+    if len(data) != before.st_size or not same_state(file_stat(before), after):
+        raise ReadError("it changed while it was read: scan again once nothing writes to it")
+    return data, after
+
+
+def gone(path: str, dev: int, disk: Disk = DISK) -> bool:
+    """True if the file is certainly no more: its folder is there, on the device `dev` it was on, and holds no such name."""
+    with suppress(OSError):
+        if disk.stat(_folder_of(path)).st_dev != dev:
+            return False
+        try:
+            disk.stat(path, follow_symlinks=False)
+        except FileNotFoundError:
+            return True
+    return False
+
+
+def write(
+    path: str,
+    expected: FileStat,
+    data: bytes,
+    patch: Patch,
+    mtime_ns: int | None,
+    temp: str,
+    *,
+    allow_hard_links: bool = False,
+    disk: Disk = DISK,
+) -> FileStat:
+    """Apply a patch that is not empty to the file at `path`, which is in the state `expected` and holds `data`.
+
+    Splices that keep the length and lie within one aligned page of 4,096 bytes are written in place by a single `pwrite`: the
+    kernel copies a page without heeding a kill, and disks write it whole, so the file is always old or new, and keeps its inode,
+    links, owner and attributes. A write over several pages could tear. So could one that moves bytes: all those go to a
+    temporary file named `temp` in the same folder, which gets the mode, owner, ACL and extended attributes, is synced, read
+    back and then renamed over the file. The modification time becomes `mtime_ns` (None: that of the write); the access time
+    stays. It is synced with the bytes: a new orientation under the old time would be missed by backups.
+
+    Returns:
+        The state of the written file.
+
+    Raises:
+        Refused: the file changed, has other names (hard links) that may not or cannot be kept, must not be written by this
+            user, or its owner, dates or attributes could not be kept.
+        WriteError: the disk said no, or the bytes do not read back.
+        In both cases the old bytes are in place, but for a disk that also failed to take them back: the reason then says so.
+    """
+    with _worded(WriteError), _opened(disk, path, os.O_RDWR) as file:
+        found = disk.fstat(file)
+        in_place = fits_one_page(patch)
+        _check(found, expected, in_place, allow_hard_links)
+        if mtime_ns is not None:
+            _check_dates(disk, file, found)
+        if in_place:
+            return _overwrite(disk, file, found, data, patch, mtime_ns)
+        return _replace(disk, path, file, found, data, patch, mtime_ns, temp)
+
+
+def fits_one_page(patch: Patch) -> bool:
+    """True if the patch moves no byte and lies within one aligned page."""
+    first, last = patch.splices[0], patch.splices[-1]
+    return patch.keeps_length and first.offset // PAGE == (last.offset + len(last.new) - 1) // PAGE
+
+
+def finish(path: str, expected: FileStat, mtime_ns: int | None, disk: Disk = DISK) -> FileStat:
+    """Complete a write whose bytes are all there: set the modification time, if any, and sync the file and its folder.
+
+    Raises:
+        Refused, WriteError: as `write`; the bytes are not touched.
+    """
+    with _worded(WriteError), _opened(disk, path, os.O_RDONLY) as file:
+        found = disk.fstat(file)
+        if not same_state(file_stat(found), expected):
+            raise Refused(_CHANGED)
+        if mtime_ns is not None:
+            disk.utime(file, ns=(found.st_atime_ns, mtime_ns))
+        disk.fsync(file)
+        with _folder(disk, path) as folder:
+            _sync_folder(disk, folder)
+        return file_stat(disk.fstat(file))
+
+
+def remove_temp(path: str, temp: str, disk: Disk = DISK) -> None:
+    """Remove what a killed write to `path` may have left behind under the name `temp`.
+
+    Raises:
+        Refused, WriteError: it is there and cannot be removed.
+    """
+    with _worded(WriteError), suppress(FileNotFoundError, NotADirectoryError):
+        disk.unlink(os.path.join(_folder_of(path), temp))
+
+
+@contextmanager
+def _worded(kind: type[PhotoError]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        forbidden = kind is WriteError and error.errno in _FORBIDDEN
+        reason = _ADVICE.get(error.errno or 0, f"the system says: {error.strerror or error}")
+        raise (Refused if forbidden else kind)(reason) from error
+    except ValueError as error:
+        raise kind(f"its path cannot be a path ({error}): check the plan") from error
+
+
+@contextmanager
+def _opened(disk: Disk, path: str, access: int) -> Iterator[int]:
+    flags = access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        file = disk.open(path, flags | os.O_NOATIME)
+    except PermissionError:  # O_NOATIME is for the file's owner alone
+        file = disk.open(path, flags)
+    try:
+        yield file
+    finally:
+        _close(disk, file)
+
+
+@contextmanager
+def _folder(disk: Disk, path: str) -> Iterator[int]:
+    folder = disk.open(_folder_of(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield folder
+    finally:
+        _close(disk, folder)
+
+
+def _close(disk: Disk, file: int) -> None:
+    with suppress(OSError):  # what was written is synced by then, so an error here tells nothing, and could hide one that does
+        disk.close(file)
+
+
+def _folder_of(path: str) -> str:
+    return os.path.dirname(path) or os.curdir
+
+
+def _sync_folder(disk: Disk, folder: int) -> None:
+    try:
+        disk.fsync(folder)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:  # some network and FUSE file systems cannot sync a folder
+            raise
+
+
+def _read(disk: Disk, file: int, size: int, offset: int = 0) -> bytes:
+    parts = []
+    while size > 0 and (part := disk.pread(file, size, offset)):
+        parts.append(part)
+        size, offset = size - len(part), offset + len(part)
+    return b"".join(parts)
+
+
+def _check(found: os.stat_result, expected: FileStat, in_place: bool, allow_hard_links: bool) -> None:
+    if not modes.S_ISREG(found.st_mode) or not same_state(file_stat(found), expected):
+        raise Refused(_CHANGED)
+    if found.st_nlink > 1 and not allow_hard_links:
+        raise Refused(f"it has {found.st_nlink} names (hard links), and all would change: allow that with --hard-links")
+    if found.st_nlink > 1 and not in_place:
+        raise Refused(f"it has {found.st_nlink} names (hard links), and this change cannot be made in place: copy it first")
+
+
+def _check_dates(disk: Disk, file: int, found: os.stat_result) -> None:
+    try:
+        disk.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+    except PermissionError as error:
+        raise Refused(_OWNER) from error
+
+
+def _overwrite(disk: Disk, file: int, found: os.stat_result, data: bytes, patch: Patch, mtime_ns: int | None) -> FileStat:
+    start, end = patch.splices[0].offset, patch.splices[-1].offset + len(patch.splices[-1].new)
+    old, new = data[start:end], _patched(patch, data)[start:end]
+    if _read(disk, file, len(old), start) != old:
+        raise Refused(_CHANGED)
+    try:
+        if disk.pwrite(file, new, start) != len(new):
+            raise WriteError("the disk took only a part of the bytes: check that it has space left")
+        if mtime_ns is not None:
+            disk.utime(file, ns=(found.st_atime_ns, mtime_ns))
+        disk.fsync(file)
+        if _read(disk, file, len(new), start) != new:
+            raise WriteError("the bytes written do not read back: check the disk and your backup before anything else")
+        return file_stat(disk.fstat(file))
+    except (OSError, WriteError):
+        _put_back(disk, file, found, old, start)
+        raise
+
+
+def _put_back(disk: Disk, file: int, found: os.stat_result, old: bytes, start: int) -> None:
+    try:
+        if _read(disk, file, len(old), start) != old and disk.pwrite(file, old, start) != len(old):
+            raise OSError(errno.EIO, "short write")
+        with suppress(PermissionError):  # of a file that belongs to someone else, only the bytes can be put back
+            disk.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+        disk.fsync(file)
+    except OSError as error:
+        raise WriteError(
+            f"writing failed ({error.strerror}) and so did putting the old bytes back: check the disk, then run orientd again, "
+            "which tries once more from its journal"
+        ) from error
+
+
+def _replace(
+    disk: Disk, path: str, file: int, found: os.stat_result, data: bytes, patch: Patch, mtime_ns: int | None, temp: str
+) -> FileStat:
+    if _read(disk, file, len(data) + 1) != data:
+        raise Refused(_CHANGED)
+    name = os.path.basename(path)
+    with _folder(disk, path) as folder:
+        copy = disk.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+        try:
+            _fill(disk, copy, _patched(patch, data))
+            _keep_attributes(disk, file, copy, found)
+            now_ns = disk.fstat(copy).st_mtime_ns
+            disk.utime(copy, ns=(found.st_atime_ns, now_ns if mtime_ns is None else mtime_ns))
+            disk.fsync(copy)
+            there = disk.stat(name, dir_fd=folder, follow_symlinks=False)
+            if not same_state(file_stat(there), file_stat(found)) or there.st_nlink != found.st_nlink:
+                raise Refused(_CHANGED)
+            disk.replace(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
+            _sync_folder(disk, folder)
+            return file_stat(disk.fstat(copy))
+        except BaseException:
+            with suppress(OSError):  # gone already if it was renamed; otherwise recovery, which knows its name, removes it
+                disk.unlink(temp, dir_fd=folder)
+            raise
+        finally:
+            _close(disk, copy)
+
+
+def _patched(patch: Patch, data: bytes) -> bytes:
+    try:
+        return patch.apply(data)
+    except ValueError as error:
+        raise Refused(_CHANGED) from error
+
+
+def _fill(disk: Disk, copy: int, new: bytes) -> None:
+    view, done = memoryview(new), 0
+    while done < len(new):
+        done += disk.pwrite(copy, view[done:], done)
+    if _read(disk, copy, len(new) + 1) != new:
+        raise WriteError("the bytes written do not read back: check the disk and your backup before anything else")
+
+
+def _keep_attributes(disk: Disk, file: int, copy: int, found: os.stat_result) -> None:
+    """Give the copy the owner, mode, ACL and extended attributes of the file, and none that it inherited from its folder."""
+    try:
+        made = disk.fstat(copy)
+        if (made.st_uid, made.st_gid) != (found.st_uid, found.st_gid):
+            disk.fchown(copy, found.st_uid, found.st_gid)
+        wanted, present = _xattrs(disk, file), _xattrs(disk, copy)
+        for name in present.keys() - wanted.keys():
+            disk.removexattr(copy, name)
+        for name, value in wanted.items():
+            if present.get(name) != value:
+                disk.setxattr(copy, name, value)
+        disk.fchmod(copy, modes.S_IMODE(found.st_mode))
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.EACCES, *_UNSUPPORTED):
+            raise Refused(
+                f"its owner, permissions or extended attributes could not be kept ({error.strerror}): run orientd as its owner"
+            ) from error
+        raise
+
+
+def _xattrs(disk: Disk, file: int) -> dict[str, bytes]:
+    try:
+        names = disk.listxattr(file)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            return {}
+        raise
+    return {name: disk.getxattr(file, name) for name in names}
