@@ -34,9 +34,9 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from orientd import orientation
+from orientd import formats, orientation
 from orientd.errors import DecodeError
-from orientd.items import Format, Photo, Picture
+from orientd.items import FileStat, Format, Photo, Picture
 
 # The class named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
 _OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
@@ -51,6 +51,7 @@ _OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
     Format.GIF: GifImageFile,
     Format.JPEG2000: Jpeg2KImageFile,
 }
+_WITNESS_SIZE: Final = 32
 _TURNED_BY_LIBRARY: Final = (Format.TIFF, Format.HEIF)
 
 # Real cameras write these and no pixel is lost: a few bytes of padding before the end, junk between the first segments, the
@@ -63,13 +64,14 @@ _HARMLESS: Final = re.compile(
 
 
 def witness(data: bytes) -> int | None:
-    """The orientation that Pillow reads from a file's EXIF, as a second opinion on what was written; None if absent.
+    """The orientation that Pillow reads from a photo's EXIF, once it decoded whole: a second opinion on what was written.
 
     Raises:
-        OSError: Pillow cannot open the file.
+        DecodeError: it is damaged, cut short or not supported, so it must not be written.
     """
-    with Image.open(BytesIO(data)) as image:
-        found: int | None = image.getexif().get(ExifTags.Base.Orientation)
+    kind = formats.sniff(data)
+    CpuDecoder(_WITNESS_SIZE).decode(Photo("", FileStat(0, 0, 0, 0), kind, data, None, ""))
+    found: int | None = _OPENERS[kind](BytesIO(data)).getexif().get(ExifTags.Base.Orientation)
     return found
 
 
