@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from orientd.files import Mtime
 from orientd.items import Decision, Photo, Picture, Prediction, Row, Status, Verdict
 from orientd.judge import NOT_A_PHOTO, Judge
 from orientd.orientation import turned
-from orientd.record import Journal, Lock
+from orientd.record import Journal, Lock, Run, is_locked
 from orientd.seen import Seen
 
 JUDGEMENT: Final = "1"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
@@ -48,7 +48,10 @@ def make_judge(config: Config) -> tuple[Judge, str]:
 
     def eyes() -> infer.Engine:
         if not hasattr(local, "engine"):
-            local.engine = spare.pop() if spare else infer.Engine(str(model_path(config)), providers)
+            try:
+                local.engine = spare.pop()  # asking first whether there is one would let two threads take it
+            except IndexError:
+                local.engine = infer.Engine(str(model_path(config)), providers)
         engine: infer.Engine = local.engine
         return engine
 
@@ -79,20 +82,17 @@ def scan(
         OrientdError: what must stop the run; some of it before the first row.
     """
     with ExitStack() as stack:
-        writer = stack.enter_context(Writer(config, command, stop, notify)) if fix else None
         candidates = walk(roots, config.exclude, config.one_file_system)
         judge, identity = make_judge(config)
-        seen = stack.enter_context(Seen(Path(config.state_dir), identity))
-        if seen.moved_aside:
-            notify(f"the memory of photos already seen was damaged; it is kept as {seen.moved_aside} and built anew")
-        journal = writer.journal if writer else stack.enter_context(Journal(config.state_dir))
+        seen = stack.enter_context(Seen(Path(config.state_dir), identity, notify))
+        writer = stack.enter_context(Writer(config, seen, command, stop, notify)) if fix else None
+        journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
 
         def act_on(row: Row) -> Row:
             if run := journal.was_undone(row.sha256):
-                return row._replace(
-                    decision=Verdict.SKIP.value, method="", reason=f"you undid this change of run {run}: left alone"
-                )
-            return _fix(writer, seen, row) if writer else row
+                reason = f"you undid this change of run {run}: left alone"
+                return row._replace(decision=Verdict.SKIP.value, new_orientation=None, method="", reason=reason)
+            return _fix(writer, row) if writer else row
 
         stages = pipeline.Stages(
             lookup=(lambda chunk: [None] * len(chunk)) if rescan else seen.lookup, judge=judge, act=act_on, record=_recorder(seen)
@@ -107,12 +107,12 @@ def apply(
     config: Config, rows: Sequence[Row], *, stop: Callable[[], bool], notify: Notify, command: str
 ) -> Generator[Row, None, None]:
     """Carry out the rows of a plan whose decision is fix, refusing every photo that changed since it was judged."""
-    with Writer(config, command, stop, notify) as writer:
+    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify) as writer:
         for row in rows:
             if stop():
                 return
             if row.decision == Verdict.FIX:
-                yield writer.fix(row)[0]
+                yield writer.fix(row._replace(path=os.path.abspath(row.path)))[0]  # the journal is read from other folders, too
 
 
 def undo(
@@ -121,20 +121,19 @@ def undo(
     """Give the photos of a run (the last one that wrote, if None) exactly the bytes they had.
 
     Raises:
-        ConfigError: there is no such run, or nothing to undo.
+        ConfigError: there is nothing to undo, or no such run.
     """
-    with Writer(config, command, stop, notify) as writer:
+    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify) as writer:
         chosen = writer.journal.last_undoable() if run is None else run
-        if chosen is None or chosen not in {known.id for known in writer.journal.runs()}:
-            raise ConfigError("there is nothing to undo" if chosen is None else f"there is no run {chosen}: see orientd history")
-        with Seen(Path(config.state_dir), "") as seen:
-            for outcome in act.undo(
-                writer.journal, writer.run, writer.journal.writes(chosen), allow_hard_links=config.hard_links
-            ):
-                seen.forget(outcome.path)
-                yield outcome
-                if stop():
-                    return
+        if chosen is None:
+            raise ConfigError("there is nothing to undo")
+        if not writer.journal.is_undoable(chosen):
+            raise ConfigError(f"run {chosen} has nothing to undo: orientd history lists the runs")
+        for outcome in act.undo(writer.journal, writer.run, writer.journal.writes(chosen), allow_hard_links=config.hard_links):
+            seen.forget(outcome.path)
+            yield outcome
+            if stop():
+                return
 
 
 def count(config: Config, roots: Sequence[str], stop: Callable[[], bool]) -> int | None:
@@ -147,11 +146,27 @@ def count(config: Config, roots: Sequence[str], stop: Callable[[], bool]) -> int
     return number
 
 
-def status(config: Config) -> dict[str, str]:
+def open_journal(config: Config, notify: Notify) -> Journal:
+    """The journal; that it was damaged is told at once, whichever command meets it first."""
+    journal = Journal(config.state_dir)
+    if journal.warning:
+        notify(journal.warning)
+    return journal
+
+
+def history(config: Config, notify: Notify) -> list[Run]:
+    """Every run that wrote, the newest first; one that was killed could not say so, but it holds the lock no more."""
+    with open_journal(config, notify) as journal:
+        runs = journal.runs()
+    alive = is_locked(config.state_dir)
+    return [replace(run, status="interrupted") if run.status == "running" and not alive else run for run in runs]
+
+
+def status(config: Config, notify: Notify) -> dict[str, str]:
     """Where the state is and what it holds, for people."""
-    with Journal(config.state_dir) as journal, Seen(Path(config.state_dir), "") as seen:
-        runs, unsettled = journal.runs(), len(journal.unsettled())
-        known = seen.count()
+    with open_journal(config, notify) as journal, Seen(Path(config.state_dir), "", notify) as seen:
+        unsettled, known = len(journal.unsettled()), seen.count()
+    runs = history(config, notify)
     return {
         "state": config.state_dir,
         "model": str(model_path(config)),
@@ -178,8 +193,11 @@ def inspect(config: Config, path: str) -> Inspection:
     """Judge one photo with every view, whatever the first look says; the decision is the one a scan takes.
 
     Raises:
+        ConfigError: it is a folder.
         PhotoError: it cannot be read or decoded.
     """
+    if os.path.isdir(path):
+        raise ConfigError(f"{path} is a folder: name one photo, or run orientd scan")
     judge, _ = make_judge(config)
     candidate = next(walk([path]), None)
     photo = judge.read(candidate) if candidate else None
@@ -198,9 +216,13 @@ def inspect(config: Config, path: str) -> Inspection:
 
 @dataclass
 class Writer:
-    """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done."""
+    """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done.
+
+    What was remembered of a photo is forgotten before it is written, as `--mtime keep` leaves no other sign of a change.
+    """
 
     config: Config
+    seen: Seen
     command: str
     stop: Callable[[], bool]
     notify: Notify
@@ -210,10 +232,9 @@ class Writer:
     def __enter__(self) -> "Writer":
         with ExitStack() as stack:
             stack.enter_context(Lock(self.config.state_dir))
-            self.journal = stack.enter_context(Journal(self.config.state_dir))
-            if self.journal.warning:
-                self.notify(self.journal.warning)
+            self.journal = stack.enter_context(open_journal(self.config, self.notify))
             for outcome in act.recover(self.journal):
+                self.seen.forget(outcome.path)
                 self.notify(f"{outcome.path}: {outcome.reason or 'the interrupted change was finished'}")
             self._stack = stack.pop_all()
         return self
@@ -238,14 +259,18 @@ class Writer:
         """Write one photo as its row says; the row comes back with what happened."""
         probabilities = (row.p0, row.p90, row.p180, row.p270)
         known = tuple(p for p in probabilities if p is not None)
+        self.seen.forget(row.path)
         outcome = self._fixer.fix(row.path, row.size, row.mtime_ns, row.sha256, row.turn or 0, known)
-        return row._replace(outcome=outcome.status.value, reason=outcome.reason or row.reason), outcome
+        done = row._replace(outcome=outcome.status.value, reason=outcome.reason)
+        if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
+            done = done._replace(new_orientation=outcome.orientation, method=act.METHOD_TAG)
+        return done, outcome
 
 
-def _fix(writer: Writer, seen: Seen, row: Row) -> Row:
+def _fix(writer: Writer, row: Row) -> Row:
     done, outcome = writer.fix(row)
     if outcome.status is Status.FIXED and outcome.stat:
-        seen.add([_put_right(row, outcome, writer.run)])
+        writer.seen.add([_put_right(row, outcome, writer.run)])
     return done
 
 
@@ -274,5 +299,10 @@ def _put_right(row: Row, outcome: act.Outcome, run: int) -> Row:
 
 
 def _recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:
-    """Remembers what the content decided; what may be better next time (a folder that could not be read) is asked again."""
-    return lambda rows: seen.add(row for row in rows if row.sha256 or row.decision != Verdict.ERROR)
+    """Remembers what the content decided. What may be better next time is asked again: a file that could not be read, or one
+    that is shown wrong and must not be written, for its other names, say."""
+
+    def lasting(row: Row) -> bool:
+        return bool(row.sha256) if row.decision == Verdict.ERROR else not row.beyond_reach
+
+    return lambda rows: seen.add(row for row in rows if lasting(row))

@@ -14,7 +14,7 @@ import click
 
 from orientd import __version__
 from orientd.config import HELP, Config, load
-from orientd.errors import ExitCode, OrientdError
+from orientd.errors import ConfigError, ExitCode, OrientdError
 
 _EXIT_CODES = """\b
 Exit codes:
@@ -94,7 +94,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path())
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(readable=False))
 @click.option("--fix", is_flag=True, help="Put right what is shown wrong. Without it nothing is changed.")
 @click.option("--report", metavar="FILE.csv", help="Where to write the report (default: orientd-DATE-TIME.csv here).")
 @click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
@@ -146,9 +146,13 @@ def apply_(config: Config, plan: str, report: str | None, as_json: bool, quiet: 
     from orientd.session import Session
 
     planned = read_plan(plan)
+    if report and os.path.exists(report) and os.path.samefile(plan, report):
+        raise ConfigError("the report would replace the plan: choose another --report")
     session = Session(report or default_report(datetime.now()), as_json, quiet, verbose, wrote=True)
     with _stoppable() as stop, session:
         session.expect(len(planned))
+        if not planned and not as_json:
+            session.notify(f"{plan} has no row whose decision is fix")
         with closing(app.apply(config, planned, stop=stop, notify=session.notify, command=_command())) as rows:
             for row in rows:
                 session.add(row)
@@ -156,7 +160,7 @@ def apply_(config: Config, plan: str, report: str | None, as_json: bool, quiet: 
 
 
 @cli.command()
-@click.argument("run", required=False, type=int)
+@click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @_configured("hard_links")
 def undo(config: Config, run: int | None, verbose: bool) -> int:
@@ -174,11 +178,9 @@ def undo(config: Config, run: int | None, verbose: bool) -> int:
 @_configured()
 def history(config: Config) -> int:
     """List the runs that wrote, the newest first."""
-    from orientd import show
-    from orientd.record import Journal
+    from orientd import app, show
 
-    with Journal(config.state_dir) as journal:
-        show.history(journal.runs())
+    show.history(app.history(config, show.note))
     return ExitCode.OK
 
 
@@ -188,7 +190,7 @@ def status(config: Config) -> int:
     """Show where orientd keeps its state and what it knows."""
     from orientd import app, show
 
-    show.facts(app.status(config))
+    show.facts(app.status(config, show.note))
     return ExitCode.OK
 
 
@@ -203,7 +205,7 @@ def doctor(config: Config) -> int:
 
 
 @cli.command()
-@click.argument("path", metavar="FILE", type=click.Path())
+@click.argument("path", metavar="FILE", type=click.Path(readable=False))
 @_configured(*_JUDGING)
 def inspect(config: Config, path: str) -> int:
     """Show what orientd thinks of one photo: what was read, the probability of each turn by every view, the decision and why."""
@@ -232,6 +234,7 @@ def completion(shell: str) -> int:
 
 def main() -> None:
     """Run the command line and exit."""
+    _ready_streams()
     try:
         code = cli.main(prog_name="orientd", standalone_mode=False) or ExitCode.OK
     except click.exceptions.Abort:
@@ -241,13 +244,23 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = ExitCode.USAGE
-    except BrokenPipeError:
+    except OSError as error:  # what is printed goes to a full disk, or nobody reads it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"orientd: {error}", err=True)
         code = ExitCode.ERROR
     except OrientdError as error:
         click.echo(f"orientd: {error}", err=True)
         code = error.exit_code
     sys.exit(int(code))
+
+
+def _ready_streams() -> None:
+    """See that anything can be printed, also what the locale cannot say, and that no photo gets the number of a closed stream."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import os
 import re
 import stat as modes
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import translate
 from typing import Final
 
@@ -40,9 +41,11 @@ def walk(roots: Sequence[str], exclude: Sequence[str] = (), one_file_system: boo
 
 def _resolve(root: str) -> str:
     try:
+        os.stat(root)  # an empty path, as an unset variable leaves, is nowhere; to realpath it is the current folder
         path = os.path.realpath(root, strict=True)
         if os.path.isdir(path):
-            os.scandir(path).close()
+            with _entries(path):
+                pass
         elif not os.path.isfile(path) or not os.access(path, os.R_OK):
             raise PermissionError(None, "not a readable file or folder")
     except OSError as error:
@@ -97,7 +100,7 @@ class _Walk:
         files: list[str] = []
         folders: list[str] = []
         prefix = folder if folder.endswith("/") else folder + "/"
-        with os.scandir(folder) as entries:
+        with _entries(folder) as entries:
             for entry in entries:
                 is_folder = entry.is_dir(follow_symlinks=False)
                 if not (names.worth_entering if is_folder else names.worth_opening)(entry.name):
@@ -128,6 +131,21 @@ class _Walk:
         known = (stat.dev, stat.inode) in self._linked
         self._linked.add((stat.dev, stat.inode))
         return known
+
+
+@contextmanager
+def _entries(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """What is in a folder, listed without changing its access time where the system permits."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        opened = os.open(folder, flags | os.O_NOATIME)
+    except PermissionError:  # O_NOATIME is for the owner alone
+        opened = os.open(folder, flags)
+    try:
+        with os.scandir(opened) as entries:
+            yield entries
+    finally:
+        os.close(opened)
 
 
 def _device(path: str) -> int | None:

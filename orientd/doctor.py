@@ -4,10 +4,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 
 from orientd import app
 from orientd.config import Config
-from orientd.errors import OrientdError
+from orientd.errors import OrientdError, StateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,12 @@ def _decoders() -> str:
 
 
 def _state(config: Config) -> str:
-    os.makedirs(config.state_dir, mode=0o700, exist_ok=True)
-    if not os.access(config.state_dir, os.W_OK):
-        raise PermissionError(f"{config.state_dir} cannot be written: check its rights, or set state_dir")
+    try:
+        os.makedirs(config.state_dir, mode=0o700, exist_ok=True)
+        TemporaryFile(dir=config.state_dir).close()
+    except OSError as error:
+        advice = "check its rights, or name another with --state-dir"
+        raise StateError(f"{config.state_dir} cannot be used ({error.strerror}): {advice}") from error
     return config.state_dir
 
 

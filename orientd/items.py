@@ -182,3 +182,8 @@ class Row(NamedTuple):
     size: int | None = None
     mtime_ns: int | None = None
     sha256: str = ""
+
+    @property
+    def beyond_reach(self) -> bool:
+        """True if the photo should get another orientation and cannot be written."""
+        return self.decision == Verdict.SKIP and self.new_orientation is not None

@@ -1,7 +1,7 @@
 """From candidates to rows: read, decode, look, look again where needed, decide. One photo's fault stays its own."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -14,6 +14,7 @@ from orientd.errors import PhotoError, Refused
 from orientd.items import Candidate, Decision, Photo, Picture, Prediction, Row, Verdict
 
 NOT_A_PHOTO: Final = "not a photo"
+_BYTES_AT_ONCE: Final = 32 * 2**20  # per worker: sixteen workers on photos of 20 MB would hold gigabytes otherwise
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ class Judge:
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[Row]:
         """One row per candidate, in order."""
+        return [row for group in _by_weight(candidates) for row in self._together(group)]
+
+    def _together(self, candidates: Sequence[Candidate]) -> list[Row]:
         opened = [self._open(candidate) for candidate in candidates]
         pictures = [item[1].pixels for item in opened if not isinstance(item, Row)]
         looks = iter(self.eyes().look(np.stack(pictures)) if pictures else [])
@@ -64,7 +68,8 @@ class Judge:
             return row._replace(decision=Verdict.ERROR.value, reason=str(error))
         except Exception as error:  # a library's bug met by one strange file must not end a run of a million
             _log.debug("%s", candidate.path, exc_info=True)
-            return row._replace(decision=Verdict.ERROR.value, reason=f"unexpected {type(error).__name__}: {error}")
+            row = row._replace(sha256="")  # not to be remembered: it may be this machine that is short of memory
+            return row._replace(decision=Verdict.ERROR.value, reason=_unexpected(error))
 
     def _judge(self, photo: Photo, picture: Picture, first: Prediction) -> Row:
         prediction = self.eyes().look_again(picture.pixels) if needs_second_look(first, self.policy) else first
@@ -73,8 +78,9 @@ class Judge:
         if decision.verdict is Verdict.FIX:
             try:
                 self.check(photo, new)
-            except Refused as error:
-                reason = f"shown wrong, but not to be written: {error}"
+            except Exception as error:  # as above
+                why = error if isinstance(error, Refused) else _unexpected(error)
+                reason = f"shown wrong, but not to be written: {why}"
                 decision = Decision(Verdict.SKIP, decision.turn, decision.confidence, reason)
         p0, p90, p180, p270 = prediction.probabilities
         return _of_photo(photo)._replace(
@@ -92,6 +98,23 @@ class Judge:
             method="tag" if decision.verdict is Verdict.FIX else "",
             reason=decision.reason,
         )
+
+
+def _by_weight(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """Groups of files that may be in memory at the same time; one that is too large for that comes alone."""
+    group: list[Candidate] = []
+    weight = 0
+    for candidate in candidates:
+        if group and weight + candidate.stat.size > _BYTES_AT_ONCE:
+            yield group
+            group, weight = [], 0
+        group.append(candidate)
+        weight += candidate.stat.size
+    yield group
+
+
+def _unexpected(error: Exception) -> str:
+    return f"unexpected {type(error).__name__}: {error}"
 
 
 def _of_photo(photo: Photo) -> Row:

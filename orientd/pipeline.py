@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
 from orientd.items import Candidate, Row, Verdict
 
@@ -36,12 +36,12 @@ def run(candidates: Iterable[Candidate], stages: Stages, workers: int, batch: in
     with ThreadPoolExecutor(workers, thread_name_prefix="orientd-judge") as pool:
         pending: deque[list[Row] | Future[Sequence[Row]]] = deque()
         try:
-            for known, new in _chunks(candidates, stages, batch):
+            for known, new in _chunks(takewhile(lambda _: not stop(), candidates), stages, batch):
+                if stop():
+                    return
                 pending.append(pool.submit(stages.judge, new) if new else known)
                 while len(pending) > 2 * workers or (pending and _ready(pending[0])):
                     yield from _finish(pending.popleft(), stages, stop)
-                if stop():
-                    return
             while pending and not stop():
                 yield from _finish(pending.popleft(), stages, stop)
         finally:

@@ -151,10 +151,10 @@ def meter(
     stream: TextIO, *, quiet: bool = False, json: JsonLines | None = None, clock: Callable[[], float] = time.monotonic
 ) -> Meter:
     """The progress display that fits: `stream` (stderr) is a terminal or not, `json` is given with --json."""
-    if json is not None:
-        return JsonMeter(json, stream, clock)
     if quiet:
         return Meter(clock=clock)
+    if json is not None:
+        return JsonMeter(json, stream, clock)
     console = Console(file=stream)
     live = stream.isatty() and not console.is_dumb_terminal
     return LiveMeter(console, clock) if live else LineMeter(stream, clock)

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import Final, Self
@@ -73,8 +73,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended')
 
 _RUNS: Final = """
 SELECT runs.id, command, started_ns, finished_ns, runs.status,
-       count(*) FILTER (WHERE writes.status = 'fixed'),
-       count(*) FILTER (WHERE writes.status = 'undone'),
+       count(*) FILTER (WHERE writes.status = 'fixed' AND undoes IS NULL),
+       count(*) FILTER (WHERE writes.status = 'undone' OR writes.status = 'fixed' AND undoes IS NOT NULL),
        count(*) FILTER (WHERE writes.status IN ('failed', 'lost'))
 FROM runs LEFT JOIN writes ON writes.run = runs.id GROUP BY runs.id ORDER BY runs.id DESC
 """
@@ -129,7 +129,8 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One command that writes. `finished_ns` is None while it runs, and for good if it was killed ("interrupted")."""
+    """One command that writes. `finished_ns` is None while it runs, and for good if it was killed ("interrupted"). `undone` are
+    the photos that have their old bytes back: those of a fix that was taken back, and those an undo took back."""
 
     id: int
     command: str
@@ -175,6 +176,16 @@ class Lock:
             raise StateError(f"another orientd is writing (process {holder}): wait for it to end, or stop it") from error
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+
+def is_locked(state_dir: str | os.PathLike[str]) -> bool:
+    """True if a process holds the `Lock`."""
+    with suppress(OSError), open(os.path.join(state_dir, "lock"), "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 class Journal:
@@ -257,6 +268,10 @@ class Journal:
         """The last run with a write that can be undone."""
         return self._number("SELECT max(run) FROM writes WHERE status = 'fixed' AND undoes IS NULL")
 
+    def is_undoable(self, run: int) -> bool:
+        """True if the run has a write that can be undone."""
+        return self._number("SELECT max(id) FROM writes WHERE run = ? AND status = 'fixed' AND undoes IS NULL", run) is not None
+
     def was_undone(self, sha256: str) -> int | None:
         """The run whose change to these very bytes was taken back: their owner wants them so, under whatever name."""
         return self._number("SELECT max(run) FROM writes WHERE status = 'undone' AND old_sha256 = ?", sha256)
@@ -266,7 +281,7 @@ class Journal:
         with _explained(self.path), self._db:
             yield self._db
 
-    def _number(self, query: str, *values: str) -> int | None:
+    def _number(self, query: str, *values: str | int) -> int | None:
         with _explained(self.path), closing(self._db.execute(query, values)) as rows:
             number: int | None = rows.fetchone()[0]
             return number

@@ -5,11 +5,13 @@ same way (see `plan`) gives the same `str`. Commas, quotes and line breaks, CR t
 """
 
 import csv
+import fcntl
 import json
 import os
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Final, TextIO
 
@@ -47,19 +49,31 @@ class CsvReport:
         """Open the report.
 
         Raises:
-            ConfigError: `path` is an existing file that is no orientd report, or its folder cannot be written.
+            ConfigError: `path` is an existing file that is no orientd report, another orientd is writing it, or its folder
+                cannot be written.
         """
         self.path = path + ".partial"
         self._final = path
         try:
             for name in (self._final, self.path):
-                if os.path.lexists(name) and not _is_report(name):
+                if os.path.lexists(name) and not _is_report(name, begun=name == self.path):
                     raise ConfigError(f"{printable(name)} exists and is not a report of orientd: choose another --report")
-            self._file = open(self.path, "w", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115
+            self._file = open(self.path, "a", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115
+            self._begin()
         except OSError as error:
             raise ConfigError(f"{printable(path)} cannot be written: {error.strerror}: choose another --report") from error
         self._writerow = csv.writer(_EndsWithLf(self._file), lineterminator="\r\n").writerow
-        self._file.write(HEADER + "\n")
+
+    def _begin(self) -> None:
+        with ExitStack() as failed:
+            failed.callback(self._file.close)
+            if not _taken(self._file):
+                raise ConfigError(f"another orientd is writing {printable(self.path)}: choose another --report")
+            failed.callback(os.unlink, self.path)
+            self._file.truncate(0)
+            self._file.write(HEADER + "\n")
+            self._file.flush()
+            failed.pop_all()
 
     def write(self, row: Row) -> None:
         """Add one row.
@@ -106,6 +120,16 @@ class CsvReport:
         self.close()
 
 
+def _taken(file: TextIO) -> bool:
+    """Keep a file for this process until it closes it; False if another one has it."""
+    with suppress(OSError):  # a file system without locks
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
 class _EndsWithLf:
     """Turns the writer's CR LF into LF: only a writer that ends lines with CR LF quotes a CR within a field."""
 
@@ -116,9 +140,12 @@ class _EndsWithLf:
         self._write(line[:-2] + "\n")
 
 
-def _is_report(path: str) -> bool:
+def _is_report(path: str, begun: bool) -> bool:
+    """True if the file has the header; or if `begun`, nothing at all yet, as a power cut may leave it."""
     if not os.path.isfile(path):
         return False
+    if begun and not os.path.getsize(path):
+        return True
     with open(path, "rb") as file:
         return file.readline(len(HEADER) + 2).rstrip(b"\r\n") == HEADER.encode()
 
@@ -129,9 +156,12 @@ class Tally:
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._reasons: Counter[tuple[str, str]] = Counter()
+        self.judged, self.beyond_reach = 0, 0
 
     def add(self, row: Row) -> None:
         self._counts[row.decision, row.outcome] += 1
+        self.judged += row.turn is not None or row.decision not in (Verdict.SKIP, Verdict.ERROR)
+        self.beyond_reach += row.beyond_reach
         if row.reason:
             key = (row.decision, row.reason.split(":", 1)[0].split(" (", 1)[0])
             self._reasons[key if key in self._reasons or len(self._reasons) < _REASONS_KEPT else (row.decision, "other")] += 1
@@ -155,7 +185,7 @@ class Tally:
             return ExitCode.INTERRUPTED
         if self.count(Verdict.ERROR) or self.count(outcome=Status.FAILED):
             return ExitCode.INCOMPLETE
-        return ExitCode.FOUND if when_found and self.count(Verdict.FIX) else ExitCode.OK
+        return ExitCode.FOUND if when_found and (self.count(Verdict.FIX) or self.beyond_reach) else ExitCode.OK
 
 
 class JsonLines:
@@ -212,7 +242,7 @@ _MEANING: Final[Mapping[Verdict, str]] = {
     Verdict.KEEP: "shown right",
     Verdict.FIX: "shown wrong",
     Verdict.UNSURE: "not sure",
-    Verdict.SKIP: "not judged",
+    Verdict.SKIP: "left alone",
     Verdict.ERROR: "not readable",
 }
 
@@ -227,17 +257,22 @@ def _outcome(tally: Tally, wrote: bool, interrupted: bool) -> Iterator[str]:
     if interrupted:
         yield "Stopped before the end: the numbers are those of the photos looked at until then."
     if not tally.count():
-        yield "No photos were found there."
+        yield "No photo was looked at." if interrupted else "No photos were found there."
+    elif not tally.judged:
+        yield "No photo could be judged: the column 'reason' of the report says why."
     elif not found:
-        yield "No photo is shown wrong."
+        which = " that can be written" if tally.beyond_reach else ""
+        yield f"No photo{which} is shown wrong{' for certain' if tally.count(Verdict.UNSURE) else ''}."
     elif not wrote:
-        yield f"{_photos(found, 'is', 'are')} shown wrong. Nothing was changed."
+        yield f"{photos(found, 'is', 'are')} shown wrong. Nothing was changed."
     else:
-        yield f"{_photos(found, 'was', 'were')} shown wrong: {fixed:,} put right."
+        yield f"{photos(found, 'was', 'were')} shown wrong: {fixed:,} put right."
         if left := found - fixed - failed:
-            yield f"{_photos(left, 'was', 'were')} left alone: the column 'reason' of the report says why."
+            yield f"{photos(left, 'was', 'were')} left alone: the column 'reason' of the report says why."
         if failed:
-            yield f"{_photos(failed, 'has', 'have')} the old content still, the change failed: see the column 'reason'."
+            yield f"{photos(failed, 'was', 'were')} not changed, as something failed: see the column 'reason'."
+    if tally.beyond_reach:
+        yield f"{photos(tally.beyond_reach, 'is', 'are')} shown wrong and cannot be written: see the column 'reason'."
 
 
 def _next_steps(tally: Tally, report: str, wrote: bool) -> Iterator[str]:
@@ -250,9 +285,10 @@ def _next_steps(tally: Tally, report: str, wrote: bool) -> Iterator[str]:
         yield "To take it all back, run:"
         yield "  orientd undo"
     if unsure := tally.count(Verdict.UNSURE):
-        yield f"{_photos(unsure, 'is', 'are')} left as before because orientd is not sure (decision 'unsure' in the report)."
+        yield f"{photos(unsure, 'is', 'are')} left as before because orientd is not sure (decision 'unsure' in the report)."
         yield "To turn one of them, write 'fix' as its decision and 90, 180 or 270 (degrees clockwise) as its turn, then apply."
 
 
-def _photos(number: int, one: str, many: str) -> str:
+def photos(number: int, one: str, many: str) -> str:
+    """In words, with the verb that goes with it."""
     return f"{number:,} photo {one}" if number == 1 else f"{number:,} photos {many}"

@@ -6,7 +6,8 @@ Losing it costs time and nothing else, so it is not synced, and a damaged one is
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,26 +23,30 @@ _SCHEMA = f"CREATE TABLE IF NOT EXISTS seen (path BLOB PRIMARY KEY, judge TEXT N
 class Seen:
     """Rows by path, valid while size, mtime and `judge` (the ids of model and policy) are what they were."""
 
-    def __init__(self, folder: Path, judge: str) -> None:
-        """Open or create the cache in `folder`.
+    def __init__(self, folder: Path, judge: str, notify: Callable[[str], None]) -> None:
+        """Open or create the cache in `folder`; `notify` is told that a damaged one was moved aside.
 
         Raises:
-            StateError: the folder cannot be written.
+            StateError: the folder cannot be written, as any method may find later.
         """
-        self.path, self.judge = folder / "seen.db", judge
-        self.moved_aside: Path | None = None
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._db = self._open()
-        except (OSError, sqlite3.OperationalError) as error:
-            raise StateError(f"the state folder {folder} cannot be used ({error}): check its rights, or set state_dir") from error
+        self.path, self.judge, self._notify = folder / "seen.db", judge, notify
         self._pending: list[tuple[object, ...]] = []
+        with self._explained():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                self._db = self._connect()
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._begin_anew()
 
     def lookup(self, candidates: Sequence[Candidate]) -> list[Row | None]:
         """For each candidate the row it got last time, or None if it is new or anything that matters has changed."""
         keys = [os.fsencode(candidate.path) for candidate in candidates]
         marks = ",".join("?" * len(keys))
-        found = {row[0]: row for row in self._db.execute(f"SELECT * FROM seen WHERE path IN ({marks})", keys)}
+        found: dict[bytes, tuple[object, ...]] = {}
+        with self._mended():
+            found = {row[0]: row for row in self._db.execute(f"SELECT * FROM seen WHERE path IN ({marks})", keys)}
         return [self._valid(candidate, found.get(key)) for candidate, key in zip(candidates, keys, strict=True)]
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -52,23 +57,28 @@ class Seen:
             self.flush()
 
     def forget(self, path: str) -> None:
-        """Have a file judged anew next time."""
-        with self._db:
+        """Have a file judged anew next time, even if this process is killed now."""
+        self.flush()
+        with self._mended(), self._db:
             self._db.execute("DELETE FROM seen WHERE path = ?", (os.fsencode(path),))
 
     def flush(self) -> None:
         marks = ",".join("?" * (len(_COLUMNS) + 2))
-        with self._db:
+        with self._mended(), self._db:
             self._db.executemany(f"INSERT OR REPLACE INTO seen VALUES ({marks})", self._pending)
         self._pending.clear()
 
     def count(self) -> int:
         """How many files the cache knows."""
-        return int(self._db.execute("SELECT count(*) FROM seen").fetchone()[0])
+        with self._mended():
+            return int(self._db.execute("SELECT count(*) FROM seen").fetchone()[0])
+        return 0
 
     def close(self) -> None:
-        self.flush()
-        self._db.close()
+        try:
+            self.flush()
+        finally:
+            self._db.close()
 
     def __enter__(self) -> Self:
         return self
@@ -77,20 +87,38 @@ class Seen:
         self.close()
 
     def _valid(self, candidate: Candidate, found: tuple[object, ...] | None) -> Row | None:
-        if found is None or found[1] != self.judge:
+        if found is None or found[1] != self.judge or candidate.skip or candidate.error:
             return None
         row = Row(candidate.path, *found[2:])  # type: ignore[arg-type]
         return row if (row.size, row.mtime_ns) == (candidate.stat.size, candidate.stat.mtime_ns) else None
 
-    def _open(self) -> sqlite3.Connection:
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            return self._connect()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
-            self.moved_aside = self.path.with_name(f"seen.db.damaged-{time.time_ns()}")
-            self.path.rename(self.moved_aside)
-            return self._connect()
+            yield
+        except (OSError, sqlite3.Error) as error:
+            advice = "check its rights and the space left, or name another with --state-dir"
+            raise StateError(f"the state folder {self.path.parent} cannot be used ({error}): {advice}") from error
+
+    @contextmanager
+    def _mended(self) -> Iterator[None]:
+        """What is done within is left undone if the cache turns out to be damaged; there is an empty one then."""
+        with self._explained():
+            try:
+                yield
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._db.close()
+                self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        kept = f"{self.path}.damaged-{time.time_ns()}"
+        for suffix in ("", "-wal", "-shm"):
+            if os.path.exists(f"{self.path}{suffix}"):
+                os.rename(f"{self.path}{suffix}", kept + suffix)
+        self._notify(f"the memory of photos already seen was damaged; it is kept as {kept} and built anew")
+        self._db = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=30)
@@ -106,3 +134,8 @@ class Seen:
             db.close()
             raise
         return db
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

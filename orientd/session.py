@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +12,7 @@ from orientd.errors import OrientdError
 from orientd.items import Row, Verdict
 from orientd.progress import meter
 from orientd.report import CsvReport, JsonLines, Tally, printable, summary
-from orientd.show import console
+from orientd.show import console, note
 
 
 class Session:
@@ -22,7 +22,8 @@ class Session:
         self._json = JsonLines(sys.stdout) if as_json else None
         self._meter = meter(sys.stderr, quiet=quiet, json=self._json)
         self._report, self._tally = CsvReport(report), Tally()
-        self._verbose, self._wrote = verbose, wrote
+        self._quiet, self._verbose, self._wrote = quiet, verbose, wrote
+        self._complete = False
 
     def add(self, row: Row) -> None:
         self._report.write(row)
@@ -39,6 +40,8 @@ class Session:
         """Tell the user something that is not about a row."""
         if self._json:
             self._json.error(text)
+        elif self._quiet:
+            note(text)
         else:
             self._meter.say(text)
 
@@ -49,6 +52,9 @@ class Session:
     @contextmanager
     def counting(self, count: Callable[[Callable[[], bool]], int | None]) -> Iterator[None]:
         """Find out in the background how many rows there will be; `count` gives None once the test it is given comes true."""
+        if self._quiet:  # nobody would see it
+            yield
+            return
         ended = threading.Event()
 
         def work() -> None:
@@ -68,7 +74,10 @@ class Session:
 
     def finish(self, *, interrupted: bool, when_found: bool = False) -> int:
         """Close the report, print the summary, and give the exit code."""
-        path = self._report.path if interrupted else self._report.finish()
+        if interrupted:
+            path = self._report.path if self._tally.count() else ""
+        else:
+            path, self._complete = self._report.finish(), True
         code = self._tally.exit_code(when_found=when_found, interrupted=interrupted)
         if self._json:
             self._json.summary(self._tally, path, code)
@@ -84,7 +93,10 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._meter.__exit__()
         self._report.close()
-        if kind and not self._tally.count():
-            os.unlink(self._report.path)
+        if self._json and isinstance(error, OrientdError):
+            self._json.error(str(error))
+        if not self._complete and not self._tally.count():
+            with suppress(FileNotFoundError):
+                os.unlink(self._report.path)
         elif kind:
             self.notify(f"what was done until then is in {printable(self._report.path)}")

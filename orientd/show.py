@@ -12,7 +12,7 @@ from rich.text import Text
 from orientd.errors import ExitCode
 from orientd.items import Prediction, Status
 from orientd.orientation import TURNS
-from orientd.report import printable
+from orientd.report import photos, printable
 
 if TYPE_CHECKING:
     from orientd.act import Outcome
@@ -42,9 +42,12 @@ def undone(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool
         if verbose or outcome.status is Status.FAILED:
             note(f"{outcome.path}: {outcome.reason or 'has its old bytes back'}")
     out = console()
-    out.print(f"{counts[Status.FIXED]:,} photos have their old bytes back, {counts[Status.UNCHANGED]:,} had them already.")
+    if stop():
+        out.print("Stopped before the end: run it again to go on.")
+    already = f", {counts[Status.UNCHANGED]:,} had them already" if counts[Status.UNCHANGED] else ""
+    out.print(f"{photos(counts[Status.FIXED], 'has its', 'have their')} old bytes back{already}.")
     if counts[Status.FAILED]:
-        out.print(f"{counts[Status.FAILED]:,} photos were left alone, for the reasons named above.")
+        out.print(f"{photos(counts[Status.FAILED], 'was', 'were')} left alone, for the reasons named above.")
     if stop():
         return ExitCode.INTERRUPTED
     return ExitCode.INCOMPLETE if counts[Status.FAILED] else ExitCode.OK

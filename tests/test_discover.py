@@ -26,14 +26,14 @@ def found(root, *args, **options):
 def unlistable(monkeypatch):
     """Folders that raise an error when they are listed. Permissions would not do: root may list everything."""
     errors = {}
-    scandir = os.scandir
+    open_ = os.open
 
-    def fake(path):
+    def fake(path, *flags, **more):
         if str(path) in errors:
             raise errors[str(path)]
-        return scandir(path)
+        return open_(path, *flags, **more)
 
-    monkeypatch.setattr(os, "scandir", fake)
+    monkeypatch.setattr(os, "open", fake)
     return errors
 
 
@@ -125,6 +125,8 @@ def test_a_missing_root_stops_the_run_before_anything_comes_out(tmp_path, unlist
     with pytest.raises(LibraryUnavailable, match="nowhere: No such file") as caught:
         walk([str(tmp_path), str(tmp_path / "nowhere")])
     assert caught.value.exit_code == ExitCode.UNAVAILABLE
+    with pytest.raises(LibraryUnavailable, match="No such file"):
+        walk([""])
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(LibraryUnavailable, match="pipe: not a readable"):
         walk([str(tmp_path / "pipe")])
@@ -176,6 +178,14 @@ def test_a_file_that_cannot_be_examined_is_an_error(tmp_path, monkeypatch):
         ("a.jpg", "it cannot be examined: Permission denied"),
         ("b.jpg", ""),
     ]
+
+
+def test_a_folder_keeps_its_access_time(tmp_path):
+    touch(tmp_path, "a/1.jpg")
+    for folder in (tmp_path, tmp_path / "a"):
+        os.utime(folder, ns=(10**18, 2 * 10**18))
+    assert found(tmp_path) == ["a/1.jpg"]
+    assert [os.stat(folder).st_atime_ns for folder in (tmp_path, tmp_path / "a")] == [10**18] * 2
 
 
 def test_what_vanishes_during_the_walk_is_passed_over(tmp_path):

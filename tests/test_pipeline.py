@@ -72,6 +72,19 @@ def test_nothing_new_is_acted_on_after_a_stop():
     assert [row.path for row in rows if row.decision == Verdict.FIX] == recorder.acted
 
 
+def test_a_stop_ends_the_walk_at_the_next_file():
+    taken = []
+
+    def walk():
+        for candidate in candidates(5000):
+            taken.append(candidate)
+            yield candidate
+
+    recorder = Recorder()
+    assert list(pipeline.run(walk(), recorder.stages, 2, 16, lambda: len(taken) >= 3)) == []
+    assert (len(taken), recorder.judged) == (3, [])
+
+
 def test_the_walk_is_never_far_ahead_of_the_judging():
     taken = 0
 

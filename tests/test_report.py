@@ -4,6 +4,7 @@ import json
 import os
 import resource
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -115,8 +116,9 @@ def test_an_interrupted_report_keeps_its_rows_and_its_mark_and_the_earlier_repor
     assert os.listdir(tmp_path) == ["r.csv"]
 
 
-@pytest.mark.parametrize("suffix", ["", ".partial"])
-@pytest.mark.parametrize("content", [b"", b"my diary\n", HEADER.encode() + b",mine\n"])
+@pytest.mark.parametrize(
+    ("suffix", "content"), [("", b""), *product(["", ".partial"], [b"my diary\n", HEADER.encode() + b",mine\n"])]
+)
 def test_a_file_that_is_no_report_is_never_overwritten(tmp_path, suffix, content):
     file = tmp_path / f"r.csv{suffix}"
     file.write_bytes(content)
@@ -124,6 +126,33 @@ def test_a_file_that_is_no_report_is_never_overwritten(tmp_path, suffix, content
         CsvReport(str(tmp_path / "r.csv"))
     assert file.read_bytes() == content
     assert os.listdir(tmp_path) == [file.name]
+
+
+def test_an_empty_partial_report_is_not_in_the_way(tmp_path):
+    (tmp_path / "r.csv.partial").write_bytes(b"")
+    path = str(tmp_path / "r.csv")
+    assert write(path, FOUND) == path
+
+
+def test_two_runs_never_share_a_report(tmp_path):
+    path = str(tmp_path / "r.csv")
+    with CsvReport(path) as first:
+        with pytest.raises(ConfigError, match="another orientd is writing"):
+            CsvReport(path)
+        first.write(FOUND)
+        first.finish()
+    assert [row[0] for row in read_back(path)[1:]] == ["/photos/a.jpg"]
+
+
+def test_a_disk_that_was_full_before_leaves_no_report(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(ConfigError, match="cannot be written: File too large"):
+            CsvReport(str(tmp_path / "r.csv"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("path", ["", "missing/r.csv"])
@@ -274,7 +303,7 @@ def test_the_summary_of_a_scan_says_what_to_run_next():
         "1,200  shown right",
         "    2  shown wrong",
         "    1  not sure      the views disagree (1)",
-        "    1  not judged    a raw file (1)",
+        "    1  left alone    a raw file (1)",
         r"    1  not readable  cut\x1b short (1)",
         "2 photos are shown wrong. Nothing was changed.",
         "Report: r.csv",
@@ -291,7 +320,7 @@ def test_the_summary_after_writing_says_how_to_take_it_back():
         "Stopped before the end: the numbers are those of the photos looked at until then.",
         "3 photos were shown wrong: 1 put right.",
         "1 photo was left alone: the column 'reason' of the report says why.",
-        "1 photo has the old content still, the change failed: see the column 'reason'.",
+        "1 photo was not changed, as something failed: see the column 'reason'.",
         "Report: r.csv",
         "To take it all back, run:",
         "  orientd undo",
@@ -301,6 +330,19 @@ def test_the_summary_after_writing_says_how_to_take_it_back():
 def test_the_summary_when_there_is_nothing_to_do():
     assert words(tally_of(), report="") == ["No photos were found there."]
     assert words(tally_of(("keep", "", "")), report="") == ["1  shown right", "No photo is shown wrong."]
+
+
+def test_the_summary_never_says_that_all_is_well_when_it_is_not():
+    beyond_reach = tally_of()
+    beyond_reach.add(Row("/a.png", decision="skip", turn=90, new_orientation=6, reason="shown wrong, but not to be written: PNG"))
+    assert words(beyond_reach, report="")[1:] == [
+        "No photo that can be written is shown wrong.",
+        "1 photo is shown wrong and cannot be written: see the column 'reason'.",
+    ]
+    assert beyond_reach.exit_code(when_found=True) is ExitCode.FOUND
+    assert words(tally_of(("unsure", "", "views disagree")), report="")[1] == "No photo is shown wrong for certain."
+    unread = tally_of(("error", "", "it is empty"), ("skip", "", "a raw file"))
+    assert words(unread, report="")[2:] == ["No photo could be judged: the column 'reason' of the report says why."]
 
 
 def test_a_command_to_copy_is_quoted_and_never_broken():

@@ -1,0 +1,78 @@
+"""Judging batches with stand-ins for reading, decoding and the model."""
+
+import numpy as np
+import pytest
+
+from orientd.decide import Policy
+from orientd.errors import DecodeError, Refused
+from orientd.items import Candidate, FileStat, Format, Photo, Picture, Prediction
+from orientd.judge import Judge
+
+MIB = 2**20
+
+
+class Eyes:
+    """Sees every photo as needing 90° and notes how many come together."""
+
+    def __init__(self):
+        self.together = []
+
+    def look(self, pixels):
+        self.together.append(len(pixels))
+        return [self.look_again(each) for each in pixels]
+
+    def look_again(self, pixels):
+        row = (0.0, 1.0, 0.0, 0.0)
+        return Prediction(row, (row,) * 8)
+
+
+def judge(eyes, check=lambda photo, orientation: None):
+    def read(candidate):
+        if "none" in candidate.path:
+            return None
+        return Photo(candidate.path, candidate.stat, Format.JPEG, b"", 1, "ab" * 32)
+
+    def decode(photo):
+        if "bad" in photo.path:
+            raise DecodeError("it is damaged")
+        if "strange" in photo.path:
+            raise ZeroDivisionError("a bug in a library")
+        return Picture(np.zeros((2, 2, 3), np.uint8), 2, 2)
+
+    return Judge(read, decode, lambda: eyes, check, Policy(0.99, 0.95, 7, 0.9))
+
+
+def candidates(*sizes):
+    return [Candidate(f"/{i}.jpg", FileStat(1, i, size, 0)) for i, size in enumerate(sizes)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "together"),
+    [([1] * 16, [16]), ([20 * MIB] * 3, [1, 1, 1]), ([1, 2, 100 * MIB, 3], [2, 1, 1]), ([], []), ([0, 32 * MIB], [2])],
+)
+def test_large_files_are_not_in_memory_together(sizes, together):
+    eyes = Eyes()
+    rows = judge(eyes)(candidates(*sizes))
+    assert eyes.together == together
+    assert [row.path for row in rows] == [candidate.path for candidate in candidates(*sizes)]
+
+
+def test_the_fault_of_one_photo_stays_its_own():
+    paths = ["/a.jpg", "/bad.jpg", "/strange.jpg", "/none", "/b.jpg"]
+    rows = judge(Eyes())([Candidate(path, FileStat(1, 1, 1, 1)) for path in paths])
+    assert [row.decision for row in rows] == ["fix", "error", "error", "skip", "fix"]
+    reasons = ["", "it is damaged", "unexpected ZeroDivisionError: a bug in a library", "not a photo", ""]
+    assert [row.reason for row in rows] == reasons
+    assert rows[2].sha256 == "", "a fault of this machine is not to be remembered"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(Refused("its container is closed"), "its container is closed"), (KeyError(1), "unexpected KeyError: 1")]
+)
+def test_a_refusal_keeps_what_should_be_done(error, words):
+    def check(photo, orientation):
+        raise error
+
+    (row,) = judge(Eyes(), check)(candidates(1))
+    assert (row.decision, row.turn, row.new_orientation, row.beyond_reach) == ("skip", 90, 6, True)
+    assert row.reason == f"shown wrong, but not to be written: {words}"
