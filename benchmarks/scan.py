@@ -1,4 +1,4 @@
-"""Time, processor time and memory of `orientd scan` on many small photos: the first scan judges, the second only stats.
+"""Time, processor time and memory of `orientd scan` on drawn photos: the first scan judges, the second only stats.
 
 python benchmarks/scan.py --files 1000 10000 --out /tmp/scan
 """
@@ -14,14 +14,19 @@ import numpy as np
 from PIL import Image
 
 
-def build(folder: Path, number: int) -> None:
-    """`number` different JPEGs of 320 × 240 in folders of 500."""
+def build(folder: Path, number: int, width: int, height: int) -> float:
+    """`number` different JPEGs in folders of 500, smooth with some noise; returns their mean size in MB."""
     random = np.random.default_rng(1)
+    noise = random.normal(0, 6, (height, width, 1)).astype(np.float32)
+    total = 0
     for i in range(number):
         path = folder / f"{i // 500:04}" / f"{i:06}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         coarse = Image.fromarray(random.integers(0, 256, (12, 16, 3), np.uint8))
-        coarse.resize((320, 240), Image.Resampling.BICUBIC).save(path, quality=88)
+        smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.float32)
+        Image.fromarray((smooth + noise).clip(0, 255).astype(np.uint8)).save(path, quality=90)
+        total += path.stat().st_size
+    return total / number / 1e6
 
 
 def timed(*arguments: str) -> tuple[float, float, float]:
@@ -36,17 +41,23 @@ def timed(*arguments: str) -> tuple[float, float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, nargs="+", default=[1000, 10_000])
+    parser.add_argument("--size", default="320x240", help="WIDTHxHEIGHT in pixels")
+    parser.add_argument("--workers", default="0")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    width, height = map(int, options.size.split("x"))
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"{machine}, {options.workers} workers (0: all cores)")
     print("| files | scan | wall s | CPU s | CPU µs a file | peak MiB |\n|---|---|---|---|---|---|")
     for number in options.files:
         folder = options.out.resolve() / str(number)
         os.environ["XDG_STATE_HOME"] = str(folder / "state")
-        build(folder / "photos", number)
+        megabytes = build(folder / "photos", number, width, height)
         for scan in ("first", "second"):
-            wall, cpu, peak = timed("scan", "-q", str(folder / "photos"), "--report", str(folder / f"{scan}.csv"))
-            print(f"| {number:,} | {scan} | {wall:.2f} | {cpu:.2f} | {1e6 * cpu / number:.0f} | {peak:.0f} |", flush=True)
+            report = str(folder / f"{scan}.csv")
+            wall, cpu, peak = timed("scan", "-q", str(folder / "photos"), "--workers", options.workers, "--report", report)
+            kind = f"{number:,} of {options.size}, {megabytes:.2f} MB"
+            print(f"| {kind} | {scan} | {wall:.2f} | {cpu:.2f} | {1e6 * cpu / number:.0f} | {peak:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def test_each_source_beats_the_one_before(written):
 
 def test_the_usual_file_is_read_if_it_is_there(tmp_path):
     environment = HOME | {"XDG_CONFIG_HOME": str(tmp_path)}
-    assert load(None, environment, {}).batch == 16
+    assert load(None, environment, {}).batch == Config().batch
     (tmp_path / "orientd").mkdir()
     (tmp_path / "orientd" / "orientd.yaml").write_text("batch: 5\n")
     assert load(None, environment, {}).batch == 5

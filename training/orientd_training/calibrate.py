@@ -10,7 +10,7 @@ from orientd_training.evaluate import Score, score
 from orientd_training.looks import Logits, Looks, predictions, softmax
 
 _TEMPERATURES = np.geomspace(0.2, 5, 161)
-_CONFIDENCES = 1 - np.geomspace(0.3, 1e-5, 40)
+CONFIDENCES = np.round(np.concatenate([np.linspace(0.5, 0.95, 46), 1 - np.geomspace(0.04, 1e-4, 12)]), 4)
 
 
 def temperatures(looks: Looks) -> tuple[float, float]:
@@ -24,9 +24,9 @@ def policy(looks: Looks, start: Policy, false_per_1000: float, agreements: Itera
     tried = (
         (candidate, score(seen, looks.groups, candidate))
         for candidate in (
-            replace(start, min_agreement=agreement, min_confidence=round(float(confidence), 6))
+            replace(start, min_agreement=agreement, min_confidence=float(confidence))
             for agreement in agreements
-            for confidence in _CONFIDENCES
+            for confidence in CONFIDENCES
         )
     )
     allowed = [(p, s) for p, s in tried if s.false_per_1000 <= false_per_1000]

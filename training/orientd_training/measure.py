@@ -75,7 +75,7 @@ def _ece(probabilities: np.ndarray[Any, np.dtype[np.float64]]) -> float:
 def _curve(seen: Seen, looks: Looks, policy: Policy) -> list[dict[str, float]]:
     """Risk against coverage: what every threshold would give, all else as shipped."""
     points = []
-    for confidence in 1 - np.geomspace(0.3, 1e-5, 16):
+    for confidence in calibrate.CONFIDENCES[::4]:
         its = Policy(policy.prior_upright, float(confidence), policy.min_agreement, policy.second_look_below)
         found = score(seen, looks.groups, its)
         points.append({"min_confidence": float(confidence), "false_per_1000": found.false_per_1000, "mended": found.mended})
