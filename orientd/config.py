@@ -33,7 +33,7 @@ class Config:
 
     model: str = _option("", "Model file (.onnx) to judge with; empty for the one that comes with orientd.")
     provider: Literal["cpu", "cuda"] = _option("cpu", "What the model runs on: cpu, or cuda for an NVIDIA card.")
-    min_confidence: float = _option(0.73, "Turn a photo only if that turn is at least this probable", 0.5, 1)
+    min_confidence: float = _option(0.72, "Turn a photo only if that turn is at least this probable", 0.5, 1)
     prior_upright: float = _option(0.97, "Share of photos taken to be upright before any is looked at", 0.25, 0.9999)
     min_agreement: int = _option(7, "Turn a photo only if at least this many of its eight views agree", 1, 8)
     second_look_below: float = _option(0.9, "Look again, at eight views, if upright is less probable than this", 0, 1)
