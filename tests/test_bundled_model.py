@@ -37,7 +37,7 @@ def test_turning_a_picture_turns_the_answer_of_a_second_look(engine):
 
 @pytest.mark.skipif(not PHOTOS.is_file(), reason="the validation photos are not here")
 def test_it_knows_which_way_is_up(engine):
-    """144 photos spread over the albums: far fewer right than the card's 94 % would mean a wrong class order or a broken export."""
+    """144 photos over all albums: far fewer right than the card claims would mean a wrong class order or a broken export."""
     decoder, right = CpuDecoder(192), 0
     with zipfile.ZipFile(PHOTOS) as archive:
         names = sorted(archive.namelist())[::43][:144]
