@@ -2,8 +2,7 @@
 
 A graph takes uint8 `pixels` of shape (N, size, size, 3) and gives float32 `logits` of shape (N, 4); see `spec.ModelSpec`. It is
 always run on batches of one shape, on a CPU on one photo at a time, so that a photo gets the same answer to the bit in whatever
-company it comes. That costs nothing: one thread took 2.5 ms a photo by ones, 2.9 by eights and 3.3 by sixteens (MobileNetV2 at
-192 pixels), as larger batches fall out of the cache.
+company it comes. That costs nothing: larger batches fall out of the cache (`benchmarks/stages.py`).
 """
 
 import hashlib
