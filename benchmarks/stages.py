@@ -57,9 +57,8 @@ def main() -> None:
 
     looks = {f"64 looks by batches of {batch}": by(batch) for batch in (1, 8, 16)}
     found = medians({"decode, scaled": lambda: decoder.decode(held), "decode, plainly": lambda: plainly(data, size), **looks})
-    print(
-        f"{platform.machine()}, Python {platform.python_version()}, a JPEG of 12 MP and {len(data) / 1e6:.1f} MB, median of {ROUNDS}"
-    )
+    machine = f"{platform.machine()}, Python {platform.python_version()}"
+    print(f"{machine}; a JPEG of 12 MP, {len(data) / 1e6:.1f} MB; median of {ROUNDS} rounds")
     print("| stage | CPU ms |\n|---|---|")
     for name, milliseconds in found.items():
         per_look = f" ({milliseconds / 64:.2f} a look)" if "looks" in name else ""
