@@ -260,3 +260,12 @@ def test_odd_files_that_viewers_show_are_decoded(decoder, corpus, name, size):
     picture = decoder.decode(corpus(name))
     assert (picture.width, picture.height) == size
     assert picture.pixels.std() > 10
+
+
+def test_short_memory_is_not_called_damage(monkeypatch):
+    def no_room(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("orientd.decode.cpu._square", no_room)
+    with pytest.raises(MemoryError):
+        CpuDecoder(SIZE).decode(photo(store("jpeg")))

@@ -94,9 +94,9 @@ class CpuDecoder:
         """See `Decoder.decode`; `width` and `height` of the Picture are as stored, before any turn that can be told."""
         try:
             return self._decode(photo)
-        except DecodeError:
+        except (DecodeError, MemoryError):  # short memory is this machine's fault, not the photo's
             raise
-        except Exception as error:  # parsers of hostile bytes raise anything: OSError, struct.error, MemoryError…
+        except Exception as error:  # parsers of hostile bytes raise anything: OSError, struct.error, IndexError…
             detail = " ".join(str(error).split()) or type(error).__name__
             reason = f"its {photo.format.name} data is damaged or not supported ({detail}): compare it with a backup"
             raise DecodeError(reason) from error
