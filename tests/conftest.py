@@ -3,7 +3,8 @@
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,29 @@ def _has_gpu() -> bool:
     except ImportError:
         return False
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model to which the brightest half is the sky, as a file."""
+    import skies  # not at the top: tests of this file run it in a folder of its own
+
+    path: Path = skies.model(tmp_path_factory.mktemp("model"))
+    return path
+
+
+@pytest.fixture
+def orientd(monkeypatch: pytest.MonkeyPatch, model: Path) -> Callable[..., int]:
+    """The command, run in this process with that model; returns its exit code."""
+    import skies
+
+    monkeypatch.setenv("ORIENTD_MODEL", str(model))
+    return partial(skies.run, monkeypatch=monkeypatch)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return tmp_path / "photos"
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,22 +18,6 @@ HEADER = (
     "path,format,width,height,orientation,turn,confidence,p0,p90,p180,p270,views,decision,new_orientation,method,"
     "outcome,reason,size,mtime_ns,sha256"
 )
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    return skies.model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def orientd(monkeypatch, model):
-    monkeypatch.setenv("ORIENTD_MODEL", str(model))
-    return partial(skies.run, monkeypatch=monkeypatch)
-
-
-@pytest.fixture
-def photos(tmp_path):
-    return tmp_path / "photos"
 
 
 def test_the_judge_of_these_tests_sees_a_wrong_photo(tmp_path):

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,22 +13,6 @@ import skies
 
 from orientd import app
 from orientd.record import Journal, Lock
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return skies.model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def orientd(monkeypatch, model):
-    monkeypatch.setenv("ORIENTD_MODEL", str(model))
-    return partial(skies.run, monkeypatch=monkeypatch)
-
-
-@pytest.fixture
-def photos(tmp_path):
-    return tmp_path / "photos"
 
 
 def shell(command, model):

@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,6 @@ from referee import HAS_EXIFTOOL, read_tags, tag_changes
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 
 pytestmark = pytest.mark.skipif(not (CORPUS.is_dir() and HAS_EXIFTOOL), reason="needs the corpus and exiftool")
-
-
-@pytest.fixture
-def orientd(monkeypatch, tmp_path):
-    monkeypatch.setenv("ORIENTD_MODEL", str(skies.model(tmp_path)))
-    return partial(skies.run, monkeypatch=monkeypatch)
 
 
 def turn_everything(report, plan, turn):
