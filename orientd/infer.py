@@ -1,13 +1,14 @@
 """Pixels → Prediction. The only module that knows ONNX Runtime, which is imported when a model is opened.
 
-A graph takes uint8 `pixels` of shape (N, size, size, 3) and gives float32 `logits` of shape (N, 4); see `spec.ModelSpec`. It is
-always run on batches of one shape, on a CPU on one photo at a time, so that a photo gets the same answer to the bit in whatever
-company it comes. That costs nothing: larger batches fall out of the cache (`benchmarks/stages.py`).
+A graph of orientd takes uint8 `pixels` of shape (N, size, size, 3) and gives float32 `logits` of shape (N, 4); that of another
+project is fed as its `spec.ModelSpec` says. It is always run on batches of one shape, on a CPU on one photo at a time, so that a
+photo gets the same answer to the bit in whatever company it comes. That costs nothing: larger batches fall out of the cache
+(`benchmarks/stages.py`).
 """
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +18,16 @@ from numpy.typing import NDArray
 from orientd import orientation
 from orientd.errors import EngineUnavailable, ModelError
 from orientd.items import Prediction
-from orientd.spec import METADATA_KEY, ModelSpec
+from orientd.spec import METADATA_KEY, PRESETS, ModelSpec
 
 CPU: Final = "CPUExecutionProvider"
 VIEWS: Final = tuple(range(1, 9))
 _GPU_BATCH: Final = 32
+_CUDA: Final = "CUDAExecutionProvider"
 _MIRRORED: Final = 2
+
+Provider = str | tuple[str, Mapping[str, str]]
+"""The name of an execution provider, or that and its options, as ONNX Runtime takes them."""
 
 _Row = tuple[float, float, float, float]
 
@@ -49,6 +54,15 @@ def available_providers() -> tuple[str, ...]:
     return tuple(ort.get_available_providers())
 
 
+def cuda_version() -> str:
+    """The version of CUDA the installed ONNX Runtime was built for; empty if for none, or if there is no ONNX Runtime."""
+    try:
+        from onnxruntime.capi import build_and_package_info
+    except ImportError:
+        return ""
+    return str(getattr(build_and_package_info, "cuda_version", ""))
+
+
 def load_spec(path: str | Path) -> ModelSpec:
     """What a model file says about itself.
 
@@ -62,50 +76,107 @@ def load_spec(path: str | Path) -> ModelSpec:
 class Engine:
     """A loaded model on one thread of the caller. May be used from several threads at once.
 
-    `spec` is what the model says about itself, `model_id` the first 16 hexadecimal digits of its file's SHA-256, `providers` the
-    execution providers that really run, in order of preference.
+    `spec` is what the model says about itself, `sha256` its file's, `model_id` 16 hexadecimal digits that change with the file or
+    with what a preset says of it, `providers` the execution providers that really run, in order of preference.
     """
 
-    def __init__(self, path: str | Path, providers: Sequence[str] = (CPU,)) -> None:
+    def __init__(
+        self, path: str | Path, providers: Sequence[Provider] = (CPU,), *, preset: ModelSpec | None = None, sha256: str = ""
+    ) -> None:
         """Load the model at `path`, to run on the first of `providers` that can run a node.
 
+        `preset` speaks for a file that says nothing of itself; `sha256`, where given, is what the file must have.
+
         Raises:
-            ModelError: the file is missing, damaged or no orientd model.
+            ModelError: the file is missing, damaged, not the one expected or no orientd model.
             EngineUnavailable: ONNX Runtime or one of the providers is not there.
         """
         model = _read_model(path)
+        digest = hashlib.sha256(model)
+        self.sha256 = digest.hexdigest()
+        if sha256 not in ("", self.sha256):
+            raise ModelError(f"the model {path} is not the file it was: its SHA-256 is {self.sha256}, not {sha256}: get it again")
         self._session = _open(model, providers, optimise=True)
-        self.spec = _read_spec(self._session)
+        self.spec = preset or _read_spec(self._session)
         _check_graph(self._session, self.spec)
-        self.model_id = hashlib.sha256(model).hexdigest()[:16]
+        digest.update(preset.to_json().encode() if preset else b"")
+        self.model_id = digest.hexdigest()[:16]
         self.providers = tuple(self._session.get_providers())
-        self._batch = 1 if self.providers == (CPU,) else _GPU_BATCH
+        on_cpu = self.providers == (CPU,)
+        self._batch, self._views = (1, 1) if on_cpu else (_GPU_BATCH, len(VIEWS))
+        self._input, self._output = self._session.get_inputs()[0].name, self._session.get_outputs()[0].name
+        self._order = [self.spec.classes.index(turn) for turn in orientation.TURNS]
+
+    @property
+    def takes_pixels(self) -> bool:
+        """True if the graph takes pictures as they are decoded, so that `look_there` can be used."""
+        return self.spec.mean is None and not self.spec.crop
 
     def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]:
         """One look at each of N pictures, uint8 of shape (N, size, size, 3)."""
-        rows = [_softmax(logits, self.spec.temperature) for logits in self._logits(pixels)]
-        return [Prediction(row, (row,)) for row in rows]
+        return self._predictions(self._logits(pixels, self._batch))
+
+    def look_there(self, device: str, pointer: int, number: int) -> list[Prediction]:
+        """One look at each of `number` pictures that lie side by side at an address in the memory of `device` ("cpu" or "cuda").
+
+        They are not copied (`IOBinding` of ONNX Runtime). All work on them must have ended. The memory must go on for a whole
+        batch of `padded(number)` pictures, of which those behind the last are seen, but not answered.
+        """
+        shape = (self._batch, self.spec.input_size, self.spec.input_size, 3)
+        answers = np.empty((number, len(orientation.TURNS)))
+        binding = self._session.io_binding()
+        for start in range(0, number, self._batch):
+            place = pointer + start * math.prod(shape[1:])
+            binding.bind_input(self._input, device, 0, np.uint8, shape, place)
+            binding.bind_output(self._output)
+            self._session.run_with_iobinding(binding)
+            seen = binding.copy_outputs_to_cpu()[0]
+            answers[start : start + self._batch] = seen[: number - start, self._order]
+        return self._predictions(self._finite(answers))
+
+    def padded(self, number: int) -> int:
+        """The least whole number of batches that hold `number` pictures, in pictures."""
+        return -(-number // self._batch) * self._batch
 
     def look_again(self, pixels: NDArray[np.uint8]) -> Prediction:
         """All eight views of a picture, uint8 of shape (size, size, 3): as it is, turned, mirrored, in the order of EXIF values.
 
         Each view's answer is turned back to that for the picture as given; the probabilities come from the mean of their logits.
         """
-        seen = self._logits(np.stack([orientation.apply(pixels, view) for view in VIEWS]))
+        seen = self._logits(np.stack([orientation.apply(pixels, view) for view in VIEWS]), self._views)
         logits = np.take_along_axis(seen, _TURNED_BACK, axis=1)
         probabilities = _softmax(logits.mean(axis=0), self.spec.temperature_views)
         return Prediction(probabilities, tuple(_softmax(row, self.spec.temperature) for row in logits))
 
-    def _logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def _predictions(self, logits: NDArray[np.float64]) -> list[Prediction]:
+        rows = [_softmax(each, self.spec.temperature) for each in logits]
+        return [Prediction(row, (row,)) for row in rows]
+
+    def _logits(self, pixels: NDArray[np.uint8], size: int) -> NDArray[np.float64]:
+        """(N, 4), by batches of `size` pictures."""
         answers = np.empty((len(pixels), len(orientation.TURNS)))
-        for start in range(0, len(pixels), self._batch):
-            block = pixels[start : start + self._batch]
-            batch = np.zeros((self._batch, *pixels.shape[1:]), np.uint8)
+        for start in range(0, len(pixels), size):
+            block = pixels[start : start + size]
+            batch = np.zeros((size, *pixels.shape[1:]), np.uint8)
             batch[: len(block)] = block
-            answers[start : start + self._batch] = self._session.run(["logits"], {"pixels": batch})[0][: len(block)]
+            seen = self._session.run([self._output], {self._input: _fed(batch, self.spec)})[0]
+            answers[start : start + size] = seen[: len(block), self._order]
+        return self._finite(answers)
+
+    def _finite(self, answers: NDArray[np.float64]) -> NDArray[np.float64]:
         if not np.isfinite(answers).all():
             raise ModelError(f"model {self.spec.name!r} answers with numbers that are not finite: export it again")
         return answers
+
+
+def _fed(batch: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """What the graph takes: `batch` itself of shape (N, size, size, 3), or its middle, or that as normalised planes."""
+    rim = (spec.input_size - spec.side) // 2
+    middle = batch[:, rim : rim + spec.side, rim : rim + spec.side]
+    if spec.mean is None or spec.std is None:
+        return np.ascontiguousarray(middle)
+    planes = (middle.astype(np.float32) / 255 - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)
+    return np.ascontiguousarray(planes.transpose(0, 3, 1, 2), np.float32)
 
 
 def _softmax(logits: NDArray[np.float64], temperature: float) -> _Row:
@@ -123,7 +194,7 @@ def _read_model(path: str | Path) -> bytes:
         raise ModelError(f"the model {path} cannot be read ({error.strerror}): install orientd again, or name another") from error
 
 
-def _open(model: bytes, providers: Sequence[str], optimise: bool) -> Any:
+def _open(model: bytes, providers: Sequence[Provider], optimise: bool) -> Any:
     try:
         import onnxruntime as ort
     except ImportError as error:
@@ -137,12 +208,15 @@ def _open(model: bytes, providers: Sequence[str], optimise: bool) -> Any:
     options.log_severity_level = 3
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    _check_providers(providers, ort.get_available_providers())
+    names = [provider if isinstance(provider, str) else provider[0] for provider in providers]
+    _check_providers(names, ort.get_available_providers())
+    if _CUDA in names:
+        ort.preload_dlls()  # CUDA and cuDNN as pip brings them are on no search path
     try:
         session = ort.InferenceSession(model, options, providers=list(providers))
     except Exception as error:  # ONNX Runtime has an exception for each kind of damage, all derived from Exception alone
         raise ModelError(f"the model cannot be loaded ({error}): install orientd again, or name another") from error
-    _check_providers(providers, session.get_providers())
+    _check_providers(names, session.get_providers())
     return session
 
 
@@ -158,13 +232,21 @@ def _check_providers(wanted: Sequence[str], present: Sequence[str]) -> None:
 def _read_spec(session: Any) -> ModelSpec:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
-        raise ModelError("the model does not say how to use it: it was not exported by orientd-train")
+        raise ModelError(
+            "the model does not say how to use it: it was not exported by orientd-train. If it is one of "
+            f"{', '.join(PRESETS)}, add it: orientd models add FILE --preset …"
+        )
     return ModelSpec.from_json(text)
 
 
 def _check_graph(session: Any, spec: ModelSpec) -> None:
     inputs = [(node.name, node.type, tuple(node.shape[1:])) for node in session.get_inputs()]
     outputs = [(node.name, node.type, tuple(node.shape[1:])) for node in session.get_outputs()]
-    size = spec.input_size
-    if inputs != [("pixels", "tensor(uint8)", (size, size, 3))] or outputs != [("logits", "tensor(float)", (4,))]:
+    side = spec.side
+    if spec.mean is None:
+        fits = inputs == [("pixels", "tensor(uint8)", (side, side, 3))] and outputs == [("logits", "tensor(float)", (4,))]
+    else:  # whatever its author called them
+        forms = [[form for _, *form in nodes] for nodes in (inputs, outputs)]
+        fits = forms == [[["tensor(float)", (3, side, side)]], [["tensor(float)", (4,)]]]
+    if not fits:
         raise ModelError(f"model {spec.name!r} takes {inputs} and gives {outputs}, which is not the agreed form: export it again")

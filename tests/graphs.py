@@ -15,9 +15,12 @@ def constant(name, values, dtype=np.int64):
 
 
 def save(path, nodes, constants, spec=SPEC, input_name="pixels", size=SIZE):
-    shape = ["n", size, size, 3]
-    inputs = [helper.make_tensor_value_info(input_name, TensorProto.UINT8, shape)]
+    inputs = [helper.make_tensor_value_info(input_name, TensorProto.UINT8, ["n", size, size, 3])]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 4])]
+    return write(path, nodes, inputs, outputs, constants, spec)
+
+
+def write(path, nodes, inputs, outputs, constants, spec):
     graph = helper.make_graph(nodes, "test", inputs, outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     if spec is not None:
@@ -27,32 +30,75 @@ def save(path, nodes, constants, spec=SPEC, input_name="pixels", size=SIZE):
     return path
 
 
-def sky_finder(path, bias=(0, 0, 0, 0), **options):
-    """A model for which the sky is the brightest half: its logits are the sums of the top, left, bottom and right halves.
-
-    A sky at the left comes to the top by a quarter turn clockwise. All sums are exact, so the model errs in no view.
-    """
-    half = SIZE // 2
-    nodes = [
-        helper.make_node("Cast", [options.get("input_name", "pixels")], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceSum", ["float", "channels"], ["grey"], keepdims=0),
-    ]
-    halves = {"top": (1, 0), "left": (2, 0), "bottom": (1, half), "right": (2, half)}
-    constants = [constant("channels", [3]), constant("plane", [1, 2]), constant("last", [1])]
-    constants += [constant("scale", 2.0**-18, np.float32), constant("bias", bias, np.float32)]
-    for name, (axis, start) in halves.items():
+def half_sums(size, names):
+    """Nodes and constants that make "sums" (N, 4) of "grey" (N, size, size): those of its halves in the order of `names`."""
+    half = size // 2
+    places = {"top": (1, 0), "left": (2, 0), "bottom": (1, half), "right": (2, half)}
+    nodes, constants = [], [constant("plane", [1, 2]), constant("last", [1])]
+    for name in names:
+        axis, start = places[name]
         constants += [constant(f"{name}_{key}", [value]) for key, value in (("0", start), ("1", start + half), ("axis", axis))]
         nodes += [
             helper.make_node("Slice", ["grey", f"{name}_0", f"{name}_1", f"{name}_axis"], [f"{name}_half"]),
             helper.make_node("ReduceSum", [f"{name}_half", "plane"], [f"{name}_sum"], keepdims=0),
             helper.make_node("Unsqueeze", [f"{name}_sum", "last"], [name]),
         ]
-    nodes += [
-        helper.make_node("Concat", list(halves), ["sums"], axis=1),
+    return [*nodes, helper.make_node("Concat", list(names), ["sums"], axis=1)], constants
+
+
+def sky_finder(path, bias=(0, 0, 0, 0), **options):
+    """A model for which the sky is the brightest half: its logits are the sums of the top, left, bottom and right halves.
+
+    A sky at the left comes to the top by a quarter turn clockwise. All sums are exact, so the model errs in no view.
+    """
+    halves, constants = half_sums(SIZE, ("top", "left", "bottom", "right"))
+    nodes = [
+        helper.make_node("Cast", [options.get("input_name", "pixels")], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["float", "channels"], ["grey"], keepdims=0),
+        *halves,
         helper.make_node("Mul", ["sums", "scale"], ["scaled"]),
         helper.make_node("Add", ["scaled", "bias"], ["logits"]),
     ]
+    constants += [constant("channels", [3])]
+    constants += [constant("scale", 2.0**-18, np.float32), constant("bias", bias, np.float32)]
     return save(path, nodes, constants, **options)
+
+
+def upstream(path, names=("top", "left", "bottom", "right"), size=384, spec=None):
+    """The same in the layout of deep-image-orientation-detection: normalised float32 planes in, nothing said about itself.
+
+    Each output is a half's mean of the planes weighted by 1, 2 and 4, so that a wrong mean or standard deviation shows.
+    """
+    halves, constants = half_sums(size, names)
+    nodes = [
+        helper.make_node("Mul", ["input", "weights"], ["weighted"]),
+        helper.make_node("ReduceSum", ["weighted", "channels"], ["grey"], keepdims=0),
+        *halves,
+        helper.make_node("Mul", ["sums", "scale"], ["output"]),
+    ]
+    constants += [constant("channels", [1]), constant("weights", [[[[1]], [[2]], [[4]]]], np.float32)]
+    constants += [constant("scale", 2 / size**2, np.float32)]
+    inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch_size", 3, size, size])]
+    outputs = [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch_size", 4])]
+    return write(path, nodes, inputs, outputs, constants, spec)
+
+
+def conv_sky_finder(path, spec=SPEC):
+    """The sky finder of two convolutions and a matrix product, with weights that integers cannot hold exactly."""
+    half = np.zeros((4, 1, SIZE, SIZE), np.float32)
+    half[0, 0, : SIZE // 2] = half[1, 0, :, : SIZE // 2] = half[2, 0, SIZE // 2 :] = half[3, 0, :, SIZE // 2 :] = 1
+    half *= np.random.default_rng(3).normal(1, 0.1, half.shape).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["float"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["planes", "grey"], ["c1"], name="first", kernel_shape=[1, 1]),
+        helper.make_node("Relu", ["c1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "halves"], ["c2"], name="second", kernel_shape=[SIZE, SIZE]),
+        helper.make_node("Flatten", ["c2"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "scale"], ["logits"], name="head"),
+    ]
+    weights = [constant("grey", np.full((1, 3, 1, 1), 1 / 3), np.float32), constant("halves", half, np.float32)]
+    return save(path, nodes, [*weights, constant("scale", np.eye(4) * 2.0**-14, np.float32)], spec=spec)
 
 
 def convolutional(path):

@@ -1,8 +1,8 @@
-"""orientd-train: prepare, fit, export, calibrate, evaluate."""
+"""orientd-train: prepare, fit, export, calibrate, evaluate, describe, all of it, pages."""
 
-import json
+import shlex
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import click
 from orientd.errors import OrientdError
 
 _PATH = click.Path(path_type=Path)
+_LISTED = 20
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,14 +23,45 @@ def cli() -> None:
 @click.argument("sources", nargs=-1, required=True, type=_PATH)
 @click.option("--out", required=True, type=_PATH, help="Cache folder to write.")
 @click.option("--size", default=192, show_default=True, type=click.IntRange(32, 1024), help="Side of the square in pixels.")
-def prepare(sources: tuple[Path, ...], out: Path, size: int) -> None:
-    """Decode folders or zips of upright photos once into a cache."""
-    from orientd_training.photoset import prepare as run
+@click.option("--validation", default=0.0, show_default=True, type=click.FloatRange(0, 0.9), help="Share to keep apart.")
+@click.option("--validation-groups", default="", metavar="A,B,…", help="Keep these top folders apart instead.")
+@click.option("--seed", default=0, show_default=True, help="Another seed keeps other photos apart.")
+@click.option("--keep-duplicates", is_flag=True, help="Keep equal photos, and copies that disagree about what is upright.")
+@click.option("--force", is_flag=True, help="Begin anew, whatever --out holds.")
+def prepare(
+    sources: tuple[Path, ...],
+    out: Path,
+    size: int,
+    validation: float,
+    validation_groups: str,
+    seed: int,
+    keep_duplicates: bool,
+    force: bool,
+) -> None:
+    """Decode folders or zips of upright photos once into a cache; stopped, the same command goes on.
 
-    done, bad = run(list(sources), out, size)
-    for line in bad:
-        click.echo(f"left out: {line}", err=True)
-    click.echo(f"{done} photos in {out}, {len(bad)} could not be decoded")
+    Near-duplicates, turned ones too, and the photos of an album (a folder of at most 1,000 among several) are kept together:
+    they are all to train on, or all to validate on.
+    """
+    from orientd_training.groups import Split
+    from orientd_training.photoset import load
+    from orientd_training.prepare import Why, told
+    from orientd_training.prepare import prepare as run
+
+    named = tuple(filter(None, validation_groups.split(",")))
+    if validation and named:
+        raise click.UsageError("give --validation or --validation-groups, not both")
+    split = Split(validation, named, seed)
+    done, dropped = run(sources, out, size, split=split, keep_duplicates=keep_duplicates, force=force, say=click.echo)
+    unreadable = [entry for entry in dropped if entry.why is Why.UNREADABLE]
+    for entry in unreadable[:_LISTED]:
+        click.echo(f"left out: {entry.name}: {entry.reason}", err=True)
+    if unreadable[_LISTED:]:
+        click.echo(f"left out: {len(unreadable) - _LISTED:,} more that cannot be read", err=True)
+    photos = load(out)
+    apart = photos.splits.count("validation")
+    click.echo(f"{done:,} photos in {out}, {apart:,} of them to validate on, in {len(set(photos.clusters)):,} separate groups")
+    click.echo(f"left out: {told(dropped)}{f', listed in {out}/dropped.csv' if dropped else ''}")
 
 
 @cli.command()
@@ -38,64 +70,180 @@ def prepare(sources: tuple[Path, ...], out: Path, size: int) -> None:
 @click.option("--resume", is_flag=True, help="Go on where the run in --out stopped.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]…")
 def fit(config: Path, out: Path, resume: bool, overrides: tuple[str, ...]) -> None:
-    """Train by a recipe."""
+    """Train by a recipe; Ctrl-C saves, and --resume goes on exactly there."""
+    from orientd_training.checkpoint import changed
     from orientd_training.config import load
+    from orientd_training.fit import Interrupted
     from orientd_training.fit import fit as run
 
-    click.echo(f"best validation accuracy with one view: {run(load(config, overrides), out, resume):.4f}")
+    recipe = load(config, overrides)
+    for line in changed(recipe, out) if resume else ():
+        click.echo(f"not as the run began: {line}", err=True)
+    try:
+        click.echo(f"best validation accuracy with one view: {run(recipe, out, resume):.4f}")
+    except Interrupted as stopped:
+        words = ["orientd-train", "fit", "--config", str(config), "--out", str(out), "--resume", *overrides]
+        raise Interrupted(f"{stopped}; to go on: {shlex.join(words)}") from stopped
 
 
 @cli.command()
 @click.argument("run", type=_PATH)
 @click.option("--photos", required=True, type=_PATH, help="Prepared photos to compare torch and the exported graph on.")
 @click.option("--out", required=True, type=_PATH, help="ONNX file to write.")
-def export(run: Path, photos: Path, out: Path) -> None:
-    """Export the best checkpoint of a run, not yet calibrated."""
+@click.option("--int8", type=_PATH, help="Write the model in 8-bit integers here, too, unless it judges worse on --photos.")
+@click.option("--calibration", type=_PATH, help="Prepared photos that trained the model, for --int8.")
+def export(run: Path, photos: Path, out: Path, int8: Path | None, calibration: Path | None) -> None:
+    """Export the best checkpoint of a run, not yet calibrated; the variant in integers is."""
     from orientd.spec import ModelSpec
     from orientd_training.checkpoint import load
     from orientd_training.export import export as write
     from orientd_training.photoset import load as open_photos
 
+    if (int8 is None) != (calibration is None):
+        raise click.UsageError("--int8 and --calibration go together")
+    if int8 == out:
+        raise click.UsageError("--int8 and --out are the same file")
     config, network = load(run)
-    size = config.phases[-1].size
-    worst = write(network, ModelSpec(config.name, size), out, open_photos(photos).pixels[:64])
+    size, compared = config.phases[-1].size, open_photos(photos)
+    worst = write(network, ModelSpec(config.name, size), out, compared.pixels[:64])
     click.echo(f"{out}: probabilities differ from torch's by at most {worst:.1e}")
+    if int8 and calibration:
+        from orientd_training.quantise import quantise, told
+
+        click.echo(f"{int8}: {told(quantise(out, int8, open_photos(calibration), compared))}")
+
+
+_PHOTOS = click.option(
+    "--photos", required=True, multiple=True, type=_PATH, help="Prepared photos that trained nothing; may be repeated."
+)
 
 
 @cli.command()
 @click.argument("model", type=_PATH)
-@click.option("--photos", required=True, type=_PATH, help="Prepared photos that trained nothing.")
+@_PHOTOS
 @click.option("--false-per-1000", default=1.0, show_default=True, help="False turns per 1,000 upright photos that are bearable.")
-def calibrate(model: Path, photos: Path, false_per_1000: float) -> None:
-    """Fit the temperatures, write them into MODEL, and print the policy that mends most."""
-    from orientd.config import Config
-    from orientd.infer import load_spec
-    from orientd_training import calibrate as fitting
-    from orientd_training.export import stamp
-    from orientd_training.looks import collect
-    from orientd_training.photoset import load
+@click.option("--search-prior", is_flag=True, help="Choose prior_upright, too.")
+@click.option("--search-second-look", is_flag=True, help="Choose second_look_below, too.")
+@click.option("--out", type=_PATH, help="Folder for frontier.csv and for the looks, which evaluate takes from there.")
+def calibrate(
+    model: Path, photos: tuple[Path, ...], false_per_1000: float, search_prior: bool, search_second_look: bool, out: Path | None
+) -> None:
+    """Fit the temperatures, write them into MODEL, and print the policies that mend most for what they spoil."""
+    from orientd_training import trial
+    from orientd_training.calibrate import PRIORS, SECOND_LOOKS, Search
 
-    looks = collect(model, load(photos))
-    one, views = fitting.temperatures(looks)
-    stamp(model, model, replace(load_spec(model), temperature=one, temperature_views=views))
-    policy, result = fitting.policy(looks, Config().policy, false_per_1000)
-    _show({"temperature": one, "temperature_views": views, **asdict(policy), **asdict(result)})
+    search = Search(priors=PRIORS if search_prior else (), second_looks=SECOND_LOOKS if search_second_look else ())
+    found = trial.calibrate(model, trial.held_out(photos), false_per_1000, search, out)
+    for policy, its in found.frontier:
+        if its.false_per_1000 <= 4 * false_per_1000:
+            said = " ".join(f"{key} {value:g}" for key, value in asdict(policy).items())
+            click.echo(f"{its.false_per_1000:.2f} per 1,000: {100 * its.mended:.1f} % mended with {said}")
+    _show({"temperature": found.temperature, "temperature_views": found.temperature_views})
+    _show(asdict(found.policy) | asdict(found.score))
 
 
 @cli.command()
-@click.argument("model", type=_PATH)
-@click.option("--photos", required=True, type=_PATH, help="Prepared photos that trained nothing.")
-@click.option("--out", type=_PATH, help="Write the whole result here, too (JSON).")
-def evaluate(model: Path, photos: Path, out: Path | None) -> None:
-    """Measure MODEL at the shipped policy: accuracy, calibration, false turns, share mended, per group and overall."""
-    from orientd_training.looks import collect
-    from orientd_training.measure import measure
-    from orientd_training.photoset import load
+@click.argument("models", nargs=-1, required=True, type=_PATH, metavar="MODEL…")
+@_PHOTOS
+@click.option("--out", type=_PATH, help="Folder for report.html, measure.json, errors.csv and contact sheets.")
+@click.option("--against", multiple=True, type=_PATH, help="Model to compare with, photo by photo; may be repeated.")
+def evaluate(models: tuple[Path, ...], photos: tuple[Path, ...], out: Path | None, against: tuple[Path, ...]) -> None:
+    """Measure each MODEL (ONNX file, run folder or checkpoint) on photos that trained nothing, as it would be served."""
+    from orientd_training import trial
 
-    result = measure(model, collect(model, load(photos)))
-    if out:
-        out.write_text(json.dumps(result, indent=1))
-    _show({key: value for key, value in result.items() if key not in ("groups", "false")})
+    for figures in trial.evaluate(models, trial.held_out(photos), out, against):
+        click.echo(f"\n{figures['model']['name']} ({figures['model']['file']})" if len(models) > 1 else "", nl=len(models) > 1)
+        for warning in figures["warnings"]:
+            click.echo(f"orientd-train: {warning}", err=True)
+        _show(trial.summary(figures))
+
+
+@cli.command()
+@click.argument("model", type=_PATH, metavar="RUN_OR_MODEL")
+@click.option("--measure", required=True, type=_PATH, help="measure.json that evaluate wrote for it.")
+@click.option("--out", required=True, type=_PATH, help="Model card to write (Markdown).")
+@click.option("--run", type=_PATH, help="Run folder that MODEL came from.")
+@click.option("--data", type=click.File(encoding="utf-8"), help="What the photos were and their licences (Markdown).")
+@click.option("--notes", type=click.File(encoding="utf-8"), help="Known errors and whatever else is worth telling (Markdown).")
+@click.option("--licence", default="Apache-2.0", show_default=True, help="Licence of the weights.")
+def describe(model: Path, measure: Path, out: Path, run: Path | None, data: Any, notes: Any, licence: str) -> None:
+    """Write the model card of a model that evaluate has measured."""
+    from orientd_training import card
+    from orientd_training.writing import replacing
+
+    sections = card.Sections(data.read() if data else "", notes.read() if notes else "", licence)
+    text = card.describe(model, measure, run, sections)
+    with replacing(out) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@cli.command("all")
+@click.option("--config", required=True, type=_PATH, help="Recipe (YAML).")
+@click.option("--out", required=True, type=_PATH, help="Folder for caches, run, model, report and card.")
+@click.option("--photos", multiple=True, type=_PATH, help="Folder or zip of upright photos; else the recipe's caches.")
+@click.option("--validation-photos", multiple=True, type=_PATH, help="Such ones to validate on; else a share of --photos.")
+@click.option("--validation", default=0.1, show_default=True, type=click.FloatRange(0.01, 0.9), help="That share.")
+@click.option("--false-per-1000", default=1.0, show_default=True, help="False turns per 1,000 upright photos that are bearable.")
+@click.option("--int8", is_flag=True, help="Try 8-bit integers, too.")
+@click.option("--data", type=click.File(encoding="utf-8"), help="What the photos were and their licences (Markdown).")
+@click.option("--notes", type=click.File(encoding="utf-8"), help="Known errors and whatever else is worth telling (Markdown).")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]…")
+def all_(
+    config: Path,
+    out: Path,
+    photos: tuple[Path, ...],
+    validation_photos: tuple[Path, ...],
+    validation: float,
+    false_per_1000: float,
+    int8: bool,
+    data: Any,
+    notes: Any,
+    overrides: tuple[str, ...],
+) -> None:
+    """The whole road: prepare, fit, export, calibrate, evaluate, describe; stopped, the same command goes on."""
+    from orientd_training import card, road, trial
+    from orientd_training.config import load
+
+    if validation_photos and not photos:
+        raise click.UsageError("--validation-photos needs --photos")
+    figures = road.travel(
+        load(config, overrides),
+        out,
+        photos=photos,
+        validation=validation_photos,
+        share=validation,
+        false_per_1000=false_per_1000,
+        int8=int8,
+        sections=card.Sections(data.read() if data else "", notes.read() if notes else ""),
+        say=click.echo,
+    )
+    _show(trial.summary(figures))
+
+
+@cli.command()
+@click.option("--out", required=True, type=_PATH, help="Folder to write; it is a source for prepare.")
+@click.option("--count", default=6000, show_default=True, type=click.IntRange(1), help="Number of pictures.")
+@click.option("--seed", default=1, show_default=True, help="Another seed draws other pictures.")
+@click.option("--fonts", multiple=True, type=_PATH, help="Folder of fonts, more than one if repeated; else the system's.")
+@click.option("--font-share", nargs=2, type=click.FloatRange(0, 1), default=(0, 1), show_default=True, help="Which families.")
+@click.option("--backgrounds", type=_PATH, help="Prepared photos to take backgrounds and pictures from.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
+def pages(
+    out: Path,
+    count: int,
+    seed: int,
+    fonts: tuple[Path, ...],
+    font_share: tuple[float, float],
+    backgrounds: Path | None,
+    jobs: int,
+) -> None:
+    """Draw upright pages, signs and screens with text in many scripts."""
+    from orientd_training.pages import write
+    from orientd_training.pages.faces import find
+
+    found = find(fonts, font_share)
+    click.echo(f"{len({family for families in found.values() for family in families})} families of fonts, {len(found)} languages")
+    _show(write(out, count, seed, found, backgrounds, jobs))
 
 
 def main() -> None:
@@ -105,6 +253,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
     except OrientdError as error:
         click.echo(f"orientd-train: {error}", err=True)
         sys.exit(int(error.exit_code))

@@ -1,91 +1,259 @@
-"""The training configuration: strict, every value in the file, every mistake named at once."""
+"""The training configuration: strict, every mistake named at once with its path. The only module here that reads YAML."""
 
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
 from orientd.errors import ConfigError
+
+_WANTED: Mapping[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+
+
+def _within(low: float, high: float, default: Any = MISSING) -> Any:
+    return field(default=default, metadata={"low": low, "high": high})
 
 
 @dataclass(frozen=True)
 class Phase:
     """A stretch of training at one input size (pixels), `photos` samples long, the stem and the first `freeze` stages fixed."""
 
-    size: int
-    photos: int
-    freeze: int
+    size: int = _within(8, 4096)
+    photos: int = _within(1, 10**12)
+    freeze: int = _within(0, 1000, 0)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A prepared cache, or one split of it; `weight` is how often its photos are drawn as against other caches."""
+
+    path: Path
+    weight: float = _within(0, 1e6, 1.0)
+    split: Literal["", "train", "validation"] = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One kind of augmentation: for which share of the pictures, and how strong it may get there (see `Augment`)."""
+
+    probability: float = _within(0, 1)
+    strength: float = _within(0, 1000)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What is done to pictures besides the four turns, which are always drawn evenly. Each strength is the most there may be.
+
+    `crop`: share of the area cut away. `aspect`: change of the logarithm of the sides' ratio. `tilt`: degrees. `brightness`,
+    `contrast`, `saturation`: change of the factor. `blur`: standard deviation in pixels. `jpeg`: 100 less the quality. `noise`:
+    standard deviation in levels of 0–255. `mirror` and `grey` have none.
+    """
+
+    mirror: float = _within(0, 1, 0.5)
+    grey: float = _within(0, 1, 0.14)
+    crop: Change = Change(1.0, 0.28)
+    aspect: Change = Change(1.0, 0.15)
+    tilt: Change = Change(1.0, 4.0)
+    brightness: Change = Change(1.0, 0.3)
+    contrast: Change = Change(1.0, 0.3)
+    saturation: Change = Change(1.0, 0.3)
+    blur: Change = Change(0.1, 1.0)
+    jpeg: Change = Change(0.1, 60.0)
+    noise: Change = Change(0.1, 8.0)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A model to learn from: an ONNX file that orientd serves, or a run (its folder, or a checkpoint in it).
+
+    The loss is (1 − weight) · cross-entropy + weight · T² · KL(teacher ‖ student), both softened by `temperature` T (Hinton et
+    al. 2015, arXiv:1503.02531), + embedding · (1 − cosine) between the teacher's pooled features and a linear image of the
+    student's. With 8 `views` the teacher judges the picture turned and mirrored, too, and its logits are averaged.
+    """
+
+    model: Path
+    weight: float = _within(0, 1, 0.5)
+    temperature: float = _within(0.1, 100, 2.0)
+    embedding: float = _within(0, 1000, 0.0)
+    views: Literal[1, 8] = 1
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One recipe. Probabilities are 0–1; `crop_area` is the smallest share of the picture kept; `tilt` is in degrees."""
+    """One recipe.
+
+    `train` and `validation` are caches made by `orientd-train prepare`, or one cache that has both splits; `leaks` says whether
+    near-duplicates may be in both. `init` is null (from scratch), "imagenet" or a file of
+    weights. `mean` and `std` are one number or one for each of R, G, B, in levels of 0–255. `batch` counts the photos of all
+    devices together. `lr` is the peak for the body, `head_lr` for the classifier; `warmup` the share of the training before it.
+    `patience` is how many validations may pass without a better one, 0 for all. `devices` 0 means every GPU there is.
+    """
 
     name: str
-    train: Path
-    validation: Path
+    train: Path | tuple[Source, ...]
+    validation: Path | Source
     backbone: str
     phases: tuple[Phase, ...]
     init: Path | None = None
-    init_classes: int = 1001
-    pad_type: str = "same"
-    mean: float = 127.5
-    std: float = 127.5
-    seed: int = 1
-    batch: int = 64
-    lr: float = 6e-4
-    head_lr: float = 2e-3
-    warmup: float = 0.03
-    weight_decay: float = 0.02
-    clip: float = 5.0
-    label_smoothing: float = 0.05
-    ema: float = 0.998
-    dropout: float = 0.2
-    source_power: float = -0.35
-    mirror: float = 0.5
-    crop_area: float = 0.72
-    aspect: float = 0.15
-    tilt: float = 4.0
-    light: float = 0.3
-    grey: float = 0.14
-    blur: float = 0.1
-    validate_every: int = 50_000
+    pad_type: str = ""
+    head_grid: int = _within(0, 16, 0)
+    mean: float | tuple[float, ...] = 127.5
+    std: float | tuple[float, ...] = 127.5
+    seed: int = _within(0, 2**31, 1)
+    batch: int = _within(2, 2**16, 64)
+    lr: float = _within(0, 10, 6e-4)
+    head_lr: float = _within(0, 10, 2e-3)
+    warmup: float = _within(0, 0.9, 0.03)
+    weight_decay: float = _within(0, 10, 0.02)
+    clip: float = _within(1e-6, 1e6, 5.0)
+    label_smoothing: float = _within(0, 0.9, 0.05)
+    ema: float = _within(0, 1, 0.998)
+    dropout: float = _within(0, 0.95, 0.2)
+    source_power: float = _within(-1, 1, -0.35)
+    augment: Augment = Augment()
+    teacher: Teacher | None = None
+    validate_every: int = _within(1, 10**12, 50_000)
+    patience: int = _within(0, 10**6, 0)
+    leaks: Literal["refuse", "allow"] = "refuse"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = _within(0, 64, 0)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    channels_last: bool = True
+    compile: bool = False
+    tensorboard: bool = True
+    mlflow: bool = False
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What to train on."""
+        if not isinstance(self.train, Path):
+            return self.train
+        return (Source(self.train, split="train" if self.train == self.validation else ""),)
+
+    @property
+    def held_out(self) -> Source:
+        """What to validate on."""
+        if not isinstance(self.validation, Path):
+            return self.validation
+        return Source(self.validation, split="validation" if self.train == self.validation else "")
+
+    @property
+    def total(self) -> int:
+        """Photos seen in all phases, each as often as it is drawn."""
+        return sum(phase.photos for phase in self.phases)
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> TrainConfig:
-    """Read a YAML recipe and apply `key=value` overrides (values are YAML).
+    """Read a YAML recipe and apply `key=value` overrides: keys may be dotted (`augment.jpeg.strength=70`), values are YAML.
 
     Raises:
-        ConfigError: unreadable file, unknown or missing keys, or values of the wrong type: all of them in one message.
+        ConfigError: unreadable file, unknown or missing keys, or values of the wrong type or range: all of them in one message.
     """
-    try:
-        values = yaml.safe_load(path.read_text()) or {}
-        values.update({key: yaml.safe_load(value) for key, _, value in (item.partition("=") for item in overrides)})
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    known = {f.name: f for f in fields(TrainConfig)}
-    problems = [f"{path}: unknown key {key!r}" for key in values if key not in known]
-    problems += [
-        f"{path}: missing key {n!r}" for n, f in known.items() if f.default is f.default_factory is MISSING and n not in values
-    ]
-    made = {}
-    for key in known.keys() & values.keys():
+    problems: list[str] = []
+    values = _read(path)
+    for item in overrides:
         try:
-            made[key] = _typed(known[key].type, values[key])
-        except (TypeError, ValueError) as error:
-            problems.append(f"{path}: {key}: {error}")
+            _override(values, item)
+        except (ValueError, yaml.YAMLError) as error:
+            problems.append(f"{item}: {error}")
+    made = _made(TrainConfig, values, "", None, problems)
+    if not problems and not made.phases:
+        problems.append("phases: there must be at least one")
     if problems:
-        raise ConfigError("\n".join(sorted(problems)))
-    return TrainConfig(**made)
+        raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems))
+    return made  # type: ignore[no-any-return]  # there were no problems, so it is whole
 
 
-def _typed(kind: Any, value: Any) -> Any:
-    if kind == tuple[Phase, ...]:
-        return tuple(Phase(**phase) for phase in value)
-    if kind in (Path, Path | None):
-        return None if value is None else Path(value)
-    accepted = (int, float) if kind is float else (kind,)
-    if not isinstance(value, accepted) or isinstance(value, bool):
-        raise TypeError(f"must be of type {kind.__name__}, got {value!r}")
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as a recipe: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must hold lines such as 'batch: 64'")
+    return values
+
+
+def _override(values: dict[str, Any], item: str) -> None:
+    key, equals, text = item.partition("=")
+    if not equals:
+        raise ValueError("must be key=value")
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ValueError(f"{parent!r} holds no keys, give it whole")
+    values[last] = yaml.safe_load(text)
+
+
+def _made(kind: Any, value: Any, where: str, default: Any, problems: list[str]) -> Any:
+    """`value` as a `kind`, which is at the dotted path `where`; what is wrong with it is added to `problems`."""
+    if get_origin(kind) is UnionType:
+        kind = _alternative(get_args(kind), value)
+    if is_dataclass(kind) and isinstance(value, dict):
+        return _record(kind, value, where, default, problems)
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_made(get_args(kind)[0], one, f"{where}[{i}]", None, problems) for i, one in enumerate(value))
+    try:
+        return _scalar(kind, value)
+    except (TypeError, ValueError) as error:
+        problems.append(f"{where}: {error}, got {value!r}")
+
+
+def _alternative(kinds: tuple[Any, ...], value: Any) -> Any:
+    """Which of the types of a union a value is meant to be, by its shape."""
+    if value is None:
+        return next((kind for kind in kinds if kind is type(None)), kinds[0])
+    if isinstance(value, dict):
+        return next((kind for kind in kinds if is_dataclass(kind)), kinds[0])
+    if isinstance(value, list):
+        return next((kind for kind in kinds if get_origin(kind) is tuple), kinds[0])
+    return kinds[0]
+
+
+def _record(kind: Any, values: dict[str, Any], where: str, default: Any, problems: list[str]) -> Any:
+    types, known = get_type_hints(kind), {f.name: f for f in fields(kind)}
+    before = f"{where}." if where else ""
+    found = len(problems)
+    for key in values.keys() - known.keys():
+        close = get_close_matches(str(key), list(known), n=1)
+        problems.append(f"{before}{key}: there is no such key{f'; did you mean {close[0]!r}?' if close else ''}")
+    if default is None:
+        missing = [name for name, f in known.items() if f.default is MISSING and name not in values]
+        problems += [f"{before}{name}: must be given" for name in missing]
+    made = {}
+    for name in [name for name in known if name in values]:
+        inner = getattr(default, name, None) if default else known[name].default
+        made[name] = _made(types[name], values[name], before + name, None if inner is MISSING else inner, problems)
+        _check_range(made[name], known[name].metadata, before + name, problems)
+    if len(problems) > found:
+        return None
+    return replace(default, **made) if default else kind(**made)
+
+
+def _check_range(value: Any, limits: Mapping[str, Any], where: str, problems: list[str]) -> None:
+    if limits and isinstance(value, int | float) and not limits["low"] <= value <= limits["high"]:
+        problems.append(f"{where}: must be between {limits['low']} and {limits['high']}, got {value}")
+
+
+def _scalar(kind: Any, value: Any) -> Any:
+    if kind is type(None):
+        return None
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind) or isinstance(value, bool):
+            raise ValueError(f"must be one of {', '.join(map(str, get_args(kind)))}")
+        return value
+    if kind is float and isinstance(value, str):
+        with suppress(ValueError):
+            return float(value)  # YAML 1.1 takes 1e-3 for text
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value)
+    accepted = (int, float) if kind is float else kind
+    if kind not in _WANTED or kind is Path or not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"must be {_WANTED.get(kind, 'a list' if get_origin(kind) is tuple else 'a set of keys')}")
     return value

@@ -1,16 +1,22 @@
-"""How often a model and a policy turn an upright photo, and how many wrong ones they mend: through orientd's own `decide`."""
+"""How often a model and a policy turn an upright photo, and how many wrong ones they mend: through orientd's own `decide`.
+
+`score` asks `decide` about every photo. `judged` is the same for all photos at once, for what must ask a thousand times; the
+tests hold it to `score`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orientd.decide import Policy, decide, needs_second_look
 from orientd.items import Decision, Prediction, Verdict
 from orientd.orientation import TURNS
+from orientd_training.looks import Logits, Shown
 
 Seen = Sequence[Sequence[tuple[Prediction, Prediction]]]
+QUARTERS = np.arange(len(TURNS))
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,53 @@ class Score:
     @property
     def false_per_1000(self) -> float:
         return 1000 * self.false / self.photos if self.photos else 0.0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a scan decides on N photos, each shown needing 0–3 quarter turns: every array is (N, 4).
+
+    `found` are the quarter turns (0–3) that the last look names, `confidence` (0–1) theirs with the prior, `fixed` says whether
+    the photo is turned, `second` whether it needed a second look.
+    """
+
+    found: NDArray[np.intp]
+    confidence: Logits
+    fixed: NDArray[np.bool_]
+    second: NDArray[np.bool_]
+
+    @property
+    def false(self) -> NDArray[np.bool_]:
+        """(N,): the upright photo is turned."""
+        upright: NDArray[np.bool_] = self.fixed[:, 0]
+        return upright
+
+    @property
+    def mended(self) -> NDArray[np.int_]:
+        """(N,): how many of the three wrong ways to show the photo are put right."""
+        return np.asarray((self.fixed & (self.found == QUARTERS))[:, 1:].sum(1))
+
+    @property
+    def worse(self) -> NDArray[np.int_]:
+        """(N,): how many of them are turned to another wrong side."""
+        return np.asarray((self.fixed & (self.found != QUARTERS))[:, 1:].sum(1))
+
+    def score(self) -> Score:
+        n = max(len(self.found), 1)
+        counts = int(self.false.sum()), float(self.mended.sum()) / (3 * n), int(self.worse.sum())
+        return Score(len(self.found), *counts, float(self.second[:, 0].sum()) / n)
+
+
+def judged(shown: Shown, policy: Policy) -> Judged:
+    """What `judge` decides on every photo shown with every turn."""
+    second = shown.first[..., 0] < policy.second_look_below
+    seen = np.where(second[..., None], shown.second, shown.first)
+    found = seen.argmax(-1)
+    # One look is one view, which agrees with itself.
+    agreeing = np.where(second, (shown.views.argmax(-1) == found[..., None]).sum(-1), 1)
+    confidence = np.take_along_axis(_with_prior(seen, policy.prior_upright), found[..., None], -1)[..., 0]
+    fixed = (found != 0) & (agreeing >= policy.min_agreement) & (confidence >= policy.min_confidence)
+    return Judged(found, confidence, fixed, second)
 
 
 def judge(looks: tuple[Prediction, Prediction], policy: Policy) -> Decision:
@@ -54,14 +107,15 @@ def score(seen: Seen, groups: Sequence[str], policy: Policy, group: str | None =
     return Score(len(photos), false, right / (3 * n), len(fixes) - right, second / n)
 
 
-def accuracy(seen: Seen, look: int) -> list[float]:
-    """Share of photos whose turn is the most probable one, for each true turn; `look` is 0 for one view, 1 for eight."""
-    return [float(np.mean([np.argmax(photo[q][look].probabilities) == q for photo in seen])) for q in range(4)]
+def right(shown: Shown, look: int) -> NDArray[np.bool_]:
+    """(N, 4): whether the most probable turn is the one the photo needs; `look` is 0 for one view, 1 for eight."""
+    return np.asarray(shown[look].argmax(-1) == QUARTERS)
 
 
-def interval(right: float, n: int) -> tuple[float, float]:
-    """95 % confidence interval of a share (Wilson 1927, J. Am. Stat. Assoc. 22)."""
-    z2 = 1.96**2
-    middle = (right + z2 / (2 * n)) / (1 + z2 / n)
-    half = 1.96 * sqrt(right * (1 - right) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
+def _with_prior(probabilities: Logits, prior_upright: float) -> Logits:
+    """`orientd.decide.with_prior` of every row of (…, 4), added up in the same order."""
+    prior = np.array((prior_upright, *3 * ((1 - prior_upright) / 3,)))
+    weighted = probabilities * prior
+    total = (weighted[..., 0] + weighted[..., 1] + weighted[..., 2] + weighted[..., 3])[..., None]
+    posterior: Logits = np.divide(weighted, total, out=np.broadcast_to(prior, weighted.shape).copy(), where=total > 0)
+    return posterior

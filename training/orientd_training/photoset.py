@@ -1,49 +1,39 @@
-"""Upright photos decoded once to a compact cache: `pixels.npy` (uint8, N × S × S × 3) and `manifest.csv` beside it.
-
-A source is a folder of photos or a zip of folders; the top folder of a photo's name is its *group*: the album or collection it
-comes from. They are decoded and squeezed to a square by the decoder that serves: the network is trained on what it is served.
-"""
+"""Prepared photos, opened: what training reads, see `prepare` for how they come about."""
 
 import csv
 import hashlib
-import zipfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd import formats
-from orientd.decode.cpu import CpuDecoder
-from orientd.discover import walk
-from orientd.errors import ConfigError, DecodeError
-from orientd.items import FileStat, Photo
+from orientd.errors import ConfigError
+from orientd_training import groups
+from orientd_training.groups import Hashes
+from orientd_training.prepare import HASHES, MANIFEST, PIXELS, TRAIN, VALIDATION, prepare
 
-_NO_STAT = FileStat(0, 0, 0, 0)
-_AHEAD = 256
-
-
-class Member(NamedTuple):
-    """A photo of a source, not yet read."""
-
-    name: str
-    group: str
-    read: Callable[[], bytes]
+__all__ = ["TRAIN", "VALIDATION", "PhotoSet", "Shared", "load", "overlap", "prepare"]
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """A prepared cache. `pixels` is memory-mapped uint8 (N, S, S, 3) RGB, upright; `names` and `groups` have N entries."""
+    """A prepared cache, or a split of it. `pixels` is memory-mapped uint8 (N, S, S, 3) RGB, upright.
+
+    `names`, `groups` (the album or collection a photo comes from), `clusters` (equal for near-duplicates and photos of one album)
+    and `splits` have N entries. `hashes` (N, 8, 32) is None where an older cache has none.
+    """
 
     pixels: NDArray[np.uint8]
     names: tuple[str, ...]
     groups: tuple[str, ...]
     digest: str
+    clusters: tuple[int, ...] = ()
+    splits: tuple[str, ...] = ()
+    hashes: Hashes | None = None
 
     @property
     def size(self) -> int:
@@ -53,86 +43,65 @@ class PhotoSet:
         return len(self.names)
 
 
-def prepare(sources: list[Path], out: Path, size: int, limit: int | None = None) -> tuple[int, list[str]]:
-    """Decode every photo of `sources` into the cache folder `out`; returns how many, and the unreadable ones with reasons.
+class Shared(NamedTuple):
+    """A photo to train on that is a near-duplicate of one to validate on, `distance` bits of its hash apart."""
+
+    train: str
+    validation: str
+    distance: int
+
+
+def load(folder: Path, split: str | None = None) -> PhotoSet:
+    """Open a cache that `prepare` made, or only its photos of one split (TRAIN or VALIDATION).
+
+    All photos of a cache from before there were splits are to train on, each in a cluster of its own.
 
     Raises:
-        ConfigError: a source does not exist or nothing in the sources could be decoded.
-    """
-    members = list(islice(_members(sources), limit))
-    out.mkdir(parents=True, exist_ok=True)
-    rows: list[tuple[str, str]] = []
-    bad: list[str] = []
-    pixels = np.lib.format.open_memmap(
-        out / "pixels.partial.npy", mode="w+", dtype=np.uint8, shape=(max(len(members), 1), size, size, 3)
-    )
-    for member, square in _decoded(members, CpuDecoder(size)):
-        if isinstance(square, str):
-            bad.append(f"{member.name}: {square}")
-            continue
-        pixels[len(rows)] = square
-        rows.append((member.name, member.group))
-    if not rows:
-        raise ConfigError(f"no photo could be decoded in {', '.join(map(str, sources))}: give folders or zips of upright photos")
-    pixels.flush()
-    _finish(out, rows, pixels)
-    return len(rows), bad
-
-
-def load(folder: Path) -> PhotoSet:
-    """Open a cache that `prepare` made.
-
-    Raises:
-        ConfigError: there is no complete cache in `folder`.
+        ConfigError: there is no complete cache in `folder`, or it has no photo of that split.
     """
     try:
-        pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-        with (folder / "manifest.csv").open(newline="") as file:
+        pixels = np.load(folder / PIXELS, mmap_mode="r")
+        with (folder / MANIFEST).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             rows = list(csv.DictReader(file))
-        digest = hashlib.sha256((folder / "manifest.csv").read_bytes()).hexdigest()[:16]
-        return PhotoSet(pixels[: len(rows)], tuple(r["name"] for r in rows), tuple(r["group"] for r in rows), digest)
+        hashes = np.load(folder / HASHES, mmap_mode="r") if (folder / HASHES).exists() else None
+        if not rows or len(rows) > len(pixels):
+            raise ValueError(f"{len(rows)} rows for {len(pixels)} photos")
+        splits = [row.get("split") or TRAIN for row in rows]
+        digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:16]
+        chosen = [i for i, its in enumerate(splits) if split in (None, its)]
+        if not chosen:
+            raise ConfigError(f"{folder} has no photos to {split}: prepare them with --validation or --validation-groups")
+        first, last = chosen[0], chosen[-1] + 1
+        return PhotoSet(
+            pixels[first:last],
+            tuple(row["name"] for row in rows[first:last]),
+            tuple(row["group"] for row in rows[first:last]),
+            digest if split is None else f"{digest}-{split}",
+            tuple(int(row.get("cluster") or i) for i, row in enumerate(rows[first:last], first)),
+            tuple(splits[first:last]),
+            None if hashes is None else hashes[first:last],
+        )
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{folder} holds no prepared photos ({error}): run orientd-train prepare first") from error
 
 
-def _decoded(members: list[Member], decoder: CpuDecoder) -> Iterator[tuple[Member, NDArray[np.uint8] | str]]:
-    """Squares in the order of `members`, or why there is none; a few hundred at a time, so that memory stays flat."""
-    with ThreadPoolExecutor() as pool:
-        for start in range(0, len(members), _AHEAD):
-            some = members[start : start + _AHEAD]
-            yield from zip(some, pool.map(lambda member: _square(member, decoder), some), strict=True)
+def overlap(train: PhotoSet, validation: PhotoSet) -> list[Shared]:
+    """Photos that are in both sets, turned or not; a model that trained on them is not measured by them.
+
+    Where a set has no hashes they are made from its pixels: half a millisecond a photo.
+    """
+    found = {
+        (int(one), int(other)): int(distance)
+        for links in groups.links(_hashes(train), _hashes(validation))
+        for one, other, distance in zip(links.one, links.other, links.distance, strict=True)
+    }
+    return [Shared(train.names[one], validation.names[other], found[one, other]) for one, other in sorted(found)]
 
 
-def _finish(out: Path, rows: list[tuple[str, str]], pixels: NDArray[np.uint8]) -> None:
-    """The manifest comes last under its final name: a cache without one is incomplete."""
-    (out / "pixels.partial.npy").rename(out / "pixels.npy")
-    with (out / "manifest.partial.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["name", "group", "sha256"])
-        writer.writerows((*row, hashlib.sha256(pixels[i].tobytes()).hexdigest()[:16]) for i, row in enumerate(rows))
-    (out / "manifest.partial.csv").rename(out / "manifest.csv")
+def _hashes(photos: PhotoSet) -> Hashes:
+    return np.concatenate(list(_made(photos))) if photos.hashes is None else photos.hashes
 
 
-def _members(sources: list[Path]) -> Iterator[Member]:
-    for source in sources:
-        if source.suffix == ".zip" and source.is_file():
-            archive = zipfile.ZipFile(source)
-            names = sorted(name for name in archive.namelist() if not name.endswith("/"))
-            yield from (Member(name, name.split("/")[0], partial(archive.read, name)) for name in names)
-        elif source.is_dir():
-            for candidate in walk([str(source)]):
-                inside = Path(candidate.path).relative_to(source.resolve())
-                group = inside.parts[0] if len(inside.parts) > 1 else source.name
-                yield Member(str(inside), group, Path(candidate.path).read_bytes)
-        else:
-            raise ConfigError(f"{source} is neither a folder nor a zip of photos")
-
-
-def _square(member: Member, decoder: CpuDecoder) -> NDArray[np.uint8] | str:
-    try:
-        data = member.read()
-        kind = formats.sniff(data)
-        photo = Photo(member.name, _NO_STAT, kind, data, formats.stored_orientation(kind, data), "")
-        return decoder.decode(photo).pixels
-    except (OSError, zipfile.BadZipFile, DecodeError) as error:
-        return str(error) or type(error).__name__
+def _made(photos: PhotoSet) -> Iterator[Hashes]:
+    for start in range(0, len(photos), _AT_ONCE):
+        yield groups.difference_hashes(photos.pixels[start : start + _AT_ONCE])

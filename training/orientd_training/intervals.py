@@ -1,0 +1,76 @@
+"""How far a figure can be trusted: intervals of shares and counts, a paired test, a bootstrap over groups. Pure numbers."""
+
+from collections.abc import Callable, Sequence
+from math import exp, lgamma, log, sqrt
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Z: Final = 1.959964
+_TAIL: Final = 0.025
+_RESAMPLED: Final = 4000
+
+Interval = tuple[float, float]
+Values = NDArray[Any]
+
+
+def wilson(share: float, n: int) -> Interval:
+    """95 % confidence interval of a share (0–1) of n (Wilson 1927, J. Am. Stat. Assoc. 22); (0, 1) of nothing."""
+    if n == 0:
+        return 0.0, 1.0
+    z2 = _Z**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def poisson(count: int) -> Interval:
+    """Exact 95 % confidence interval of the mean behind a count of rare events (Garwood 1936, Biometrika 28)."""
+    ceiling = count + 10 * sqrt(count + 1) + 10
+    low = _root(lambda mean: 1 - _at_most(count - 1, mean) - _TAIL, ceiling) if count else 0.0
+    return low, _root(lambda mean: _TAIL - _at_most(count, mean), ceiling)
+
+
+def sign_test(better: int, worse: int) -> float:
+    """Two-sided p of so uneven a split of differing pairs if both were equally likely; 1 if no pair differs.
+
+    On pairs of right and wrong answers it is the exact test of McNemar (1947, Psychometrika 12).
+    """
+    n = better + worse
+    ways, total = 1, 0
+    for k in range(min(better, worse) + 1):
+        total += ways
+        ways = ways * (n - k) // (k + 1)
+    share: float = 2 * total / 2**n
+    return min(1.0, share)
+
+
+def bootstrap(tallies: Values, groups: Sequence[str], figure: Callable[[Values], Values], seed: int = 0) -> Interval | None:
+    """95 % percentile interval of a figure when whole groups are drawn anew: photos of one album are not independent.
+
+    `tallies` (N, K) are counts by photo; `figure` makes R figures (R,) of the sums over R libraries (R, K). None of a single
+    group, which says nothing of others. The same seed gives the same interval (Efron & Tibshirani 1993, ch. 13).
+    """
+    _, index = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)
+    count = int(index.max()) + 1 if len(index) else 0
+    if count < 2:
+        return None
+    sums = np.zeros((count, tallies.shape[1]))
+    np.add.at(sums, index, tallies)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _RESAMPLED)
+    low, high = np.nanpercentile(figure(drawn @ sums), [100 * _TAIL, 100 * (1 - _TAIL)])
+    return float(low), float(high)
+
+
+def _at_most(count: int, mean: float) -> float:
+    """P(X ≤ count) of a Poisson variable."""
+    return 1.0 if mean == 0 else sum(exp(k * log(mean) - mean - lgamma(k + 1)) for k in range(count + 1))
+
+
+def _root(rising: Callable[[float], float], ceiling: float) -> float:
+    low, high = 0.0, ceiling
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < 0 else (low, middle)
+    return (low + high) / 2
