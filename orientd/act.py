@@ -5,17 +5,24 @@ of the old ones, or neither. So the journal says what the disk holds, whichever 
 """
 
 import hashlib
+import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from orientd import files, orientation
-from orientd.errors import PhotoError, ReadError, Refused, WriteError
-from orientd.files import DISK, Disk, Mtime
-from orientd.items import FileStat, Format, Patch, Splice, Status
+from orientd import files, guard, orientation
+from orientd.disk import DISK, Disk
+from orientd.errors import OrientdError, PhotoError, Refused, WriteError
+from orientd.files import Mtime
+from orientd.items import FileStat, Format, Method, Patch, Splice, Status
+from orientd.originals import Originals
+from orientd.read import format_of, refuse
 from orientd.record import Intent, Journal, Write, WriteStatus
 
-METHOD_TAG = "tag"
+_log = logging.getLogger(__name__)
+
+Rotate = Callable[[Format, bytes, int], Patch | None]
 
 
 class Formats(Protocol):
@@ -30,7 +37,10 @@ class Formats(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happened to one file. `stat`, `sha256` and `orientation` are those it has now, where that is known."""
+    """What happened to one file. `stat`, `sha256` and `orientation` are those it has now, where that is known.
+
+    A file that was fixed has a reason only if its pixels were to be turned and were not.
+    """
 
     path: str
     status: Status
@@ -38,13 +48,48 @@ class Outcome:
     stat: FileStat | None = None
     sha256: str = ""
     orientation: int | None = None
+    method: Method = Method.TAG
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be done to a photo: the patch, the orientation it stores then, and why its pixels are not turned, if so."""
+
+    patch: Patch
+    format: Format
+    old_orientation: int | None
+    orientation: int
+    method: Method = Method.TAG
+    remark: str = ""
+
+
+def plan_change(formats: Formats, rotate: Rotate | None, format_: Format, data: bytes, new: int, names: int) -> Change:
+    """The change that shows a photo, which has so many `names` (hard links), as the stored orientation `new` (1–8) would.
+
+    With `rotate` its pixels are turned, if that is proved to lose nothing. What the tag must not be written to is refused.
+
+    Raises:
+        Refused: it cannot be changed safely; the message says why.
+    """
+    stored, patch, remark = formats.stored_orientation(format_, data), formats.plan(format_, data, new), ""
+    if rotate and new != orientation.UPRIGHT:
+        try:
+            turned = rotate(format_, data, new)
+            if turned and names > 1:
+                raise Refused("it has several names (hard links)")
+            if turned:
+                return Change(turned, format_, stored, orientation.UPRIGHT, Method.ROTATE)
+        except Refused as error:
+            remark = f"by tag, not by pixels, as {error}"
+    return Change(patch, format_, stored, new, Method.TAG, remark)
 
 
 @dataclass(frozen=True, slots=True)
 class Fixer:
-    """Changes the stored orientation of photos, as part of one run of the journal; one writer at a time (`record.Lock`).
+    """Turns photos, by tag or by pixels, as part of one run of the journal; one writer at a time (`record.Lock`).
 
-    `witness` reads the stored orientation (None: absent) with a library that is not ours, and raises what it likes.
+    `witness` reads the stored orientation (None: absent) with a library that is not ours, and raises what it likes. `rotate`
+    plans a turn of pixels, is None where the tag does as well, and raises Refused where something would be lost.
     """
 
     journal: Journal
@@ -54,11 +99,20 @@ class Fixer:
     mtime: Mtime = Mtime.SHIFT
     allow_hard_links: bool = False
     disk: Disk = DISK
+    rotate: Rotate | None = None
 
     def fix(
-        self, path: str, size: int | None, mtime_ns: int | None, sha256: str, turn: int, probabilities: tuple[float, ...] = ()
+        self,
+        path: str,
+        size: int | None,
+        mtime_ns: int | None,
+        sha256: str,
+        turn: int,
+        probabilities: tuple[float, ...] = (),
+        method: Method = Method.TAG,
     ) -> Outcome:
-        """Store the orientation that shows the photo turned by `turn` degrees clockwise more.
+        """Show the photo turned by `turn` degrees clockwise more: by its pixels if `method` says so and nothing is lost, else by
+        the orientation it stores.
 
         `path` is real (no symbolic link as its last part). `sha256` (hexadecimal) is that of the file judged, and so are `size`
         and `mtime_ns`, where they are known. A photo that cannot be changed is an outcome with a reason, never a PhotoError,
@@ -71,36 +125,55 @@ class Fixer:
             data, now = files.read_whole(path, disk=self.disk)
             if size not in (now.size, None) or mtime_ns not in (now.mtime_ns, None) or _sha256(data) != sha256:
                 raise Refused("it changed since it was judged: scan again")
-            intent = self._intent(path, now, sha256, data, turn, probabilities)
-        except PhotoError as error:
-            return Outcome(path, Status.FAILED, str(error))
-        if not intent.patch.splices:
-            return Outcome(path, Status.UNCHANGED, "", now, sha256, intent.old_orientation)
-        return _carry_out(self.journal, self.run, intent, data, self.allow_hard_links, self.disk)
+            refuse(format_of(path, data))  # by its name, too: a raw file may look like a plain TIFF
+            change = self._change(data, turn, now.nlink, method)
+            if not change.patch.splices:
+                return Outcome(path, Status.UNCHANGED, "", now, sha256, change.old_orientation)
+            intent = self._intent(path, now, sha256, data, turn, change, probabilities)
+        except OrientdError:
+            raise
+        except Exception as error:  # a parser's bug met by one strange file must not end a run, and nothing is written yet
+            return failure(path, error)
+        outcome = carry_out(self.journal, self.run, intent, change.patch, data, self.allow_hard_links, self.disk)
+        return replace(outcome, reason=outcome.reason or change.remark)
 
-    def _intent(self, path: str, stat: FileStat, sha256: str, data: bytes, turn: int, probabilities: tuple[float, ...]) -> Intent:
+    def _change(self, data: bytes, turn: int, names: int = 1, method: Method = Method.TAG) -> Change:
         format_ = self.formats.sniff(data)
         stored = self.formats.stored_orientation(format_, data)
-        new = orientation.turned(stored, turn)
-        patch = self.formats.plan(format_, data, new) if turn else Patch(())
+        if not turn:
+            return Change(Patch(()), format_, stored, orientation.normalise(stored))
+        rotate = None if method is Method.TAG else self.rotate
+        return plan_change(self.formats, rotate, format_, data, orientation.turned(stored, turn), names)
+
+    def _intent(
+        self,
+        path: str,
+        stat: FileStat,
+        sha256: str,
+        data: bytes,
+        turn: int,
+        change: Change,
+        probabilities: tuple[float, ...] = (),
+    ) -> Intent:
         return Intent(
             path=path,
-            format=format_,
+            format=change.format,
             old_stat=stat,
             old_sha256=sha256,
-            new_sha256=_sha256(self._proved(format_, data, patch, new)) if patch.splices else sha256,
-            patch=patch,
-            old_orientation=stored,
-            new_orientation=new,
+            new_sha256=_sha256(self._proved(data, change)),
+            patch=_journalled(change.method, change.patch),
+            old_orientation=change.old_orientation,
+            new_orientation=change.orientation,
             turn=turn,
-            method=METHOD_TAG,
+            method=change.method,
             mtime_ns=self.mtime.after(stat.mtime_ns),
             temp=files.temp_name(),
             probabilities=probabilities,
         )
 
-    def _proved(self, format_: Format, data: bytes, patch: Patch, new: int) -> bytes:
+    def _proved(self, data: bytes, change: Change) -> bytes:
         """The patched bytes, once they are shown to be readable by others, stable under a second fix and exactly undoable."""
+        patch, format_, new = change.patch, change.format, change.orientation
         try:
             patched = patch.apply(data)
             undone = patch.inverse().apply(patched)
@@ -110,7 +183,7 @@ class Fixer:
             raise Refused("the change planned for it could not be taken back exactly: please report this file")
         if orientation.normalise(self.formats.stored_orientation(format_, patched)) != new:
             raise Refused("the change planned for it does not read back: please report this file")
-        if self.formats.plan(format_, patched, new).splices:
+        if change.method is Method.TAG and self.formats.plan(format_, patched, new).splices:
             raise Refused("a second run would change it again: please report this file")
         try:
             witnessed = self.witness(patched)
@@ -121,6 +194,15 @@ class Fixer:
         return patched
 
 
+def failure(path: str, error: Exception) -> Outcome:
+    """The outcome of a photo that nothing was written to, by the reason of a PhotoError or in spite of a fault of ours."""
+    if isinstance(error, PhotoError):
+        return Outcome(path, Status.FAILED, str(error))
+    _log.debug("%s", path, exc_info=error)
+    reason = f"unexpected {type(error).__name__} ({error}), so nothing was written: please report this file"
+    return Outcome(path, Status.FAILED, reason)
+
+
 def undo(
     journal: Journal, run: int, writes: Iterable[Write], *, allow_hard_links: bool = False, disk: Disk = DISK
 ) -> Iterator[Outcome]:
@@ -129,9 +211,10 @@ def undo(
     The newest write comes first, as in `Journal.writes`. Those that are not fixed, and those of an undo, are passed over. The
     modification time goes back to what it was, unless the write was told to leave the time of the write: then so does this one.
     A file that does not hold the bytes written is left alone, with a reason; one that holds the old bytes counts as undone.
+    A photo whose pixels were turned gets its bytes from the copy that was kept, which is then dropped.
     """
     for write in writes:
-        if write.status is WriteStatus.FIXED and write.intent.undoes is None:
+        if write.is_undoable:
             yield _undo_one(journal, run, write, allow_hard_links, disk)
 
 
@@ -146,25 +229,98 @@ def recover(journal: Journal, disk: Disk = DISK) -> list[Outcome]:
     return outcomes
 
 
-def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, disk: Disk) -> Outcome:
-    done = write.intent
+def forget(journal: Journal, run: int) -> list[int]:
+    """Delete the copies kept of photos that a run turned by pixels: the bytes of each. They cannot be undone any more."""
+    originals = originals_of(journal, DISK)
+    settled = (write for write in journal.writes(run) if write.status is not WriteStatus.INTENDED)
+    return [size for write in settled if (size := originals.drop(write.intent.temp))]
+
+
+def carry_out(
+    journal: Journal, run: int, intent: Intent, patch: Patch, data: bytes, allow_hard_links: bool, disk: Disk
+) -> Outcome:
+    """Journal a proven intent, write, and settle it by what the file holds then. `patch` leads from `data` to the new bytes.
+
+    Raises:
+        StateError: the journal cannot be written.
+    """
+    write = Write(journal.intend(run, intent), run, intent, WriteStatus.INTENDED, "", None)
     try:
-        data, stat = files.read_whole(done.path, disk=disk)
-    except ReadError as error:
+        if intent.method == Method.ROTATE and intent.undoes is None:
+            originals_of(journal, disk).keep(intent.temp, data)
+        stat = files.write(
+            intent.path,
+            intent.old_stat,
+            data,
+            patch,
+            intent.mtime_ns,
+            intent.temp,
+            allow_hard_links=allow_hard_links,
+            disk=disk,
+        )
+        written, now = _read(intent, disk)
+        if not files.same_state(stat, now) or _sha256(written) != intent.new_sha256:
+            raise WriteError("it does not hold the bytes written: check the disk, and what else writes to it")
+    except PhotoError as error:
+        return _examine(journal, write, str(error), disk)
+    return _settle_fixed(journal, write, now)
+
+
+def back(done: Intent, data: bytes, originals: Originals) -> Patch:
+    """The patch that takes back a write which left `data`.
+
+    Raises:
+        ReadError: the original of a photo whose pixels were turned is not there any more.
+        Refused: it is there and is not what was kept, or the journal does not tell of a change that orientd made.
+    """
+    if done.method != Method.ROTATE:
+        back = done.patch.inverse()
+        original = _applied(back, data)
+    else:
+        original = originals.get(done.temp)
+        back = Patch((Splice(0, data, original),))
+    if original is None or _sha256(original) != done.old_sha256:
+        kept = "the copy of its original" if done.method == Method.ROTATE else "what the journal holds of it"
+        raise Refused(f"{kept} was changed or damaged: left alone")
+    guard.admit(done.path, done.method, data, original)
+    return back
+
+
+def _applied(patch: Patch, data: bytes) -> bytes | None:
+    try:
+        return patch.apply(data)
+    except ValueError:
+        return None
+
+
+def originals_of(journal: Journal, disk: Disk) -> Originals:
+    """The copies kept beside a journal."""
+    return Originals(os.path.dirname(journal.path), disk)
+
+
+def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, disk: Disk) -> Outcome:
+    done, originals = write.intent, originals_of(journal, disk)
+    try:
+        data, stat = _read(done, disk)
+        held = _sha256(data)
+        patch = back(done, data, originals) if held == done.new_sha256 else Patch(())
+    except PhotoError as error:
         return Outcome(done.path, Status.FAILED, str(error))
-    held = _sha256(data)
     if held == done.old_sha256:
+        originals.drop(done.temp)
         journal.settle(write.id, WriteStatus.UNDONE, "the old bytes were back already")
         return Outcome(done.path, Status.UNCHANGED, "the old bytes were back already", stat, held, done.old_orientation)
     if held != done.new_sha256:
-        return Outcome(done.path, Status.FAILED, "it changed since orientd wrote it: left alone", stat, held)
+        later = journal.run_that_wrote(done.path, write.id)
+        reason = f"run {later} changed it again: undo that first" if later else "it changed since orientd wrote it: left alone"
+        return Outcome(done.path, Status.FAILED, reason + originals.where(done.temp), stat, held)
     intent = Intent(
         path=done.path,
         format=done.format,
         old_stat=stat,
         old_sha256=done.new_sha256,
         new_sha256=done.old_sha256,
-        patch=done.patch.inverse(),
+        patch=_journalled(done.method, patch),
         old_orientation=done.new_orientation,
         new_orientation=done.old_orientation,
         turn=-done.turn % 360,
@@ -173,34 +329,21 @@ def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, 
         temp=files.temp_name(),
         undoes=write.id,
     )
-    return _carry_out(journal, run, intent, data, allow_hard_links, disk)
+    outcome = carry_out(journal, run, intent, patch, data, allow_hard_links, disk)
+    if outcome.status is Status.FIXED:
+        originals.drop(done.temp)
+    return outcome
 
 
-def _carry_out(journal: Journal, run: int, intent: Intent, data: bytes, allow_hard_links: bool, disk: Disk) -> Outcome:
-    write = Write(journal.intend(run, intent), run, intent, WriteStatus.INTENDED, "", None)
-    try:
-        stat = files.write(
-            intent.path,
-            intent.old_stat,
-            data,
-            intent.patch,
-            intent.mtime_ns,
-            intent.temp,
-            allow_hard_links=allow_hard_links,
-            disk=disk,
-        )
-        written, now = files.read_whole(intent.path, disk=disk)
-        if not files.same_state(stat, now) or _sha256(written) != intent.new_sha256:
-            raise WriteError("it does not hold the bytes written: check the disk, and what else writes to it")
-    except PhotoError as error:
-        return _examine(journal, write, str(error), disk)
-    return _settle_fixed(journal, write, now)
+def _journalled(method: str, patch: Patch) -> Patch:
+    """What the journal holds of a patch. One that turns pixels changes nearly all bytes: a copy is kept instead (`Originals`)."""
+    return Patch(()) if method == Method.ROTATE and not files.fits_one_page(patch) else patch
 
 
 def _settle_fixed(journal: Journal, write: Write, stat: FileStat) -> Outcome:
     intent = write.intent
     journal.settle(write.id, WriteStatus.FIXED, stat=stat)
-    return Outcome(intent.path, Status.FIXED, "", stat, intent.new_sha256, intent.new_orientation)
+    return Outcome(intent.path, Status.FIXED, "", stat, intent.new_sha256, intent.new_orientation, Method(intent.method))
 
 
 def _examine(journal: Journal, write: Write, reason: str, disk: Disk) -> Outcome:
@@ -208,7 +351,7 @@ def _examine(journal: Journal, write: Write, reason: str, disk: Disk) -> Outcome
     intent = write.intent
     try:
         files.remove_temp(intent.path, intent.temp, disk)
-        data, stat = files.read_whole(intent.path, disk=disk)
+        data, stat = _read(intent, disk)
         held = _sha256(data)
         if held == intent.new_sha256:
             return _settle_fixed(journal, write, files.finish(intent.path, stat, intent.mtime_ns, disk))
@@ -218,20 +361,29 @@ def _examine(journal: Journal, write: Write, reason: str, disk: Disk) -> Outcome
                 reason = f"{reason}; its bytes are neither the old nor the new ones now: left alone"
                 journal.settle(write.id, WriteStatus.LOST, reason)
                 return Outcome(intent.path, Status.FAILED, reason, stat, held)
+            guard.admit(intent.path, intent.method, data, torn.apply(data))
             stat = files.write(
                 intent.path, stat, data, torn, intent.old_stat.mtime_ns, intent.temp, allow_hard_links=True, disk=disk
             )
     except PhotoError as error:
         if files.gone(intent.path, intent.old_stat.dev, disk):
             journal.settle(write.id, WriteStatus.LOST, f"{reason}; it has vanished since")
-        return Outcome(intent.path, Status.FAILED, f"{reason}; {error}")
+        return Outcome(intent.path, Status.FAILED, reason if reason == str(error) else f"{reason}; {error}")
     journal.settle(write.id, WriteStatus.FAILED, reason)
+    originals_of(journal, disk).drop(intent.temp)
     return Outcome(intent.path, Status.FAILED, reason, stat, intent.old_sha256, intent.old_orientation)
+
+
+def _read(intent: Intent, disk: Disk) -> tuple[bytes, FileStat]:
+    """What the file of a write holds now; only one that was made by a write may be absent."""
+    if files.ABSENT in (intent.old_sha256, intent.new_sha256):
+        return files.read_or_absent(intent.path, intent.old_stat.dev, disk)
+    return files.read_whole(intent.path, disk=disk)
 
 
 def _mending(intent: Intent, data: bytes) -> Patch | None:
     """The patch back to the old bytes, if each byte of `data` is an old or a new one: an overwrite in place that was torn."""
-    if len(data) != intent.old_stat.size or not files.fits_one_page(intent.patch):
+    if not intent.patch.splices or len(data) != intent.old_stat.size or not files.fits_one_page(intent.patch):
         return None
     splices = []
     for splice in intent.patch.splices:

@@ -2,38 +2,65 @@
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from orientd import act, formats, pipeline
-from orientd.config import Config
+from orientd import act, catalogue, formats, gpu, names, past, pipeline, sidecars
+from orientd.config import Config, data_directory
 from orientd.decide import decide, needs_second_look
-from orientd.discover import walk
+from orientd.discover import below, presence, real_place, real_roots, walk
 from orientd.errors import ConfigError, ReadError, Refused
-from orientd.files import Mtime
-from orientd.items import Decision, Photo, Picture, Prediction, Row, Status, Verdict
+from orientd.items import Candidate, Decision, Format, Method, Photo, Picture, Prediction, Row, Status, Verdict
 from orientd.judge import NOT_A_PHOTO, Judge
-from orientd.orientation import turned
+from orientd.orientation import swaps_sides, turned
+from orientd.originals import Originals
+from orientd.past import Finding, Move, undoable
 from orientd.record import Journal, Lock, Run, is_locked
+from orientd.rotate import planner, planner_of
 from orientd.seen import Seen
+from orientd.sidecars import Naming
+from orientd.writer import Notify, Writable, Writer, open_journal
 
-JUDGEMENT: Final = "1"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
+JUDGEMENT: Final = "2"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
 PROVIDERS: Final = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider",)}
+_OUTSIDE: Final = (
+    "it is outside the folders named or, if none is, outside all that was ever scanned: if it shall be written, name its folder, "
+    "as in orientd apply PLAN.csv FOLDER"
+)
 
-Notify = Callable[[str], None]
+
+def models_folder() -> Path:
+    """Where the models are kept that a person has added."""
+    return Path(data_directory(os.environ), "models")
+
+
+def chosen_model(config: Config) -> catalogue.Model:
+    """The model in use: the one configured by name or path, or the one that comes with orientd.
+
+    Raises:
+        ModelError: there is none of that name, or its record is damaged.
+    """
+    return catalogue.find(config.model, models_folder())
 
 
 def model_path(config: Config) -> Path:
-    """The model file in use: the one configured, or the one that comes with orientd."""
-    return Path(config.model) if config.model else Path(__file__).parent / "models" / "orientd.onnx"
+    """The file of the model in use."""
+    return chosen_model(config).path
 
 
-def make_judge(config: Config) -> tuple[Judge, str]:
+def naming_of(config: Config) -> Naming | None:
+    """How new sidecars are named; None if there are to be none, and those that are there do not count."""
+    return config.sidecar_naming if config.sidecar == "write" else None
+
+
+def make_judge(config: Config, notify: Notify | None = None, rotate: act.Rotate | None = None) -> tuple[Judge, str]:
     """A judge by this configuration, and the id under which its rows may be reused.
+
+    `notify` is told if the model's probabilities were never calibrated; `rotate` plans turns of pixels, if these are wanted.
 
     Raises:
         EngineUnavailable: ONNX Runtime or the provider asked for is not there.
@@ -41,9 +68,18 @@ def make_judge(config: Config) -> tuple[Judge, str]:
     """
     from orientd import infer, read
     from orientd.decode.cpu import CpuDecoder
+    from orientd.decode.isolated import IsolatedDecoder
 
-    providers = PROVIDERS[config.provider]
-    first = infer.Engine(str(model_path(config)), providers)
+    model, providers, crowd = chosen_model(config), PROVIDERS[config.provider], None
+    if config.provider == "cuda":
+        crowd, first = gpu.open_gpu(model, notify or (lambda _: None), max_pixels=config.max_pixels, memory=config.gpu_memory)
+    else:
+        first = model.open(providers)
+    if notify and not first.spec.calibrated:
+        notify(
+            f"the model {model.name} is not calibrated: --min-confidence promises nothing with it. Look at the report before "
+            "anything is turned."
+        )
     local, spare = threading.local(), [first]
 
     def eyes() -> infer.Engine:
@@ -51,19 +87,31 @@ def make_judge(config: Config) -> tuple[Judge, str]:
             try:
                 local.engine = spare.pop()  # asking first whether there is one would let two threads take it
             except IndexError:
-                local.engine = infer.Engine(str(model_path(config)), providers)
+                local.engine = model.open(providers)
+            weakref.finalize(threading.current_thread(), spare.append, local.engine).atexit = False
         engine: infer.Engine = local.engine
         return engine
 
-    decoder = CpuDecoder(first.spec.input_size, config.max_pixels)
+    decoder = (IsolatedDecoder if config.isolate else CpuDecoder)(first.spec.input_size, config.max_pixels)
+    naming = naming_of(config)
 
-    def check(photo: Photo, orientation: int) -> None:
+    def check(photo: Photo, orientation: int) -> tuple[Method, str]:
+        if naming and not formats.can_write(photo.format):
+            beside = sidecars.find(photo.path, naming)
+            beside.plan(orientation, photo.path)
+            return Method.SIDECAR, f"by its sidecar {os.path.basename(beside.path)}"
         if photo.stat.nlink > 1 and not config.hard_links:
             raise Refused("it has several names (hard links): run with --hard-links to change all of them")
-        formats.plan(photo.format, photo.data, orientation)
+        names = photo.stat.nlink
+        change = act.plan_change(Writable(config.formats), rotate, photo.format, photo.data, orientation, names)
+        return change.method, change.remark
 
-    judge = Judge(lambda candidate: read.read(candidate, config.max_bytes), decoder.decode, eyes, check, config.policy)
-    return judge, f"{JUDGEMENT}-{first.model_id}-{config.policy.id}-{config.hard_links}-{config.max_pixels}-{config.max_bytes}"
+    def opened(candidate: Candidate) -> Photo | None:
+        return read.read(candidate, config.max_bytes, naming)
+
+    judge = Judge(opened, decoder.decode, (lambda: crowd) if crowd else eyes, check, config.policy, crowd)
+    written = f"{config.hard_links}-{','.join(sorted(config.formats))}-{config.sidecar}-{config.sidecar_naming}"
+    return judge, f"{JUDGEMENT}-{first.model_id}-{config.policy.id}-{written}-{config.max_pixels}-{config.max_bytes}"
 
 
 def scan(
@@ -82,58 +130,102 @@ def scan(
         OrientdError: what must stop the run; some of it before the first row.
     """
     with ExitStack() as stack:
-        candidates = walk(roots, config.exclude, config.one_file_system)
-        judge, identity = make_judge(config)
-        seen = stack.enter_context(Seen(Path(config.state_dir), identity, notify))
-        writer = stack.enter_context(Writer(config, seen, command, stop, notify)) if fix else None
+        check_presence, candidates = presence(roots), walk(roots, config.exclude, config.one_file_system)
+        rotate = planner(config.method)
+        judge, identity = make_judge(config, notify, rotate)
+        seen = stack.enter_context(open_seen(config, identity, notify))
+        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate)) if fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
+        journal.add_roots(real_roots(roots))
 
-        def act_on(row: Row) -> Row:
-            if run := journal.was_undone(row.sha256):
-                reason = f"you undid this change of run {run}: left alone"
-                return row._replace(decision=Verdict.SKIP.value, new_orientation=None, method="", reason=reason)
-            return _fix(writer, row) if writer else row
-
-        stages = pipeline.Stages(
-            lookup=(lambda chunk: [None] * len(chunk)) if rescan else seen.lookup, judge=judge, act=act_on, record=_recorder(seen)
-        )
+        stages = make_stages(config, judge, seen, journal, writer, rescan=rescan)
         workers = config.workers or os.cpu_count() or 1
-        for row in pipeline.run(candidates, stages, workers, config.batch, stop):
+        for row in pipeline.run(candidates, stages, workers, max(config.batch, judge.batch), stop):
+            if row.decision == Verdict.ERROR and not row.sha256:
+                check_presence()
             if row.reason != NOT_A_PHOTO:
                 yield row
 
 
+def make_stages(
+    config: Config, judge: Judge, seen: Seen, journal: Journal, writer: Writer | None, *, rescan: bool = False
+) -> pipeline.Stages:
+    """The stages of a scan and of the watcher: look up (unless `rescan`), judge, put right (with a writer), remember."""
+
+    def act_on(row: Row) -> Row:
+        if run := _undone(journal, row):
+            reason = f"run {run} made this change, which was taken back: left alone; to make it again, apply a plan that says fix"
+            return row._replace(decision=Verdict.SKIP.value, new_orientation=None, method="", reason=reason)
+        return _fix(writer, row) if writer else row
+
+    def lookup(chunk: Sequence[Candidate]) -> list[Row | None]:
+        known = [None] * len(chunk) if rescan else seen.lookup(chunk)
+        return [row if row and _still_planned(row, config.method) else None for row in known]
+
+    return pipeline.Stages(lookup=lookup, judge=judge, act=act_on, record=_recorder(seen))
+
+
+def open_seen(config: Config, identity: str, notify: Notify) -> Seen:
+    """The memory of files judged under that id (see `make_judge`)."""
+    return Seen(Path(config.state_dir), identity, notify, _beside(config))
+
+
 def apply(
-    config: Config, rows: Sequence[Row], *, stop: Callable[[], bool], notify: Notify, command: str
+    config: Config, rows: Sequence[Row], roots: Sequence[str] = (), *, stop: Callable[[], bool], notify: Notify, command: str
 ) -> Generator[Row, None, None]:
-    """Carry out the rows of a plan whose decision is fix, refusing every photo that changed since it was judged."""
-    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify) as writer:
+    """Carry out the rows of a plan whose decision is fix, each by its own method, refusing photos that changed since judged.
+
+    A plan may come from anyone: only what lies below `roots` is written, or below what was ever scanned if there are none.
+
+    Raises:
+        LibraryUnavailable: one of `roots` is not there.
+    """
+    given = real_roots(roots)
+    rotate = planner_of({row.format for row in rows if row.decision == Verdict.FIX and _method(row) is Method.ROTATE})
+    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify, rotate) as writer:
         for row in rows:
             if stop():
                 return
             if row.decision == Verdict.FIX:
-                yield writer.fix(row._replace(path=os.path.abspath(row.path)))[0]  # the journal is read from other folders, too
+                row = row._replace(path=real_place(row.path))  # the journal is read from other folders, too
+                allowed = below(row.path, given or writer.journal.roots())
+                yield writer.fix(row, _method(row))[0] if allowed else row._replace(outcome=Status.FAILED.value, reason=_OUTSIDE)
 
 
 def undo(
-    config: Config, run: int | None, *, stop: Callable[[], bool], notify: Notify, command: str
+    config: Config,
+    run: int | None,
+    *,
+    paths: Sequence[str] = (),
+    moves: Sequence[Move] = (),
+    stop: Callable[[], bool],
+    notify: Notify,
+    command: str,
 ) -> Generator[act.Outcome, None, None]:
-    """Give the photos of a run (the last one that wrote, if None) exactly the bytes they had.
+    """Give the photos of a run (the last one that wrote, if None), or of it only those at `paths`, exactly the bytes they had.
+
+    With `paths` and no run, the last change of each is taken back, whichever run made it.
 
     Raises:
         ConfigError: there is nothing to undo, or no such run.
     """
     with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify) as writer:
-        chosen = writer.journal.last_undoable() if run is None else run
-        if chosen is None:
-            raise ConfigError("there is nothing to undo")
-        if not writer.journal.is_undoable(chosen):
-            raise ConfigError(f"run {chosen} has nothing to undo: orientd history lists the runs")
-        for outcome in act.undo(writer.journal, writer.run, writer.journal.writes(chosen), allow_hard_links=config.hard_links):
+        writes, left = undoable(writer.journal, run, moves, paths), writer.journal.undoable()
+        done = False
+        for outcome in act.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links):
             seen.forget(outcome.path)
+            done = done or outcome.status is not Status.FAILED
             yield outcome
             if stop():
                 return
+        if not done and run is None and not paths and len(left) > 1:
+            notify(f"nothing of run {left[0]} can be undone as things are; to undo the one before it: orientd undo {left[1]}")
+
+
+def verify(config: Config, moves: Sequence[Move], notify: Notify) -> Generator[Finding, None, None]:
+    """Check every file ever written against the journal; nothing is changed."""
+    with open_journal(config, notify) as journal:
+        yield from past.verify(journal, moves)
 
 
 def count(config: Config, roots: Sequence[str], stop: Callable[[], bool]) -> int | None:
@@ -146,12 +238,17 @@ def count(config: Config, roots: Sequence[str], stop: Callable[[], bool]) -> int
     return number
 
 
-def open_journal(config: Config, notify: Notify) -> Journal:
-    """The journal; that it was damaged is told at once, whichever command meets it first."""
-    journal = Journal(config.state_dir)
-    if journal.warning:
-        notify(journal.warning)
-    return journal
+def forget(config: Config, run: int | None, notify: Notify) -> list[int]:
+    """Delete the copies kept of photos that a run (every run, if None) turned by pixels: the bytes of each.
+
+    Raises:
+        ConfigError: there is no such run.
+    """
+    with Lock(config.state_dir), open_journal(config, notify) as journal:
+        chosen = [each.id for each in journal.runs() if run in (None, each.id)]
+        if run is not None and not chosen:
+            raise ConfigError(f"there is no run {run}: orientd history lists the runs")
+        return [size for each in chosen for size in act.forget(journal, each)]
 
 
 def history(config: Config, notify: Notify) -> list[Run]:
@@ -166,13 +263,14 @@ def status(config: Config, notify: Notify) -> dict[str, str]:
     """Where the state is and what it holds, for people."""
     with open_journal(config, notify) as journal, Seen(Path(config.state_dir), "", notify) as seen:
         unsettled, known = len(journal.unsettled()), seen.count()
-    runs = history(config, notify)
+    runs, kept = history(config, notify), Originals(config.state_dir).sizes()
     return {
         "state": config.state_dir,
-        "model": str(model_path(config)),
+        "model": str(chosen_model(config).path),
         "files known": f"{known:,}",
         "runs that wrote": f"{len(runs):,}" + (f", the last {runs[0].status}: {runs[0].command}" if runs else ""),
         "photos put right": f"{sum(run.fixed for run in runs):,}",
+        "originals kept": f"{len(kept):,}" + (f", {sum(kept) / 1e6:,.1f} MB; orientd forget deletes them" if kept else ""),
         "interrupted writes": f"{unsettled:,}" + (", mended by the next run that writes" if unsettled else ""),
     }
 
@@ -214,61 +312,35 @@ def inspect(config: Config, path: str) -> Inspection:
     return Inspection(photo, picture, first, second, decision, refusal)
 
 
-@dataclass
-class Writer:
-    """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done.
+def _method(row: Row) -> Method:
+    asked = row.method.strip().lower()
+    return Method(asked) if asked in (Method.ROTATE, Method.SIDECAR) else Method.TAG
 
-    What was remembered of a photo is forgotten before it is written, as `--mtime keep` leaves no other sign of a change.
-    """
 
-    config: Config
-    seen: Seen
-    command: str
-    stop: Callable[[], bool]
-    notify: Notify
-    journal: Journal = field(init=False)
-    _stack: ExitStack = field(init=False)
+def _beside(config: Config) -> Callable[[Row], str]:
+    """What the memory of a row depends on beyond its file: the sidecars of a photo that is never written itself."""
 
-    def __enter__(self) -> "Writer":
-        with ExitStack() as stack:
-            stack.enter_context(Lock(self.config.state_dir))
-            self.journal = stack.enter_context(open_journal(self.config, self.notify))
-            for outcome in act.recover(self.journal):
-                self.seen.forget(outcome.path)
-                self.notify(f"{outcome.path}: {outcome.reason or 'the interrupted change was finished'}")
-            self._stack = stack.pop_all()
-        return self
+    def state(row: Row) -> str:
+        never = not formats.can_write(Format(row.format)) if row.format else names.suffix(row.path) in names.NEVER_WRITTEN
+        return sidecars.signature(row.path) if never else ""
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._stack:
-            if "run" in self.__dict__:
-                self.journal.finish_run(self.run, "interrupted" if kind or self.stop() else "done")
+    return state if naming_of(config) else lambda _: ""
 
-    @cached_property
-    def run(self) -> int:
-        """Begun with the first write, so that a scan that finds nothing leaves no trace."""
-        return self.journal.start_run(self.command)
 
-    @cached_property
-    def _fixer(self) -> act.Fixer:
-        from orientd.decode.cpu import witness
+def _undone(journal: Journal, row: Row) -> int | None:
+    """The run whose change of this photo was taken back, if its owner wants it as it is."""
+    if row.method == Method.SIDECAR:
+        return journal.was_undone_at(sidecars.paths(row.path), row.orientation)
+    return journal.was_undone(row.sha256) or journal.was_turned_back(row.path, row.turn)
 
-        return act.Fixer(self.journal, self.run, formats, witness, Mtime(self.config.mtime), self.config.hard_links)
 
-    def fix(self, row: Row) -> tuple[Row, act.Outcome]:
-        """Write one photo as its row says; the row comes back with what happened."""
-        probabilities = (row.p0, row.p90, row.p180, row.p270)
-        known = tuple(p for p in probabilities if p is not None)
-        self.seen.forget(row.path)
-        outcome = self._fixer.fix(row.path, row.size, row.mtime_ns, row.sha256, row.turn or 0, known)
-        done = row._replace(outcome=outcome.status.value, reason=outcome.reason)
-        if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
-            done = done._replace(new_orientation=outcome.orientation, method=act.METHOD_TAG)
-        return done, outcome
+def _still_planned(row: Row, method: str) -> bool:
+    """False if a photo judged earlier may have to be put right by another method now."""
+    return row.decision != Verdict.FIX or row.method == method == Method.TAG or row.method == Method.SIDECAR
 
 
 def _fix(writer: Writer, row: Row) -> Row:
-    done, outcome = writer.fix(row)
+    done, outcome = writer.fix(row, Method.SIDECAR if row.method == Method.SIDECAR else Method(writer.config.method))
     if outcome.status is Status.FIXED and outcome.stat:
         writer.seen.add([_put_right(row, outcome, writer.run)])
     return done
@@ -279,9 +351,13 @@ def _put_right(row: Row, outcome: act.Outcome, run: int) -> Row:
     assert outcome.stat
     assert row.turn
     probabilities = (row.p0, row.p90, row.p180, row.p270)
-    shift = row.turn // 90
+    shift, sides = row.turn // 90, (row.width, row.height)
+    if outcome.method is Method.ROTATE and swaps_sides(turned(row.orientation, row.turn)):
+        sides = sides[::-1]
     p0, p90, p180, p270 = probabilities[shift:] + probabilities[:shift]
     return row._replace(
+        width=sides[0],
+        height=sides[1],
         orientation=outcome.orientation,
         turn=0,
         p0=p0,

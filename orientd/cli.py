@@ -1,87 +1,21 @@
 """The command line: flags → Config → app → exit code. Nothing heavy is imported before a command needs it."""
 
 import os
-import shlex
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
-from typing import Any
 
 import click
 
 from orientd import __version__
-from orientd.config import HELP, Config, load
+from orientd.cli_watch import config, service, watch
+from orientd.config import Config
 from orientd.errors import ConfigError, ExitCode, OrientdError
-
-_EXIT_CODES = """\b
-Exit codes:
-  0    done
-  1    error
-  2    wrong usage or configuration
-  3    finished, but some photos could not be read or written
-  11   wrongly turned photos were found (only with --exit-code)
-  75   a folder is not mounted or not readable
-  130  interrupted"""
-
-_CONFIG_FLAGS: dict[str, Any] = {
-    "model": click.Path(),
-    "provider": click.Choice(["cpu", "cuda"]),
-    "min_confidence": float,
-    "prior_upright": float,
-    "min_agreement": int,
-    "second_look_below": float,
-    "workers": int,
-    "batch": int,
-    "exclude": str,
-    "one_file_system": bool,
-    "max_pixels": int,
-    "max_bytes": int,
-    "mtime": click.Choice(["shift", "keep", "now"]),
-    "hard_links": bool,
-    "state_dir": click.Path(),
-}
-_JUDGING = (
-    "model",
-    "provider",
-    "min_confidence",
-    "prior_upright",
-    "min_agreement",
-    "second_look_below",
-    "max_pixels",
-    "max_bytes",
-)
-_WALKING = ("workers", "batch", "exclude", "one_file_system")
-_WRITING = ("mtime", "hard_links")
-
-Command = Callable[..., Any]
-
-
-def _configured(*names: str) -> Callable[[Command], Command]:
-    """Give a command the options of these settings, and pass it the merged `config` in their place."""
-
-    def decorate(function: Command) -> Command:
-        def command(config: str | None, **values: Any) -> Any:
-            flags = {name: values.pop(name) for name in (*names, "state_dir")}
-            return function(config=load(config, os.environ, flags), **values)
-
-        command.__name__, command.__doc__ = function.__name__, f"{function.__doc__}\n\n{_EXIT_CODES}"
-        command.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-        made: Command = click.option("--config", metavar="FILE", help="Configuration file (YAML).")(command)
-        for name in reversed((*names, "state_dir")):
-            made = _option(name)(made)
-        return made
-
-    return decorate
-
-
-def _option(name: str) -> Callable[[Command], Command]:
-    kind, flag = _CONFIG_FLAGS[name], "--" + name.replace("_", "-")
-    if kind is bool:
-        return click.option(flag, is_flag=True, default=None, help=HELP[name])
-    return click.option(flag, type=kind, multiple=name == "exclude", help=HELP[name])
+from orientd.flags import JUDGING, WALKING, WRITING, command_line, configured
+from orientd.spec import PRESETS
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -93,6 +27,10 @@ def cli() -> None:
     """
 
 
+for command in (watch, service, config):
+    cli.add_command(command)
+
+
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(readable=False))
 @click.option("--fix", is_flag=True, help="Put right what is shown wrong. Without it nothing is changed.")
@@ -102,7 +40,7 @@ def cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo that is shown wrong, unsure or in trouble.")
-@_configured(*_JUDGING, *_WALKING, *_WRITING)
+@configured(*JUDGING, *WALKING, "method", *WRITING)
 def scan(
     config: Config,
     paths: tuple[str, ...],
@@ -121,7 +59,7 @@ def scan(
 
     session = Session(report or default_report(datetime.now()), as_json, quiet, verbose, wrote=fix)
     with _stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended)):
-        rows = app.scan(config, paths, fix=fix, rescan=rescan, stop=stop, notify=session.notify, command=_command())
+        rows = app.scan(config, paths, fix=fix, rescan=rescan, stop=stop, notify=session.notify, command=command_line())
         with closing(rows):
             for row in rows:
                 session.add(row)
@@ -130,15 +68,20 @@ def scan(
 
 @cli.command("apply")
 @click.argument("plan", metavar="PLAN.csv", type=click.Path())
+@click.argument("roots", nargs=-1, metavar="[FOLDER…]", type=click.Path(readable=False))
 @click.option("--report", metavar="FILE.csv", help="Where to write what was done (default: orientd-DATE-TIME.csv here).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
-@_configured(*_WRITING)
-def apply_(config: Config, plan: str, report: str | None, as_json: bool, quiet: bool, verbose: bool) -> int:
+@configured(*WRITING, "sidecar_naming", "isolate")
+def apply_(
+    config: Config, plan: str, roots: tuple[str, ...], report: str | None, as_json: bool, quiet: bool, verbose: bool
+) -> int:
     """Carry out a plan: put right the photos whose decision in PLAN.csv is fix.
 
-    PLAN.csv is a report of orientd scan; rows may have been edited or deleted. A photo that has changed since is left alone.
+    PLAN.csv is a report of orientd scan; rows may have been edited or deleted. A photo that has changed since is left alone, and
+    so is one outside FOLDER… or, if none is given, outside all that was ever scanned.
+    Pixels are turned in rows whose method is rotate, and sidecars written in those whose method is sidecar.
     """
     from orientd import app
     from orientd.plan import read_plan
@@ -153,7 +96,7 @@ def apply_(config: Config, plan: str, report: str | None, as_json: bool, quiet: 
         session.expect(len(planned))
         if not planned and not as_json:
             session.notify(f"{plan} has no row whose decision is fix")
-        with closing(app.apply(config, planned, stop=stop, notify=session.notify, command=_command())) as rows:
+        with closing(app.apply(config, planned, roots, stop=stop, notify=session.notify, command=command_line())) as rows:
             for row in rows:
                 session.add(row)
         return session.finish(interrupted=stop())
@@ -161,21 +104,59 @@ def apply_(config: Config, plan: str, report: str | None, as_json: bool, quiet: 
 
 @cli.command()
 @click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
+@click.option("--file", "paths", metavar="PATH", multiple=True, help="Only this photo; may be given again. See above.")
+@click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
-@_configured("hard_links")
-def undo(config: Config, run: int | None, verbose: bool) -> int:
+@configured("hard_links")
+def undo(config: Config, run: int | None, paths: tuple[str, ...], moves: tuple[str, ...], verbose: bool) -> int:
     """Give photos exactly the bytes they had before a run (the last one that wrote, if RUN is not given).
 
-    A photo that has changed since is left alone and named. orientd history lists the runs.
+    A photo that has changed since is left alone and named. orientd history lists the runs. With --file and without RUN the
+    last change of that photo is taken back, whichever run made it.
     """
     from orientd import app, show
+    from orientd.past import Move
 
-    with _stoppable() as stop, closing(app.undo(config, run, stop=stop, notify=show.note, command=_command())) as outcomes:
-        return show.undone(outcomes, verbose, stop)
+    known = [Move.parse(move) for move in moves]
+    with _stoppable() as stop:
+        outcomes = app.undo(config, run, paths=paths, moves=known, stop=stop, notify=show.note, command=command_line())
+        with closing(outcomes):
+            return show.undone(outcomes, verbose, stop)
+
+
+@cli.command("verify")
+@click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
+@click.option("-v", "--verbose", is_flag=True, help="Name every file.")
+@configured()
+def verify_written(config: Config, moves: tuple[str, ...], as_json: bool, verbose: bool) -> int:
+    """Check every file ever written against the journal, and that what was written can be undone. Nothing is changed.
+
+    A file that another program has changed or deleted since is counted, which is no fault. One that cannot be read, whose write
+    was interrupted, or that could not be undone is named, and the exit code is 3.
+    """
+    from orientd import app, show
+    from orientd.past import Move
+
+    with _stoppable() as stop, closing(app.verify(config, [Move.parse(move) for move in moves], show.note)) as findings:
+        return show.verified(findings, as_json, verbose, stop)
 
 
 @cli.command()
-@_configured()
+@click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
+@configured()
+def forget(config: Config, run: int | None) -> int:
+    """Delete the copies kept of photos whose pixels a run turned (every run, if RUN is not given), to free their space.
+
+    What was turned by pixels then cannot be undone any more. Changes of tags can: they need no copies.
+    """
+    from orientd import app, show
+
+    return show.freed(app.forget(config, run, show.note))
+
+
+@cli.command()
+@configured()
 def history(config: Config) -> int:
     """List the runs that wrote, the newest first."""
     from orientd import app, show
@@ -185,17 +166,17 @@ def history(config: Config) -> int:
 
 
 @cli.command()
-@_configured()
-def status(config: Config) -> int:
-    """Show where orientd keeps its state and what it knows."""
-    from orientd import app, show
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+@configured()
+def status(config: Config, as_json: bool) -> int:
+    """Show where orientd keeps its state, what it knows, and what orientd watch is doing."""
+    from orientd import app, metrics, show
 
-    show.facts(app.status(config, show.note))
-    return ExitCode.OK
+    return show.status(app.status(config, show.note), metrics.watcher(config.state_dir), as_json)
 
 
 @cli.command()
-@_configured("model", "provider")
+@configured("model", "provider")
 def doctor(config: Config) -> int:
     """Check what orientd needs, and say which command brings what is missing."""
     from orientd import show
@@ -206,7 +187,7 @@ def doctor(config: Config) -> int:
 
 @cli.command()
 @click.argument("path", metavar="FILE", type=click.Path(readable=False))
-@_configured(*_JUDGING)
+@configured(*JUDGING)
 def inspect(config: Config, path: str) -> int:
     """Show what orientd thinks of one photo: what was read, the probability of each turn by every view, the decision and why."""
     from orientd import app, show
@@ -217,6 +198,62 @@ def inspect(config: Config, path: str) -> int:
     except PhotoError as error:
         show.note(f"{path}: {error}")
         return ExitCode.INCOMPLETE
+    return ExitCode.OK
+
+
+@cli.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
+@configured("model")
+@click.pass_context
+def models(context: click.Context, config: Config, as_json: bool) -> int:
+    """List the models there are, or check, add and remove them. The one in use has a mark.
+
+    Those added are kept below $XDG_DATA_HOME/orientd/models (~/.local/share); --model takes their names.
+    """
+    from orientd import app, catalogue, show
+
+    if context.invoked_subcommand:
+        return ExitCode.OK
+    in_use = app.chosen_model(config)
+    listed = catalogue.models(app.models_folder())
+    return show.models([catalogue.facts(model, in_use) for model in dict.fromkeys([*listed, in_use])], as_json)
+
+
+@models.command()
+@click.argument("name", required=False)
+@configured("model")
+def verify(config: Config, name: str | None) -> int:
+    """Check one model, or all: its SHA-256 against the record, what it says of itself, and that it answers to a drawn picture."""
+    from orientd import app, catalogue, show
+    from orientd.doctor import checked
+
+    listed = catalogue.models(app.models_folder())
+    wanted = [catalogue.find(name, app.models_folder())] if name else dict.fromkeys([*listed, app.chosen_model(config)])
+    return show.findings([checked(model.name, model.verify) for model in wanted])
+
+
+@models.command()
+@click.argument("file")
+@click.option("--name", default="", help="Name to give it (default: that of the file).")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="Whose model it is, if the file does not say how to use it.")
+@click.option("--sha256", default="", metavar="HEX", help="SHA-256 that the file must have.")
+@configured()
+def add(config: Config, file: str, name: str, preset: str | None, sha256: str) -> int:
+    """Copy a model FILE (.onnx), once it has proved to be one. The network is never used: download it yourself."""
+    from orientd import app, catalogue, show
+
+    added = catalogue.add(file, app.models_folder(), name, preset or "", sha256)
+    return show.added(added.name, added.spec().calibrated)
+
+
+@models.command()
+@click.argument("name")
+@configured()
+def remove(config: Config, name: str) -> int:
+    """Delete a model that was added."""
+    from orientd import app, catalogue
+
+    catalogue.remove(name, app.models_folder())
     return ExitCode.OK
 
 
@@ -279,7 +316,3 @@ def _stoppable() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _command() -> str:
-    return shlex.join(["orientd", *sys.argv[1:]])

@@ -4,6 +4,7 @@ Every mistake of every source is reported at once, with its source and its key; 
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -12,27 +13,36 @@ from typing import Any, Final, Literal, get_args
 
 from orientd.decide import Policy
 from orientd.errors import ConfigError
+from orientd.pacing import HOURS
 
 ENVIRONMENT_PREFIX: Final = "ORIENTD_"
+_Writable = Literal["jpeg", "mpo", "png", "webp", "tiff", "heif", "avif"]
 _WANTED: Final[Mapping[object, str]] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
     str: "text",
     tuple[str, ...]: "a list of texts",
+    tuple[_Writable, ...]: "a list of formats",
 }
 
 
-def _option(default: Any, about: str, low: float | None = None, high: float | None = None) -> Any:
-    return field(default=default, metadata={"help": about, "low": low, "high": high})
+def _option(
+    default: Any, about: str, low: float | None = None, high: float | None = None, form: tuple[str, str] = ("", "")
+) -> Any:
+    """`form` is what a text that is not empty must match, and what that is in words."""
+    return field(default=default, metadata={"help": about, "low": low, "high": high, "form": form})
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """Every option of orientd; the help text and the range of each stand in its metadata (see `HELP`)."""
 
-    model: str = _option("", "Model file (.onnx) to judge with; empty for the one that comes with orientd.")
+    model: str = _option(
+        "", "Model to judge with, by name (see orientd models) or file (.onnx); empty for the one that comes with orientd."
+    )
     provider: Literal["cpu", "cuda"] = _option("cpu", "What the model runs on: cpu, or cuda for an NVIDIA card.")
+    gpu_memory: int = _option(0, "Memory of the NVIDIA card to get along with, in MiB; 0 for as much as serves", 0, 2**20)
     min_confidence: float = _option(0.72, "Turn a photo only if that turn is at least this probable", 0.5, 1)
     prior_upright: float = _option(0.97, "Share of photos taken to be upright before any is looked at", 0.25, 0.9999)
     min_agreement: int = _option(7, "Turn a photo only if at least this many of its eight views agree", 1, 8)
@@ -43,14 +53,86 @@ class Config:
     one_file_system: bool = _option(False, "Stay on the disk a folder is on: do not enter others mounted below it.")
     max_pixels: int = _option(200_000_000, "Photos with more pixels than this are listed, not judged", 1, 2**31)
     max_bytes: int = _option(512 * 2**20, "Files with more bytes than this are listed, not judged", 1, 2**40)
+    isolate: bool = _option(
+        False,
+        "Decode in child processes, which a damaged or hostile photo may crash without ending the run; about 2 ms more a photo,"
+        " and some 100 MB of memory more a worker.",
+    )
     mtime: Literal["shift", "keep", "now"] = _option(
         "shift",
         "Modification time of a photo that was written: shift = the old one plus 2 seconds, so that dates keep their order"
         " and backups notice; keep = the old one, which rsync and Syncthing may miss; now = the moment of writing.",
     )
+    method: Literal["tag", "rotate", "auto"] = _option(
+        "tag",
+        "How to put a photo right: tag = change the orientation it stores, a few bytes; rotate = turn its pixels, where that is"
+        " proved to lose nothing (JPEG, PNG, lossless WebP), else the tag; auto = the pixels where many viewers ignore the tag"
+        " (PNG, lossless WebP), else the tag.",
+    )
     hard_links: bool = _option(False, "Also write photos that have several names (hard links): all of them change.")
+    formats: tuple[_Writable, ...] = _option(
+        get_args(_Writable), "Formats that may be written, parted by commas; photos in others are listed only."
+    )
+    sidecar: Literal["off", "write"] = _option(
+        "off",
+        "Photos that are never written themselves, such as raw files: off = they are left alone; write = they are judged, and"
+        " how they are to be shown is written to an XMP sidecar beside them, for photo programs to obey.",
+    )
+    sidecar_naming: Literal["full", "adobe"] = _option(
+        "full", "Name of a new sidecar: full = photo.cr2.xmp, as of darktable and digiKam; adobe = photo.xmp."
+    )
     state_dir: str = _option(
         "", "Folder for the journal and the memory of photos already seen; empty for the usual one (~/.local/state/orientd)."
+    )
+
+    libraries: tuple[str, ...] = _option((), "Folders that orientd watch watches if it is given none.")
+    fix: bool = _option(
+        False, "Let orientd watch put right what is shown wrong. Every other command needs its --fix, or a plan, all the same."
+    )
+    plan: str = _option("", "File (.csv) in which orientd watch collects what it would put right, for orientd apply.")
+    observer: Literal["auto", "inotify", "polling"] = _option(
+        "auto",
+        "How orientd watch learns of changes: inotify = the kernel tells; polling = by looking through the folders at intervals,"
+        " as on network drives; auto = whichever fits.",
+    )
+    when_missing: Literal["exit", "wait"] = _option(
+        "exit",
+        "What orientd watch does when a folder is not there, or is unmounted: exit (with code 75) or wait for it.",
+    )
+    settle: float = _option(2.0, "Seconds for which a file must not have changed before it is judged", 0.1, 3600)
+    stalled: float = _option(
+        60.0,
+        "Seconds after which a file is judged although it is empty, or its writer pauses and has not closed it",
+        1,
+        86400,
+    )
+    latency: float = _option(2.0, "Seconds for which orientd watch lets photos wait for others, to judge them together", 0, 3600)
+    walk_every: float = _option(
+        3600.0,
+        "Seconds between two looks through all folders for what the kernel did not tell; 0 for one at the start",
+        0,
+        10**6,
+    )
+    poll_every: float = _option(300.0, "Seconds between two looks through all folders where the kernel tells nothing", 1, 10**6)
+    waiting_room: int = _option(20_000, "Files that may wait at the same time; what is beyond that is found later", 1000, 10**7)
+    quiet_hours: str = _option(
+        "",
+        "Hours, by local time, in which orientd watch does nothing but take notes, such as '22:00-07:00, 12:00-13:00'.",
+        form=(rf"{HOURS}(, *{HOURS})*", "hours such as 22:00-07:00, several parted by commas"),
+    )
+    rate_limit: float = _option(0.0, "Photos that orientd watch judges in a minute at most; 0 for as many as it can", 0, 10**6)
+    pause_on_battery: bool = _option(False, "Let orientd watch do nothing but take notes while the machine runs on battery.")
+    release_after: float = _option(
+        300.0, "Seconds without work after which orientd watch gives back the model's memory", 0, 10**6
+    )
+    metrics: str = _option(
+        "",
+        "Address on this machine, such as 127.0.0.1:9812, where orientd watch answers Prometheus; empty for none.",
+        form=(r"(127(\.\d{1,3}){3}|localhost):\d{1,5}", "an address of this machine alone, such as 127.0.0.1:9812"),
+    )
+    log_format: Literal["auto", "human", "journal", "json"] = _option(
+        "auto",
+        "How orientd watch logs: auto = human on a terminal, elsewhere as the systemd journal wants it; or human, journal, json.",
     )
 
     @property
@@ -146,24 +228,31 @@ def _checked(name: str, given: object) -> object:
         raise ValueError(f"there is no such option{_did_you_mean(name, list(OPTIONS))}")
     option = OPTIONS[name]
     if option.type not in _WANTED:
-        choices = get_args(option.type)
-        if given not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}, got {given!r}{_did_you_mean(str(given), list(choices))}")
-        return given
+        return _chosen(given, get_args(option.type))
     value = _typed(option.type, given)
     if value is None:
         raise ValueError(f"must be {_WANTED[option.type]}, got {given!r}")
-    low, high = option.metadata["low"], option.metadata["high"]
+    if option.type == tuple[_Writable, ...]:
+        return tuple(_chosen(item, get_args(_Writable)) for item in value)
+    low, high, (form, wanted) = (option.metadata[key] for key in ("low", "high", "form"))
+    if form and value and not re.fullmatch(form, value):
+        raise ValueError(f"must be {wanted}, got {given!r}")
     if low is not None and not low <= value <= high:
         raise ValueError(f"must be between {low} and {high}, got {given}")
     return value
+
+
+def _chosen(given: object, choices: tuple[str, ...]) -> object:
+    if given not in choices:
+        raise ValueError(f"must be one of {', '.join(choices)}, got {given!r}{_did_you_mean(str(given), list(choices))}")
+    return given
 
 
 def _typed(kind: object, given: Any) -> Any:
     """`given` as the type an option has, text converted; None if it does not fit."""
     if isinstance(given, str):
         return _from_text(kind, given)
-    if kind == tuple[str, ...]:
+    if kind in (tuple[str, ...], tuple[_Writable, ...]):
         fits = isinstance(given, list | tuple) and all(isinstance(item, str) for item in given)
         return tuple(given) if fits else None
     if isinstance(given, bool):
@@ -180,6 +269,8 @@ def _from_text(kind: object, text: str) -> Any:
         )
     if kind == tuple[str, ...]:
         return tuple(text.split(":"))
+    if kind == tuple[_Writable, ...]:
+        return tuple(filter(None, text.replace(":", ",").replace(" ", "").split(",")))
     try:
         return int(text) if kind is int else float(text) if kind is float else text
     except ValueError:
@@ -191,14 +282,31 @@ def _did_you_mean(name: str, known: list[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def origins(file: str | None, environment: Mapping[str, str]) -> dict[str, str]:
+    """Option name → the strongest source that sets it, as the user knows it; options left at their defaults are not in it."""
+    return {name: source for source, name, _ in _given(file, environment, {}, []) if name in OPTIONS}
+
+
 def _default_file(environment: Mapping[str, str]) -> str:
-    return os.path.join(_base(environment, "XDG_CONFIG_HOME", ".config"), "orientd", "orientd.yaml")
+    """Where systemd says (ConfigurationDirectory=, see systemd.exec(5); the first of several), else the user's own."""
+    service = environment.get("CONFIGURATION_DIRECTORY", "").split(":")[0]
+    return os.path.join(service or os.path.join(config_directory(environment), "orientd"), "orientd.yaml")
 
 
 def _state_directory(environment: Mapping[str, str]) -> str:
     """Where systemd says (StateDirectory=, see systemd.exec(5); the first of several), else the user's own."""
     service = environment.get("STATE_DIRECTORY", "").split(":")[0]
     return service or os.path.join(_base(environment, "XDG_STATE_HOME", ".local/state"), "orientd")
+
+
+def config_directory(environment: Mapping[str, str]) -> str:
+    """The user's own folder for the configuration of all programs: $XDG_CONFIG_HOME."""
+    return _base(environment, "XDG_CONFIG_HOME", ".config")
+
+
+def data_directory(environment: Mapping[str, str]) -> str:
+    """The user's own folder for what orientd was given to keep, such as models: $XDG_DATA_HOME/orientd."""
+    return os.path.join(_base(environment, "XDG_DATA_HOME", ".local/share"), "orientd")
 
 
 def _base(environment: Mapping[str, str], variable: str, below_home: str) -> str:

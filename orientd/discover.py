@@ -35,8 +35,58 @@ def walk(roots: Sequence[str], exclude: Sequence[str] = (), one_file_system: boo
     Raises:
         LibraryUnavailable: a root is not there or cannot be read, raised by the call itself; or a root went away during the walk.
     """
-    resolved = tuple(dict.fromkeys(_resolve(root) for root in roots))
-    return _Walk(frozenset(resolved), _matcher(exclude), one_file_system).run(resolved)
+    resolved = real_roots(roots)
+    return _Walk(frozenset(resolved), matcher(exclude), one_file_system).run(resolved)
+
+
+def real_roots(roots: Sequence[str]) -> tuple[str, ...]:
+    """The real paths of `roots`, each root once, also where it goes by two names: by case, or by a bind mount.
+
+    Raises:
+        LibraryUnavailable: one is not there or cannot be read.
+    """
+    known: dict[tuple[int, int], str] = {}
+    for root in map(_resolve, roots):
+        found = os.stat(root)
+        known.setdefault((found.st_dev, found.st_ino), root)
+    return tuple(known.values())
+
+
+def real_place(path: str) -> str:
+    """The absolute path of a file in its real folder; it may be a symbolic link itself. Of what is no path, the path as it is."""
+    folder, name = os.path.split(os.path.abspath(path))
+    try:
+        return os.path.join(os.path.realpath(folder), name)
+    except (OSError, ValueError):
+        return os.path.join(folder, name)
+
+
+def below(path: str, roots: Sequence[str]) -> bool:
+    """True if a real path is one of the real `roots`, or lies below one."""
+    return any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
+
+
+def presence(roots: Sequence[str]) -> Callable[[], None]:
+    """A test of whether the folders among `roots` are still the ones they are now.
+
+    It raises LibraryUnavailable if one is gone or is another, as when its disk was pulled out and its mount point shows instead.
+    """
+
+    def identity(root: str) -> tuple[int, int] | None:
+        try:
+            found = os.stat(root)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    known = {root: identity(root) for root in roots if os.path.isdir(root)}
+
+    def check() -> None:
+        for root, before in known.items():
+            if identity(root) != before:
+                raise LibraryUnavailable(f"{root}: it went away during the scan: is its disk still mounted?")
+
+    return check
 
 
 def _resolve(root: str) -> str:
@@ -53,7 +103,7 @@ def _resolve(root: str) -> str:
     return path
 
 
-def _matcher(patterns: Sequence[str]) -> _Excluded | None:
+def matcher(patterns: Sequence[str]) -> _Excluded | None:
     """A test of relative paths and of their last names."""
     if not patterns:
         return None

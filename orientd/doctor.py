@@ -3,12 +3,12 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 
-from orientd import app
+from orientd import app, gpu
 from orientd.config import Config
-from orientd.errors import OrientdError, StateError
+from orientd.errors import EngineUnavailable, OrientdError, StateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,17 @@ def examine(config: Config) -> list[Finding]:
     """Look at everything; never raises for what is missing."""
     return [
         Finding("Python", True, sys.version.split()[0]),
-        _checked("model and engine", lambda: _engine(config)),
-        _checked("decoders", _decoders),
-        _checked("state folder", lambda: _state(config)),
+        checked("model and engine", lambda: _engine(config)),
+        checked("decoders", _decoders),
+        checked("state folder", lambda: _state(config)),
+        replace(checked("turning JPEGs", _turbojpeg), needed=config.method == "rotate"),
         *_optional(),
+        replace(checked("DALI", _dali), needed=config.provider == "cuda"),
     ]
 
 
-def _checked(subject: str, look: Callable[[], str]) -> Finding:
+def checked(subject: str, look: Callable[[], str]) -> Finding:
+    """What `look` finds, or why it found nothing."""
     try:
         return Finding(subject, True, look())
     except (OrientdError, ImportError, OSError) as error:
@@ -40,9 +43,11 @@ def _checked(subject: str, look: Callable[[], str]) -> Finding:
 
 
 def _engine(config: Config) -> str:
-    from orientd.infer import Engine
-
-    engine = Engine(str(app.model_path(config)), app.PROVIDERS[config.provider])
+    model = app.chosen_model(config)
+    if config.provider == "cuda":
+        _, engine = gpu.open_gpu(model, lambda _: None, max_pixels=config.max_pixels, memory=config.gpu_memory)
+    else:
+        engine = model.open(app.PROVIDERS[config.provider])
     spec = engine.spec
     return f"{spec.name} ({engine.model_id}), {spec.input_size} px, runs on {', '.join(engine.providers)}"
 
@@ -63,10 +68,29 @@ def _state(config: Config) -> str:
     return config.state_dir
 
 
+def _turbojpeg() -> str:
+    from orientd.rotate import TurboJpeg
+
+    return TurboJpeg().version
+
+
 def _optional() -> Iterator[Finding]:
     from orientd.infer import available_providers
 
     cuda = "CUDAExecutionProvider" in available_providers()
+    there = "ONNX Runtime is made for it; to try it: orientd doctor --provider cuda"
     yield Finding(
-        "CUDA", cuda, "there" if cuda else 'not there: pip install "orientd[gpu]" on a machine with an NVIDIA card', False
+        "CUDA", cuda, there if cuda else 'not there: pip install "orientd[gpu]" on a machine with an NVIDIA card', False
     )
+
+
+def _dali() -> str:
+    from orientd.decode.dali import version
+    from orientd.infer import cuda_version
+
+    found, major = version()
+    engine = cuda_version()
+    if engine and engine.split(".")[0] != str(major):
+        advice = f"install nvidia-dali-cuda{engine.split('.')[0]}0 in its place"
+        raise EngineUnavailable(f"{found} for CUDA {major}, but ONNX Runtime is for CUDA {engine}: {advice}")
+    return f"{found} for CUDA {major}" + (f", as ONNX Runtime ({engine})" if engine else "")

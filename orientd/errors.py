@@ -4,7 +4,7 @@
     ├── ConfigError              bad flags, configuration file, environment or plan
     ├── ModelError               the model file is missing, damaged or not understood
     ├── EngineUnavailable        ONNX Runtime or the provider asked for is not there
-    ├── StateError               the state directory cannot be used, or is in use
+    ├── StateError               the state directory, or another folder of orientd, cannot be used, or is in use
     └── LibraryUnavailable       a root is not mounted or not readable
     PhotoError                   one photo; becomes a row with a reason, never stops a run
     ├── ReadError                the file could not be opened or read whole

@@ -1,7 +1,11 @@
-"""How bytes reach the disk: read whole, overwrite in place, replace atomically.
+"""How bytes reach the disk: read whole, overwrite in place, replace atomically; create and remove.
+
+A file that is not there counts as one of no bytes and no names (see `absent`). So one that is made, a sidecar, is journalled and
+taken back like any other write, and no file is ever left empty.
 
 What is promised: whenever the process is killed or the power fails, a file holds its old bytes or its new ones, never a mixture;
-after any error the old bytes are in place; nothing but the file named is changed; symbolic links are never followed.
+after any error the old bytes are in place; nothing but the file named is changed; symbolic links are never followed, neither at
+the end of a path nor on the way; no two orientds write a file at once.
 
 What is left to chance: another program that writes the same file within the microseconds between the last check and our write;
 a power cut on a disk that writes less than a 4 KiB page at once (the journal keeps the old bytes, recovery puts them back);
@@ -15,56 +19,31 @@ import stat as modes
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 
-from orientd.errors import PhotoError, ReadError, Refused, WriteError
+from orientd.disk import (
+    DISK,
+    NOT_REGULAR,
+    UNSUPPORTED,
+    Disk,
+    claim,
+    close,
+    opened,
+    opened_folder,
+    read_at,
+    sync_folder,
+    worded,
+)
+from orientd.errors import ReadError, Refused, WriteError
 from orientd.items import FileStat, Patch
 
 PAGE: Final = 4096
 SIZE_LIMIT: Final = 1 << 30
+ABSENT: Final = sha256(b"").hexdigest()  # the hash of a file that is not there
 
 _CHANGED: Final = "it changed since it was judged: scan again"
 _OWNER: Final = "it belongs to another user, so its dates cannot be set: run orientd as that user, or with --mtime now"
-_ADVICE: Final = {
-    errno.ENOENT: "it has vanished, or its folder is not mounted: scan again",
-    errno.ENOTDIR: "its folder has vanished: scan again",
-    errno.ELOOP: "it is a symbolic link, and those are not followed: name the file it points to",
-    errno.EISDIR: "it is not a regular file: only those are photos",
-    errno.EACCES: "permission denied: run orientd as a user who may change the file and its folder",
-    errno.EPERM: "the system does not permit it: see who owns the file, and whether lsattr shows it as immutable",
-    errno.EROFS: "its file system is mounted read-only: mount it writable, then run again",
-    errno.ENOSPC: "no space is left on its file system: free some, then run again",
-    errno.EDQUOT: "the disk quota is used up: free some space, then run again",
-    errno.EIO: "the disk reports an input/output error: check the disk and your backup before anything else",
-    errno.EAGAIN: "another program has it open for itself: close that program, then run again",
-    errno.EEXIST: "another orientd is writing it: wait for that one to end",
-}
-_FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EISDIR)
-_UNSUPPORTED: Final = (errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
-
-
-class Disk:
-    """The system calls made here. Tests put in one that fails, or dies, at any of them."""
-
-    open = staticmethod(os.open)
-    close = staticmethod(os.close)
-    fstat = staticmethod(os.fstat)
-    stat = staticmethod(os.stat)
-    pread = staticmethod(os.pread)
-    pwrite = staticmethod(os.pwrite)
-    fsync = staticmethod(os.fsync)
-    utime = staticmethod(os.utime)
-    fchown = staticmethod(os.fchown)
-    fchmod = staticmethod(os.fchmod)
-    listxattr = staticmethod(os.listxattr)
-    getxattr = staticmethod(os.getxattr)
-    setxattr = staticmethod(os.setxattr)
-    removexattr = staticmethod(os.removexattr)
-    replace = staticmethod(os.replace)
-    unlink = staticmethod(os.unlink)
-
-
-DISK: Final = Disk()
 
 
 class Mtime(StrEnum):
@@ -104,26 +83,57 @@ def read_whole(path: str, limit: int = SIZE_LIMIT, disk: Disk = DISK) -> tuple[b
     Raises:
         ReadError: not there, not a regular file, too large, unreadable, or it changed while it was read.
     """
-    with _worded(ReadError), _opened(disk, path, os.O_RDONLY) as file:
+    with worded(ReadError), opened(disk, path, os.O_RDONLY) as file:
         before = disk.fstat(file)
         if not modes.S_ISREG(before.st_mode):
-            raise ReadError(_ADVICE[errno.EISDIR])
+            raise ReadError(NOT_REGULAR)
         if before.st_size > limit:
             raise ReadError(f"it has {before.st_size:,} bytes, more than the limit of {limit:,}")
-        data = _read(disk, file, before.st_size)
+        data = read_at(disk, file, before.st_size)
         after = file_stat(disk.fstat(file))
     if len(data) != before.st_size or not same_state(file_stat(before), after):
         raise ReadError("it changed while it was read: scan again once nothing writes to it")
     return data, after
 
 
+def absent(dev: int) -> FileStat:
+    """The state of a file that is not there, in a folder on the device `dev`."""
+    return FileStat(dev, 0, 0, 0, 0)
+
+
+def read_or_absent(path: str, dev: int, disk: Disk = DISK) -> tuple[bytes, FileStat]:
+    """As `read_whole`; a sidecar that is certainly not there has no bytes.
+
+    It is not if it is `gone`, or if the photo it tells of is there: devices get other numbers when a computer starts anew.
+
+    Raises:
+        ReadError: as `read_whole`, and if it may be elsewhere, as its folder may not be mounted.
+    """
+    try:
+        return read_whole(path, disk=disk)
+    except ReadError:
+        if gone(path, dev, disk) or _is_missed(path, disk):
+            return b"", absent(dev)
+        raise
+
+
+def _is_missed(path: str, disk: Disk) -> bool:
+    name = os.path.basename(path)
+    stem = os.path.splitext(name)[0]
+    with suppress(OSError):
+        with opened_folder(disk, path) as folder:
+            beside = disk.listdir(folder)
+        return name not in beside and any(other.startswith(stem) for other in beside)
+    return False
+
+
 def gone(path: str, dev: int, disk: Disk = DISK) -> bool:
     """True if the file is certainly no more: its folder is there, on the device `dev` it was on, and holds no such name."""
-    with suppress(OSError):
-        if disk.stat(_folder_of(path)).st_dev != dev:
+    with suppress(OSError), opened_folder(disk, path, os.O_PATH) as folder:
+        if disk.fstat(folder).st_dev != dev:
             return False
         try:
-            disk.stat(path, follow_symlinks=False)
+            disk.stat(os.path.basename(path), dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             return True
     return False
@@ -149,6 +159,8 @@ def write(
     back and then renamed over the file. The modification time becomes `mtime_ns` (None: that of the write); the access time
     stays. It is synced with the bytes: a new orientation under the old time would be missed by backups.
 
+    If there is no file (`absent`), one is made under the name `temp` and renamed; where no bytes are left, it is removed.
+
     Returns:
         The state of the written file.
 
@@ -158,7 +170,13 @@ def write(
         WriteError: the disk said no, or the bytes do not read back.
         In both cases the old bytes are in place, but for a disk that also failed to take them back: the reason then says so.
     """
-    with _worded(WriteError), _opened(disk, path, os.O_RDWR) as file:
+    with worded(WriteError):
+        if not expected.nlink:
+            return _create(disk, path, expected.dev, _patched(patch, data), temp)
+        if not patch.keeps_length and not _patched(patch, data):
+            return _remove(disk, path, expected, data)
+    with worded(WriteError), opened(disk, path, os.O_RDWR) as file:
+        claim(disk, file)
         found = disk.fstat(file)
         in_place = fits_one_page(patch)
         _check(found, expected, in_place, allow_hard_links)
@@ -181,16 +199,19 @@ def finish(path: str, expected: FileStat, mtime_ns: int | None, disk: Disk = DIS
     Raises:
         Refused, WriteError: as `write`; the bytes are not touched.
     """
-    with _worded(WriteError), _opened(disk, path, os.O_RDONLY) as file:
-        found = disk.fstat(file)
-        if not same_state(file_stat(found), expected):
-            raise Refused(_CHANGED)
-        if mtime_ns is not None:
-            disk.utime(file, ns=(found.st_atime_ns, mtime_ns))
-        disk.fsync(file)
-        with _folder(disk, path) as folder:
-            _sync_folder(disk, folder)
-        return file_stat(disk.fstat(file))
+    with worded(WriteError), opened_folder(disk, path) as folder:
+        if not expected.nlink:
+            sync_folder(disk, folder)
+            return expected
+        with opened(disk, path, os.O_RDONLY) as file:
+            found = disk.fstat(file)
+            if not same_state(file_stat(found), expected):
+                raise Refused(_CHANGED)
+            if mtime_ns is not None:
+                disk.utime(file, ns=(found.st_atime_ns, mtime_ns))
+            disk.fsync(file)
+            sync_folder(disk, folder)
+            return file_stat(disk.fstat(file))
 
 
 def remove_temp(path: str, temp: str, disk: Disk = DISK) -> None:
@@ -199,71 +220,12 @@ def remove_temp(path: str, temp: str, disk: Disk = DISK) -> None:
     Raises:
         Refused, WriteError: it is there and cannot be removed.
     """
-    with _worded(WriteError), suppress(FileNotFoundError, NotADirectoryError):
-        disk.unlink(os.path.join(_folder_of(path), temp))
-
-
-@contextmanager
-def _worded(kind: type[PhotoError]) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        forbidden = kind is WriteError and error.errno in _FORBIDDEN
-        reason = _ADVICE.get(error.errno or 0, f"the system says: {error.strerror or error}")
-        raise (Refused if forbidden else kind)(reason) from error
-    except ValueError as error:
-        raise kind(f"its path cannot be a path ({error}): check the plan") from error
-
-
-@contextmanager
-def _opened(disk: Disk, path: str, access: int) -> Iterator[int]:
-    flags = access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    try:
-        file = disk.open(path, flags | os.O_NOATIME)
-    except PermissionError:  # O_NOATIME is for the file's owner alone
-        file = disk.open(path, flags)
-    try:
-        yield file
-    finally:
-        _close(disk, file)
-
-
-@contextmanager
-def _folder(disk: Disk, path: str) -> Iterator[int]:
-    folder = disk.open(_folder_of(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield folder
-    finally:
-        _close(disk, folder)
-
-
-def _close(disk: Disk, file: int) -> None:
-    with suppress(OSError):  # what was written is synced by then, so an error here tells nothing, and could hide one that does
-        disk.close(file)
-
-
-def _folder_of(path: str) -> str:
-    return os.path.dirname(path) or os.curdir
-
-
-def _sync_folder(disk: Disk, folder: int) -> None:
-    try:
-        disk.fsync(folder)
-    except OSError as error:
-        if error.errno not in _UNSUPPORTED:  # some network and FUSE file systems cannot sync a folder
-            raise
-
-
-def _read(disk: Disk, file: int, size: int, offset: int = 0) -> bytes:
-    parts = []
-    while size > 0 and (part := disk.pread(file, size, offset)):
-        parts.append(part)
-        size, offset = size - len(part), offset + len(part)
-    return b"".join(parts)
+    with worded(WriteError), suppress(FileNotFoundError, NotADirectoryError), opened_folder(disk, path, os.O_PATH) as folder:
+        disk.unlink(temp, dir_fd=folder)
 
 
 def _check(found: os.stat_result, expected: FileStat, in_place: bool, allow_hard_links: bool) -> None:
-    if not modes.S_ISREG(found.st_mode) or not same_state(file_stat(found), expected):
+    if not modes.S_ISREG(found.st_mode) or not found.st_nlink or not same_state(file_stat(found), expected):
         raise Refused(_CHANGED)
     if found.st_nlink > 1 and not allow_hard_links:
         raise Refused(f"it has {found.st_nlink} names (hard links), and all would change: allow that with --hard-links")
@@ -281,7 +243,7 @@ def _check_dates(disk: Disk, file: int, found: os.stat_result) -> None:
 def _overwrite(disk: Disk, file: int, found: os.stat_result, data: bytes, patch: Patch, mtime_ns: int | None) -> FileStat:
     start, end = patch.splices[0].offset, patch.splices[-1].offset + len(patch.splices[-1].new)
     old, new = data[start:end], _patched(patch, data)[start:end]
-    if _read(disk, file, len(old), start) != old:
+    if read_at(disk, file, len(old), start) != old:
         raise Refused(_CHANGED)
     try:
         if disk.pwrite(file, new, start) != len(new):
@@ -289,7 +251,7 @@ def _overwrite(disk: Disk, file: int, found: os.stat_result, data: bytes, patch:
         if mtime_ns is not None:
             disk.utime(file, ns=(found.st_atime_ns, mtime_ns))
         disk.fsync(file)
-        if _read(disk, file, len(new), start) != new:
+        if read_at(disk, file, len(new), start) != new:
             raise WriteError("the bytes written do not read back: check the disk and your backup before anything else")
         return file_stat(disk.fstat(file))
     except (OSError, WriteError):
@@ -299,7 +261,7 @@ def _overwrite(disk: Disk, file: int, found: os.stat_result, data: bytes, patch:
 
 def _put_back(disk: Disk, file: int, found: os.stat_result, old: bytes, start: int) -> None:
     try:
-        if _read(disk, file, len(old), start) != old and disk.pwrite(file, old, start) != len(old):
+        if read_at(disk, file, len(old), start) != old and disk.pwrite(file, old, start) != len(old):
             raise OSError(errno.EIO, "short write")
         with suppress(PermissionError):  # of a file that belongs to someone else, only the bytes can be put back
             disk.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
@@ -314,29 +276,65 @@ def _put_back(disk: Disk, file: int, found: os.stat_result, old: bytes, start: i
 def _replace(
     disk: Disk, path: str, file: int, found: os.stat_result, data: bytes, patch: Patch, mtime_ns: int | None, temp: str
 ) -> FileStat:
-    if _read(disk, file, len(data) + 1) != data:
+    if read_at(disk, file, len(data) + 1) != data:
         raise Refused(_CHANGED)
     name = os.path.basename(path)
-    with _folder(disk, path) as folder:
-        copy = disk.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
-        try:
-            _fill(disk, copy, _patched(patch, data))
-            _keep_attributes(disk, file, copy, found)
-            now_ns = disk.fstat(copy).st_mtime_ns
-            disk.utime(copy, ns=(found.st_atime_ns, now_ns if mtime_ns is None else mtime_ns))
-            disk.fsync(copy)
-            there = disk.stat(name, dir_fd=folder, follow_symlinks=False)
-            if not same_state(file_stat(there), file_stat(found)) or there.st_nlink != found.st_nlink:
-                raise Refused(_CHANGED)
-            disk.replace(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
-            _sync_folder(disk, folder)
-            return file_stat(disk.fstat(copy))
-        except BaseException:
-            with suppress(OSError):  # gone already if it was renamed; otherwise recovery, which knows its name, removes it
-                disk.unlink(temp, dir_fd=folder)
-            raise
-        finally:
-            _close(disk, copy)
+    with opened_folder(disk, path) as folder, _temporary(disk, folder, temp, 0o600) as copy:
+        _fill(disk, copy, _patched(patch, data))
+        _keep_attributes(disk, file, copy, found)
+        now_ns = disk.fstat(copy).st_mtime_ns
+        disk.utime(copy, ns=(found.st_atime_ns, now_ns if mtime_ns is None else mtime_ns))
+        disk.fsync(copy)
+        there = disk.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not same_state(file_stat(there), file_stat(found)) or there.st_nlink != found.st_nlink:
+            raise Refused(_CHANGED)
+        disk.replace(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
+        sync_folder(disk, folder)
+        return file_stat(disk.fstat(copy))
+
+
+def _create(disk: Disk, path: str, dev: int, new: bytes, temp: str) -> FileStat:
+    """A new file, with the usual permissions, that belongs to whom its folder belongs to, as far as that is allowed."""
+    name = os.path.basename(path)
+    with opened_folder(disk, path) as folder, _temporary(disk, folder, temp, 0o666) as copy:
+        home, made = disk.fstat(folder), disk.fstat(copy)
+        if home.st_dev != dev:
+            raise Refused("its folder is on another disk than when it was judged: scan again")
+        if (made.st_uid, made.st_gid) != (home.st_uid, home.st_gid):
+            with suppress(OSError):
+                disk.fchown(copy, home.st_uid, home.st_gid)
+        _fill(disk, copy, new)
+        disk.fsync(copy)
+        with suppress(FileNotFoundError):
+            disk.stat(name, dir_fd=folder, follow_symlinks=False)
+            raise Refused("another program has made it meanwhile: scan again")
+        disk.replace(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
+        sync_folder(disk, folder)
+        return file_stat(disk.fstat(copy))
+
+
+def _remove(disk: Disk, path: str, expected: FileStat, data: bytes) -> FileStat:
+    with opened_folder(disk, path) as folder, opened(disk, path, os.O_RDONLY) as file:
+        claim(disk, file)
+        if read_at(disk, file, len(data) + 1) != data or not same_state(file_stat(disk.fstat(file)), expected):
+            raise Refused(_CHANGED)
+        disk.unlink(os.path.basename(path), dir_fd=folder)
+        sync_folder(disk, folder)
+        return absent(expected.dev)
+
+
+@contextmanager
+def _temporary(disk: Disk, folder: int, temp: str, mode: int) -> Iterator[int]:
+    """A new file; one that is not renamed is gone after an error."""
+    copy = disk.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
+    try:
+        yield copy
+    except BaseException:
+        with suppress(OSError):  # gone already if it was renamed; otherwise recovery, which knows its name, removes it
+            disk.unlink(temp, dir_fd=folder)
+        raise
+    finally:
+        close(disk, copy)
 
 
 def _patched(patch: Patch, data: bytes) -> bytes:
@@ -350,7 +348,7 @@ def _fill(disk: Disk, copy: int, new: bytes) -> None:
     view, done = memoryview(new), 0
     while done < len(new):
         done += disk.pwrite(copy, view[done:], done)
-    if _read(disk, copy, len(new) + 1) != new:
+    if read_at(disk, copy, len(new) + 1) != new:
         raise WriteError("the bytes written do not read back: check the disk and your backup before anything else")
 
 
@@ -368,7 +366,7 @@ def _keep_attributes(disk: Disk, file: int, copy: int, found: os.stat_result) ->
                 disk.setxattr(copy, name, value)
         disk.fchmod(copy, modes.S_IMODE(found.st_mode))
     except OSError as error:
-        if error.errno in (errno.EPERM, errno.EACCES, *_UNSUPPORTED):
+        if error.errno in (errno.EPERM, errno.EACCES, *UNSUPPORTED):
             raise Refused(
                 f"its owner, permissions or extended attributes could not be kept ({error.strerror}): run orientd as its owner"
             ) from error
@@ -379,7 +377,7 @@ def _xattrs(disk: Disk, file: int) -> dict[str, bytes]:
     try:
         names = disk.listxattr(file)
     except OSError as error:
-        if error.errno in _UNSUPPORTED:
+        if error.errno in UNSUPPORTED:
             return {}
         raise
     return {name: disk.getxattr(file, name) for name in names}

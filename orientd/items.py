@@ -40,6 +40,18 @@ class Verdict(StrEnum):
     ERROR = "error"
 
 
+class Method(StrEnum):
+    """How a photo is put right: TAG changes the orientation it stores, ROTATE its pixels, AUTO these where tags are ignored.
+
+    SIDECAR notes the orientation in a file beside a photo that is never written itself.
+    """
+
+    TAG = "tag"
+    ROTATE = "rotate"
+    AUTO = "auto"
+    SIDECAR = "sidecar"
+
+
 class Status(StrEnum):
     """What happened on disk; PENDING is a dry run."""
 
@@ -72,7 +84,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A file read whole. `orientation` is the stored value exactly as found (None: absent), `sha256` is in hexadecimal."""
+    """A file read whole. `orientation` is the stored value exactly as found (None: absent), `sha256` is in hexadecimal.
+
+    The `data` of a raw file are its largest preview, a JPEG. `sha256` is that of the file.
+    """
 
     path: str
     stat: FileStat

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from orientd import orientation
 from orientd.decide import Policy, decide, needs_second_look
 from orientd.errors import PhotoError, Refused
-from orientd.items import Candidate, Decision, Photo, Picture, Prediction, Row, Verdict
+from orientd.items import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Verdict
 
 NOT_A_PHOTO: Final = "not a photo"
 _BYTES_AT_ONCE: Final = 32 * 2**20  # per worker: sixteen workers on photos of 20 MB would hold gigabytes otherwise
@@ -27,57 +27,96 @@ class Eyes(Protocol):
     def look_again(self, pixels: NDArray[np.uint8]) -> Prediction: ...
 
 
+Sight = tuple[Picture, Prediction]
+
+
+class Crowd(Protocol):
+    """Who decodes and looks at many photos together, such as a GPU. It may leave any of them to be judged by themselves, may not
+    notice that one is damaged, and no photo is turned on its word alone.
+
+    `batch` photos are worth handing over together, if their files have at most `weight` bytes.
+    """
+
+    batch: int
+    weight: int
+
+    def __call__(self, photos: Sequence[Photo]) -> Sequence[Sight | None]:
+        """The picture and a first look for each photo, in order, or None for one left; never raises for a photo's sake."""
+        ...
+
+
 @dataclass(frozen=True)
 class Judge:
     """Judges batches; used from several threads at once, each of which gets its own `eyes`.
 
     read: the whole file, or None if it is no photo and does not claim to be one.
-    check: raises Refused if the photo could not be written with that new orientation (1–8).
+    check: how the photo would be shown as that new orientation (1–8) shows it, and the reason if not as asked; raises Refused if
+        it could not be written at all.
     """
 
     read: Callable[[Candidate], Photo | None]
     decode: Callable[[Photo], Picture]
     eyes: Callable[[], Eyes]
-    check: Callable[[Photo, int], object]
+    check: Callable[[Photo, int], tuple[Method, str]]
     policy: Policy
+    crowd: Crowd | None = None
+
+    @property
+    def batch(self) -> int:
+        """How many candidates are worth handing over together, at least."""
+        return self.crowd.batch if self.crowd else 1
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[Row]:
         """One row per candidate, in order."""
-        return [row for group in _by_weight(candidates) for row in self._together(group)]
+        weight = self.crowd.weight if self.crowd else _BYTES_AT_ONCE
+        return [row for group in _by_weight(candidates, weight) for row in self._together(group)]
 
     def _together(self, candidates: Sequence[Candidate]) -> list[Row]:
         opened = [self._open(candidate) for candidate in candidates]
-        pictures = [item[1].pixels for item in opened if not isinstance(item, Row)]
-        looks = iter(self.eyes().look(np.stack(pictures)) if pictures else [])
-        return [item if isinstance(item, Row) else self._judge(*item, next(looks)) for item in opened]
+        rows = iter(self._rows([item for item in opened if isinstance(item, Photo)]))
+        return [next(rows) if isinstance(item, Photo) else item for item in opened]
 
-    def _open(self, candidate: Candidate) -> tuple[Photo, Picture] | Row:
+    def _rows(self, photos: Sequence[Photo]) -> list[Row]:
+        """The crowd has the last word on photos that are left as they are; one to be turned is judged by itself, too."""
+        seen = self.crowd(photos) if self.crowd else [None] * len(photos)
+        early = [self._judge(photo, *sight) if sight else None for photo, sight in zip(photos, seen, strict=True)]
+        settled = [row if row and row.decision != Verdict.FIX else None for row in early]
+        late = iter(self._alone([photo for photo, row in zip(photos, settled, strict=True) if not row]))
+        return [row or next(late) for row in settled]
+
+    def _alone(self, photos: Sequence[Photo]) -> list[Row]:
+        decoded = [self._decoded(photo) for photo in photos]
+        pictures = [item.pixels for item in decoded if isinstance(item, Picture)]
+        looks = iter(self.eyes().look(np.stack(pictures)) if pictures else [])
+        pairs = zip(photos, decoded, strict=True)
+        return [item if isinstance(item, Row) else self._judge(photo, item, next(looks)) for photo, item in pairs]
+
+    def _open(self, candidate: Candidate) -> Photo | Row:
         if candidate.error or candidate.skip:
             verdict = Verdict.ERROR if candidate.error else Verdict.SKIP
             return Row(candidate.path, decision=verdict.value, reason=candidate.error or candidate.skip)
         row = Row(candidate.path, size=candidate.stat.size, mtime_ns=candidate.stat.mtime_ns)
         try:
             photo = self.read(candidate)
-            if photo is None:
-                return row._replace(reason=NOT_A_PHOTO)
-            row = _of_photo(photo)
-            return photo, self.decode(photo)
-        except Refused as error:
-            return row._replace(reason=str(error))
-        except PhotoError as error:
-            return row._replace(decision=Verdict.ERROR.value, reason=str(error))
-        except Exception as error:  # a library's bug met by one strange file must not end a run of a million
-            _log.debug("%s", candidate.path, exc_info=True)
-            row = row._replace(sha256="")  # not to be remembered: it may be this machine that is short of memory
-            return row._replace(decision=Verdict.ERROR.value, reason=_unexpected(error))
+        except Exception as error:
+            return _failed(row, error)
+        return row._replace(reason=NOT_A_PHOTO) if photo is None else photo
+
+    def _decoded(self, photo: Photo) -> Picture | Row:
+        try:
+            return self.decode(photo)
+        except Exception as error:
+            return _failed(_of_photo(photo), error)
 
     def _judge(self, photo: Photo, picture: Picture, first: Prediction) -> Row:
         prediction = self.eyes().look_again(picture.pixels) if needs_second_look(first, self.policy) else first
         decision = decide(prediction, self.policy)
-        new = orientation.turned(photo.orientation, decision.turn)
+        new, method = orientation.turned(photo.orientation, decision.turn), ""
         if decision.verdict is Verdict.FIX:
             try:
-                self.check(photo, new)
+                method, remark = self.check(photo, new)
+                new = orientation.UPRIGHT if method is Method.ROTATE else new
+                decision = replace(decision, reason=decision.reason or remark)
             except Exception as error:  # as above
                 why = error if isinstance(error, Refused) else _unexpected(error)
                 reason = f"shown wrong, but not to be written: {why}"
@@ -95,22 +134,33 @@ class Judge:
             views=prediction.views,
             decision=decision.verdict.value,
             new_orientation=new if decision.turn else None,
-            method="tag" if decision.verdict is Verdict.FIX else "",
+            method=method,
             reason=decision.reason,
         )
 
 
-def _by_weight(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
-    """Groups of files that may be in memory at the same time; one that is too large for that comes alone."""
+def _by_weight(candidates: Sequence[Candidate], most: int) -> Iterator[list[Candidate]]:
+    """Groups of files of at most that many bytes in memory at the same time; one that is too large for that comes alone."""
     group: list[Candidate] = []
     weight = 0
     for candidate in candidates:
-        if group and weight + candidate.stat.size > _BYTES_AT_ONCE:
+        if group and weight + candidate.stat.size > most:
             yield group
             group, weight = [], 0
         group.append(candidate)
         weight += candidate.stat.size
     yield group
+
+
+def _failed(row: Row, error: Exception) -> Row:
+    if isinstance(error, Refused):
+        return row._replace(reason=str(error))
+    if isinstance(error, PhotoError):
+        return row._replace(decision=Verdict.ERROR.value, reason=str(error))
+    # A library's bug met by one strange file must not end a run of a million.
+    _log.debug("%s", row.path, exc_info=error)
+    # Not to be remembered: it may be this machine that is short of memory.
+    return row._replace(decision=Verdict.ERROR.value, reason=_unexpected(error), sha256="")
 
 
 def _unexpected(error: Exception) -> str:

@@ -22,6 +22,7 @@ RAW: Final = _words("""
     .rwl .sr2 .srf .srw .x3f
 """)
 PHOTOS: Final = JUDGED | RAW | {".jxl"}
+NEVER_WRITTEN: Final = RAW | _words(".bmp .dib .gif .j2c .j2k .jp2 .jpc .jpf .jpx .jxl")
 
 _SIDECARS: Final = ".aae .acr .cocatalogdb .cop .cos .cot .dop .lrcat .lrcat-data .lrprev .nksc .on1 .pp3 .thm .xmp"
 _MEDIA: Final = """
@@ -39,7 +40,9 @@ _DATA: Final = """
     .yml .zip .zst
 """
 _OTHERS: Final = _words(_SIDECARS + _MEDIA + _DOCUMENTS + _DATA)
-_BACKUPS: Final = ("~", "_original", ".bak", ".crdownload", ".download", ".old", ".orig", ".part", ".partial", ".tmp")
+_BACKUPS: Final = tuple(
+    _words("~ _original .!sync .!ut .aria2 .bak .crdownload .download .filepart .old .opdownload .orig .part .partial .tmp")
+)
 
 _IGNORED_FOLDERS: Final = _words("""
     #recycle #snapshot @eadir @recently-snapshot @recycle @tmp $recycle.bin __macosx lost+found recycler

@@ -4,25 +4,29 @@ import hashlib
 import os
 from typing import Final
 
-from orientd import formats, names
+from orientd import formats, names, sidecars
 from orientd.errors import DecodeError, ReadError, Refused
 from orientd.files import read_whole
+from orientd.formats import raw
 from orientd.items import Candidate, Format, Photo
+from orientd.sidecars import Naming
 
 _HEAD_BYTES: Final = 4096
 _UNTOUCHED: Final = {
-    Format.RAW: "raw files are never changed: turn it in your raw developer, which notes that in its own catalogue",
+    Format.RAW: "raw files are never changed: turn it in your raw developer, or have sidecars written (--sidecar write)",
     Format.JPEG_XL: "JPEG XL is neither judged nor changed: turn it by hand if it is shown wrong",
 }
 
 
-def read(candidate: Candidate, max_bytes: int) -> Photo | None:
+def read(candidate: Candidate, max_bytes: int, naming: Naming | None = None) -> Photo | None:
     """Read a file once and whole. None if it is no photo and its name does not promise one.
 
     A file whose name does not promise a photo that can be judged is opened twice: its first bytes decide whether to read it.
+    With a `naming` of sidecars raw files are judged, too, and photos that are never written as their sidecars show them.
 
     Raises:
-        Refused: it is not to be judged: a raw file, JPEG XL, or the walk said so. The file itself is in order.
+        Refused: it is not to be judged: a raw file, JPEG XL, a sidecar is not clear, or the walk said so. The file itself is in
+            order.
         ReadError: it cannot be read, is empty, has more than `max_bytes` bytes, or the walk could not examine it.
         DecodeError: its name promises a photo and its content is none.
     """
@@ -31,37 +35,45 @@ def read(candidate: Candidate, max_bytes: int) -> Photo | None:
     if candidate.skip:
         raise Refused(candidate.skip)
     path = candidate.path
-    if names.suffix(path) not in names.JUDGED and not _worth_reading(path):
+    if names.suffix(path) not in names.JUDGED and not _worth_reading(path, naming):
         return None
     data, stat = read_whole(path, max_bytes)
     if not data:
         raise ReadError("it is empty: bring it back from a backup")
-    kind = _format(path, data)
-    _refuse(kind)
+    kind = format_of(path, data)
+    refuse(kind, naming)
     if kind is Format.UNKNOWN:
         raise DecodeError("its content is that of no known photo format: open it in a viewer, or compare it with a backup")
-    return Photo(path, stat, kind, data, formats.stored_orientation(kind, data), hashlib.sha256(data).hexdigest())
+    beside = sidecars.find(path, naming).orientation if naming and not formats.can_write(kind) else None
+    orientation = formats.stored_orientation(kind, data) if beside is None else beside
+    pixels = raw.preview(data) if kind is Format.RAW else data
+    return Photo(path, stat, kind, pixels, orientation, hashlib.sha256(data).hexdigest())
 
 
-def _worth_reading(path: str) -> bool:
+def _worth_reading(path: str, naming: Naming | None) -> bool:
     try:
-        kind = _format(path, _read_head(path))
+        kind = format_of(path, _read_head(path))
     except OSError as error:
         if names.promises_photo(path):
             raise ReadError(f"it cannot be opened: {error.strerror}") from error
         return False
-    _refuse(kind)
+    refuse(kind, naming)
     return kind is not Format.UNKNOWN or names.promises_photo(path)
 
 
-def _format(path: str, data: bytes) -> Format:
+def format_of(path: str, data: bytes) -> Format:
     """By content; but most raw files are TIFFs inside, and there the name decides."""
     kind = formats.sniff(data)
     return Format.RAW if kind in (Format.TIFF, Format.UNKNOWN) and names.suffix(path) in names.RAW else kind
 
 
-def _refuse(kind: Format) -> None:
-    if kind in _UNTOUCHED:
+def refuse(kind: Format, naming: Naming | None = None) -> None:
+    """Say no to what is never changed itself, unless sidecars are wanted and it may have one.
+
+    Raises:
+        Refused: says what to do instead.
+    """
+    if kind in _UNTOUCHED and not (naming and kind is Format.RAW):
         raise Refused(_UNTOUCHED[kind])
 
 

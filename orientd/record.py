@@ -9,18 +9,24 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import astuple, dataclass
-from enum import StrEnum
+from dataclasses import astuple
 from typing import Final, Self
 
+from orientd.entries import Intent, Run, Write, WriteStatus, columns, run_of, write_of
 from orientd.errors import StateError
-from orientd.items import FileStat, Format, Patch, Splice
+from orientd.items import FileStat
+
+__all__ = ["VERSION", "Intent", "Journal", "Lock", "Run", "Write", "WriteStatus", "is_locked"]
 
 VERSION: Final = 1
 _NAME: Final = "journal.db"
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_MOST_BYTES: Final = 64 * 2**20  # of one value: a patch is a few bytes, or a few thousand
+_LONGEST_NUMBER: Final = 32
+_MOVE: Final = "see who else can write it, and move it away to go on; what was written before cannot be undone then"
+_ROOTS: Final = "CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY) WITHOUT ROWID"
 
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
@@ -60,6 +66,7 @@ CREATE TABLE IF NOT EXISTS splices (
 CREATE INDEX IF NOT EXISTS writes_of_run ON writes (run);
 CREATE INDEX IF NOT EXISTS writes_unsettled ON writes (id) WHERE status = 'intended';
 CREATE INDEX IF NOT EXISTS writes_undone ON writes (old_sha256) WHERE status = 'undone';
+CREATE INDEX IF NOT EXISTS writes_at ON writes (path);
 CREATE INDEX IF NOT EXISTS splices_of_write ON splices (write);
 PRAGMA user_version = {VERSION};
 COMMIT;
@@ -73,86 +80,27 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended')
 
 _RUNS: Final = """
 SELECT runs.id, command, started_ns, finished_ns, runs.status,
-       count(*) FILTER (WHERE writes.status = 'fixed' AND undoes IS NULL),
-       count(*) FILTER (WHERE writes.status = 'undone' OR writes.status = 'fixed' AND undoes IS NOT NULL),
-       count(*) FILTER (WHERE writes.status IN ('failed', 'lost'))
+       count(*) FILTER (WHERE writes.status = 'fixed' AND undoes IS NULL) AS fixed,
+       count(*) FILTER (WHERE writes.status = 'undone' OR writes.status = 'fixed' AND undoes IS NOT NULL) AS undone,
+       count(*) FILTER (WHERE writes.status IN ('failed', 'lost')) AS failed
 FROM runs LEFT JOIN writes ON writes.run = runs.id GROUP BY runs.id ORDER BY runs.id DESC
 """
 
 
-class WriteStatus(StrEnum):
-    """INTENDED becomes FIXED (the new bytes are there), FAILED (the old ones are) or LOST (neither: the file is gone or was
-    changed by someone else); FIXED becomes UNDONE when the old bytes are back."""
-
-    INTENDED = "intended"
-    FIXED = "fixed"
-    FAILED = "failed"
-    LOST = "lost"
-    UNDONE = "undone"
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """One write, before it happens. The patch leads from `old_sha256` to `new_sha256`; both are in hexadecimal.
-
-    `mtime_ns` is the modification time the file shall get (None: that of the write), `temp` the name of the temporary file,
-    `probabilities` those the turn was decided by (empty: a person's decision), `undoes` the write that this one takes back.
-    """
-
-    path: str
-    format: Format
-    old_stat: FileStat
-    old_sha256: str
-    new_sha256: str
-    patch: Patch
-    old_orientation: int | None
-    new_orientation: int | None
-    turn: int
-    method: str
-    mtime_ns: int | None
-    temp: str
-    probabilities: tuple[float, ...] = ()
-    undoes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """An intent in the journal and what came of it. `new_stat` is the state the write left, where it left one."""
-
-    id: int
-    run: int
-    intent: Intent
-    status: WriteStatus
-    reason: str
-    new_stat: FileStat | None
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One command that writes. `finished_ns` is None while it runs, and for good if it was killed ("interrupted"). `undone` are
-    the photos that have their old bytes back: those of a fix that was taken back, and those an undo took back."""
-
-    id: int
-    command: str
-    started_ns: int
-    finished_ns: int | None
-    status: str
-    fixed: int
-    undone: int
-    failed: int
-
-
 class Lock:
-    """Lets one process write at a time: a `flock` on the file `lock` in the state directory, freed by the kernel at its end.
+    """Lets one process write (or do what `doing` says) at a time: a `flock` on a file in the state directory, freed by the kernel
+    at its end.
 
     Raises:
         StateError: another process holds it, or the state directory cannot be used.
     """
 
-    def __init__(self, state_dir: str | os.PathLike[str]) -> None:
+    def __init__(self, state_dir: str | os.PathLike[str], doing: str = "writing") -> None:
+        self._doing = doing
         with _explained(state_dir):
-            _make_folder(state_dir)
-            self._file = os.open(os.path.join(state_dir, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.makedirs(state_dir, mode=0o700, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._file = os.open(os.path.join(state_dir, _lock_name(doing)), flags, 0o600)
             try:
                 self._take()
             except BaseException:
@@ -172,20 +120,27 @@ class Lock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(self._file, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise StateError(f"another orientd is writing (process {holder}): wait for it to end, or stop it") from error
+            holder = os.pread(self._file, _LONGEST_NUMBER, 0).decode("ascii", "replace").strip() or "unknown"
+            raise StateError(f"another orientd is {self._doing} (process {holder}): wait for it to end, or stop it") from error
+        found = os.fstat(self._file)
+        if found.st_nlink != 1 or found.st_size > _LONGEST_NUMBER:
+            raise ValueError("its lock is a file of another program")
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
 
-def is_locked(state_dir: str | os.PathLike[str]) -> bool:
+def is_locked(state_dir: str | os.PathLike[str], doing: str = "writing") -> bool:
     """True if a process holds the `Lock`."""
-    with suppress(OSError), open(os.path.join(state_dir, "lock"), "rb") as file:
+    with suppress(OSError), open(os.path.join(state_dir, _lock_name(doing)), "rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
+
+
+def _lock_name(doing: str) -> str:
+    return "lock" if doing == "writing" else f"{doing}.lock"
 
 
 class Journal:
@@ -199,7 +154,7 @@ class Journal:
         self.warning = ""
         self.path = os.path.join(state_dir, _NAME)
         with _explained(self.path):
-            _make_folder(state_dir)
+            os.makedirs(state_dir, mode=0o700, exist_ok=True)
             try:
                 self._db = _connect(self.path)
             except sqlite3.DatabaseError as error:
@@ -237,7 +192,7 @@ class Journal:
     def intend(self, run: int, intent: Intent) -> int:
         """Put on the disk what is about to be written; returns the write's number."""
         with self._changing() as db:
-            write = _row_id(db.execute(_INTEND, (run, *_columns(intent))))
+            write = _row_id(db.execute(_INTEND, (run, *columns(intent))))
             splices = [(write, splice.offset, splice.old, splice.new) for splice in intent.patch.splices]
             db.executemany("INSERT INTO splices (write, offset, old, new) VALUES (?, ?, ?, ?)", splices)
         return write
@@ -251,6 +206,16 @@ class Journal:
                 undone = "UPDATE writes SET status = 'undone' WHERE id = (SELECT undoes FROM writes WHERE id = ?)"
                 db.execute(undone, (write,))
 
+    def add_roots(self, roots: Iterable[str]) -> None:
+        """Note folders, or single photos, that a person had scanned, as real paths: a plan may write below them."""
+        with self._changing() as db:
+            db.executemany("INSERT OR IGNORE INTO roots VALUES (?)", [(os.fsencode(root),) for root in roots])
+
+    def roots(self) -> list[str]:
+        """All that was ever noted by `add_roots`."""
+        with _explained(self.path), closing(self._db.execute("SELECT path FROM roots WHERE typeof(path) = 'blob'")) as rows:
+            return [os.fsdecode(path) for (path,) in rows]
+
     def unsettled(self) -> list[Write]:
         """The writes of which it is not known what came of them, oldest first."""
         return list(self._select("status = 'intended' ORDER BY id"))
@@ -259,32 +224,61 @@ class Journal:
         """Every write of a run, newest first. The journal may be changed while this is iterated."""
         return self._select("run = ? ORDER BY id DESC", run)
 
+    def last_writes(self) -> Iterator[Write]:
+        """For every file ever written the last write that did not fail."""
+        return self._select("id IN (SELECT max(id) FROM writes WHERE status != 'failed' GROUP BY path) ORDER BY path")
+
     def runs(self) -> list[Run]:
         """Every run, newest first."""
         with _explained(self.path), closing(self._db.execute(_RUNS)) as rows:
-            return [Run(number, os.fsdecode(command), *rest) for number, command, *rest in rows]
+            rows.row_factory = sqlite3.Row
+            found = [dict(row) for row in rows]
+        try:
+            return [run_of(row) for row in found]
+        except ValueError as error:
+            raise StateError(f"the journal {self.path} holds what no orientd wrote (a run: {error}): {_MOVE}") from error
 
-    def last_undoable(self) -> int | None:
-        """The last run with a write that can be undone."""
-        return self._number("SELECT max(run) FROM writes WHERE status = 'fixed' AND undoes IS NULL")
-
-    def is_undoable(self, run: int) -> bool:
-        """True if the run has a write that can be undone."""
-        return self._number("SELECT max(id) FROM writes WHERE run = ? AND status = 'fixed' AND undoes IS NULL", run) is not None
+    def undoable(self) -> list[int]:
+        """The runs with a write that can be undone, newest first."""
+        query = "SELECT DISTINCT run FROM writes WHERE status = 'fixed' AND undoes IS NULL ORDER BY run DESC"
+        with _explained(self.path), closing(self._db.execute(query)) as rows:
+            return [run for (run,) in rows]
 
     def was_undone(self, sha256: str) -> int | None:
         """The run whose change to these very bytes was taken back: their owner wants them so, under whatever name."""
-        return self._number("SELECT max(run) FROM writes WHERE status = 'undone' AND old_sha256 = ?", sha256)
+        return self._undone_in("old_sha256 = ?", sha256)
+
+    def was_undone_at(self, paths: Sequence[str], orientation: int | None) -> int | None:
+        """The run whose change from that orientation to one of these files, the sidecars of a photo, was taken back."""
+        within = f"path IN ({', '.join('?' * len(paths))})"
+        return self._undone_in(f"{within} AND old_orientation IS ?", *map(os.fsencode, paths), orientation)
+
+    def _undone_in(self, condition: str, *values: object) -> int | None:
+        query = f"SELECT max(run) FROM writes WHERE status = 'undone' AND {condition}"
+        with _explained(self.path), closing(self._db.execute(query, values)) as rows:
+            number: int | None = rows.fetchone()[0]
+            return number
+
+    def was_turned_back(self, path: str, turn: int | None) -> int | None:
+        """The run that turned the photo at a path as it ought to be turned now once more: its owner turned it back since, with
+        whatever program."""
+        done = "status IN ('fixed', 'undone') AND undoes IS NULL"
+        query = f"SELECT max(run) FROM writes WHERE {done} AND path = ? AND turn = ?"
+        with _explained(self.path), closing(self._db.execute(query, (os.fsencode(path), turn))) as rows:
+            number: int | None = rows.fetchone()[0]
+            return number
+
+    def run_that_wrote(self, path: str, after: int) -> int | None:
+        """The last run that turned the photo at a path in a later write than `after`, if that was not taken back."""
+        query = "SELECT max(run) FROM writes WHERE status = 'fixed' AND undoes IS NULL AND path = ? AND id > ?"
+        with _explained(self.path), closing(self._db.execute(query, (os.fsencode(path), after))) as rows:
+            number: int | None = rows.fetchone()[0]
+            return number
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
         with _explained(self.path), self._db:
             yield self._db
-
-    def _number(self, query: str, *values: str | int) -> int | None:
-        with _explained(self.path), closing(self._db.execute(query, values)) as rows:
-            number: int | None = rows.fetchone()[0]
-            return number
 
     def _select(self, condition: str, *values: int) -> Iterator[Write]:
         with _explained(self.path), closing(self._db.execute(f"SELECT id FROM writes WHERE {condition}", values)) as rows:
@@ -299,46 +293,11 @@ class Journal:
                 row = rows.fetchone()
             order = "SELECT offset, old, new FROM splices WHERE write = ? ORDER BY rowid"
             with closing(self._db.execute(order, (number,))) as rows:
-                patch = Patch(tuple(Splice(*splice) for splice in rows))
-        new_stat = FileStat(*json.loads(row["new_stat"])) if row["new_stat"] else None
-        return Write(number, row["run"], _intent(row, patch), WriteStatus(row["status"]), os.fsdecode(row["reason"]), new_stat)
-
-
-def _columns(intent: Intent) -> tuple[object, ...]:
-    return (
-        os.fsencode(intent.path),
-        intent.format,
-        json.dumps(astuple(intent.old_stat)),  # text: inode numbers of network file systems exceed SQLite's integers
-        intent.old_sha256,
-        intent.new_sha256,
-        intent.old_orientation,
-        intent.new_orientation,
-        intent.turn,
-        intent.method,
-        json.dumps(intent.probabilities),
-        intent.mtime_ns,
-        intent.temp,
-        intent.undoes,
-    )
-
-
-def _intent(row: sqlite3.Row, patch: Patch) -> Intent:
-    return Intent(
-        path=os.fsdecode(row["path"]),
-        format=Format(row["format"]),
-        old_stat=FileStat(*json.loads(row["old_stat"])),
-        old_sha256=row["old_sha256"],
-        new_sha256=row["new_sha256"],
-        patch=patch,
-        old_orientation=row["old_orientation"],
-        new_orientation=row["new_orientation"],
-        turn=row["turn"],
-        method=row["method"],
-        mtime_ns=row["mtime_ns"],
-        temp=row["temp"],
-        probabilities=tuple(json.loads(row["probabilities"])),
-        undoes=row["undoes"],
-    )
+                splices = rows.fetchall()
+        try:
+            return write_of(dict(row), splices)
+        except ValueError as error:
+            raise StateError(f"the journal {self.path} holds what no orientd wrote (write {number}: {error}): {_MOVE}") from error
 
 
 def _row_id(added: sqlite3.Cursor) -> int:
@@ -347,24 +306,26 @@ def _row_id(added: sqlite3.Cursor) -> int:
     return added.lastrowid
 
 
-def _make_folder(path: str | os.PathLike[str]) -> None:
-    os.makedirs(path, mode=0o700, exist_ok=True)
-
-
 def _connect(path: str) -> sqlite3.Connection:
     """Open the journal, making it if need be; a damaged one raises sqlite3.DatabaseError with a code in _DAMAGE."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite would let others read it
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(path, flags, 0o600))  # SQLite would let others read it, and follow a link
     db = sqlite3.connect(path, timeout=30, isolation_level="IMMEDIATE", check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA trusted_schema = OFF")
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
+        if db.execute("SELECT count(*) FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()[0]:
+            raise StateError(f"the journal {path} holds a program, and orientd puts none there: {_MOVE}")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise StateError(f"the journal {path} was written by a newer orientd: upgrade this one")
         if version == 0:
             db.executescript(_SCHEMA)
             _sync_folder(os.path.dirname(path))
+        db.execute(_ROOTS)
         verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             damage = sqlite3.DatabaseError(verdict)

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orientd.errors import ConfigError, ExitCode, OrientdError
-from orientd.items import Row, Status, Verdict
+from orientd.items import Method, Row, Status, Verdict
 
 HEADER: Final = ",".join(Row._fields)
 _REASONS_KEPT: Final = 100
@@ -62,7 +62,7 @@ class CsvReport:
             self._begin()
         except OSError as error:
             raise ConfigError(f"{printable(path)} cannot be written: {error.strerror}: choose another --report") from error
-        self._writerow = csv.writer(_EndsWithLf(self._file), lineterminator="\r\n").writerow
+        self._writerow = csv.writer(EndsWithLf(self._file), lineterminator="\r\n").writerow
 
     def _begin(self) -> None:
         with ExitStack() as failed:
@@ -82,7 +82,7 @@ class CsvReport:
             OrientdError: the disk says no.
         """
         try:
-            self._writerow((*row[:6], *[None if x is None else f"{x:.4f}" for x in row[6:11]], *row[11:]))
+            self._writerow(cells(row))
         except OSError as error:
             raise OrientdError(f"{printable(self.path)} cannot be written: {error.strerror}") from error
 
@@ -130,7 +130,12 @@ def _taken(file: TextIO) -> bool:
     return True
 
 
-class _EndsWithLf:
+def cells(row: Row) -> tuple[object, ...]:
+    """A row as it stands in a report."""
+    return (*row[:6], *[None if x is None else f"{x:.4f}" for x in row[6:11]], *row[11:])
+
+
+class EndsWithLf:
     """Turns the writer's CR LF into LF: only a writer that ends lines with CR LF quotes a CR within a field."""
 
     def __init__(self, file: TextIO) -> None:
@@ -157,11 +162,14 @@ class Tally:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._reasons: Counter[tuple[str, str]] = Counter()
         self.judged, self.beyond_reach = 0, 0
+        self.rotated, self.rotated_bytes = 0, 0
 
     def add(self, row: Row) -> None:
         self._counts[row.decision, row.outcome] += 1
         self.judged += row.turn is not None or row.decision not in (Verdict.SKIP, Verdict.ERROR)
         self.beyond_reach += row.beyond_reach
+        if row.method == Method.ROTATE and row.outcome in (Status.PENDING, Status.FIXED):
+            self.rotated, self.rotated_bytes = self.rotated + 1, self.rotated_bytes + (row.size or 0)
         if row.reason:
             key = (row.decision, row.reason.split(":", 1)[0].split(" (", 1)[0])
             self._reasons[key if key in self._reasons or len(self._reasons) < _REASONS_KEPT else (row.decision, "other")] += 1
@@ -271,6 +279,10 @@ def _outcome(tally: Tally, wrote: bool, interrupted: bool) -> Iterator[str]:
             yield f"{photos(left, 'was', 'were')} left alone: the column 'reason' of the report says why."
         if failed:
             yield f"{photos(failed, 'was', 'were')} not changed, as something failed: see the column 'reason'."
+    if tally.rotated:
+        does, kept = ("were turned by pixels", "are kept") if wrote else ("of them by pixels", "will be kept")
+        copies = f"copies of {megabytes(tally.rotated_bytes)} {kept} in the state folder for orientd undo"
+        yield f"{tally.rotated:,} {does}: {copies}, until orientd forget deletes them."
     if tally.beyond_reach:
         yield f"{photos(tally.beyond_reach, 'is', 'are')} shown wrong and cannot be written: see the column 'reason'."
 
@@ -287,6 +299,10 @@ def _next_steps(tally: Tally, report: str, wrote: bool) -> Iterator[str]:
     if unsure := tally.count(Verdict.UNSURE):
         yield f"{photos(unsure, 'is', 'are')} left as before because orientd is not sure (decision 'unsure' in the report)."
         yield "To turn one of them, write 'fix' as its decision and 90, 180 or 270 (degrees clockwise) as its turn, then apply."
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def photos(number: int, one: str, many: str) -> str:

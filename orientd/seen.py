@@ -13,23 +13,29 @@ from types import TracebackType
 from typing import Self
 
 from orientd.errors import StateError
-from orientd.items import Candidate, Row, Status
+from orientd.items import Candidate, Row, Status, Verdict
 
 _VERSION = 1
 _COLUMNS = Row._fields[1:]
+_KINDS = tuple(Row.__annotations__[name] for name in _COLUMNS)
+_TURNS = (None, 0, 90, 180, 270)
 _SCHEMA = f"CREATE TABLE IF NOT EXISTS seen (path BLOB PRIMARY KEY, judge TEXT NOT NULL, {', '.join(_COLUMNS)}) WITHOUT ROWID"
 
 
 class Seen:
     """Rows by path, valid while size, mtime and `judge` (the ids of model and policy) are what they were."""
 
-    def __init__(self, folder: Path, judge: str, notify: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, judge: str, notify: Callable[[str], None], beside: Callable[[Row], str] = lambda _: ""
+    ) -> None:
         """Open or create the cache in `folder`; `notify` is told that a damaged one was moved aside.
+
+        `beside` tells the state of what else counts for a row, such as a sidecar; the row is valid while that stays the same.
 
         Raises:
             StateError: the folder cannot be written, as any method may find later.
         """
-        self.path, self.judge, self._notify = folder / "seen.db", judge, notify
+        self.path, self.judge, self._notify, self._beside = folder / "seen.db", judge, notify, beside
         self._pending: list[tuple[object, ...]] = []
         with self._explained():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -52,7 +58,7 @@ class Seen:
     def add(self, rows: Iterable[Row]) -> None:
         """Remember judged rows; what happened on disk is the journal's business and is left out."""
         plain = (row._replace(outcome=Status.PENDING.value) for row in rows if row.size is not None)
-        self._pending += [(os.fsencode(row.path), self.judge, *row[1:]) for row in plain]
+        self._pending += [(os.fsencode(row.path), self.judge + self._beside(row), *row[1:]) for row in plain]
         if len(self._pending) >= 1000:
             self.flush()
 
@@ -87,10 +93,15 @@ class Seen:
         self.close()
 
     def _valid(self, candidate: Candidate, found: tuple[object, ...] | None) -> Row | None:
-        if found is None or found[1] != self.judge or candidate.skip or candidate.error:
+        if found is None or not str(found[1]).startswith(self.judge) or candidate.skip or candidate.error:
+            return None
+        if not all(isinstance(value, kind) for value, kind in zip(found[2:], _KINDS, strict=True)):
             return None
         row = Row(candidate.path, *found[2:])  # type: ignore[arg-type]
-        return row if (row.size, row.mtime_ns) == (candidate.stat.size, candidate.stat.mtime_ns) else None
+        if row.turn not in _TURNS or row.decision not in list(Verdict):
+            return None
+        unchanged = (row.size, row.mtime_ns) == (candidate.stat.size, candidate.stat.mtime_ns)
+        return row if unchanged and found[1] == self.judge + self._beside(row) else None
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -121,6 +132,7 @@ class Seen:
         self._db = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))  # SQLite would follow a link
         db = sqlite3.connect(self.path, timeout=30)
         try:
             db.execute("PRAGMA journal_mode=WAL")
@@ -130,10 +142,21 @@ class Seen:
             db.execute(_SCHEMA)
             db.execute(f"PRAGMA user_version={_VERSION}")
             db.execute("SELECT * FROM seen LIMIT 1").fetchone()
+            _check_schema(db)
         except sqlite3.DatabaseError:
             db.close()
             raise
         return db
+
+
+def _check_schema(db: sqlite3.Connection) -> None:
+    """Nothing but our table may be in it: a view or trigger would be another program's."""
+    held = {(kind, name) for kind, name in db.execute("SELECT type, name FROM sqlite_master")}
+    columns = [name for _, name, *_ in db.execute("PRAGMA table_info(seen)")]
+    if held != {("table", "seen")} or columns != ["path", "judge", *_COLUMNS]:
+        damage = sqlite3.DatabaseError("it holds what orientd did not put there")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

@@ -1,9 +1,11 @@
 """What the smaller commands print."""
 
+import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -12,15 +14,26 @@ from rich.text import Text
 from orientd.errors import ExitCode
 from orientd.items import Prediction, Status
 from orientd.orientation import TURNS
-from orientd.report import photos, printable
+from orientd.report import megabytes, photos, printable
 
 if TYPE_CHECKING:
     from orientd.act import Outcome
     from orientd.app import Inspection
     from orientd.doctor import Finding
+    from orientd.past import Finding as Checked
     from orientd.record import Run
 
 _BAR = 30
+_STATES = {
+    "holds": "as orientd left them",
+    "old": "with the bytes again that they had before",
+    "changed": "changed by another program since",
+    "vanished": "deleted or moved since",
+    "unsettled": "in an interrupted write, which the next run that writes mends",
+    "unreadable": "that cannot be read, or are not mounted: orientd verify --map OLD=NEW if they moved",
+    "spoilt": "that could not be undone",
+}
+_OF_A_MODEL = ("", "model", "origin", "size", "input", "calibrated", "SHA-256")
 _PIPED = 1000  # columns: what another program reads must not be folded
 
 
@@ -53,6 +66,36 @@ def undone(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool
     return ExitCode.INCOMPLETE if counts[Status.FAILED] else ExitCode.OK
 
 
+def verified(found: Iterable["Checked"], as_json: bool, verbose: bool, stop: Callable[[], bool]) -> int:
+    """Report how the files stand that were written, by their number and the faults by name, and give the exit code."""
+    from orientd.past import FAULTS, State
+
+    counts, out = dict.fromkeys(State, 0), console()
+    for one in takewhile(lambda _: not stop(), found):
+        counts[one.state] += 1
+        if as_json:
+            values = {"message_type": "file", "path": one.path, "state": one.state, "reason": one.reason}
+            out.out(json.dumps(values), highlight=False)
+        elif verbose or one.state in FAULTS:
+            note(f"{one.state}  {one.path}" + (f"  ({one.reason})" if one.reason else ""))
+    faulty = any(counts[state] for state in FAULTS)
+    code = ExitCode.INTERRUPTED if stop() else ExitCode.INCOMPLETE if faulty else ExitCode.OK
+    if as_json:
+        out.out(json.dumps({"message_type": "summary", "files": sum(counts.values()), **counts, "exit_code": int(code)}))
+    else:
+        table = _plain()
+        for state, words in _STATES.items():
+            if counts[State(state)] or state == State.HOLDS:
+                table.add_row(f"{counts[State(state)]:,}", words)
+        out.print(table)
+    return code
+
+
+def freed(sizes: Sequence[int]) -> int:
+    console().print(f"{len(sizes):,} {'copy' if len(sizes) == 1 else 'copies'} deleted, {megabytes(sum(sizes))} freed.")
+    return ExitCode.OK
+
+
 def history(runs: Sequence["Run"]) -> None:
     headings = ("run", "started", "fixed", "undone", "failed", "state", "command")
     table = Table(*(Column(heading, overflow="fold") for heading in headings), box=None, padding=(0, 2, 0, 0))
@@ -68,6 +111,21 @@ def facts(values: Mapping[str, str]) -> None:
     for name, value in values.items():
         table.add_row(name, Text(printable(value)))
     console().print(table)
+
+
+def status(values: Mapping[str, str], watcher: Mapping[str, Any], as_json: bool) -> int:
+    """Print the facts, and those of the watcher as `metrics.watcher` gives them."""
+    if as_json:
+        console().out(json.dumps({**values, "watch": watcher}), highlight=False)
+        return ExitCode.OK
+    doing = "not running"
+    if watcher["running"]:
+        numbers = ", ".join(f"{number:,} {name}" for name, number in sorted(watcher["photos"].items()))
+        doing = f"process {watcher['pid']}, {watcher['state']}, {watcher['waiting']:,} waiting" + (
+            f"; {numbers}" if numbers else ""
+        )
+    facts({**values, "watcher": doing})
+    return ExitCode.OK
 
 
 def findings(found: Sequence["Finding"]) -> int:
@@ -94,6 +152,43 @@ def inspection(seen: "Inspection") -> None:
     out.print(Text(f"decision: {decision.verdict.value}{turn}, confidence {decision.confidence:.4f}", "bold"))
     for reason in filter(None, (decision.reason, seen.refusal and f"cannot be written: {seen.refusal}")):
         out.print(Text(printable(reason)))
+
+
+def models(known: Sequence[Mapping[str, Any]], as_json: bool) -> int:
+    """List models, one entry each as `catalogue.facts` gives them; the exit code is ERROR if one cannot be used."""
+    out = console()
+    if as_json:
+        for one in known:
+            out.out(json.dumps(one), highlight=False)
+    else:
+        table = Table(*(Column(title, overflow="fold") for title in _OF_A_MODEL), box=None, padding=(0, 2, 0, 0))
+        for one in known:
+            table.add_row(*(Text(printable(text)) for text in _columns(one)))
+        out.print(table)
+    broken = [one for one in known if one["problem"]]
+    for one in broken:
+        note(f"{one['name']}: {one['problem']}")
+    return ExitCode.ERROR if broken else ExitCode.OK
+
+
+def added(name: str, calibrated: bool) -> int:
+    console().print(Text(printable(f"Added. To judge with it: orientd scan --model {name} PATH…")))
+    if not calibrated:
+        note(f"{name} is not calibrated: --min-confidence promises nothing with it")
+    return ExitCode.OK
+
+
+def _columns(one: Mapping[str, Any]) -> Iterator[str]:
+    yield "→" if one["in_use"] else ""
+    yield one["name"]
+    yield one["origin"]
+    if one["problem"]:
+        yield from ("–", "–", "cannot be used")
+    else:
+        yield f"{one['bytes'] / 2**20:.1f} MiB"
+        yield f"{one['input_size']} px"
+        yield "yes" if one["calibrated"] else "no"
+    yield one["sha256"][:16] or "–"
 
 
 def _bars(prediction: Prediction) -> Table:

@@ -16,6 +16,27 @@ HAS_EXIFTOOL = shutil.which("exiftool") is not None
 ORIENTATION = ("EXIF:IFD0:Orientation", "EXIF:IFD1:Orientation", "XMP:XMP-tiff:Orientation")
 """The tags a patch may change."""
 
+AFTER_A_TURN = re.compile(
+    r"EXIF:IFD\d:Orientation|XMP:XMP-tiff:Orientation|EXIF:IFD1:ThumbnailLength|EXIF:IFD1:ThumbnailImage"
+    r"|File:System:FileSize|File:EncodingProcess|EXIF:IFD1:ThumbnailOffset|.*SubjectArea|.*SubjectLocation|Composite:.*"
+)
+"""The tags that a turn of the pixels may change."""
+
+SIDES = {
+    "File:ImageWidth": "File:ImageHeight",
+    "PNG:ImageWidth": "PNG:ImageHeight",
+    "PNG:PNG-pHYs:PixelsPerUnitX": "PNG:PNG-pHYs:PixelsPerUnitY",
+    "RIFF:ImageWidth": "RIFF:ImageHeight",
+    "EXIF:ExifIFD:ExifImageWidth": "EXIF:ExifIFD:ExifImageHeight",
+    "EXIF:IFD0:XResolution": "EXIF:IFD0:YResolution",
+    "EXIF:ExifIFD:FocalPlaneXResolution": "EXIF:ExifIFD:FocalPlaneYResolution",
+    "EXIF:InteropIFD:RelatedImageWidth": "EXIF:InteropIFD:RelatedImageHeight",
+    "JFIF:XResolution": "JFIF:YResolution",
+    "XMP:XMP-tiff:ImageWidth": "XMP:XMP-tiff:ImageHeight",
+    "XMP:XMP-exif:ExifImageWidth": "XMP:XMP-exif:ExifImageHeight",
+}
+"""The tags that must change places where a turn makes a height of a width."""
+
 OF_THE_COPY = {
     "SourceFile",
     "ExifTool:ExifToolVersion",
@@ -55,10 +76,20 @@ def tag_changes(before: Tags, after: Tags, growth: int) -> list[str]:
         old, new = before.get(key, Counter()), after.get(key, Counter())
         if key in ORIENTATION or key in OF_THE_COPY or new == _expected(key, old, growth):
             continue
-        if key == "File:ExifByteOrder" and not old and growth:
+        if growth and ((key == "File:ExifByteOrder" and not old) or _announced(key, old, new)):
             continue
         changes.append(f"{key}: {list(old)} became {list(new)}"[:300])
     return changes
+
+
+def _announced(key: str, old: "Counter[str]", new: "Counter[str]") -> bool:
+    """What a WebP says of itself once it has a header that announces EXIF: a flag more, and its size twice."""
+    if key == "RIFF:WebP_Flags":
+        (before,), (after,) = old or ("0",), new
+        return int(before) | 8 == int(after)
+    if key == "File:FileType":
+        return (set(old), set(new)) == ({'"WEBP"'}, {'"Extended WEBP"'})
+    return key in ("RIFF:ImageWidth", "RIFF:ImageHeight") and set(old) == set(new)
 
 
 def _expected(key: str, old: "Counter[str]", growth: int) -> "Counter[str]":
@@ -66,6 +97,18 @@ def _expected(key: str, old: "Counter[str]", growth: int) -> "Counter[str]":
     if grows or re.fullmatch(r"MPF:MPImage([2-9]|\d\d+):MPImageStart", key):
         return Counter({str(int(value) + growth): count for value, count in old.items()})
     return old
+
+
+def wrong_tags(before: Tags, after: Tags, by: int) -> list[str]:
+    """The tags that differ and may not where the pixels were turned as the orientation `by` (1–8) says."""
+    swaps, wrong = by >= 5, []
+    partner = SIDES | {other: one for one, other in SIDES.items()} if swaps else {}
+    for key in sorted(set(before) | set(after)):
+        old, new = before.get(partner.get(key, key), Counter()), after.get(key, Counter())
+        may = AFTER_A_TURN.fullmatch(key) or key in OF_THE_COPY or (swaps and "YCbCrSubSampling" in key)
+        if not may and new != old:
+            wrong.append(f"{key}: {list(before.get(key, ()))} became {list(new)}"[:200])
+    return wrong
 
 
 def byte_changes(before: bytes, after: bytes) -> list[str]:
@@ -84,7 +127,7 @@ def byte_changes(before: bytes, after: bytes) -> list[str]:
     if [marker for marker, _ in old] != [marker for marker, _ in new]:
         return [*changes, "segments appeared, vanished or changed places"]
     pairs = zip(old, new, strict=True)
-    return changes + [f"segment {marker.hex()} changed" for (marker, a), (_, b) in pairs if a != b and not _may_become(a, b)]
+    return changes + [f"segment {marker.hex()} changed" for (marker, a), (_, b) in pairs if a != b and not may_become(a, b)]
 
 
 def split(data: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
@@ -102,14 +145,24 @@ def split(data: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
         place = end
 
 
-def _may_become(old: bytes, new: bytes) -> bool:
+def may_become(old: bytes, new: bytes) -> bool:
+    """True if a patch may make the payload `old` of a segment (with its signature) into `new`."""
     if old.startswith(b"Exif\0\0"):
         header = range(10, 14) if len(new) > len(old) else ()  # a moved IFD0: the rest of the old block stands where it stood
         return all(place in header or _in_orientation(old, place) for place in _differing(old, new))
-    places = _differing(old, new)
     if old.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
-        return len(old) == len(new) and all(_is_digit(old, new, place) for place in places)
-    return old.startswith(b"MPF\0") and len(old) == len(new) and len(places) <= 4
+        return may_become_xmp(old, new)
+    return old.startswith(b"MPF\0") and len(old) == len(new) and len(_differing(old, new)) <= 4
+
+
+def may_become_xmp(old: bytes, new: bytes) -> bool:
+    """True if a patch may make what holds the packet `old` into `new`."""
+    return len(old) == len(new) and all(_is_digit(old, new, place) for place in _differing(old, new))
+
+
+def strays(old: bytes, new: bytes) -> list[int]:
+    """The places of `old` that changed and are neither part of an orientation nor a digit of one."""
+    return [place for place in _differing(old, new) if not (_in_orientation(old, place) or _is_digit(old, new, place))]
 
 
 def _differing(old: bytes, new: bytes) -> list[int]:

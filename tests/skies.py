@@ -80,7 +80,7 @@ def snapshot(folder):
 def shown_turned(path):
     """How far (degrees clockwise) the landscape must be turned from how Pillow shows it."""
     with Image.open(path) as image:
-        stored = image.getexif().get(ORIENTATION, 1)
+        stored = 1 if image.format == "TIFF" else image.getexif().get(ORIENTATION, 1)  # Pillow turns TIFFs itself
         pixels = np.asarray(image.convert("L")).astype(int)
     from orientd import orientation
 

@@ -1,11 +1,13 @@
+import errno
 import os
 from dataclasses import replace
 from hashlib import sha256
 
 import pytest
-from writing_disks import BODY, TOYS, Toy, TroubledDisk, leftovers, turned_toy, witness
+import stills
+from writing_disks import BODY, TOYS, Toy, TroubledDisk, failing, leftovers, turned_toy, witness
 
-from orientd import files, orientation
+from orientd import files, formats, orientation
 from orientd.act import Fixer, recover, undo
 from orientd.errors import StateError
 from orientd.files import Mtime
@@ -196,12 +198,39 @@ def test_a_plan_that_is_not_proven_is_never_written(journal, make, formats, read
     assert statuses(journal) == []
 
 
+class Broken(Toy):
+    """A parser with a fault in one of its functions."""
+
+    def __init__(self, function):
+        setattr(self, function, lambda *_: 1 // 0)
+
+
+@pytest.mark.parametrize("function", ["sniff", "stored_orientation", "plan"])
+def test_a_fault_of_ours_fails_one_photo_and_never_the_run(journal, make, function):
+    path = make()
+    outcome = fix(Fixer(journal, journal.start_run("apply"), Broken(function), witness), path)
+    assert outcome.status is Status.FAILED
+    assert outcome.reason.startswith("unexpected ZeroDivisionError")
+    assert outcome.reason.endswith("so nothing was written: please report this file")
+    assert path.read_bytes() == TOYS["in place"]
+    assert statuses(journal) == []
+
+
+def test_what_must_stop_the_run_stops_it(journal, make):
+    class Stopping(Toy):
+        def plan(self, *_):
+            raise StateError("enough")
+
+    with pytest.raises(StateError, match="enough"):
+        fix(Fixer(journal, journal.start_run("apply"), Stopping(), witness), make())
+
+
 @every_kind
 def test_bytes_that_another_program_wrote_right_after_ours_are_not_called_fixed(journal, make, kind):
     path = make(kind)
 
     def trouble(disk, number, name, args):
-        if name == "open" and args[0] == str(path) and path.read_bytes() == turned_toy(TOYS[kind]):
+        if name == "open" and args[0] == path.name and path.read_bytes() == turned_toy(TOYS[kind]):
             path.write_bytes(b"somebody else's")
 
     outcome = fix(Fixer(journal, journal.start_run("scan --fix"), Toy(), witness, disk=TroubledDisk(trouble)), path)
@@ -292,6 +321,33 @@ def test_bytes_that_the_owner_put_back_himself_count_as_undone(fixer, journal, m
     assert journal.was_undone(before[2]) == fixer.run
 
 
+def test_an_undo_of_what_a_later_run_changed_again_names_that_run(fixer, journal, make):
+    path = make()
+    fix(fixer, path)
+    later = replace(fixer, run=journal.start_run("apply"))
+    fix(later, path)
+    (outcome,) = take_back(journal, fixer.run)
+    assert (outcome.status, outcome.reason) == (Status.FAILED, "run 2 changed it again: undo that first")
+    assert [outcome.status for outcome in take_back(journal, later.run)] == [Status.FIXED]
+    assert [outcome.status for outcome in take_back(journal, fixer.run)] == [Status.FIXED]
+    assert path.read_bytes() == TOYS["in place"]
+
+
+def test_a_reason_is_told_once(journal, make):
+    path = make()
+    disk = failing(0, errno.EROFS, only=("pwrite", "unlink"))
+    reason = fix(Fixer(journal, journal.start_run("apply"), Toy(), witness, disk=disk), path).reason
+    assert reason == "its file system is mounted read-only: mount it writable, then run again"
+
+
+@pytest.mark.parametrize("name", ["photo.nef", "photo.DNG"])
+def test_a_raw_file_that_looks_like_a_plain_tiff_is_never_written(journal, make, name):
+    path = make(stills.tiff(stills.Tiff()), name)
+    outcome = fix(Fixer(journal, journal.start_run("apply"), formats, lambda data: 6), path)
+    assert (outcome.status, outcome.reason.partition(":")[0]) == (Status.FAILED, "raw files are never changed")
+    assert path.read_bytes() == stills.tiff(stills.Tiff())
+
+
 def test_a_touched_or_moved_time_does_not_hinder_undo(fixer, journal, make):
     path = make()
     fix(fixer, path)
@@ -302,7 +358,8 @@ def test_a_touched_or_moved_time_does_not_hinder_undo(fixer, journal, make):
 
 def interrupted(fixer, path):
     """An intent as a kill just before the write leaves it, and the new bytes."""
-    intent = fixer._intent(*judged(path), path.read_bytes(), 90, ())
+    data = path.read_bytes()
+    intent = fixer._intent(*judged(path), data, 90, fixer._change(data, 90))
     return fixer.journal.intend(fixer.run, intent), intent
 
 

@@ -15,12 +15,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = {
     "vocabulary": {"", "errors", "items", "orientation", "spec", "names"},
-    "pure logic": {"decide", "settle", "formats", "judge"},
-    "edges": {"config", "discover", "read", "decode", "infer", "rotate", "files", "record", "seen", "report", "plan", "progress"},
+    "pure logic": {"decide", "settle", "formats", "judge", "guard"},
+    "edges": {"config", "discover", "read", "decode", "infer", "rotate", "files", "record", "seen", "report", "plan", "progress"}
+    | {"originals", "disk", "entries", "sidecars", "inotify", "mounts", "pacing", "metrics", "proposals"},
     "pipeline": {"pipeline"},
-    "composed": {"act", "watch"},
-    "app": {"app"},
-    "surface": {"cli", "service", "session", "show", "doctor", "__main__"},
+    "composed": {"act", "watch", "roots", "catalogue", "beside", "past"},
+    "app": {"app", "writer", "work", "gpu"},
+    "surface": {"cli", "cli_watch", "flags", "daemon", "service", "units", "session", "show", "doctor", "__main__"},
 }
 RANK = {name: rank for rank, names in enumerate(LAYERS.values()) for name in names}
 OWNERS = {
@@ -32,13 +33,14 @@ OWNERS = {
     "PIL": {"decode"},
     "yaml": {"config"},
     "rich": {"report", "progress", "session", "show"},
-    "click": {"cli"},
+    "click": {"cli", "cli_watch", "flags"},
+    "watchdog": {"inotify"},
     "sqlite3": {"record", "seen"},
 }
 EXTRAS = {"onnxruntime", "nvidia"}
-TRAINING_OWNERS = {"yaml": {"config"}, "click": {"cli"}}
+TRAINING_OWNERS = {"yaml": {"config"}, "click": {"cli"}, "PIL": {"pages", "sheets"}, "matplotlib": {"plots"}}
 TRAINING_MAY_USE = LAYERS["vocabulary"] | {"decide", "infer", "decode", "discover", "config", "formats"}
-HEAVY = {"numpy", "PIL", "onnxruntime", "torch", "simplejpeg", "pillow_heif", "nvidia", "rich", "yaml", "sqlite3"}
+HEAVY = {"numpy", "PIL", "onnxruntime", "torch", "simplejpeg", "pillow_heif", "nvidia", "rich", "yaml", "sqlite3", "watchdog"}
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 80
 
 

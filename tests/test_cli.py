@@ -71,7 +71,7 @@ def test_what_was_taken_back_is_left_alone(orientd, photos, tmp_path):
     assert orientd("scan", photos, "--fix", "--report", tmp_path / "2.csv") == 0
     assert skies.snapshot(photos) == before
     reasons = {row["reason"] for path, row in skies.rows(tmp_path / "2.csv").items() if needs[path]}
-    assert reasons == {"you undid this change of run 1: left alone"}
+    assert reasons == {"run 1 made this change, which was taken back: left alone; to make it again, apply a plan that says fix"}
 
 
 def test_apply_carries_out_the_rows_that_were_kept(orientd, photos, tmp_path):
@@ -129,13 +129,13 @@ def test_one_bad_photo_is_a_row_and_not_the_end(orientd, photos, tmp_path):
     assert skies.shown_turned(good) == 0
 
 
-def test_containers_that_cannot_be_written_yet_are_skipped_with_that_reason(orientd, photos, tmp_path):
-    path = skies.draw(photos / "a.png", 90, kind="PNG")
+def test_containers_that_cannot_be_written_are_skipped_with_that_reason(orientd, photos, tmp_path):
+    path = skies.draw(photos / "a.bmp", 90, by_tag=False, kind="BMP")
     before = skies.snapshot(photos)
     assert orientd("scan", photos, "--fix", "--report", tmp_path / "report.csv") == 0
     row = skies.rows(tmp_path / "report.csv")[str(path)]
     assert (row["decision"], row["turn"]) == ("skip", "90")
-    assert "cannot be written yet" in row["reason"]
+    assert "cannot be written" in row["reason"]
     assert skies.snapshot(photos) == before
 
 

@@ -31,9 +31,45 @@ def edit(plan, change):
 
 
 def test_a_wrong_photo_that_cannot_be_written_is_not_passed_over(orientd, photos, tmp_path, capsys):
-    skies.draw(photos / "a.png", 90, kind="PNG")
+    skies.draw(photos / "a.bmp", 90, by_tag=False, kind="BMP")
     assert orientd("scan", photos, "--exit-code", "--report", tmp_path / "1.csv") == 11
     assert "1 photo is shown wrong and cannot be written" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("instead", ["nothing", "an empty folder"])
+def test_a_library_that_goes_away_after_it_was_listed_ends_the_scan_without_a_row(
+    orientd, photos, tmp_path, capsys, monkeypatch, instead
+):
+    for seed in range(30):
+        skies.draw(photos / f"{seed:02}.jpg", 90, seed=seed)
+    walk = app.walk
+
+    def walk_and_unplug(*arguments):
+        listed = list(walk(*arguments))
+        photos.rename(tmp_path / "unplugged")
+        if instead == "an empty folder":
+            photos.mkdir()
+        yield from listed
+
+    monkeypatch.setattr(app, "walk", walk_and_unplug)
+    assert orientd("scan", photos, "--quiet", "--report", tmp_path / "report.csv") == 75
+    assert "went away during the scan" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "report.csv").exists()
+
+
+def test_a_photo_that_goes_away_ends_nothing(orientd, photos, tmp_path, monkeypatch):
+    for name in ("a.jpg", "b.jpg"):
+        skies.draw(photos / name)
+    walk = app.walk
+
+    def walk_and_delete(*arguments):
+        listed = list(walk(*arguments))
+        (photos / "a.jpg").unlink()
+        yield from listed
+
+    monkeypatch.setattr(app, "walk", walk_and_delete)
+    assert orientd("scan", photos, "--quiet", "--report", tmp_path / "report.csv") == 3
+    assert [row["decision"] for row in skies.rows(tmp_path / "report.csv").values()] == ["error", "keep"]
 
 
 def test_a_refusal_is_looked_at_again(orientd, photos, tmp_path):
@@ -174,9 +210,9 @@ def test_a_scan_stopped_before_the_first_photo_leaves_no_report(orientd, photos,
     skies.draw(photos / "a.jpg", 0)
     make_judge = app.make_judge
 
-    def slow_to_start(config):
+    def slow_to_start(*arguments):
         signal.raise_signal(signal.SIGINT)
-        return make_judge(config)
+        return make_judge(*arguments)
 
     monkeypatch.setattr(app, "make_judge", slow_to_start)
     assert orientd("scan", photos, "--report", tmp_path / "1.csv") == 130

@@ -58,7 +58,7 @@ def test_the_usual_file_is_read_if_it_is_there(tmp_path):
 def test_every_mistake_of_every_source_is_told_at_once(written):
     file = written(
         "min_confidence: 3\nworkerz: 2\nbatch: [1]\nworkers: 1\nworkers: 2\nmtime: keeep\n"
-        "hard_links: maybe\nexclude: {a: b}\nmax_pixels:\nprior_upright: .nan\nmodel: [a]\n"
+        "hard_links: maybe\nexclude: {a: b}\nmax_pixels:\nprior_upright: .nan\nmodel: [a]\nformats: [jpeg, jpg]\n"
     )
     environment = {"ORIENTD_BATCH": "x", "ORIENTD_WORKRS": "2"}
     assert problems(file, environment, {"min_agreement": 9, "one_file_system": 1, "hard_links": "no idea"}) == [
@@ -72,6 +72,7 @@ def test_every_mistake_of_every_source_is_told_at_once(written):
         f"{file}: max_pixels: must be a whole number, got ''",
         f"{file}: prior_upright: must be a number, got '.nan'",
         f"{file}: model: must be text, got ['a']",
+        f"{file}: formats: must be one of jpeg, mpo, png, webp, tiff, heif, avif, got 'jpg'; did you mean 'jpeg'?",
         "ORIENTD_BATCH: must be a whole number, got 'x'",
         "ORIENTD_WORKRS: there is no such option; did you mean 'workers'?",
         "--min-agreement: must be between 1 and 8, got 9",
@@ -114,6 +115,8 @@ def test_a_file_may_be_empty_or_begin_with_a_byte_order_mark(written, text):
         ("hard_links", "Yes", True),
         ("hard_links", "off", False),
         ("exclude", "*.tmp:drafts", ("*.tmp", "drafts")),
+        ("formats", "jpeg, png", ("jpeg", "png")),
+        ("formats", "jpeg:png", ("jpeg", "png")),
         ("model", "2024-01-01", "2024-01-01"),
         ("workers", "", 0),
     ],

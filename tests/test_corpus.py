@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import skies
-from referee import HAS_EXIFTOOL, read_tags, tag_changes
+from heif_referee import tag_changes
+from referee import HAS_EXIFTOOL, read_tags
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 

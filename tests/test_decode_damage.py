@@ -129,7 +129,7 @@ def test_pixels_of_32_bits_are_an_error(decoder):
             decoder.decode(photo(encode(Image.fromarray(np.zeros((9, 9), dtype)), "TIFF")))
 
 
-@pytest.mark.parametrize("kind", [Format.RAW, Format.JPEG_XL, Format.UNKNOWN])
+@pytest.mark.parametrize("kind", [Format.JPEG_XL, Format.UNKNOWN])
 def test_formats_that_are_not_judged_are_errors(decoder, kind):
     with pytest.raises(DecodeError, match="cannot be decoded"):
         decoder.decode(photo(store("jpeg"), kind))

@@ -196,14 +196,3 @@ def test_corpus(name):
         assert stored_orientation(format_, patch.apply(data)) == orientation
         assert plan(format_, patch.apply(data), orientation).splices == ()
         assert (patch.splices == ()) == (stored == orientation)
-
-
-@needs_corpus
-def test_other_files_of_the_corpus_are_told_by_content_and_left_alone():
-    others = {"issue-487.heic": Format.HEIF, "iphone-7.heic": Format.HEIF, "xmp-tags-orientation-exiftool.png": Format.PNG}
-    for name, format_ in others.items():
-        data = (CORPUS / name).read_bytes()
-        assert sniff(data[:64]) == sniff(data) == format_
-        with pytest.raises(Refused, match="cannot be written yet"):
-            plan(format_, data, 6)
-        assert stored_orientation(format_, data) is None

@@ -1,11 +1,13 @@
 """Judging batches with stand-ins for reading, decoding and the model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from orientd.decide import Policy
 from orientd.errors import DecodeError, Refused
-from orientd.items import Candidate, FileStat, Format, Photo, Picture, Prediction
+from orientd.items import Candidate, FileStat, Format, Method, Photo, Picture, Prediction
 from orientd.judge import Judge
 
 MIB = 2**20
@@ -26,7 +28,7 @@ class Eyes:
         return Prediction(row, (row,) * 8)
 
 
-def judge(eyes, check=lambda photo, orientation: None):
+def judge(eyes, check=lambda photo, orientation: (Method.TAG, "")):
     def read(candidate):
         if "none" in candidate.path:
             return None
@@ -40,6 +42,20 @@ def judge(eyes, check=lambda photo, orientation: None):
         return Picture(np.zeros((2, 2, 3), np.uint8), 2, 2)
 
     return Judge(read, decode, lambda: eyes, check, Policy(0.99, 0.95, 7, 0.9))
+
+
+class Crowd:
+    """Sees photos whose name holds `seen` as its one row says, and leaves the others."""
+
+    batch, weight = 3, 40 * MIB
+
+    def __init__(self, *row):
+        self.row, self.asked = row, []
+
+    def __call__(self, photos):
+        self.asked.append([photo.path for photo in photos])
+        sight = Picture(np.zeros((2, 2, 3), np.uint8), 20, 10), Prediction(self.row, (self.row,))
+        return [sight if "seen" in photo.path else None for photo in photos]
 
 
 def candidates(*sizes):
@@ -64,6 +80,34 @@ def test_the_fault_of_one_photo_stays_its_own():
     reasons = ["", "it is damaged", "unexpected ZeroDivisionError: a bug in a library", "not a photo", ""]
     assert [row.reason for row in rows] == reasons
     assert rows[2].sha256 == "", "a fault of this machine is not to be remembered"
+
+
+def crowded(crowd, *paths):
+    judging = replace(judge(Eyes()), crowd=crowd)
+    return judging([Candidate(path, FileStat(1, 1, 1, 1)) for path in paths])
+
+
+def test_a_crowd_has_the_last_word_on_photos_left_as_they_are():
+    rows = crowded(Crowd(1.0, 0.0, 0.0, 0.0), "/a.jpg", "/seen-1.jpg", "/bad.jpg", "/none", "/seen-bad.jpg")
+    assert [row.path for row in rows] == ["/a.jpg", "/seen-1.jpg", "/bad.jpg", "/none", "/seen-bad.jpg"]
+    assert [row.decision for row in rows] == ["fix", "keep", "error", "skip", "keep"]
+    assert [row.width for row in rows] == [2, 20, None, None, 20]
+
+
+def test_no_photo_is_turned_on_the_word_of_a_crowd_alone():
+    rows = crowded(Crowd(0.0, 0.0, 0.0, 1.0), "/seen-1.jpg", "/seen-bad.jpg", "/seen-strange.jpg")
+    assert [row.decision for row in rows] == ["fix", "error", "error"]
+    assert [row.width for row in rows] == [2, None, None], "decoded by itself"
+
+
+def test_a_crowd_gets_only_photos_and_as_many_bytes_as_it_likes():
+    crowd = Crowd(1.0, 0.0, 0.0, 0.0)
+    assert replace(judge(Eyes()), crowd=crowd).batch == 3
+    assert judge(Eyes()).batch == 1
+    crowded(crowd, "/none", "/seen-1.jpg", "/a.jpg")
+    assert crowd.asked == [["/seen-1.jpg", "/a.jpg"]]
+    replace(judge(Eyes()), crowd=crowd)(candidates(20 * MIB, 20 * MIB, 1))
+    assert crowd.asked[1:] == [["/0.jpg", "/1.jpg"], ["/2.jpg"]]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ import os
 from io import BytesIO
 
 import pytest
+import raws
 from PIL import Image
 
 from orientd import files
 from orientd import read as reading
 from orientd.errors import DecodeError, ReadError, Refused
+from orientd.formats import sidecar
 from orientd.items import Candidate, FileStat, Format
 from orientd.read import read
 
@@ -162,3 +164,23 @@ def test_access_times_stay(tmp_path, name):
     os.utime(path, ns=(10**18, 10**18 + 5))  # older than the modification, so that a mount with relatime would update it
     assert read(Candidate(str(path), NO_STAT), LIMIT) is not None
     assert os.stat(path).st_atime_ns == 10**18
+
+
+def test_a_sidecar_counts_only_where_sidecars_are_wanted_and_only_for_photos_that_are_never_written(tmp_path):
+    for name, kind in (("a.gif", "GIF"), ("b.jpg", "JPEG")):
+        (tmp_path / name).write_bytes(encoded(kind))
+        (tmp_path / f"{name}.xmp").write_bytes(sidecar.fresh(6))
+    found = {
+        (name, naming): read(Candidate(str(tmp_path / name), NO_STAT), LIMIT, naming).orientation
+        for name in ("a.gif", "b.jpg")
+        for naming in (None, "full", "adobe")
+    }
+    assert {key for key, orientation in found.items() if orientation == 6} == {("a.gif", "full"), ("a.gif", "adobe")}
+
+
+def test_a_raw_file_is_its_preview_where_sidecars_are_wanted(tmp_path):
+    path, picture = tmp_path / "a.nef", raws.preview()
+    path.write_bytes(raws.dng(picture, 8))
+    photo = read(Candidate(str(path), NO_STAT), LIMIT, "full")
+    assert (photo.format, photo.data, photo.orientation) == (Format.RAW, picture, 8)
+    assert photo.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -14,42 +14,53 @@ from orientd.errors import StateError
 from orientd.items import FileStat, Format, Patch, Splice
 from orientd.record import VERSION, Intent, Journal, Lock, WriteStatus
 
-STAT = FileStat(1, 2, 3, 4, 5)
+STAT = FileStat(1, 2, 30, 4, 5)
 INTENT = Intent(
     path="/photos/a.jpg",
     format=Format.JPEG,
     old_stat=STAT,
-    old_sha256="aa",
-    new_sha256="bb",
+    old_sha256="a" * 64,
+    new_sha256="b" * 64,
     patch=Patch((Splice(7, b"\1", b"\6"), Splice(9, b"", b"new"))),
     old_orientation=None,
     new_orientation=6,
     turn=90,
     method="tag",
     mtime_ns=None,
-    temp=".orientd-1.tmp",
+    temp=".orientd-0123456789abcdef.tmp",
     probabilities=(0.1, 0.7, 0.1, 0.1),
 )
 
-paths = st.binary(min_size=1, max_size=30).filter(lambda name: b"\0" not in name).map(os.fsdecode)
-stats = st.builds(FileStat, *[st.integers(0, 2**64 - 1)] * 3, st.integers(-(2**63), 2**63 - 1), st.integers(1, 9))
-splices = st.builds(Splice, st.integers(0, 2**40), st.binary(max_size=9), st.binary(max_size=9))
+names = st.binary(min_size=1, max_size=30).filter(lambda name: b"\0" not in name and b".." not in name)
+paths = names.map(lambda name: os.fsdecode(b"/" + name))
+numbers = [st.integers(0, 2**64 - 1)] * 2
+stats = st.builds(FileStat, *numbers, st.integers(2**42, 2**63 - 1), st.integers(-(2**63), 2**63 - 1), st.integers(0, 9))
+parts = st.lists(st.tuples(st.integers(0, 2**40), st.binary(max_size=9), st.binary(max_size=9)), max_size=3)
 intents = st.builds(
     Intent,
     path=paths,
     format=st.sampled_from(Format),
     old_stat=stats,
-    old_sha256=st.just("aa"),
-    new_sha256=st.just("bb"),
-    patch=st.builds(Patch, st.lists(splices, max_size=3).map(tuple)),
+    old_sha256=st.just("a" * 64),
+    new_sha256=st.just("b" * 64),
+    patch=parts.map(lambda parts: patch_of(parts)),
     old_orientation=st.none() | st.integers(-(2**31), 2**32 - 1),
     new_orientation=st.none() | st.integers(1, 8),
     turn=st.sampled_from((0, 90, 180, 270)),
     method=st.just("tag"),
     mtime_ns=st.none() | st.integers(-(2**63), 2**63 - 1),
-    temp=st.just("t"),
+    temp=st.just(".orientd-0123456789abcdef.tmp"),
     probabilities=st.just(()) | st.tuples(*[st.floats(0, 1)] * 4),
 )
+
+
+def patch_of(parts):
+    """Splices that follow each other, each so far behind the one before."""
+    splices, end = [], 0
+    for gap, old, new in parts:
+        splices.append(Splice(end + gap, old, new))
+        end += gap + len(old)
+    return Patch(tuple(splices))
 
 
 @pytest.fixture
@@ -84,7 +95,7 @@ def test_every_commit_is_synced(journal):
 
 def test_what_is_settled_is_no_longer_open(journal):
     run = journal.start_run("scan --fix")
-    numbers = [journal.intend(run, replace(INTENT, path=str(n))) for n in range(5)]
+    numbers = [journal.intend(run, replace(INTENT, path=f"/{n}")) for n in range(5)]
     for number, status in zip(numbers, list(WriteStatus)[1:], strict=False):
         journal.settle(number, status, "because")
     assert [write.id for write in journal.unsettled()] == numbers[4:]
@@ -104,29 +115,29 @@ def test_the_journal_may_change_while_it_is_read(journal):
 
 def test_undoing_settles_both_writes(journal):
     first = journal.start_run("scan --fix")
-    one, other = (journal.intend(first, replace(INTENT, old_sha256=sha)) for sha in ("one", "other"))
+    one, other = (journal.intend(first, replace(INTENT, old_sha256=sha * 64)) for sha in "10")
     for number in (one, other):
         journal.settle(number, WriteStatus.FIXED)
     second = journal.start_run("undo")
     failed = journal.intend(second, replace(INTENT, undoes=one))
     journal.settle(failed, WriteStatus.FAILED)
-    assert journal.was_undone("one") is None
+    assert journal.was_undone("1" * 64) is None
     journal.settle(journal.intend(second, replace(INTENT, undoes=one)), WriteStatus.FIXED)
     assert [write.status for write in journal.writes(first)] == [WriteStatus.FIXED, WriteStatus.UNDONE]
-    assert (journal.was_undone("one"), journal.was_undone("other"), journal.was_undone("bb")) == (first, None, None)
+    assert (journal.was_undone("1" * 64), journal.was_undone("0" * 64), journal.was_undone("b" * 64)) == (first, None, None)
 
 
 def test_the_last_run_that_can_be_undone(journal):
-    assert journal.last_undoable() is None
+    assert journal.undoable() == []
     first, second = journal.start_run("scan --fix"), journal.start_run("scan --fix")
     done, failed = journal.intend(first, INTENT), journal.intend(second, INTENT)
-    assert journal.last_undoable() is None
+    assert journal.undoable() == []
     journal.settle(done, WriteStatus.FIXED)
     journal.settle(failed, WriteStatus.FAILED)
-    assert journal.last_undoable() == first
+    assert journal.undoable() == [first]
     undoing = journal.start_run("undo")
     journal.settle(journal.intend(undoing, replace(INTENT, undoes=done)), WriteStatus.FIXED)
-    assert journal.last_undoable() is None
+    assert journal.undoable() == []
 
 
 def test_runs_tell_their_story(journal):

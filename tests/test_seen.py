@@ -40,6 +40,20 @@ def test_what_the_walk_says_comes_first(tmp_path, known):
         assert seen.lookup([replace(candidate(), **known)]) == [None]
 
 
+def test_what_lies_beside_a_file_counts_too(tmp_path):
+    states = {PATH: ""}
+    with Seen(tmp_path, "model-policy", pytest.fail, lambda row: states[row.path]) as seen:
+        for state in ("", "-1-2", "-1-3"):
+            states[PATH] = state
+            seen.flush()
+            assert seen.lookup([candidate()]) == [None]
+            seen.add([ROW])
+            seen.flush()
+            assert seen.lookup([candidate()]) == [ROW]
+        states[PATH] = ""
+        assert seen.lookup([candidate()]) == [None]
+
+
 def test_another_model_or_policy_makes_all_new(tmp_path):
     with Seen(tmp_path, "one", pytest.fail) as seen:
         seen.add([ROW])

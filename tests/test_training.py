@@ -129,14 +129,15 @@ def looks(seed=0, strength=6.0, number=120):
     return Looks(logits, tuple(f"a{i % 4}/{i}" for i in range(number)), tuple(f"a{i % 4}" for i in range(number)))
 
 
-def test_calibration_finds_the_temperature_that_was_hidden():
+@pytest.mark.parametrize("hidden", [0.25, 3, 15])
+def test_calibration_finds_the_temperature_that_was_hidden(hidden):
     random = np.random.default_rng(1)
     logits = random.normal(0, 2, (4000, 1, 4))
     chances = np.exp(logits[:, 0]) / np.exp(logits[:, 0]).sum(-1, keepdims=True)
     truth = np.array([random.choice(4, p=p) for p in chances])
     rolled = np.stack([np.roll(row, -k, axis=-1) for row, k in zip(logits, truth, strict=True)])
-    one, _ = calibrate.temperatures(Looks(3 * rolled, ("",) * 4000, ("",) * 4000))
-    assert one == pytest.approx(3, rel=0.1)
+    one, _ = calibrate.temperatures(Looks(hidden * rolled, ("",) * 4000, ("",) * 4000))
+    assert one == pytest.approx(hidden, rel=0.1)
 
 
 def test_a_score_counts_what_decide_decides():

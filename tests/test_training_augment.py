@@ -22,6 +22,15 @@ from orientd_training.config import Augment, Change, TrainConfig  # noqa: E402
 from orientd_training.feed import Feed  # noqa: E402
 from orientd_training.fit import _pictures  # noqa: E402
 
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 NEVER = Change(0, 0)
 STILL = Augment(0, 0, *[NEVER] * 9)
 

@@ -1,5 +1,6 @@
 """A training is stopped, goes on, fails and ends; what it leaves on the disk is right each time."""
 
+import errno
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import sys
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,13 +95,13 @@ def test_differences_are_found():
 
 @pytest.mark.parametrize(("after", "number"), [(2, signal.SIGINT), (5, signal.SIGTERM), (8, signal.SIGINT)])
 def test_a_stopped_run_goes_on_as_if_never_stopped(recipe, unbroken, tmp_path, monkeypatch, after, number):
-    run = tmp_path / "run"
+    run, before = tmp_path / "run", signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         signalled(patch, after, number)
         with pytest.raises(fit.Interrupted, match=f"stopped after {after * 8} of 80 photos") as stopped:
             fit.fit(recipe, run)
     assert stopped.value.exit_code == 130
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     assert weights.read(run / "last.pt")["photos"] == after * 8
     fit.fit(recipe, run, resume=True)
     assert log(run) == log(unbroken)
@@ -256,9 +258,55 @@ def test_a_training_that_diverges_ends_and_spoils_nothing(recipe, tmp_path, monk
     assert all(value.isfinite().all() for value in state["model"].values())
 
 
+def test_what_has_diverged_is_not_kept_when_it_is_stopped(recipe, tmp_path, monkeypatch):
+    run, loss = tmp_path / "run", fit.Run.loss
+    monkeypatch.setattr(fit.Run, "loss", lambda self, *rest: loss(self, *rest) * (float("nan") if self.photos > 48 else 1))
+    signalled(monkeypatch, 9, signal.SIGINT)
+    with pytest.raises(ModelError, match="diverged"):
+        fit.fit(recipe, run)
+    assert weights.read(run / "last.pt")["photos"] == 40
+
+
+@pytest.mark.parametrize("name", ["facts.json", "config.json"])
+def test_a_full_disk_leaves_what_a_run_says_of_itself_whole(recipe, unbroken, monkeypatch, name):
+    """The limit of the size of files does not do here: it would be that of the checkpoints, too."""
+    before, write = (unbroken / name).read_bytes(), Path.write_text
+
+    def full(path, text):
+        if name in path.name:
+            write(path, text[:20])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(StateError, match="No space left"):
+            fit.fit(recipe, unbroken, resume=True)
+    assert (unbroken / name).read_bytes() == before
+    assert not list(unbroken.glob("*.partial"))
+    assert fit.fit(recipe, unbroken, resume=True) > 0
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"photos": '])
+def test_damaged_facts_are_named(recipe, unbroken, text):
+    (unbroken / "facts.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"facts\.json cannot be read"):
+        fit.fit(recipe, unbroken, resume=True)
+
+
+def test_checkpoints_get_their_names_where_there_are_no_links(tmp_path, monkeypatch):
+    def no_links(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    checkpoint.save_best({"w": torch.ones(1)}, tmp_path, "net", 0.9)
+    assert float(weights.read(tmp_path / "net_0.9000.pt")["w"]) == 1
+
+
 def test_a_damaged_checkpoint_is_named(recipe, unbroken):
     whole = (unbroken / "last.pt").read_bytes()
-    for damaged in (whole[: len(whole) // 2], b"", b"not a checkpoint", whole[:5000] + bytes(2000) + whole[7000:]):
+    pickled = b"\x80\x02a."  # an instruction that pops from an empty stack
+    for damaged in (whole[: len(whole) // 2], b"", b"not a checkpoint", whole[:5000] + bytes(2000) + whole[7000:], pickled):
         (unbroken / "last.pt").write_bytes(damaged)
         (unbroken / "best.pt").write_bytes(damaged[:-1])
         with pytest.raises(ModelError, match=r"last\.pt"):
@@ -354,16 +402,12 @@ def test_a_device_that_is_not_there_is_an_error(recipe, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_train_one_network(recipe, tmp_path):
-    """Both end with the same weights, which are not those of one process alone; stopped and resumed it is the same, too."""
+    """Both end with the same weights, which are not those of one process alone."""
     fit.fit(replace(recipe, devices=2), tmp_path / "run")
-    states = [weights.read(path) for path in sorted((tmp_path / "run").glob("last.pt"))]
     shared = machine.together(_Steps(recipe, tmp_path), replace(recipe, devices=2))
     other = torch.load(tmp_path / "rank-1.pt", weights_only=True)
     assert differences(shared, other) == []
-    assert (
-        differences({k: v for k, v in shared.items() if "running" in k}, {k: v for k, v in other.items() if "running" in k}) == []
-    )
-    assert differences(shared, states[0]["model"]) == []
+    assert differences(shared, weights.read(tmp_path / "run" / "last.pt")["model"]) == []
     alone, feed = trainings.begun(recipe)
     for _ in range(10):
         alone.step()

@@ -1,5 +1,6 @@
 """Networks of many kinds: what they start from, which of their parts stay fixed, and what they learn from a teacher."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -94,6 +95,15 @@ def test_half_precision_where_nothing_is_learnt_hardly_changes_anything(name):
     assert 0 < (mixed - exact).abs().max() < 0.1 * exact.std() + 0.05
 
 
+def test_full_precision_is_full_where_nothing_is_learnt_too():
+    net, pictures = made(dropout=0.0, precision="fp32"), torch.rand(2, 3, 64, 64) * 255
+    net.set_freeze(1)
+    net.train()
+    for part in net.modules():
+        part.eval() if isinstance(part, torch.nn.BatchNorm2d) else None
+    assert torch.equal(net(pictures), net.eval()(pictures))
+
+
 def test_statistics_of_what_is_fixed_stay_as_they_are():
     net = made()
     net.set_freeze(1)
@@ -185,7 +195,7 @@ def run(tmp_path):
     (tmp_path / "run").mkdir()
     weights.save(net.state_dict(), tmp_path / "run" / "best.pt")
     text = {"name": "t", "train": "x", "validation": "y", "backbone": trainings.BACKBONE, "head_grid": 2}
-    (tmp_path / "run" / checkpoint.CONFIG).write_text(str(text | {"phases": [{"size": 40, "photos": 8}]}))
+    (tmp_path / "run" / checkpoint.CONFIG).write_text(json.dumps(text | {"phases": [{"size": 40, "photos": 8}]}))
     return tmp_path / "run"
 
 

@@ -13,7 +13,7 @@ from orientd_training.pages.pen import Kit, Pen
 from orientd_training.photoset import load, prepare
 from PIL import Image, ImageFont
 
-from orientd.errors import ConfigError
+from orientd.errors import ConfigError, StateError
 
 ENGLISH = words.LANGUAGES[0]
 KIT = Kit({ENGLISH: ((Face(),),)})
@@ -193,6 +193,12 @@ def test_right_to_left_starts_at_the_right(fonts):
     )
     pen.line((0, 600), 10, turned[0].words[0], 30)
     assert inked(pen.image)[0] > 300
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match="cannot be written"):
+        pages.write(tmp_path / "file" / "out", 1, 5, KIT.fonts)
 
 
 def test_unknown_folders_and_folders_without_fonts(tmp_path):

@@ -161,6 +161,19 @@ def test_a_split_has_its_own_pixels(tmp_path):
     assert len({whole.digest, *(part.digest for part in parts)}) == 3
 
 
+def test_photos_of_one_name_in_two_sources_stay_apart_by_name(tmp_path):
+    """Names are what models of different sizes are compared by, so each must be there once."""
+    for i, source in enumerate(("here", "there")):
+        for j in range(3):
+            save(tmp_path / source / f"{j + i}.png", scene(10 * i + j))
+    (tmp_path / "there" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    here, there = tmp_path / "here", tmp_path / "there"
+    photoset.prepare([here, there], tmp_path / "out", SIZE)
+    names = [f"{here}/0.png", f"{here}/1.png", f"{here}/2.png", f"{there}/1.png", f"{there}/2.png", "3.png"]
+    assert list(photoset.load(tmp_path / "out").names) == names
+    assert dropped(tmp_path / "out") == [(f"{there}/0.png", "unreadable")]
+
+
 def test_a_split_that_cannot_be_made_says_why_and_loses_nothing(tmp_path, monkeypatch):
     folder = library(tmp_path / "in", albums=2, each=6)
     with pytest.raises(ConfigError, match=r"only 0 of 12 photos can be kept apart.*the largest such group has 6"):

@@ -1,6 +1,7 @@
 """The commands that measure a model and say what it is, on drawn photos and models that are right or wrong by construction."""
 
 import csv
+import errno
 import json
 import re
 import shutil
@@ -18,7 +19,7 @@ from graphs import SIZE, sky_finder
 from PIL import Image
 
 from orientd import orientation
-from orientd.errors import ConfigError, ModelError
+from orientd.errors import ConfigError, ModelError, StateError
 from orientd.spec import ModelSpec
 
 pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -204,6 +205,16 @@ def test_several_caches_and_several_models(cache, model, wrong_model, tmp_path):
     assert (tmp_path / "wrong" / "report.html").stat().st_size > 10_000
 
 
+def test_two_rivals_of_one_name_are_both_compared(cache, model, wrong_model, tmp_path):
+    others = [tmp_path / "a" / "net.onnx", tmp_path / "b" / "net.onnx"]
+    for source, other in zip((model, wrong_model), others, strict=True):
+        other.parent.mkdir()
+        shutil.copy(source, other)
+    (figures,) = trial.evaluate([model], [photoset.load(cache)], None, others)
+    differences = [figures["against"][str(other)]["accuracy_one_view"]["difference"] for other in others]
+    assert differences[0] == 0 < differences[1]
+
+
 def test_tiles_show_what_the_model_was_shown():
     """The sky of a photo that needs a quarter turn clockwise is at its left."""
     pixels = np.zeros((SIZE, SIZE, 3), np.uint8)
@@ -303,6 +314,21 @@ def test_calibrating_writes_the_temperatures_and_the_frontier(cache, model, tmp_
     assert len(looks.collect(mine, photoset.load(cache), cache=out)) == 18
     with pytest.raises(ConfigError, match="no policy keeps to 0"):
         trial.calibrate(mine, [photoset.load(cache)], 0, trial.Search(confidences=(0.0,), agreements=(1,)), out)
+
+
+def test_a_full_disk_leaves_the_model_that_is_calibrated_whole(cache, model, tmp_path, monkeypatch):
+    mine = tmp_path / "mine.onnx"
+    shutil.copy(model, mine)
+
+    def full(model, out):
+        out.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("onnx.save", full)
+    with pytest.raises(StateError, match="No space left"):
+        trial.calibrate(mine, [photoset.load(cache)], 1.0, trial.Search())
+    assert mine.read_bytes() == model.read_bytes()
+    assert list(tmp_path.iterdir()) == [mine]
 
 
 def test_the_card_says_what_the_measurement_says(measured, model, wrong_model, tmp_path, monkeypatch):

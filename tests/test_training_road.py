@@ -11,6 +11,8 @@ pytest.importorskip("torch", reason="needs the extra 'train'")
 pytest.importorskip("onnxscript", reason="needs the extra 'train'")
 
 from orientd_training.cli import cli
+from orientd_training.groups import Split
+from orientd_training.prepare import prepare
 
 from orientd.infer import load_spec
 
@@ -59,6 +61,25 @@ def test_photos_kept_apart_by_hand_train_nothing(tmp_path):
     facts = json.loads((tmp_path / "out" / "run" / "config.json").read_text())
     assert (Path(facts["train"]).name, Path(facts["validation"]).name) == ("photos", "validation")
     assert json.loads((tmp_path / "out" / "report" / "measure.json").read_text())["photos"] == 12
+
+
+def test_caches_of_another_size_than_the_model_s_are_refused_before_it_is_trained(tmp_path):
+    landscapes.draw(tmp_path / "photos", 24)
+    prepare([tmp_path / "photos"], tmp_path / "cache", 32, split=Split(0.25))
+    done = CliRunner().invoke(
+        cli,
+        [
+            "all",
+            "--config",
+            str(SMOKE),
+            "--out",
+            str(tmp_path / "out"),
+            *SHORT,
+            *(f"{key}={tmp_path}/cache" for key in ("train", "validation")),
+        ],
+    )
+    assert "holds photos of 32 px, the model takes 40" in str(done.exception)
+    assert not (tmp_path / "out" / "run").exists()
 
 
 def test_validation_photos_alone_are_a_mistake(tmp_path):

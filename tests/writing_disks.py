@@ -5,7 +5,8 @@ import os
 import re
 from collections.abc import Callable
 
-from orientd.files import PAGE, Disk
+from orientd.disk import Disk
+from orientd.files import PAGE
 from orientd.items import Format, Patch, Splice
 from orientd.record import Intent, Journal, WriteStatus
 
@@ -85,7 +86,7 @@ class DyingJournal(Journal):
 
 
 class Toy:
-    """A container whose orientation is a digit in every `<O:n>` it holds; it grows by one of these if it has none."""
+    """Begins as a JPEG does. Its orientation is a digit in every `<O:n>` it holds; one is added if there is none."""
 
     def sniff(self, data):
         return Format.JPEG
@@ -108,12 +109,13 @@ def witness(data):
     return int(data[at + 3 : at + 4]) if at >= 0 else None
 
 
+MAGIC = b"\xff\xd8\xff"
 BODY = bytes(range(256)) * 40
 TOYS = {
-    "in place": b"TOY" + BODY + b"<O:1>" + BODY,
-    "two tags in a page": b"TOY<O:1>" + BODY[:1000] + b"<O:1>" + BODY,
-    "two pages": b"TOY<O:1>" + BODY + b"<O:1>",
-    "grows": b"TOY" + BODY,
+    "in place": MAGIC + BODY + b"<O:1>" + BODY,
+    "two tags in a page": MAGIC + b"<O:1>" + BODY[:1000] + b"<O:1>" + BODY,
+    "two pages": MAGIC + b"<O:1>" + BODY + b"<O:1>",
+    "grows": MAGIC + BODY,
 }
 
 

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from orientd import formats, orientation
 from orientd.act import Fixer, Outcome, recover, undo
-from orientd.items import Format
+from orientd.decode.cpu import witness
 from orientd.record import Journal, Lock
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
@@ -43,14 +43,19 @@ def draw(number: int) -> bytes:
     return file.getvalue()
 
 
+def reads(data: bytes) -> int | None:
+    """The orientation that a library that is not ours finds in a photo of any container."""
+    return pillow_reads(data) if data.startswith(b"\xff\xd8") else witness(data)
+
+
 def fix_all(journal: Journal, paths: list[str]) -> list[Outcome]:
     """Turn every photo that is not yet turned by 90°."""
-    fixer = Fixer(journal, journal.start_run("fix"), formats, pillow_reads)
+    fixer = Fixer(journal, journal.start_run("fix"), formats, reads)
     outcomes = []
     for path in paths:
         with open(path, "rb") as file:
             data = file.read()
-        if orientation.normalise(formats.stored_orientation(Format.JPEG, data)) == orientation.UPRIGHT:
+        if orientation.normalise(formats.stored_orientation(formats.sniff(data), data)) == orientation.UPRIGHT:
             outcomes.append(fixer.fix(path, None, None, sha256(data).hexdigest(), 90))
     journal.finish_run(fixer.run)
     return outcomes

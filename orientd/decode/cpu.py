@@ -2,8 +2,8 @@
 
 Pixels are decoded as they are stored and squeezed to a square; then, in one place, the square is turned as the stored
 orientation says, so that the eight values give the same square turned in eight ways, to the bit. What the libraries do of their
-own accord: Pillow turns TIFFs on load, and is turned back; libheif obeys `irot` and `imir`, as viewers do, and stays so unless
-`Photo.orientation` tells how to turn it back; Pillow leaves AVIFs as stored and reports `irot` and `imir` as the orientation.
+own accord: Pillow turns TIFFs on load, libheif obeys `irot` and `imir`, as viewers do, and both are turned back, as far as
+`Photo.orientation` tells how; Pillow leaves AVIFs as stored and reports `irot` and `imir` as the orientation.
 EXIF is ignored in HEIF and AVIF. Only the first picture of a file is decoded; what is transparent is shown on white.
 
 A file cut short is an error in every format. Damage that leaves the length as it was is noticed where the codec can tell: always
@@ -50,6 +50,7 @@ _OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
     Format.BMP: BmpImageFile,
     Format.GIF: GifImageFile,
     Format.JPEG2000: Jpeg2KImageFile,
+    Format.RAW: JpegImageFile,  # the preview
 }
 _WITNESS_SIZE: Final = 32
 _TURNED_BY_LIBRARY: Final = (Format.TIFF, Format.HEIF)
@@ -64,15 +65,34 @@ _HARMLESS: Final = re.compile(
 
 
 def witness(data: bytes) -> int | None:
-    """The orientation that Pillow reads from a photo's EXIF, once it decoded whole: a second opinion on what was written.
+    """The orientation that others see in a photo, once it decoded whole: a second opinion on what was written.
+
+    Pillow tells it, from EXIF, or from `irot` and `imir` in AVIF. Of HEIF it tells nothing; there libheif's pixels do.
 
     Raises:
         DecodeError: it is damaged, cut short or not supported, so it must not be written.
     """
     kind = formats.sniff(data)
-    CpuDecoder(_WITNESS_SIZE).decode(Photo("", FileStat(0, 0, 0, 0), kind, data, None, ""))
+    if kind is Format.HEIF:
+        return _seen(data)
+    _shown(kind, data)
     found: int | None = _OPENERS[kind](BytesIO(data)).getexif().get(ExifTags.Base.Orientation)
     return found
+
+
+def _seen(data: bytes) -> int:
+    """The orientation of a HEIF by how libheif shows it beside the same file turned once more; in doubt, what the file says."""
+    told = orientation.normalise(formats.stored_orientation(Format.HEIF, data))
+    other = orientation.turned(told, 90)
+    here = _shown(Format.HEIF, data)
+    there = _shown(Format.HEIF, formats.plan(Format.HEIF, data, other).apply(data))
+    turns = {orientation.turned(other, turn): orientation.apply(there, orientation.from_turn(turn)) for turn in orientation.TURNS}
+    return min(turns, key=lambda value: (int(np.abs(turns[value].astype(int) - here).sum()), value != told))
+
+
+def _shown(kind: Format, data: bytes) -> NDArray[np.uint8]:
+    """Decoded whole, in small, as the library shows it."""
+    return CpuDecoder(_WITNESS_SIZE).decode(Photo("", FileStat(0, 0, 0, 0), kind, data, None, "")).pixels
 
 
 def versions() -> dict[str, str]:
@@ -105,7 +125,7 @@ class CpuDecoder:
         image = self._open(photo)
         stored = _stored_orientation(image, photo)
         width, height = image.size
-        if photo.format in (Format.JPEG, Format.MPO):
+        if photo.format in (Format.JPEG, Format.MPO, Format.RAW):
             image = _jpeg(image, photo.data, self._size)
         image = _displayable(image)
         if photo.format in _TURNED_BY_LIBRARY and stored != orientation.UPRIGHT:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, NamedTuple
 
-from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import mpf, tiff_block, xmp
 from orientd.items import Patch, Splice
@@ -88,9 +87,8 @@ def plan(data: bytes, orientation: int) -> Patch:
     """
     layout = _layout(data)
     digits = _digits(data, layout)
-    _check_agreement(stored(data), digits)
-    splices = _exif(data, layout, orientation)
-    splices += [Splice(digit.offset, b"%d" % digit.value, b"%d" % orientation) for digit in digits if digit.value != orientation]
+    xmp.check_agreement(stored(data), digits)
+    splices = _exif(data, layout, orientation) + xmp.patch(digits, orientation)
     return Patch(tuple(sorted(splices, key=lambda splice: splice.offset)))
 
 
@@ -156,16 +154,7 @@ def _digits(data: bytes, layout: _Layout) -> list[xmp.Digit]:
     extension = b"".join(data[segment.start + skipped : segment.end] for segment in layout.extension)
     if b"tiff:Orientation" in extension:
         raise Refused("XMP holds the orientation in its extended part, which is sealed by a checksum")
-    starts = [(segment.start + len(XMP), segment.end) for segment in layout.xmp]
-    return [xmp.Digit(start + digit.offset, digit.value) for start, end in starts for digit in xmp.find(data[start:end])]
-
-
-def _check_agreement(value: int | None, digits: list[xmp.Digit]) -> None:
-    """Viewers obey EXIF and other programs obey XMP: where they disagree nobody knows how the photo was seen."""
-    for digit in digits:
-        if group.normalise(digit.value) != group.normalise(value):
-            says = "nothing" if value is None else value
-            raise Refused(f"EXIF says {says}, XMP says {digit.value}: viewers disagree about this photo")
+    return [digit for segment in layout.xmp for digit in xmp.find_within(data, segment.start + len(XMP), segment.end)]
 
 
 def _exif(data: bytes, layout: _Layout, orientation: int) -> list[Splice]:
@@ -174,11 +163,7 @@ def _exif(data: bytes, layout: _Layout, orientation: int) -> list[Splice]:
         whole = bytes([0xFF, _APP1]) + (len(payload) + 2).to_bytes(2, "big") + payload
         return [Splice(layout.after_jfif, b"", whole), *_carried(data, layout, layout.after_jfif, len(whole))]
     segment = layout.exif[0]
-    start = segment.start + len(EXIF)
-    splices = [
-        Splice(start + splice.offset, splice.old, splice.new)
-        for splice in tiff_block.patch(data[start : segment.end], orientation)
-    ]
+    splices = tiff_block.patch_within(data, segment.start + len(EXIF), segment.end, orientation)
     growth = sum(len(splice.new) - len(splice.old) for splice in splices)
     if not growth:
         return splices
@@ -192,7 +177,7 @@ def _exif(data: bytes, layout: _Layout, orientation: int) -> list[Splice]:
 
 def _carried(data: bytes, layout: _Layout, place: int, growth: int) -> list[Splice]:
     """What must change elsewhere when the file grows at `place`: the multi-picture index, at most."""
-    trailer = _end_of_image(data, layout.scan)
+    trailer = end_of_image(data, layout.scan)
     if max(data.find(b"AXS!", trailer), data.find(b"AXS*", trailer)) >= 0:
         raise Refused("an AFCP trailer counts from the start of the file, so the file cannot grow")
     if len(layout.mpf) > 1 or any(segment.start < place for segment in layout.mpf):
@@ -210,7 +195,7 @@ def _check_maker_notes(data: bytes, layout: _Layout, exif: Segment) -> None:
     Makers count from the start of the file, of the TIFF block or of the note, in either byte order, and some spoil the first
     byte of the preview. Residual risk: an undocumented offset of something else, deeper in the data behind the picture.
     """
-    trailer = _end_of_image(data, layout.scan)
+    trailer = end_of_image(data, layout.scan)
     if trailer == len(data):
         return
     block = exif.start + len(EXIF)
@@ -223,7 +208,7 @@ def _check_maker_notes(data: bytes, layout: _Layout, exif: Segment) -> None:
                     raise Refused("the maker note may point at data behind the picture, so the EXIF block cannot grow")
 
 
-def _end_of_image(data: bytes, scan: int) -> int:
+def end_of_image(data: bytes, scan: int) -> int:
     """The offset after EOI of the picture whose first scan starts at `scan`."""
     place = scan
     while found := _IN_SCAN.search(data, place):

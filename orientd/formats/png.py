@@ -1,29 +1,180 @@
-"""PNG: the orientation in the eXIf chunk (PNG specification, third edition, section 11.3.4.5)."""
+"""PNG: the orientation in the eXIf chunk and the patch that changes it (PNG specification, third edition, 5 and 11.3.4.5).
 
+Chunks stand one after the other and none but Apple's iDOT counts bytes outside itself, so a chunk may be added or may grow
+before or behind the range that iDOT counts. Every checksum of the file is verified first; bytes after IEND stay as they are.
+"""
+
+import re
+import zlib
 from collections.abc import Iterator
-from typing import Final
+from itertools import groupby
+from typing import Final, NamedTuple
 
-from orientd.formats import tiff
+from orientd.errors import Refused
+from orientd.formats import tiff, tiff_block, xmp
+from orientd.items import Patch, Splice
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_EXIF_HEADER: Final = b"Exif\0\0"
+TEXTS: Final = (b"iTXt", b"tEXt", b"zTXt")
+_XMP: Final = b"XML:com.adobe.xmp"
+_XMP_HEAD: Final = re.compile(re.escape(_XMP) + rb"\0([\0\1])\0[^\0]*\0[^\0]*\0")
+_LEGACY: Final = re.compile(rb"(raw profile type )?(exif|app1|xmp)", re.IGNORECASE)
+_MOST_XMP: Final = 16 * 2**20
+_REFUSED: Final = {
+    b"acTL": "an animated PNG (APNG) is no photo",
+    b"fcTL": "an animated PNG (APNG) is no photo",
+    b"caBX": "signed with content credentials (C2PA), which any change would break",
+    b"zxIf": "its EXIF is stored in a form that few programs read (zxIf)",
+}
+
+
+class Chunk(NamedTuple):
+    """The body lies from `start` to `end` of the file, its length and name just before, its checksum just after."""
+
+    name: bytes
+    start: int
+    end: int
+
+
+def chunks(data: bytes) -> Iterator[Chunk]:
+    """The chunks from the first to IEND; their checksums are not looked at.
+
+    Raises:
+        Refused: on reaching anything but a whole chunk.
+    """
+    if not data.startswith(SIGNATURE):
+        raise Refused("not a PNG: it does not start with the signature")
+    place, name = len(SIGNATURE), b""
+    while name != b"IEND":
+        start = place + 8
+        end, name = start + int.from_bytes(data[place : place + 4], "big"), data[place + 4 : start]
+        if end + 4 > len(data):
+            raise Refused(f"cut short, or a chunk has a bad length at byte {place}")
+        yield Chunk(name, start, end)
+        place = end + 4
 
 
 def stored(data: bytes) -> int | None:
     """The orientation, exactly as found; None if there is none that can be read."""
-    for name, body in _chunks(data):
-        if name == b"eXIf":
-            return tiff.stored(body.removeprefix(_EXIF_HEADER))
+    try:
+        for chunk in chunks(data):
+            if chunk.name == b"eXIf":
+                return tiff.stored(data[tiff_block.start_within(data, chunk.start) : chunk.end])
+    except Refused:
+        pass
     return None
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and body of each whole chunk up to IEND; the pixels, the bulk of the file, come as an empty body."""
-    place = len(SIGNATURE)
-    while place + 12 <= len(data):
-        length, name = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
-        end = place + 12 + length
-        if end > len(data) or name == b"IEND":
-            return
-        yield name, b"" if name == b"IDAT" else data[place + 8 : end - 4]
-        place = end
+def plan(data: bytes, orientation: int) -> Patch:
+    """The patch that makes the file store `orientation` (1–8) in EXIF, and in XMP where that stores one.
+
+    Raises:
+        Refused: the file cannot be changed safely; the message says why.
+    """
+    found = _checked(data)
+    digits = {chunk: _digits(data, chunk) for chunk in found if chunk.name in TEXTS}
+    xmp.check_agreement(stored(data), [digit for each in digits.values() for digit in each])
+    splices = _exif(data, found, orientation)
+    for chunk, each in digits.items():
+        splices += _rewritten(data, chunk, xmp.patch(each, orientation))
+    return Patch(tuple(sorted(splices, key=lambda splice: splice.offset)))
+
+
+def packet(data: bytes, chunk: Chunk) -> tuple[int | None, bytes]:
+    """The XMP that a text chunk holds, none if empty, and where it starts in the file; None if it is compressed.
+
+    Raises:
+        Refused: it is broken, or the chunk holds metadata in a form that viewers disagree about.
+    """
+    keyword = data[chunk.start : chunk.end].partition(b"\0")[0]
+    if _LEGACY.fullmatch(keyword.strip()):
+        raise Refused(f"its metadata stands in an old text chunk ({keyword.decode('latin-1')!r}): viewers disagree")
+    if keyword != _XMP:
+        return None, b""
+    head = _XMP_HEAD.match(data, chunk.start, chunk.end)
+    if chunk.name != b"iTXt" or not head:
+        raise Refused("its XMP stands in a chunk that is broken, or of the wrong kind")
+    text = data[head.end() : chunk.end]
+    return (head.end(), text) if head[1] == b"\0" else (None, _inflated(text))
+
+
+def whole(name: bytes, body: bytes) -> bytes:
+    """A chunk with its length and its checksum."""
+    return len(body).to_bytes(4, "big") + name + body + _checksum(name + body)
+
+
+def _checked(data: bytes) -> list[Chunk]:
+    """All chunks of a file that is in order: the right ones in the right places, each with its checksum."""
+    found = list(chunks(data))
+    for chunk in found:
+        if zlib.crc32(data[chunk.start - 4 : chunk.end]) != int.from_bytes(data[chunk.end : chunk.end + 4], "big"):
+            raise Refused(f"damaged: the checksum of the chunk at byte {chunk.start - 8} is wrong")
+        if chunk.name in _REFUSED:
+            raise Refused(_REFUSED[chunk.name])
+    names = [chunk.name for chunk in found]
+    if names[0] != b"IHDR" or names.count(b"IHDR") > 1:
+        raise Refused("not a standard PNG: it does not start with IHDR, or has two")
+    if [name for name, _ in groupby(names)].count(b"IDAT") != 1:
+        raise Refused("its picture is missing, or other chunks stand within it")
+    if names.count(b"eXIf") > 1:
+        raise Refused("two EXIF chunks")
+    return found
+
+
+def _digits(data: bytes, chunk: Chunk) -> list[xmp.Digit]:
+    """The orientations in a text chunk, if it holds XMP, at their offsets in the file."""
+    start, text = packet(data, chunk)
+    if start is not None:
+        return xmp.find_within(data, start, chunk.end)
+    if xmp.find(text):
+        raise Refused("XMP holds the orientation in compressed form")
+    return []
+
+
+def _inflated(packed: bytes) -> bytes:
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(packed, _MOST_XMP)
+    except zlib.error as error:
+        raise Refused(f"broken XMP: {error}") from error
+    if not unpacker.eof:
+        raise Refused("broken XMP: it is cut short, or too long once unpacked")
+    return text
+
+
+def _exif(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
+    """A fresh chunk comes right behind IHDR: nothing else must precede it, and browsers ignore one behind the picture."""
+    chunk = next((chunk for chunk in found if chunk.name == b"eXIf"), None)
+    if chunk:
+        splices = tiff_block.patch_within(data, tiff_block.start_within(data, chunk.start), chunk.end, orientation)
+    else:
+        splices = [Splice(found[0].end + 4, b"", whole(b"eXIf", tiff_block.fresh(orientation)))]
+    if any(len(splice.old) != len(splice.new) for splice in splices):
+        _check_growth(data, found, splices[-1].offset)
+    return _rewritten(data, chunk, splices) if chunk else splices
+
+
+def _check_growth(data: bytes, found: list[Chunk], place: int) -> None:
+    """Nothing counts bytes across `place`, where the file grows."""
+    last = max(chunk.end for chunk in found if chunk.name == b"IDAT")
+    if any(chunk.name == b"iDOT" and chunk.end <= place < last for chunk in found):
+        raise Refused("Apple's iDOT chunk counts the bytes before the picture, so the EXIF chunk cannot grow")
+    if max(data.find(b"AXS!", found[-1].end), data.find(b"AXS*", found[-1].end)) >= 0:
+        raise Refused("an AFCP trailer counts from the start of the file, so the file cannot grow")
+
+
+def _rewritten(data: bytes, chunk: Chunk, splices: list[Splice]) -> list[Splice]:
+    """The splices within the body of a chunk, together with those of its length and its checksum."""
+    if not splices:
+        return []
+    inside = Patch(tuple(Splice(splice.offset - chunk.start, splice.old, splice.new) for splice in splices))
+    body = inside.apply(data[chunk.start : chunk.end])
+    added = b"".join(splice.new for splice in splices if splice.offset == chunk.end)
+    length, checksum = data[chunk.start - 8 : chunk.start - 4], data[chunk.end : chunk.end + 4]
+    head = Splice(chunk.start - 8, length, len(body).to_bytes(4, "big"))
+    tail = Splice(chunk.end, checksum, added + _checksum(chunk.name + body))
+    return [*([head] if added else []), *(splice for splice in splices if splice.offset < chunk.end), tail]
+
+
+def _checksum(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(4, "big")

@@ -14,7 +14,9 @@ from orientd.items import Splice
 
 ORIENTATION: Final = 0x0112
 MAKER_NOTE: Final = 0x927C
-_STRIPS: Final = ((0x0111, 0x0117), (0x0201, 0x0202))
+STRIPS: Final = (0x0111, 0x0117)
+TILES: Final = (0x0144, 0x0145)
+THUMBNAIL: Final = (0x0201, 0x0202)
 _SUBDIRECTORIES: Final = (0x014A, 0x8769, 0x8825, 0xA005)
 
 _SHORT: Final = 3
@@ -23,6 +25,8 @@ _SIGNED: Final = (6, 8, 9)
 _INTEGERS: Final = (1, _SHORT, 4, *_SIGNED)
 _POINTERS: Final = (4, 9, 13)
 _MOST_DIRECTORIES: Final = 64
+_JPEG_HEADER: Final = b"Exif\0\0"
+_LARGEST: Final = 0xFFFFFFFF
 
 
 class Entry(NamedTuple):
@@ -119,6 +123,27 @@ class TiffBlock:
         size = _SIZES[entry.type]
         return [self.number(at, size, signed=entry.type in _SIGNED) for at in range(start, end, size)]
 
+    def extents(self) -> list[tuple[int, int]]:
+        """From where to where lies what the directories point at: values of more than four bytes, pixels and thumbnails."""
+        found = []
+        for directory in self.every():
+            values = [self.value(entry) for entry in directory.entries]
+            found += [(start, end) for start, end in values if end - start > 4]
+            for starts, lengths in (STRIPS, TILES, THUMBNAIL):
+                found += self._pieces(directory, starts, lengths)
+        return found
+
+    def _pieces(self, directory: Directory, starts: int, lengths: int) -> Iterator[tuple[int, int]]:
+        places, sizes = self._numbers(directory, starts), self._numbers(directory, lengths)
+        for start, length in zip_longest(places, sizes, fillvalue=0):
+            if start + length > len(self.data):
+                raise Refused("the EXIF thumbnail lies past its block, so the block cannot grow")
+            yield start, start + length
+
+    def _numbers(self, directory: Directory, tag: int) -> list[int]:
+        wanted = (entry for entry in directory.entries if entry.tag == tag and entry.type in _INTEGERS)
+        return [number for entry in wanted for number in self.numbers(entry)]
+
     def orientations(self, directory: Directory) -> list[Field]:
         """Every orientation a directory stores; two or more are a fault of the writer, and real."""
         return [self._field(entry) for entry in directory.entries if entry.tag == ORIENTATION]
@@ -165,6 +190,16 @@ def patch(data: bytes, orientation: int) -> list[Splice]:
     ]
 
 
+def patch_within(data: bytes, start: int, end: int, orientation: int) -> list[Splice]:
+    """As `patch`, for the block that lies from `start` to `end` of a file; offsets are those of the file."""
+    return [Splice(start + splice.offset, splice.old, splice.new) for splice in patch(data[start:end], orientation)]
+
+
+def start_within(data: bytes, start: int) -> int:
+    """Where the block of an EXIF chunk that starts at `start` does: some writers put the header of a JPEG's before it."""
+    return start + len(_JPEG_HEADER) if data.startswith(_JPEG_HEADER, start) else start
+
+
 def fresh(orientation: int) -> bytes:
     """The smallest block: IFD0 with nothing but the orientation (26 bytes)."""
     return b"MM\0*" + (8).to_bytes(4, "big") + _directory([_entry(orientation, "big")], 0, "big")
@@ -191,7 +226,9 @@ def _check_apart(directories: list[Directory]) -> None:
 
 def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]:
     """IFD0 with the orientation added at the end of the block; the old one stays behind, unused."""
-    _check_inside(block)
+    block.extents()  # refuses the block if anything it means lies past its end, and so would move when it grows
+    if len(block.data) > _LARGEST:
+        raise Refused("the file is too large (4 GB) to grow")
     place = next((entry.offset for entry in first.entries if entry.tag > ORIENTATION), first.end)
     data = block.data
     entries = [data[first.start + 2 : place], _entry(orientation, block.order), data[place : first.end]]
@@ -201,18 +238,6 @@ def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]
         Splice(4, data[4:8], header),
         Splice(len(data), b"", pad + _directory(entries, first.next, block.order)),
     ]
-
-
-def _check_inside(block: TiffBlock) -> None:
-    """Everything the block points at lies inside it, so that nothing it means is moved when it grows."""
-    for directory in block.every():
-        for entry in directory.entries:
-            block.value(entry)
-        numbers = {entry.tag: block.numbers(entry) for entry in directory.entries if entry.type in _INTEGERS}
-        for starts, lengths in _STRIPS:
-            pairs = zip_longest(numbers.get(starts, []), numbers.get(lengths, []), fillvalue=0)
-            if any(start + length > len(block.data) for start, length in pairs):
-                raise Refused("the EXIF thumbnail lies past its block, so the block cannot grow")
 
 
 def _entry(orientation: int, order: Literal["little", "big"]) -> bytes:

@@ -1,12 +1,50 @@
-"""WebP: the orientation in the EXIF chunk (RFC 9649, section 2.7.1.5)."""
+"""WebP: the orientation in the EXIF chunk and the patch that changes it (RFC 9649, sections 2.3 to 2.7).
 
-from typing import Final
+Nothing in a WebP counts bytes outside its own chunk but the RIFF header, so an EXIF chunk may grow, and may be added at the end.
+A simple file, with nothing but a bitstream, first needs a VP8X chunk that repeats its size. Bytes behind the RIFF part stay.
+"""
 
-from orientd.formats import tiff
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from orientd.errors import Refused
+from orientd.formats import tiff, tiff_block, xmp
+from orientd.items import Patch, Splice
 
 _HEADER: Final = 12
-_EXIF_FLAG: Final = 0x08
-_EXIF_HEADER: Final = b"Exif\0\0"
+_EXIF_FLAG, _ALPHA_FLAG, _ANIMATION_FLAG = 0x08, 0x10, 0x02
+_BITSTREAMS: Final = (b"VP8 ", b"VP8L")
+XMP_NAMES: Final = (b"XMP ", b"XMP\0")
+_ANIMATED: Final = frozenset({b"ANIM", b"ANMF"})
+_LARGEST: Final = 2**32 - 10
+
+
+class Chunk(NamedTuple):
+    """The body lies from `start` to `end` of the file, name and length just before; a zero follows if its length is odd."""
+
+    name: bytes
+    start: int
+    end: int
+
+
+def chunks(data: bytes) -> Iterator[Chunk]:
+    """The chunks from the first to the end of the RIFF part.
+
+    Raises:
+        Refused: on reaching anything but a whole chunk.
+    """
+    if data[:4] != b"RIFF" or data[8:_HEADER] != b"WEBP":
+        raise Refused("not a WebP: it does not start with a RIFF header")
+    place, end = _HEADER, _riff_end(data)
+    if end > len(data) or end % 2:
+        raise Refused("cut short, or its RIFF header tells a wrong size")
+    while place < end:
+        start = place + 8
+        chunk = Chunk(data[place : place + 4], start, start + int.from_bytes(data[place + 4 : start], "little"))
+        place = chunk.end + chunk.end % 2
+        if place > end:
+            raise Refused(f"cut short, or a chunk has a bad length at byte {start - 8}")
+        yield chunk
 
 
 def stored(data: bytes) -> int | None:
@@ -14,13 +52,121 @@ def stored(data: bytes) -> int | None:
 
     Like libwebp, and so like viewers, this ignores an EXIF chunk that the VP8X header does not announce.
     """
-    if data[_HEADER : _HEADER + 4] != b"VP8X" or not data[_HEADER + 8 : _HEADER + 9] or not data[_HEADER + 8] & _EXIF_FLAG:
-        return None
-    place = _HEADER
-    while place + 8 <= len(data):
-        start = place + 8
-        end = start + int.from_bytes(data[place + 4 : start], "little")
-        if data[place : place + 4] == b"EXIF" and end <= len(data):
-            return tiff.stored(data[start:end].removeprefix(_EXIF_HEADER))
-        place = end + end % 2
+    flags = 0
+    try:
+        for chunk in chunks(data):
+            if chunk.name == b"VP8X":
+                flags = data[chunk.start]
+            elif chunk.name == b"EXIF" and flags & _EXIF_FLAG:
+                return tiff.stored(data[tiff_block.start_within(data, chunk.start) : chunk.end])
+    except Refused:
+        pass
     return None
+
+
+def plan(data: bytes, orientation: int) -> Patch:
+    """The patch that makes the file store `orientation` (1–8) in EXIF, and in XMP where that stores one.
+
+    Raises:
+        Refused: the file cannot be changed safely; the message says why.
+    """
+    found = _checked(data)
+    digits = [digit for chunk in found if chunk.name in XMP_NAMES for digit in xmp.find_within(data, chunk.start, chunk.end)]
+    xmp.check_agreement(stored(data), digits)
+    exif = next((chunk for chunk in found if chunk.name == b"EXIF"), None)
+    splices = _patched(data, exif, orientation) if exif else _added(data, found, orientation)
+    growth = sum(len(splice.new) - len(splice.old) for splice in splices)
+    if growth:
+        splices.append(_riff_size(data, growth))
+    return Patch(tuple(sorted(splices + xmp.patch(digits, orientation), key=lambda splice: splice.offset)))
+
+
+def whole(name: bytes, body: bytes) -> bytes:
+    """A chunk with its length and its padding."""
+    return name + len(body).to_bytes(4, "little") + body + bytes(len(body) % 2)
+
+
+def _riff_end(data: bytes) -> int:
+    return 8 + int.from_bytes(data[4:8], "little")
+
+
+def _checked(data: bytes) -> list[Chunk]:
+    """All chunks of a still picture whose parts are there once, and in the order that decoders insist on."""
+    found = list(chunks(data))
+    names = [chunk.name for chunk in found]
+    if b"C2PA" in names:
+        raise Refused("signed with content credentials (C2PA), which any change would break")
+    if len([name for name in names if name in _BITSTREAMS]) > 1 or any(names.count(name) > 1 for name in (b"VP8X", b"ALPH")):
+        raise Refused("it holds its picture, or the header of it, twice")
+    if names.count(b"EXIF") > 1:
+        raise Refused("two EXIF chunks")
+    if names[:1] == [b"VP8X"]:
+        _check_extended(data, found[0], names)
+    elif len(names) != 1 or names[0] not in _BITSTREAMS:
+        raise Refused("it has chunks that its header does not announce, or no picture")
+    return found
+
+
+def _check_extended(data: bytes, header: Chunk, names: list[bytes]) -> None:
+    if header.end - header.start != 10:
+        raise Refused("its VP8X header has a wrong length")
+    if data[header.start] & _ANIMATION_FLAG or _ANIMATED & set(names):
+        raise Refused("an animated WebP is no photo")
+    if not set(names) & set(_BITSTREAMS):
+        raise Refused("its picture is missing")
+    if b"EXIF" in names and not data[header.start] & _EXIF_FLAG:
+        raise Refused("its header does not announce its EXIF chunk: viewers disagree about this photo")
+
+
+def _patched(data: bytes, chunk: Chunk, orientation: int) -> list[Splice]:
+    splices = tiff_block.patch_within(data, tiff_block.start_within(data, chunk.start), chunk.end, orientation)
+    growth = sum(len(splice.new) - len(splice.old) for splice in splices)
+    if not growth:
+        return splices
+    _check_growth(data)
+    size = chunk.end - chunk.start
+    *inside, tail = splices
+    length = Splice(chunk.start - 4, data[chunk.start - 4 : chunk.start], (size + growth).to_bytes(4, "little"))
+    padding = data[chunk.end : chunk.end + size % 2]
+    return [length, *inside, Splice(tail.offset, padding, tail.new + bytes((size + growth) % 2))]
+
+
+def _added(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
+    """A fresh EXIF chunk at the end, where metadata belongs, and what announces it."""
+    _check_growth(data)
+    header, end = found[0], _riff_end(data)
+    fresh = Splice(end, b"", whole(b"EXIF", tiff_block.fresh(orientation)))
+    if header.name != b"VP8X":
+        return [Splice(_HEADER, b"", whole(b"VP8X", _extended(data[header.start : header.end], header.name))), fresh]
+    flags = data[header.start]
+    announced = [] if flags & _EXIF_FLAG else [Splice(header.start, bytes([flags]), bytes([flags | _EXIF_FLAG]))]
+    return [*announced, fresh]
+
+
+def _extended(bitstream: bytes, name: bytes) -> bytes:
+    """The body of a VP8X chunk that announces EXIF, for a bitstream that stood alone (RFC 6386, 9.1; RFC 9649, 3.4)."""
+    if name == b"VP8 " and bitstream[3:6] == b"\x9d\x01\x2a":
+        sides = [int.from_bytes(bitstream[at : at + 2], "little") & 0x3FFF for at in (6, 8)]
+        alpha = False
+    elif name == b"VP8L" and bitstream[:1] == b"\x2f":
+        bits = int.from_bytes(bitstream[1:5], "little")
+        sides, alpha = [(bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1], bool(bits >> 28 & 1)
+    else:
+        raise Refused("the header of its picture is broken")
+    if not all(sides):
+        raise Refused("the header of its picture tells no size")
+    flags = _EXIF_FLAG | (_ALPHA_FLAG if alpha else 0)
+    return bytes([flags, 0, 0, 0]) + b"".join((side - 1).to_bytes(3, "little") for side in sides)
+
+
+def _check_growth(data: bytes) -> None:
+    end = _riff_end(data)
+    if max(data.find(b"AXS!", end), data.find(b"AXS*", end)) >= 0:
+        raise Refused("an AFCP trailer counts from the start of the file, so the file cannot grow")
+
+
+def _riff_size(data: bytes, growth: int) -> Splice:
+    size = int.from_bytes(data[4:8], "little") + growth
+    if size > _LARGEST:
+        raise Refused("the file is full (4 GB)")
+    return Splice(4, data[4:8], size.to_bytes(4, "little"))

@@ -8,7 +8,9 @@ import re
 from typing import Final, NamedTuple
 from xml.parsers import expat
 
+from orientd import orientation as group
 from orientd.errors import Refused
+from orientd.items import Splice
 
 _NAME: Final = "http://ns.adobe.com/tiff/1.0/ Orientation "
 _PARENTS: Final = ["http://www.w3.org/1999/02/22-rdf-syntax-ns# " + name for name in ("RDF", "Description")]
@@ -32,6 +34,28 @@ def find(packet: bytes) -> list[Digit]:
     if b"Orientation" not in packet.replace(b"\0", b""):
         return []
     return _Finder(packet.rstrip(b"\0")).found
+
+
+def find_within(data: bytes, start: int, end: int) -> list[Digit]:
+    """As `find`, for the packet that lies from `start` to `end` of a file; offsets are those of the file."""
+    return [Digit(start + digit.offset, digit.value) for digit in find(data[start:end])]
+
+
+def check_agreement(value: int | None, digits: list[Digit]) -> None:
+    """Viewers obey EXIF and other programs obey XMP: where they disagree nobody knows how the photo was seen.
+
+    Raises:
+        Refused: a digit means another orientation than the EXIF value (None: absent).
+    """
+    for digit in digits:
+        if group.normalise(digit.value) != group.normalise(value):
+            says = "nothing" if value is None else value
+            raise Refused(f"EXIF says {says}, XMP says {digit.value}: viewers disagree about this photo")
+
+
+def patch(digits: list[Digit], orientation: int) -> list[Splice]:
+    """The splices that make each digit say `orientation` (1–8)."""
+    return [Splice(digit.offset, b"%d" % digit.value, b"%d" % orientation) for digit in digits if digit.value != orientation]
 
 
 class _Finder:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from orientd.decide import Policy
 from orientd.errors import ConfigError
 from orientd_training.evaluate import QUARTERS, Score, judged
-from orientd_training.looks import Logits, Looks, Shown, shown, softmax
+from orientd_training.looks import Logits, Looks, Shown, shown
 
-_TEMPERATURES = np.geomspace(0.2, 5, 161)
+# Bounded below: few photos and no error among them would make a model infinitely sure.
+_TEMPERATURES = np.geomspace(0.2, 25, 241)
 CONFIDENCES = np.round(np.concatenate([np.linspace(0.5, 0.95, 46), 1 - np.geomspace(0.04, 1e-4, 12)]), 4)
 PRIORS: Final = (0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.997)
 SECOND_LOOKS: Final = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.99)
@@ -111,5 +112,6 @@ def _at_least(values: Logits, thresholds: Logits) -> NDArray[np.intp]:
 
 
 def _fit(logits: Logits) -> float:
-    losses = [-np.log(softmax(logits / temperature)[:, 0]).mean() for temperature in _TEMPERATURES]
+    below = logits - logits.max(-1, keepdims=True)  # whose logarithms no temperature can make infinite
+    losses = [(np.log(np.exp(below / t).sum(-1)) - below[:, 0] / t).mean() for t in _TEMPERATURES]
     return float(_TEMPERATURES[int(np.argmin(losses))])

@@ -56,7 +56,7 @@ def describe(given: Path, measure: Path, run: Path | None = None, sections: Sect
     _check(given, figures, made, measure)
     sections = sections or Sections()
     parts = [
-        f"# Model card: {figures['model']['file']}",
+        f"# Model card: {_plain(figures['model']['file'])}",
         _facts(figures, _parameters(given), sections.licence),
         "## Data",
         _data(figures, made, sections.data),
@@ -151,8 +151,8 @@ def _data(figures: dict[str, Any], run: Run | None, prose: str) -> str:
     digests = ", ".join(f"`{its['digest']}`" for its in figures.get("data", []))
     said.append(
         f"Measured on {figures['photos']:,} photos of {len(figures['groups'])} sources (caches {digests or 'not named'}), none "
-        "of which may be among those it was trained on. They may have chosen the checkpoint, temperatures and policy: how "
-        "much that flatters, the policy chosen on half of the sources shows."
+        "of which may be among those it was trained on. They may have chosen the checkpoint, temperatures and policy"
+        + (": how much that flatters, the policy chosen on half of the sources shows." if figures["cross_fitted"] else ".")
     )
     if run and run.sources:
         said.append(f"Trained on {sum(run.sources.values()):,} upright photos of {len(run.sources)} sources:")

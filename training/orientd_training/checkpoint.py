@@ -5,21 +5,22 @@ weights that validated best), the latter also under the name of the model and it
 """
 
 import json
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from orientd.errors import ConfigError, StateError
+from orientd.errors import ConfigError
 from orientd_training import config as recipes
 from orientd_training import weights
 from orientd_training.config import TrainConfig
 from orientd_training.network import Network
 from orientd_training.photoset import PhotoSet
+from orientd_training.writing import replacing
 
 LAST, BEST, CONFIG, FACTS = "last.pt", "best.pt", "config.json", "facts.json"
 _KEPT = 3
@@ -44,14 +45,18 @@ def load_file(path: Path) -> tuple[TrainConfig, Network]:
 
 
 def save_best(state: Mapping[str, Tensor], run: Path, name: str, accuracy: float) -> None:
-    """Write best.pt and, beside it, NAME_ACCURACY.pt; of the latter the three latest stay."""
+    """Write best.pt and, beside it, NAME_ACCURACY.pt; of the latter the three latest stay.
+
+    Raises:
+        StateError: they cannot be written.
+    """
     weights.save(state, run / BEST)
     named = run / f"{name}_{accuracy:.4f}.pt"
     named.unlink(missing_ok=True)
     try:
         named.hardlink_to(run / BEST)
     except OSError:  # a file system without links
-        shutil.copyfile(run / BEST, named)
+        weights.save(state, named)
     older = sorted(run.glob(f"{name}_0.[0-9][0-9][0-9][0-9].pt"), key=lambda path: path.stat().st_mtime_ns)
     for path in [path for path in older if path != named][: -(_KEPT - 1)]:
         path.unlink()
@@ -61,19 +66,16 @@ def describe(config: TrainConfig, run: Path, train: list[PhotoSet], validation: 
     """Write the resolved recipe and what is trained on, by which code.
 
     Raises:
-        ConfigError: a run is resumed with other photos than it began with.
+        ConfigError: a run is resumed with other photos than it began with, or it does not say with which.
         StateError: the folder cannot be written.
     """
     photos = {"train": [photos.digest for photos in train], "validation": validation.digest}
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        if resumed and json.loads((run / FACTS).read_text())["photos"] != photos:
-            raise ConfigError(f"{run} was begun with other photos than the caches hold now: begin a new run in another --out")
-        facts = {"photos": photos, "commit": _commit(), "torch": torch.__version__, "seed": config.seed}
-        (run / FACTS).write_text(json.dumps(facts, indent=1))
-        (run / CONFIG).write_text(json.dumps(asdict(config), default=str, indent=1))
-    except OSError as error:
-        raise StateError(f"{run} cannot be written ({error.strerror}): make room, or give another --out") from error
+    if resumed and _begun_with(run) != photos:
+        raise ConfigError(f"{run} was begun with other photos than the caches hold now: begin a new run in another --out")
+    facts = {"photos": photos, "commit": _commit(), "torch": torch.__version__, "seed": config.seed}
+    for name, values in ((FACTS, facts), (CONFIG, asdict(config))):
+        with replacing(run / name) as partial:
+            partial.write_text(json.dumps(values, default=str, indent=1))
 
 
 def changed(config: TrainConfig, run: Path) -> list[str]:
@@ -81,6 +83,13 @@ def changed(config: TrainConfig, run: Path) -> list[str]:
     before = recipes.load(run / CONFIG)
     pairs = {field.name: (getattr(before, field.name), getattr(config, field.name)) for field in fields(TrainConfig)}
     return [f"{name}: {then} → {now}" for name, (then, now) in pairs.items() if then != now]
+
+
+def _begun_with(run: Path) -> Any:
+    try:
+        return json.loads((run / FACTS).read_text())["photos"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{run / FACTS} cannot be read ({error!r}): begin a new run in another --out") from error
 
 
 def _commit() -> str:

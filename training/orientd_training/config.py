@@ -1,6 +1,7 @@
 """The training configuration: strict, every mistake named at once with its path. The only module here that reads YAML."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
@@ -12,6 +13,7 @@ import yaml
 
 from orientd.errors import ConfigError
 
+_SERVED = (32, 1024)  # pixels that orientd.spec admits
 _WANTED: Mapping[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
 
 
@@ -92,6 +94,7 @@ class TrainConfig:
     weights. `mean` and `std` are one number or one for each of R, G, B, in levels of 0–255. `batch` counts the photos of all
     devices together. `lr` is the peak for the body, `head_lr` for the classifier; `warmup` the share of the training before it.
     `patience` is how many validations may pass without a better one, 0 for all. `devices` 0 means every GPU there is.
+    `precision` auto is bf16 on a GPU, and on a CPU in the stages that are fixed.
     """
 
     name: str
@@ -162,8 +165,7 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> TrainConfig:
         except (ValueError, yaml.YAMLError) as error:
             problems.append(f"{item}: {error}")
     made = _made(TrainConfig, values, "", None, problems)
-    if not problems and not made.phases:
-        problems.append("phases: there must be at least one")
+    problems += [] if problems else _nonsense(made)
     if problems:
         raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems))
     return made  # type: ignore[no-any-return]  # there were no problems, so it is whole
@@ -171,12 +173,31 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> TrainConfig:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+        # A run's own recipe is JSON: YAML would take what JSON writes for 😀 for two halves of a character.
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read as a recipe: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must hold lines such as 'batch: 64'")
     return values
+
+
+def _nonsense(config: TrainConfig) -> Iterator[str]:
+    """What is wrong although every value alone may be."""
+    if not config.phases:
+        yield "phases: there must be at least one"
+    elif not _SERVED[0] <= config.phases[-1].size <= _SERVED[1]:
+        yield f"phases[{len(config.phases) - 1}].size: the last is served, so must be between {_SERVED[0]} and {_SERVED[1]}"
+    if config.name in ("", ".", "..") or {"/", "\0"} & set(config.name):
+        yield f"name: must do as the name of a file, got {config.name!r}"
+    for key in ("mean", "std"):
+        if isinstance(levels := getattr(config, key), tuple) and len(levels) != 3:
+            yield f"{key}: must be one number or three, got {len(levels)}"
+    if not min(config.std if isinstance(config.std, tuple) else (config.std,), default=1) > 0:
+        yield f"std: must be above 0, got {config.std}"
+    if not any(source.weight for source in config.sources):
+        yield "train: there must be a source that weighs more than 0"
 
 
 def _override(values: dict[str, Any], item: str) -> None:

@@ -201,15 +201,15 @@ def _loop(run: Run, validation: PhotoSet, out: Path, monitor: Monitor, asked: Ca
             _validated(run, validation, out, monitor, pace)
         if run.team.sum(asked()) and run.photos < config.total:
             if run.team.rank == 0:
+                _refuse_diverged(run)
                 run.save(out / checkpoint.LAST)
             raise Interrupted(f"stopped after {run.photos:,} of {config.total:,} photos, saved in {out}")
     return run.best
 
 
 def _validated(run: Run, validation: PhotoSet, out: Path, monitor: Monitor, pace: Pace) -> None:
+    _refuse_diverged(run)
     total, right, steps = run.sums.tolist()
-    if not math.isfinite(total):
-        raise ModelError(f"the loss is {total}: the training has diverged; go back with --resume and a lower lr")
     found, loss = run.validate(validation)
     run.worse = 0 if found > run.best else run.worse + 1
     run.sums.zero_()
@@ -221,6 +221,11 @@ def _validated(run: Run, validation: PhotoSet, out: Path, monitor: Monitor, pace
             checkpoint.save_best(run.average.state_dict(), out, run.config.name, found)
         run.save(out / checkpoint.LAST)
         monitor.note(entry)
+
+
+def _refuse_diverged(run: Run) -> None:
+    if not math.isfinite(total := float(run.sums[0])):
+        raise ModelError(f"the loss is {total}: the training has diverged; go back with --resume and a lower lr")
 
 
 def _schedule(progress: float, warmup: float) -> float:

@@ -34,6 +34,7 @@ class Network(nn.Module):
         super().__init__()
         self.backbone: Any = _backbone(config, pretrained=init and config.init == IMAGENET)
         self.grid, self.dropout, self.freeze = config.head_grid, config.dropout, 0
+        self.mixed = config.precision != "fp32"
         for name, levels in (("mean", config.mean), ("std", config.std)):
             three = torch.tensor(levels if isinstance(levels, tuple) else (levels,) * 3, dtype=torch.float32)
             self.register_buffer(name, three.view(1, 3, 1, 1), persistent=False)
@@ -98,7 +99,8 @@ class Network(nn.Module):
 
         A compiled graph cannot end it there and goes without.
         """
-        if not (self.freeze and self.training and pictures.device.type == "cpu") or torch.compiler.is_compiling():
+        helps = self.mixed and self.freeze and self.training and pictures.device.type == "cpu"
+        if not helps or torch.compiler.is_compiling():
             return self.backbone.forward_features(pictures)
         hooks = [part.register_forward_pre_hook(_end_bfloat16) for part in self._parts(learning=True)]
         try:

@@ -13,10 +13,11 @@ import io
 import json
 import os
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -141,12 +142,13 @@ def _finish(
 ) -> Prepared:
     """Group, drop, split and write; a function of what was decoded, so it can be done again."""
     decoded = [i for i, fact in enumerate(squares.facts) if not fact.reason]
-    its, facts = [members[i] for i in decoded], [squares.facts[i] for i in decoded]
+    named = _named(members)
+    its, facts = [named[i] for i in decoded], [squares.facts[i] for i in decoded]
     hashes = np.frombuffer(bytes.fromhex("".join(fact.dhash for fact in facts)), np.uint8).reshape(-1, 8, 32)
     hashed = [fact.sha256 for fact in facts]
     clusters, against = groups.relate(hashes, [groups.albums([member.folder for member in its]), hashed])
     doubtful = {} if keep_duplicates else _doubtful(its, hashed, against)
-    dropped = sorted(_unread(members, squares.facts)) + [doubtful[i] for i in sorted(doubtful)]
+    dropped = sorted(_unread(named, squares.facts)) + [doubtful[i] for i in sorted(doubtful)]
     _write_csv(out / DROPPED, Dropped._fields, dropped)
     kept = np.array([i for i in range(len(its)) if i not in doubtful], np.int64)
     if not len(kept):
@@ -176,6 +178,12 @@ def _unread(members: list[Member], facts: list[Fact]) -> Iterator[Dropped]:
     for member, fact in zip(members, facts, strict=True):
         if fact.reason:
             yield Dropped(member.name, member.source, Why.PASSED_OVER if member.unread else Why.UNREADABLE, fact.reason)
+
+
+def _named(members: list[Member]) -> list[Member]:
+    """The photos by names that are theirs alone: where sources have photos of one name, the source stands before it."""
+    counts = Counter(member.name for member in members)
+    return [replace(its, name=f"{its.source}/{its.name}") if counts[its.name] > 1 else its for its in members]
 
 
 def _doubtful(members: list[Member], hashed: list[str], against: NDArray[np.int64]) -> dict[int, Dropped]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from orientd.errors import ConfigError
 from orientd.spec import ModelSpec
 from orientd_training import card, checkpoint, fit, photoset, prepare, trial
 from orientd_training.calibrate import Search
@@ -47,11 +48,13 @@ def travel(
         OrientdError: as the steps do; what is done stays.
     """
     config = _supplied(config, out, photos, validation, share, say)
-    run, model = out / RUN, out / f"{config.name}.onnx"
-    say(f"trained: {100 * fit.fit(config, run, resume=(run / checkpoint.LAST).exists()):.2f} % right with one view")
+    run, model, size = out / RUN, out / f"{config.name}.onnx", config.phases[-1].size
     held_out = photoset.load(config.held_out.path, config.held_out.split or None)
-    recipe, network = checkpoint.load(run)
-    worst = export(network, ModelSpec(config.name, recipe.phases[-1].size), model, held_out.pixels[:_COMPARED])
+    if held_out.size != size:
+        raise ConfigError(f"validation: {config.held_out.path} holds photos of {held_out.size} px, the model takes {size}")
+    say(f"trained: {100 * fit.fit(config, run, resume=(run / checkpoint.LAST).exists()):.2f} % right with one view")
+    _, network = checkpoint.load(run)
+    worst = export(network, ModelSpec(config.name, size), model, held_out.pixels[:_COMPARED])
     say(f"exported: {model}, probabilities differ from torch's by at most {worst:.1e}")
     found = trial.calibrate(model, [held_out], false_per_1000, Search(), out / REPORT)
     its = found.policy

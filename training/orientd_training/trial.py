@@ -63,7 +63,7 @@ def evaluate(
         looks = {given: _collect(model, photos, out) for given, model in served.items()}
         made = []
         for given, name in zip(models, names, strict=True):
-            rivals = {str(_title(other)): looks[other] for other in others if other != given}
+            rivals = {_called(other, others): looks[other] for other in others if other != given}
             figures = {"measured_on": date.today().isoformat()} | measure(served[given], looks[given], rivals)
             compared = [given, *(other for other in others if other != given)]
             figures["warnings"] = [_UNCALIBRATED.format(_title(it)) for it in compared if _uncalibrated(looks[it])]
@@ -125,11 +125,15 @@ def calibrate(model: Path, photos: Sequence[PhotoSet], false_per_1000: float, se
 
     Raises:
         ConfigError: as `evaluate`; or no policy is bearable: the temperatures are in the model all the same.
+        ModelError: `model` is no model of orientd.
+        StateError: `model` or `out` cannot be written; the model is as it was.
     """
     from orientd_training.export import stamp
 
     looks = calibrated(collect(model, *photos, cache=out))
-    stamp(model, model, replace(load_spec(model), temperature=looks.temperature, temperature_views=looks.temperature_views))
+    spec = replace(load_spec(model), temperature=looks.temperature, temperature_views=looks.temperature_views)
+    with replacing(model) as partial:
+        stamp(model, partial, spec)
     if out:
         keep(looks, model, *photos, cache=out)
     tried = list(policies(shown(looks), Config().policy, search))
@@ -221,6 +225,12 @@ def _uncalibrated(looks: Looks) -> bool:
 
 def _title(given: Path) -> str:
     return given.stem if given.suffix == ".onnx" else given.name
+
+
+def _called(given: Path, others: Sequence[Path]) -> str:
+    """How a comparison names a model: whole where two would be alike, as runs by one recipe are."""
+    titles = [_title(other) for other in others]
+    return _title(given) if titles.count(_title(given)) == 1 else str(given)
 
 
 def _names(models: Sequence[Path]) -> list[str]:

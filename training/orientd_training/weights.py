@@ -49,7 +49,7 @@ def read(path: Path) -> dict[str, Any]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError) as error:
         raise ModelError(f"{path} cannot be read as a checkpoint ({_first_line(error)}): take another, or train again") from error
     if not isinstance(state, dict):
         raise ModelError(f"{path} holds a {type(state).__name__} and no checkpoint: take another, or train again")

@@ -13,6 +13,7 @@ from random import Random
 
 from PIL import Image
 
+from orientd.errors import StateError
 from orientd_training.pages.faces import Fonts
 from orientd_training.pages.pen import Kit
 from orientd_training.pages.photo import Photos
@@ -36,16 +37,20 @@ def write(out: Path, count: int, seed: int, fonts: Fonts, backgrounds: Path | No
 
     Raises:
         ConfigError: `backgrounds` is no cache of prepared photos.
+        StateError: `out` cannot be written.
     """
-    for kind in _DRAWN:
-        (out / kind).mkdir(parents=True, exist_ok=True)
     chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
     task = partial(_chunk, out=out, seed=seed, fonts=fonts, backgrounds=backgrounds)
-    if jobs == 1:
-        done = [task(chunk) for chunk in chunks]
-    else:
-        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-            done = list(pool.map(task, chunks))
+    try:
+        for kind in _DRAWN:
+            (out / kind).mkdir(parents=True, exist_ok=True)
+        if jobs == 1:
+            done = [task(chunk) for chunk in chunks]
+        else:
+            with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+                done = list(pool.map(task, chunks))
+    except OSError as error:
+        raise StateError(f"{out} cannot be written ({error.strerror or error}): make room, or name another --out") from error
     return dict(Counter(kind for kinds in done for kind in kinds))
 
 

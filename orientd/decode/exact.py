@@ -1,0 +1,56 @@
+"""Whole pictures to the sample, by Pillow: to compare two files, and to turn a lossless WebP, which only a library can pack.
+
+As in `decode.cpu`, importing this module loads Pillow.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from orientd import orientation as group
+from orientd.errors import DecodeError
+from orientd.items import Format
+
+_OPENERS: Final = {Format.PNG: PngImageFile, Format.WEBP: WebPImageFile}
+_EFFORT: Final = 4  # of 0 to 6
+
+
+def pixels(format: Format, data: bytes) -> NDArray[Any]:  # noqa: A002
+    """The pixels of a PNG or WebP as they are stored, of shape (height, width, …), in whatever way Pillow has them in memory.
+
+    Raises:
+        DecodeError: it is damaged, cut short or not supported.
+    """
+    with _faults_told(format):
+        image = _OPENERS[format](BytesIO(data))
+        return np.asarray(image.convert("RGBA") if format is Format.WEBP else image)
+
+
+def turned_webp(data: bytes, orientation: int) -> bytes:
+    """A lossless WebP without metadata that stores the pixels of `data` as `orientation` (1–8) shows them, hidden ones too.
+
+    Raises:
+        DecodeError: `data` is damaged, cut short or not supported.
+    """
+    with _faults_told(Format.WEBP):
+        shown = group.apply(np.asarray(WebPImageFile(BytesIO(data))), orientation)
+        Image.fromarray(np.ascontiguousarray(shown)).save(out := BytesIO(), "WEBP", lossless=True, exact=True, method=_EFFORT)
+        return out.getvalue()
+
+
+@contextmanager
+def _faults_told(format: Format) -> Iterator[None]:  # noqa: A002
+    try:
+        yield
+    except MemoryError:  # this machine's fault, not the photo's
+        raise
+    except Exception as error:  # parsers of hostile bytes raise anything
+        detail = " ".join(str(error).split()) or type(error).__name__
+        raise DecodeError(f"its {format.name} data is damaged or not supported ({detail}): compare it with a backup") from error

@@ -1,0 +1,161 @@
+"""System calls: those that writing needs, what their errors mean to a person, and files opened without a trace."""
+
+import errno
+import fcntl
+import os
+import stat as modes
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from orientd.errors import PhotoError, Refused, WriteError
+
+_ADVICE: Final = {
+    errno.ENOENT: "it has vanished, or its folder is not mounted: scan again (to undo a change, with --map if it moved)",
+    errno.ENOTDIR: "its folder has vanished: scan again",
+    errno.ELOOP: "it, or a folder on its path, is a symbolic link, and those are not followed: name where that points to"
+    " (to undo a change, with --map)",
+    errno.EISDIR: "it is not a regular file: only those are photos",
+    errno.EACCES: "permission denied: run orientd as a user who may change the file and its folder",
+    errno.EPERM: "the system does not permit it: see who owns the file, and whether lsattr shows it as immutable",
+    errno.EROFS: "its file system is mounted read-only: mount it writable, then run again",
+    errno.ENOSPC: "no space is left on its file system: free some, then run again",
+    errno.EDQUOT: "the disk quota is used up: free some space, then run again",
+    errno.EIO: "the disk reports an input/output error: check the disk and your backup before anything else",
+    errno.EAGAIN: "another program, or another orientd, has it open for itself: let that one end, then run again",
+    errno.EEXIST: "another orientd is writing it: wait for that one to end",
+}
+NOT_REGULAR: Final = _ADVICE[errno.EISDIR]
+_FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EISDIR)
+UNSUPPORTED: Final = (errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+_UNLOCKABLE: Final = (*UNSUPPORTED, errno.ENOLCK, errno.EBADF)
+_ON_THE_WAY: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC  # needs no right to list the folder
+
+
+def open_folder(path: str, access: int) -> int:
+    """Open a folder, going down to it from the root (or from the current folder) without following any symbolic link.
+
+    A path that was real when a file was judged leads nowhere else, then, whatever has been put in its way since.
+
+    Raises:
+        OSError: ELOOP if a folder on the path is a symbolic link, or as `os.open`.
+        ValueError: the path goes up again.
+    """
+    names = [name for name in path.split("/") if name not in ("", ".")]
+    if ".." in names:
+        raise ValueError("'..' in it")
+    here = os.open("/" if path.startswith("/") else ".", _ON_THE_WAY)
+    for name in [*names, "."]:
+        try:
+            below = os.open(name, _ON_THE_WAY if name != "." else _ON_THE_WAY & ~os.O_PATH | access, dir_fd=here)
+        except NotADirectoryError as error:
+            if modes.S_ISLNK(os.stat(name, dir_fd=here, follow_symlinks=False).st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+            raise
+        finally:
+            os.close(here)
+        here = below
+    return here
+
+
+class Disk:
+    """The system calls made here. Tests put in one that fails, or dies, at any of them."""
+
+    folder = staticmethod(open_folder)
+    open = staticmethod(os.open)
+    close = staticmethod(os.close)
+    fstat = staticmethod(os.fstat)
+    stat = staticmethod(os.stat)
+    pread = staticmethod(os.pread)
+    pwrite = staticmethod(os.pwrite)
+    fsync = staticmethod(os.fsync)
+    flock = staticmethod(fcntl.flock)
+    utime = staticmethod(os.utime)
+    fchown = staticmethod(os.fchown)
+    fchmod = staticmethod(os.fchmod)
+    listxattr = staticmethod(os.listxattr)
+    getxattr = staticmethod(os.getxattr)
+    setxattr = staticmethod(os.setxattr)
+    removexattr = staticmethod(os.removexattr)
+    replace = staticmethod(os.replace)
+    unlink = staticmethod(os.unlink)
+
+    @staticmethod
+    def listdir(folder: int) -> list[str]:
+        return os.listdir(folder)
+
+
+DISK: Final = Disk()
+
+
+@contextmanager
+def worded(kind: type[PhotoError]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        forbidden = kind is WriteError and error.errno in _FORBIDDEN
+        reason = _ADVICE.get(error.errno or 0, f"the system says: {error.strerror or error}")
+        raise (Refused if forbidden else kind)(reason) from error
+    except ValueError as error:
+        raise kind(f"its path cannot be a path ({error}): check the plan") from error
+
+
+@contextmanager
+def opened(disk: Disk, path: str, access: int) -> Iterator[int]:
+    flags, name = access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, os.path.basename(path)
+    with opened_folder(disk, path, os.O_PATH) as folder:
+        try:
+            file = disk.open(name, flags | os.O_NOATIME, dir_fd=folder)
+        except PermissionError:  # O_NOATIME is for the file's owner alone
+            file = disk.open(name, flags, dir_fd=folder)
+        try:
+            yield file
+        finally:
+            close(disk, file)
+
+
+@contextmanager
+def opened_folder(disk: Disk, path: str, access: int = os.O_RDONLY) -> Iterator[int]:
+    folder = disk.folder(folder_of(path), access)
+    try:
+        yield folder
+    finally:
+        close(disk, folder)
+
+
+def close(disk: Disk, file: int) -> None:
+    with suppress(OSError):  # what was written is synced by then, so an error here tells nothing, and could hide one that does
+        disk.close(file)
+
+
+def folder_of(path: str) -> str:
+    return os.path.dirname(path) or os.curdir
+
+
+def claim(disk: Disk, file: int) -> None:
+    """Keep other orientds, whatever state folder they use, from writing a file until it is closed (advisory, `flock(2)`).
+
+    Raises:
+        OSError: EAGAIN if another holds it.
+    """
+    try:
+        disk.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _UNLOCKABLE:  # some network file systems know no locks
+            raise
+
+
+def sync_folder(disk: Disk, folder: int) -> None:
+    try:
+        disk.fsync(folder)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:  # some network and FUSE file systems cannot sync a folder
+            raise
+
+
+def read_at(disk: Disk, file: int, size: int, offset: int = 0) -> bytes:
+    parts = []
+    while size > 0 and (part := disk.pread(file, size, offset)):
+        parts.append(part)
+        size, offset = size - len(part), offset + len(part)
+    return b"".join(parts)

@@ -1,0 +1,283 @@
+"""HEIF and AVIF: the orientation told by `irot` and `imir`, and the patch that changes it (ISO/IEC 23008-12, sections 6.5.10 and
+6.5.12; ISO/IEC 23000-22, section 7.3.6.7).
+
+Viewers turn the picture as these two properties say and leave EXIF aside. So one byte is changed, the angle in `irot`; where
+there is none it is added, and the places of the items are told anew. The pictures that belong to the photo (thumbnails, alpha,
+depth and gain maps) are turned with it. An orientation in EXIF or XMP follows where it said the same.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Final
+
+from orientd import orientation as group
+from orientd.errors import Refused
+from orientd.formats import heif_items, tiff_block, xmp
+from orientd.formats.heif_items import Catalogue, Content, Location, Reference
+from orientd.formats.isobmff import Box, grown
+from orientd.formats.magic import sniff
+from orientd.items import Format, Patch, Splice
+
+_ROTATION, _MIRROR = b"irot", b"imir"
+_MIRRORS: Final = (4, 2)  # axis 0 swaps top and bottom, 1 left and right
+_ANGLES: Final = tuple(group.from_turn(-90 * angle % 360) for angle in range(4))  # counted anticlockwise
+_CROPS: Final = (b"clap", b"iscl")
+_KNOWN: Final = frozenset(
+    b"hvcC lhvC avcC av1C vvcC evcC jpgC j2kH uncC cmpd cpat splz sbpm snuc a1op a1lx lsel tols oinf ispe pixi colr pasp auxC"
+    b" rloc udes altt clli mdcv cclv amve rref crtt mdft iscl clap irot imir".split()
+)
+_SEQUENCES: Final = frozenset({b"hevc", b"hevx", b"hevm", b"hevs", b"avis", b"msf1"})
+_C2PA: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_MOST_PICTURES: Final = 64
+_COUNT_NOTHING: Final = (b"ftyp", b"meta", b"mdat", b"free", b"skip", b"wide")
+_BESIDE: Final = (b"thmb", b"auxl")
+_INSTEAD: Final = (b"altr", b"ster")
+
+
+def stored(data: bytes) -> int | None:
+    """The orientation (1–8) that `irot` and `imir` of the photo make together; None if it has neither or cannot be read."""
+    try:
+        listed = heif_items.read(data)
+        return _orientation(listed, listed.primary) if _turns(listed, listed.primary) else None
+    except Refused:
+        return None
+
+
+def plan(data: bytes, orientation: int) -> Patch:
+    """The patch that shows the photo, and what belongs to it, as `orientation` (1–8) says.
+
+    Raises:
+        Refused: the file cannot be changed safely; the message says why.
+    """
+    listed = heif_items.read(data)
+    _check_file(listed)
+    family = _family(listed)
+    for item in family:
+        _check_item(listed, item)
+    old = _orientation(listed, listed.primary)
+    notes = [splice for content in _metadata(listed) for splice in _note(*content, old, orientation)]
+    if orientation == old:
+        return Patch(())
+    if group.then(group.inverse(old), orientation) not in _ANGLES:
+        raise Refused(f"it cannot get from orientation {old} to {orientation} by turning alone")
+    without = [item for item in family if not _turns(listed, item)]
+    splices = [*notes, *_turned(listed, family, orientation), *_added(listed, without, orientation)]
+    splices.sort(key=lambda splice: (splice.offset, len(splice.old)))
+    if any(one.offset + len(one.old) > other.offset for one, other in pairwise(splices)):
+        raise Refused("broken HEIF: its EXIF, XMP and lists overlap")
+    return Patch(tuple(splices))
+
+
+def _turns(listed: Catalogue, item: int) -> list[Box]:
+    """The rotations and mirrors of an item, in the order in which they apply."""
+    return [box for _, box in listed.properties_of(item) if box.kind in (_ROTATION, _MIRROR)]
+
+
+def _orientation(listed: Catalogue, item: int) -> int:
+    return _composed(_effect(listed.data, box) for box in _turns(listed, item))
+
+
+def _composed(steps: Iterable[int]) -> int:
+    value = group.UPRIGHT
+    for step in steps:
+        value = group.then(value, step)
+    return value
+
+
+def _effect(data: bytes, box: Box) -> int:
+    if box.end - box.body != 1:
+        raise Refused(f"broken HEIF: '{box.name}' has {box.end - box.body} bytes")
+    return _ANGLES[data[box.body] & 3] if box.kind == _ROTATION else _MIRRORS[data[box.body] & 1]
+
+
+def _check_file(listed: Catalogue) -> None:
+    kinds = {box.kind for box in listed.top}
+    contents = {item.content for item in listed.items.values()}
+    brands = listed.data[listed.top[0].body : listed.top[0].end]
+    if b"moov" in kinds or _SEQUENCES & {brands[at : at + 4] for at in range(0, len(brands), 4)}:
+        raise Refused("it holds an image sequence")
+    signed = any(listed.data[box.body : box.body + 16] == _C2PA for box in listed.top if box.kind == b"uuid")
+    if signed or b"jumb" in kinds or b"application/c2pa" in contents:
+        raise Refused("signed with content credentials (C2PA), which any change would break")
+    if listed.primary not in listed.entries or listed.primary not in listed.items:
+        raise Refused("broken HEIF: the photo it names is not listed")
+    if all(box.kind != b"ispe" for _, box in listed.properties_of(listed.primary)):
+        raise Refused("broken HEIF: the photo has no size ('ispe')")
+
+
+def _family(listed: Catalogue) -> list[int]:
+    """The photo and the pictures that must turn with it: thumbnails, auxiliary pictures, and theirs.
+
+    A tone-mapped picture (`tmap`) is made of the photo and a gain map as they are shown: it turns by itself if both do.
+    """
+    maps = {item for item, entry in listed.items.items() if entry.kind == b"tmap"}
+    family, mapped, known = {listed.primary}, set[int](), 0
+    while known < len(family) <= _MOST_PICTURES:
+        known = len(family)
+        touching = [one for one in listed.references if family & one.targets]
+        family.update(one.source for one in touching if one.kind in _BESIDE)
+        mapped.update(one.source for one in touching if one.kind == b"dimg" and one.source in maps)
+        family.update(*(one.targets for one in listed.references if one.kind == b"dimg" and one.source in mapped))
+    if len(family) > _MOST_PICTURES:
+        raise Refused("more pictures belong to it than to any photo")
+    _check_family(listed, family, mapped)
+    return sorted(family)
+
+
+def _check_family(listed: Catalogue, family: set[int], mapped: set[int]) -> None:
+    for one in listed.references:
+        if one.kind == b"dimg" and family & one.targets and one.source not in mapped:
+            raise Refused("another picture in it is made of this one")
+        if one.kind in _BESIDE and one.source in family and not one.targets <= family | mapped:
+            raise Refused("its thumbnail or auxiliary picture belongs to another picture, too")
+    for kind, members in listed.groups:
+        if kind in _INSTEAD and family & set(members) and not set(members) <= family | mapped:
+            raise Refused("it holds another picture to be shown in its place, or beside it")
+    if any(_turns(listed, item) for item in _sources(listed.references, family) | mapped):
+        raise Refused("the pieces it is made of are turned themselves")
+
+
+def _sources(references: Iterable[Reference], items: set[int]) -> set[int]:
+    """What the items are made of, and what that is made of."""
+    made: dict[int, set[int]] = {}
+    for one in references:
+        if one.kind == b"dimg":
+            made.setdefault(one.source, set()).update(one.targets)
+    found, waiting = set[int](), list(items)
+    while waiting:
+        new = made.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _check_item(listed: Catalogue, item: int) -> None:
+    if item not in listed.items or item not in listed.entries:
+        raise Refused("broken HEIF: a picture that belongs to the photo is not listed")
+    if listed.items[item].packed:
+        raise Refused("it is encrypted")
+    listing = listed.properties_of(item)
+    unknown = [box.name for one, box in listing if one.essential and box.kind not in _KNOWN]
+    if unknown:
+        raise Refused(f"it depends on the property '{unknown[0]}', which is not known")
+    kinds = [box.kind for _, box in listing]
+    if kinds.count(_ROTATION) > 1 or kinds.count(_MIRROR) > 1:
+        raise Refused("a picture in it is turned or mirrored twice")
+    if _MIRROR in kinds and _ROTATION not in kinds:
+        raise Refused("it is mirrored ('imir') without being turned ('irot')")
+    if _ROTATION in kinds and set(_CROPS) & set(kinds[kinds.index(_ROTATION) :]):
+        raise Refused("it is cut to size after it is turned")
+    if _MIRROR in kinds and kinds.index(_MIRROR) < kinds.index(_ROTATION) and sniff(listed.data) is Format.AVIF:
+        raise Refused("it is mirrored before it is turned: viewers disagree about such AVIFs")
+    if _orientation(listed, item) != _orientation(listed, listed.primary):
+        raise Refused("its thumbnail or an auxiliary picture is turned otherwise than the photo")
+
+
+def _metadata(listed: Catalogue) -> list[tuple[bytes, Content]]:
+    """Kind and bytes of the EXIF and XMP that describe the photo."""
+    described: dict[int, set[int]] = {}
+    for one in listed.references:
+        if one.kind == b"cdsc":
+            described.setdefault(one.source, set()).update(one.targets)
+    ours = [item for item in listed.items if listed.primary in described.get(item, {listed.primary})]
+    exif = [item for item in ours if listed.items[item].kind == b"Exif"]
+    if len(exif) > 1:
+        raise Refused("two EXIF blocks")
+    packets = [item for item in ours if listed.items[item].content == b"application/rdf+xml"]
+    return [(listed.items[item].kind, listed.content(item)) for item in exif + packets]
+
+
+def _note(kind: bytes, content: Content, old: int, new: int) -> Iterator[Splice]:
+    """What keeps an orientation in EXIF or XMP in step with the one of the photo."""
+    if kind == b"Exif":
+        start = tiff_block.start_within(content.data, 4 + int.from_bytes(content.data[:4], "big"))
+        value = tiff_block.stored(content.data[start:])
+        if value is None or not _in_step("EXIF", value, old):
+            return
+        splices = tiff_block.patch_within(content.data, start, len(content.data), new)
+    else:
+        splices = xmp.patch([digit for digit in xmp.find(content.data) if _in_step("XMP", digit.value, old)], new)
+    yield from (content.placed(splice) for splice in splices)
+
+
+def _in_step(name: str, value: int, old: int) -> bool:
+    """True if it says what the photo's own properties say. Upright says nothing: some writers clear it so once these tell."""
+    if group.normalise(value) not in (group.UPRIGHT, old):
+        raise Refused(f"{name} says {value}, the picture itself says {old}: viewers disagree about this photo")
+    return group.normalise(value) == old
+
+
+def _turned(listed: Catalogue, family: list[int], orientation: int) -> Iterator[Splice]:
+    """New angles for the rotations that are there; one rotation may serve several pictures."""
+    angles: dict[int, int] = {}
+    for item in family:
+        for one, box in listed.properties_of(item):
+            angle = _angle(listed, item, orientation) if box.kind == _ROTATION else 0
+            if box.kind == _ROTATION and angles.setdefault(one.number, angle) != angle:
+                raise Refused("two pictures in it share a rotation and not the order of mirroring and turning")
+    users = {item for item, entry in listed.entries.items() if angles.keys() & {one.number for one in entry.associations}}
+    if not users <= set(family):
+        raise Refused("another picture in it shares its rotation")
+    for number, angle in angles.items():
+        place = listed.properties[number - 1].body
+        byte = listed.data[place]
+        yield Splice(place, bytes([byte]), bytes([byte & ~3 | angle]))
+
+
+def _angle(listed: Catalogue, item: int, orientation: int) -> int:
+    """The angle that, with the item's mirror before or behind it, makes `orientation`."""
+    turns = _turns(listed, item)
+    return next(
+        angle
+        for angle, turn in enumerate(_ANGLES)
+        if _composed(turn if box.kind == _ROTATION else _effect(listed.data, box) for box in turns) == orientation
+    )
+
+
+def _added(listed: Catalogue, items: list[int], orientation: int) -> Iterator[Splice]:
+    """One rotation for all `items`, which have none."""
+    if not items:
+        return
+    number = len(listed.properties) + 1
+    rotation = b"\0\0\0\x09" + _ROTATION + bytes([_ANGLES.index(orientation)])
+    inserted = {listed.ipco.end: len(rotation)}
+    growth = {listed.ipco: len(rotation), listed.iprp: len(rotation), listed.meta: len(rotation)}
+    yield Splice(listed.ipco.end, b"", rotation)
+    for entry in (listed.entries[item] for item in items):
+        essential = 1 << 8 * entry.width - 1
+        if number >= essential:
+            raise Refused("it has too many properties to add one")
+        yield entry.count.splice(entry.count.value + 1)
+        yield Splice(entry.end, b"", (essential | number).to_bytes(entry.width, "big"))
+        inserted[entry.end] = inserted.get(entry.end, 0) + entry.width
+        for box in (entry.parent, listed.iprp, listed.meta):
+            growth[box] = growth.get(box, 0) + entry.width
+    yield from (splice for box, size in growth.items() if (splice := grown(listed.data, box, size)))
+    yield from _shifted(listed, inserted)
+
+
+def _shifted(listed: Catalogue, inserted: dict[int, int]) -> Iterator[Splice]:
+    """The places of all items once bytes are inserted: how many at which offset."""
+    strange = [box.name for box in listed.top if box.kind not in _COUNT_NOTHING]
+    if strange or listed.end != len(listed.data):
+        what = f"the '{strange[0]}' box in it" if strange else "what is appended to it"
+        raise Refused(f"it would have to grow, and {what} may count bytes from the start of the file")
+    for location in listed.locations.values():
+        if location.external or location.method > 1:
+            raise Refused("it would have to grow, and an item is not told by its place in this file")
+        if location.method == 0:
+            yield from _moved(location, inserted, len(listed.data))
+
+
+def _moved(location: Location, inserted: dict[int, int], size: int) -> Iterator[Splice]:
+    shifts = set()
+    for offset, length in location.extents:
+        start = location.base.value + offset.value
+        if not length or start + length > size or any(start < place < start + length for place in inserted):
+            raise Refused("it would have to grow, and it is not clear where an item lies")
+        shift = sum(width for place, width in inserted.items() if place <= start)
+        shifts.add(shift)
+        if shift and offset.size:
+            yield offset.splice(offset.value + shift)
+    if location.extents and not location.extents[0][0].size and shifts != {0}:
+        yield location.base.splice(location.base.value + shifts.pop())

@@ -1,0 +1,213 @@
+"""What the kernel says happened below the watched folders, as hints: where to look, never what is there.
+
+The only module that knows watchdog. Its threads hand the hints over through a bounded store; whatever does not fit there, or did
+not fit in the kernel's queue, or lies in a folder that could not be watched, is told as lost: somebody must look for it.
+"""
+
+import errno
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
+from typing import Final, Self
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.inotify import InotifyEmitter
+from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
+
+_TOLD: Final[list[type[FileSystemEvent]]] = [
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
+
+
+class Hint(Enum):
+    """What is known of a path: a file that is being WRITTEN will be TOUCHED once more, when its writer closes it."""
+
+    TOUCHED = "touched"
+    WRITTEN = "written"
+    GONE = "gone"
+    FOLDER = "folder"
+
+
+class Loss(Enum):
+    """Why hints are missing: there is no end of them (ROOM, OVERFLOW), or folders that could not be watched (LIMIT)."""
+
+    ROOM = "more happened at once than is kept"
+    OVERFLOW = (
+        "more happened at once than the kernel's queue holds; it is longer with: sysctl fs.inotify.max_queued_events=131072"
+    )
+    LIMIT = (
+        "there are more folders than the kernel may watch for this user; raise the limit with: "
+        "sysctl fs.inotify.max_user_watches=1048576"
+    )
+    INSTANCES = "too many programs watch folders for this user; raise the limit with: sysctl fs.inotify.max_user_instances=1024"
+
+
+class Bell:
+    """Wakes the one thread that waits: rung by any thread and, once `hear_signals` was called, by every signal.
+
+    An Event would not do: a signal handler that sets it while its thread is just waiting for it locks that thread up.
+    """
+
+    def __init__(self) -> None:
+        self._ears, self._rope = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._ears, select.POLLIN)
+        self._before: int | None = None
+
+    def hear_signals(self) -> None:
+        """Be rung by every signal that has a handler; for the main thread."""
+        self._before = signal.set_wakeup_fd(self._rope, warn_on_full_buffer=False)
+
+    def ring(self) -> None:
+        with suppress(BlockingIOError):  # rung more often than heard: it will be heard
+            os.write(self._rope, b"!")
+
+    def wait(self, seconds: float | None) -> None:
+        """Wait until the bell is rung, but no longer than that."""
+        if self._poll.poll(None if seconds is None else max(seconds, 0) * 1000):
+            os.read(self._ears, 65536)
+
+    def close(self) -> None:
+        if self._before is not None:
+            signal.set_wakeup_fd(self._before)
+        os.close(self._ears)
+        os.close(self._rope)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Hints:
+    """The hints that nobody has taken yet, one per path, at most `room` of them; filled by any thread."""
+
+    def __init__(self, room: int, ring: Callable[[], None]) -> None:
+        self._room, self._ring = room, ring
+        self._lock = threading.Lock()
+        self._hints: dict[str, Hint] = {}
+        self._losses: set[Loss] = set()
+
+    def put(self, path: str, hint: Hint) -> None:
+        with self._lock:
+            first = not self._hints
+            if path in self._hints or len(self._hints) < self._room:
+                self._hints[path] = hint
+            else:
+                self._losses.add(Loss.ROOM)
+        if first:
+            self._ring()
+
+    def lose(self, loss: Loss) -> None:
+        with self._lock:
+            self._losses.add(loss)
+        self._ring()
+
+    def take(self) -> tuple[dict[str, Hint], set[Loss]]:
+        """All of them, in the order in which their paths first came up; and what was lost."""
+        with self._lock:
+            taken = self._hints, self._losses
+            self._hints, self._losses = {}, set()
+        return taken
+
+
+class Inotify:
+    """Watches folders and all below them, and fills `hints`.
+
+    Raises:
+        OSError: EMFILE, the kernel grants no further instance.
+    """
+
+    def __init__(self, hints: Hints) -> None:
+        self._hints = hints
+        self._observer = _Observer(hints)
+        self._observer.start()
+        self._watched: dict[str, ObservedWatch] = {}
+
+    def watch(self, folder: str) -> None:
+        """Begin to watch; what was there before is not told.
+
+        Raises:
+            OSError: ENOSPC, the kernel grants no further watch; or the folder is not there.
+        """
+        self._watched[folder] = self._observer.schedule(_Handler(self._hints), folder, recursive=True, event_filter=_TOLD)
+
+    def unwatch(self, folder: str) -> None:
+        if watch := self._watched.pop(folder, None):
+            self._observer.unschedule(watch)
+
+    def close(self) -> None:
+        self._observer.stop()
+        self._observer.join()
+
+
+class _Handler(FileSystemEventHandler):
+    def __init__(self, hints: Hints) -> None:
+        self._put = hints.put
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        source, target = os.fsdecode(event.src_path), os.fsdecode(event.dest_path)
+        if event.is_directory:
+            self._put(target or source, Hint.FOLDER)
+        elif isinstance(event, FileMovedEvent):
+            self._put(source, Hint.GONE)
+            self._put(target, Hint.TOUCHED)
+        elif isinstance(event, FileDeletedEvent):
+            self._put(source, Hint.GONE)
+        else:
+            self._put(source, Hint.WRITTEN if isinstance(event, FileModifiedEvent) else Hint.TOUCHED)
+
+
+class _Observer(BaseObserver):
+    """watchdog's InotifyObserver, but with an instance that tells what it loses."""
+
+    def __init__(self, hints: Hints) -> None:
+        self._instance = _Instance(hints)
+        self._instance.start()
+        super().__init__(InotifyEmitter, inotify_fd=self._instance)
+
+    def on_thread_stop(self) -> None:
+        super().on_thread_stop()
+        self._instance.stop()
+        self._instance.join()
+
+
+class _Instance(InotifyFD):
+    def __init__(self, hints: Hints) -> None:
+        self._hints = hints
+        super().__init__()
+
+    def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
+        try:
+            return super().add_callback(path, mask, callback, id_)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:  # watchdog passes over it in silence where it is not the folder asked for
+                self._hints.lose(Loss.LIMIT)
+            raise
+
+    def handle_event(self, event: InotifyEvent) -> None:
+        super().handle_event(event)
+        if event.is_queue_overflow:
+            self._hints.lose(Loss.OVERFLOW)

@@ -1,0 +1,156 @@
+"""What was written before: which of it is meant, where it lies now, and whether it is still so."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from hashlib import sha256
+
+from orientd import act, files, sidecars
+from orientd.disk import DISK
+from orientd.errors import ConfigError, PhotoError
+from orientd.items import Method
+from orientd.record import Journal, Write, WriteStatus
+
+
+class State(StrEnum):
+    """What has become of a file that was written; only the last three are faults."""
+
+    HOLDS = "holds"
+    OLD = "old"
+    CHANGED = "changed"
+    VANISHED = "vanished"
+    UNSETTLED = "unsettled"
+    UNREADABLE = "unreadable"
+    SPOILT = "spoilt"
+
+
+FAULTS = (State.UNSETTLED, State.UNREADABLE, State.SPOILT)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One file that was written, under the path it has now, and what has become of it."""
+
+    path: str
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A folder that lies elsewhere now: what was written below `old` is below `new`, on the device `dev`."""
+
+    old: str
+    new: str
+    dev: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Move":
+        """From OLD=NEW.
+
+        Raises:
+            ConfigError: it is not of that form, or there is no folder NEW.
+        """
+        old, _, new = text.partition("=")
+        if not old or not os.path.isdir(new):
+            raise ConfigError(f"--map {text}: must be OLD=NEW, where NEW is the folder that has taken the place of OLD")
+        return cls(os.path.abspath(old), os.path.realpath(new), os.stat(new).st_dev)
+
+    def follow(self, path: str) -> str | None:
+        """The path that a file has now, if it was below the folder."""
+        below = path.removeprefix(self.old.rstrip("/") + "/")
+        return os.path.join(self.new, below) if below != path else None
+
+
+def moved(write: Write, moves: Iterable[Move]) -> Write:
+    """The write as if it had been made where the file lies now."""
+    for move in moves:
+        if path := move.follow(write.intent.path):
+            old_stat = replace(write.intent.old_stat, dev=move.dev)
+            return replace(write, intent=replace(write.intent, path=path, old_stat=old_stat))
+    return write
+
+
+def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Sequence[str]) -> Iterable[Write]:
+    """The writes to take back, newest first: of a run (the last with any, if None), or of single files: the last to each.
+
+    A photo that was turned by its sidecar may be named instead of that.
+
+    Raises:
+        ConfigError: there is nothing to undo: no such run, or it has not written one of these files.
+    """
+    runs = [number for number in journal.undoable() if run in (None, number)]
+    if not runs:
+        nothing = "there is nothing to undo" if run is None else f"run {run} has nothing to undo"
+        raise ConfigError(f"{nothing}: orientd history lists the runs")
+    if not paths:
+        return (moved(write, moves) for write in journal.writes(runs[0]))
+    wanted = {name: path for path in paths for name in _names(path)}
+    beside = {name: path for alias, path in wanted.items() for name in sidecars.paths(alias)}
+    found: dict[str, list[Write]] = {}
+    for write in (moved(write, moves) for number in runs for write in journal.writes(number) if write.is_undoable):
+        intent = write.intent
+        path = wanted.get(intent.path) or (beside.get(intent.path) if intent.method == Method.SIDECAR else None)
+        if path and found.setdefault(path, [write])[0].run == write.run and write not in found[path]:
+            found[path].append(write)
+    if missing := [path for path in paths if path not in found]:
+        raise ConfigError(f"nothing to undo at {', '.join(missing)}: orientd did not write there, or that was taken back already")
+    return sorted((write for writes in found.values() for write in writes), key=lambda write: -write.id)
+
+
+def verify(journal: Journal, moves: Sequence[Move]) -> Iterator[Finding]:
+    """Compare every file ever written with what the journal says that it holds, and try in memory whether it can be undone."""
+    for write in journal.last_writes():
+        now = moved(write, moves)
+        yield Finding(now.intent.path, *_state(journal, now))
+
+
+def _names(path: str) -> set[str]:
+    """The paths under which the journal may know a file: as a plan named it, or as a walk found it."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return {os.path.join(folder, name), os.path.join(os.path.realpath(folder), name)}
+
+
+def _state(journal: Journal, write: Write) -> tuple[State, str]:
+    intent = write.intent
+    if write.status is WriteStatus.INTENDED:
+        return State.UNSETTLED, "a write was interrupted: the next run that writes finds out and mends it"
+    try:
+        data, there = files.read_whole(intent.path)[0], True
+    except PhotoError as error:
+        if not _is_gone(intent.path, intent.old_stat.dev):
+            return State.UNREADABLE, str(error)
+        data, there = b"", False
+    held = sha256(data).hexdigest()
+    if held == (intent.old_sha256 if write.status is WriteStatus.UNDONE else intent.new_sha256):
+        return _undo_state(journal, write, data) if write.is_undoable else (State.HOLDS, "")
+    if held == intent.old_sha256 and intent.undoes is None:
+        return State.OLD, "it has the bytes again that it had before orientd wrote it"
+    if not there:
+        return State.VANISHED, "it was deleted or moved"
+    return State.CHANGED, write.reason or "another program has changed it since orientd wrote it"
+
+
+def _undo_state(journal: Journal, write: Write, data: bytes) -> tuple[State, str]:
+    """Of a file that holds what was written: the means to take that back must be there and fit."""
+    originals, intent = act.originals_of(journal, DISK), write.intent
+    if intent.method == Method.ROTATE and not originals.has(intent.temp):
+        return State.HOLDS, "the copy of its original was deleted, so it cannot be undone"
+    try:
+        restored = act.back(intent, data, originals).apply(data)
+    except (PhotoError, ValueError) as error:
+        return State.SPOILT, f"it cannot be undone: {error}"
+    fits = sha256(restored).hexdigest() == intent.old_sha256
+    return (State.HOLDS, "") if fits else (State.SPOILT, "it cannot be undone: the journal was changed or damaged")
+
+
+def _is_gone(path: str, dev: int) -> bool:
+    """True if the file is no more. Devices get other numbers when a computer starts anew; but a disk not mounted looks empty."""
+    if files.gone(path, dev):
+        return True
+    try:
+        beside = os.listdir(os.path.dirname(path))
+    except OSError:
+        return False
+    return bool(beside) and os.path.basename(path) not in beside

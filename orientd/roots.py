@@ -1,0 +1,134 @@
+"""The folders that are watched: whether they are there, and whether the kernel tells what happens in them.
+
+A root is known by device and inode. If these change, another folder is seen there: its disk was unmounted, or mounted again.
+"""
+
+import errno
+import os
+import stat as modes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from orientd import names
+from orientd.errors import ConfigError, LibraryUnavailable
+from orientd.inotify import Hints, Inotify, Loss
+
+_LIMITS: Final = {errno.ENOSPC: Loss.LIMIT.value, errno.EMFILE: Loss.INSTANCES.value}
+
+
+@dataclass(slots=True)
+class _Root:
+    """`identity` is that of the folder watched (None: it is not there), `polled` says why the kernel does not tell of it."""
+
+    path: str
+    identity: tuple[int, int] | None = None
+    polled: str = ""
+
+
+class Roots:
+    """Watches folders as long as they are there. `observer` is auto, inotify or polling; `silent` gives the kind of a file system
+    at or below a folder that delivers no events, if there is one; `say` is told what a person should know.
+
+    Raises:
+        ConfigError: one of them is a file.
+    """
+
+    def __init__(self, paths: Sequence[str], hints: Hints, silent: Callable[[str], str], say: Callable[[str], None]) -> None:
+        self._roots = [_Root(path) for path in dict.fromkeys(map(os.path.realpath, paths))]
+        self._hints, self._silent, self._say = hints, silent, say
+        self._inotify: Inotify | None = None
+        if files := [root.path for root in self._roots if os.path.isfile(root.path)]:
+            raise ConfigError(f"{files[0]} is a file: name a folder to watch, or run orientd scan")
+
+    def check(self, observer: str, wait: bool) -> bool:
+        """See whether every root is what it was; True if one came (back), so that it has to be looked through.
+
+        Raises:
+            LibraryUnavailable: one is not there, or was another folder before, and that is not to be waited for.
+        """
+        came = False
+        for root in self._roots:
+            found, was = _identity(root.path), root.identity
+            if found == was and (found or wait):
+                continue
+            self._leave(root)
+            if not wait and (was or not found):
+                raise LibraryUnavailable(f"{root.path} is not there, or went away: is the path right, and is its disk mounted?")
+            root.identity = found
+            if found:
+                self._enter(root, observer)
+                came = True
+            else:
+                self._say(f"{root.path} went away: waiting for its disk to be mounted again")
+        return came
+
+    def leave(self) -> None:
+        """Forget that they were there: the next `check` begins anew."""
+        for root in self._roots:
+            self._leave(root)
+            root.identity = None
+
+    def present(self) -> list[str]:
+        """Those that are there, without symbolic links."""
+        return [root.path for root in self._roots if root.identity]
+
+    def polled(self) -> bool:
+        """True if the kernel does not tell what happens in one of them."""
+        return any(root.polled for root in self._roots)
+
+    def reach(self, path: str, is_folder: bool, excluded: Callable[[str], bool]) -> bool:
+        """True if a walk from the roots comes by this path and does not pass over it."""
+        return any(_reached(path, root.path, is_folder, excluded) for root in self._roots)
+
+    def devices(self) -> set[int]:
+        """The devices the roots are on."""
+        return {root.identity[0] for root in self._roots if root.identity}
+
+    def close(self) -> None:
+        if self._inotify:
+            self._inotify.close()
+            self._inotify = None
+
+    def _enter(self, root: _Root, observer: str) -> None:
+        kind = self._silent(root.path) if observer == "auto" else ""
+        root.polled = f"{kind} tells no changes" if kind else ""
+        if observer == "polling":
+            root.polled = "as configured (observer: polling)"
+        if not root.polled:
+            root.polled = self._watch(root.path)
+        how = f"it is looked through at intervals: {root.polled}" if root.polled else "the kernel tells what happens"
+        self._say(f"watching {root.path}: {how}")
+
+    def _watch(self, path: str) -> str:
+        try:
+            self._inotify = self._inotify or Inotify(self._hints)
+            self._inotify.watch(path)
+        except OSError as error:
+            return _LIMITS.get(error.errno or 0, f"it cannot be watched ({error.strerror})")
+        return ""
+
+    def _leave(self, root: _Root) -> None:
+        if self._inotify:
+            self._inotify.unwatch(root.path)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Device and inode of a folder that can be listed; None if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    readable = modes.S_ISDIR(found.st_mode) and os.access(path, os.R_OK | os.X_OK)
+    return (found.st_dev, found.st_ino) if readable else None
+
+
+def _reached(path: str, root: str, is_folder: bool, excluded: Callable[[str], bool]) -> bool:
+    prefix = root.rstrip(os.sep) + os.sep
+    if not path.startswith(prefix):
+        return is_folder and path == root
+    parts = path[len(prefix) :].split(os.sep)
+    folders = parts if is_folder else parts[:-1]
+    if not all(map(names.worth_entering, folders)) or not (is_folder or names.worth_opening(parts[-1])):
+        return False
+    return not any(excluded(os.sep.join(parts[:end])) for end in range(1, len(parts) + 1))

@@ -1,0 +1,115 @@
+"""The one owner of writes: lock, journal, and whatever puts a photo right."""
+
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from orientd import act, formats
+from orientd.beside import Noter
+from orientd.config import Config
+from orientd.errors import Refused
+from orientd.files import Mtime
+from orientd.items import Format, Method, Patch, Row, Status
+from orientd.record import Journal, Lock
+from orientd.seen import Seen
+
+Notify = Callable[[str], None]
+
+
+def open_journal(config: Config, notify: Notify) -> Journal:
+    """The journal; that it was damaged is told at once, whichever command meets it first."""
+    journal = Journal(config.state_dir)
+    if journal.warning:
+        notify(journal.warning)
+    return journal
+
+
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """The module `formats`, but only some formats may be written."""
+
+    allowed: Collection[str]
+
+    def sniff(self, data: bytes) -> Format:
+        return formats.sniff(data)
+
+    def stored_orientation(self, format: Format, data: bytes) -> int | None:  # noqa: A002
+        return formats.stored_orientation(format, data)
+
+    def plan(self, format: Format, data: bytes, orientation: int) -> Patch:  # noqa: A002
+        patch = formats.plan(format, data, orientation)  # first, as its reasons weigh more
+        if format not in self.allowed:
+            raise Refused(f"{format.value} is not among the --formats to be written")
+        return patch
+
+
+@dataclass
+class Writer:
+    """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done.
+
+    What was remembered of a photo is forgotten before it is written, as `--mtime keep` leaves no other sign of a change.
+    """
+
+    config: Config
+    seen: Seen
+    command: str
+    stop: Callable[[], bool]
+    notify: Notify
+    rotate: act.Rotate | None = None
+    journal: Journal = field(init=False)
+    _stack: ExitStack = field(init=False)
+
+    def __enter__(self) -> "Writer":
+        with ExitStack() as stack:
+            stack.enter_context(Lock(self.config.state_dir))
+            self.journal = stack.enter_context(open_journal(self.config, self.notify))
+            for outcome in act.recover(self.journal):
+                self.seen.forget(outcome.path)
+                self.notify(f"{outcome.path}: {outcome.reason or 'the interrupted change was finished'}")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._stack:
+            if "run" in self.__dict__:
+                self.journal.finish_run(self.run, "interrupted" if kind or self.stop() else "done")
+
+    @cached_property
+    def run(self) -> int:
+        """Begun with the first write, so that a scan that finds nothing leaves no trace."""
+        return self.journal.start_run(self.command)
+
+    @cached_property
+    def _fixer(self) -> act.Fixer:
+        from orientd.decode.cpu import witness
+        from orientd.decode.isolated import IsolatedDecoder
+
+        return act.Fixer(
+            self.journal,
+            self.run,
+            Writable(self.config.formats),
+            IsolatedDecoder(0).witness if self.config.isolate else witness,
+            Mtime(self.config.mtime),
+            self.config.hard_links,
+            rotate=self.rotate,
+        )
+
+    @cached_property
+    def _noter(self) -> Noter:
+        config = self.config
+        return Noter(self.journal, self.run, config.sidecar_naming, Mtime(config.mtime), config.hard_links)
+
+    def fix(self, row: Row, method: Method) -> tuple[Row, act.Outcome]:
+        """Write one photo as its row says; the row comes back with what happened."""
+        probabilities = (row.p0, row.p90, row.p180, row.p270)
+        known = tuple(p for p in probabilities if p is not None)
+        self.seen.forget(row.path)
+        if method is Method.SIDECAR:
+            outcome = self._noter.fix(row)
+        else:
+            outcome = self._fixer.fix(row.path, row.size, row.mtime_ns, row.sha256, row.turn or 0, known, method)
+        done = row._replace(outcome=outcome.status.value, reason=outcome.reason)
+        if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
+            done = done._replace(new_orientation=outcome.orientation, method=outcome.method.value)
+        return done, outcome

@@ -1,0 +1,26 @@
+"""The benchmark of the GPU road runs to its end without a GPU, on a tiny set. Skipped where DALI is missing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nvidia.dali", reason='needs DALI: pip install "orientd[gpu]"')
+
+STEPS = ["machine", "right", "turned", "isolated", "silent", "whole", "stages", "decoding", "looking", "other_engines"]
+
+
+@pytest.mark.slow
+def test_every_step_works_without_a_gpu(tmp_path):
+    script = Path(__file__).parents[1] / "benchmarks" / "gpu_check.py"
+    command = [sys.executable, str(script), "--device", "cpu", "--out", str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, timeout=600).returncode == 0
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert list(found) == STEPS
+    assert not [step for step, said in found.items() if "FAILED" in said or "skipped" in said]
+    assert found["turned"]["orientations not to the bit, round 0"] == "[]"
+    assert found["isolated"]["pictures of another photo, or not to the bit"] == 0
+    assert found["right"]["decisions that differ"] == 0
+    assert (tmp_path / "gpu.md").read_text().count("\n") > len(STEPS)

@@ -1,0 +1,90 @@
+"""Raw files: which preview is taken, how it lies, and what is refused. The files are drawn (see `raws`)."""
+
+import shutil
+import subprocess
+from contextlib import suppress
+
+import pytest
+import raws
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from orientd.errors import Refused
+from orientd.formats import raw, sniff, stored_orientation
+from orientd.items import Format
+
+PICTURE = raws.preview()
+every_maker = pytest.mark.parametrize("maker", raws.MAKERS.values(), ids=raws.MAKERS)
+
+
+@every_maker
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_largest_picture_is_the_preview_and_ifd0_has_the_orientation(maker, orientation):
+    data = maker(PICTURE, orientation)
+    assert sniff(data) is Format.RAW
+    assert raw.preview(data) == PICTURE
+    assert stored_orientation(Format.RAW, data) == orientation
+
+
+def test_byte_order_does_not_matter():
+    data = raws.dng(PICTURE, 8, ">")
+    assert (raw.preview(data), raw.stored(data)) == (PICTURE, 8)
+
+
+def exif(orientation):
+    found = Image.Exif()
+    found[0x112] = orientation
+    return found
+
+
+def test_fuji_has_the_orientation_in_the_preview():
+    picture = raws.preview(exif=exif(6))
+    assert sniff(raws.raf(picture)) is Format.RAW
+    assert (raw.preview(raws.raf(picture)), raw.stored(raws.raf(picture))) == (picture, 6)
+
+
+def test_a_preview_that_says_otherwise_is_refused():
+    assert raw.preview(raws.arw(raws.preview(exif=exif(6)), 6))
+    with pytest.raises(Refused, match="says orientation 6, its preview says 3"):
+        raw.preview(raws.arw(raws.preview(exif=exif(3)), 6))
+
+
+@every_maker
+def test_a_thumbnail_or_sensor_data_is_no_preview(maker):
+    with pytest.raises(Refused, match="no preview"):
+        raw.preview(maker(raws.preview(width=160, height=120)))
+    with pytest.raises(Refused, match="no preview"):
+        raw.preview(maker(raws.SENSOR))
+
+
+@pytest.mark.parametrize("start", [b"\0\0\0\x18ftypcrx ", b"FOVb", b"\0MRM", b"II\x1a\0\0\0HEAPCCDR"])
+def test_raw_files_that_are_no_tiffs_have_none_either(start):
+    assert raw.stored(start + PICTURE) is None
+    with pytest.raises(Refused, match="no preview"):
+        raw.preview(start + PICTURE)
+
+
+@pytest.mark.skipif(not shutil.which("exiftool"), reason="exiftool is not installed")
+@pytest.mark.parametrize("name", raws.MAKERS)
+def test_exiftool_finds_the_same_preview_in_the_files_drawn_here(tmp_path, name):
+    path = tmp_path / f"a.{name}"
+    path.write_bytes(raws.MAKERS[name](PICTURE, 6))
+    tags = ("PreviewImage", "JpgFromRaw", "OtherImage")
+    found = {tag: subprocess.run(["exiftool", "-b", f"-{tag}", path], capture_output=True, check=True).stdout for tag in tags}
+    assert PICTURE in found.values()
+    told = subprocess.run(["exiftool", "-n", "-s3", "-IFD0:Orientation", path], capture_output=True, check=True).stdout
+    assert int(told) == raw.stored(path.read_bytes()) == 6
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(sorted(raws.MAKERS)), st.data())
+def test_damage_is_refused_or_harmless(name, data):
+    """No other error, and never more bytes than the file has."""
+    good = raws.MAKERS[name](PICTURE[:5000], 6)
+    bad = bytearray(good[: data.draw(st.integers(8, len(good)))])
+    for _ in range(data.draw(st.integers(0, 4))):
+        bad[data.draw(st.integers(0, len(bad) - 1))] = data.draw(st.integers(0, 255))
+    raw.stored(bytes(bad))
+    with suppress(Refused):
+        assert len(raw.preview(bytes(bad))) <= len(bad)

@@ -1,0 +1,87 @@
+"""orientd watch as a process: start, work, signals, a second one, a sudden death."""
+
+import os
+import signal
+import urllib.request
+
+import pytest
+import skies
+from watch_process import Process
+
+
+@pytest.fixture(autouse=True)
+def _model(monkeypatch, model):
+    monkeypatch.setenv("ORIENTD_MODEL", str(model))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return folder
+
+
+def test_from_start_to_end_as_systemd_sees_it(photos, tmp_path):
+    with Process(tmp_path, photos, "--fix").ready() as watcher:
+        wrong = skies.draw(photos / "a.jpg", 90)
+        watcher.says("put right")
+        (line,) = [line for line in watcher.lines if line["message"].startswith("put right")]
+        assert (line["path"], line["old"], line["new"], line["turn"], line["run"]) == (str(wrong), 8, 1, 90, 1)
+        watcher.until(lambda: any(text.startswith("STATUS=idle: 1 judged, 1 put right") for text in watcher.heard))
+        watcher.until(lambda: watcher.heard.count("WATCHDOG=1") >= 5)
+        with Process(tmp_path, photos) as second:
+            assert second.process.wait(60) == 1
+            second.readers[0].join()
+            assert f"another orientd is watching (process {watcher.process.pid})" in second.messages[-1]
+        code, seconds = watcher.end()
+        assert code == 0
+        assert seconds < 10
+        watcher.until(lambda: "STOPPING=1" in watcher.heard)
+        assert watcher.messages[-1] == "stopped"
+    assert skies.shown_turned(wrong) == 0
+
+
+def test_the_configuration_is_read_anew_on_sighup(photos, tmp_path):
+    config = tmp_path / "orientd.yaml"
+    config.write_text(f"fix: false\nlibraries: ['{photos}']\n")
+    with Process(tmp_path, "--config", config).ready() as watcher:
+        wrong = skies.draw(photos / "a.jpg", 90)
+        watcher.says("shown wrong")
+        config.write_text("fix: perhaps\n")
+        watcher.process.send_signal(signal.SIGHUP)
+        watcher.says("was not reloaded")
+        config.write_text(f"fix: true\nlibraries: ['{photos}']\n")
+        watcher.process.send_signal(signal.SIGHUP)
+        watcher.says("put right")
+        reloading = next(index for index, text in enumerate(watcher.heard) if text.startswith("RELOADING=1"))
+        assert "MONOTONIC_USEC=" in watcher.heard[reloading]
+        assert "READY=1" in watcher.heard[reloading:]
+        assert watcher.end(signal.SIGINT)[0] == 130
+    assert skies.shown_turned(wrong) == 0
+
+
+def test_a_sudden_death_loses_nothing(photos, tmp_path):
+    wrong = [skies.draw(photos / f"{number:02}.jpg", 90, seed=number) for number in range(40)]
+    with Process(tmp_path, photos, "--fix", batch="2", workers="1") as watcher:
+        watcher.says("put right")
+        watcher.end(signal.SIGKILL)
+    with Process(tmp_path, photos, "--fix").ready() as watcher:
+        watcher.until(lambda: all(skies.shown_turned(path) == 0 for path in wrong))
+        watcher.end()
+    assert not list(photos.glob(".orientd*"))
+
+
+def test_trouble_ends_it_with_the_code_that_says_so(photos, tmp_path):
+    for arguments, code in ((["--when-missing", "exit", photos / "none"], 75), ([], 2), ([photos, "--settle", "0"], 2)):
+        with Process(tmp_path, *arguments) as watcher:
+            assert watcher.process.wait(60) == code
+
+
+def test_metrics_are_answered_while_it_runs(photos, tmp_path):
+    skies.draw(photos / "a.jpg", 0)
+    port = 20000 + os.getpid() % 20000
+    with Process(tmp_path, photos, metrics=f"127.0.0.1:{port}").ready() as watcher:
+        watcher.until(lambda: any("1 judged" in text for text in watcher.heard))
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            assert b'orientd_photos_total{result="keep"} 1' in answer.read()
+        assert watcher.end()[0] == 0
