@@ -22,6 +22,8 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
 import trainings  # noqa: E402
 from orientd_training import checkpoint, fit, machine, monitor, photoset, weights  # noqa: E402
+from orientd_training import config as recipes  # noqa: E402
+from orientd_training.config import Phase  # noqa: E402
 from orientd_training.feed import Feed  # noqa: E402
 
 KB = 1024
@@ -301,6 +303,29 @@ def test_checkpoints_get_their_names_where_there_are_no_links(tmp_path, monkeypa
     monkeypatch.setattr(Path, "hardlink_to", no_links)
     checkpoint.save_best({"w": torch.ones(1)}, tmp_path, "net", 0.9)
     assert float(weights.read(tmp_path / "net_0.9000.pt")["w"]) == 1
+
+
+def test_two_runs_are_mixed_weight_by_weight(recipe, unbroken, tmp_path):
+    further = replace(recipe, init=unbroken / checkpoint.BEST, head_grid=2, phases=(Phase(32, 16),), seed=2)
+    fit.fit(further, tmp_path / "further")
+    checkpoint.mix(tmp_path / "further", unbroken, 0.25, tmp_path / "mixed")
+
+    config, network = checkpoint.load(tmp_path / "mixed")
+    own, theirs = weights.read(tmp_path / "further" / checkpoint.BEST), weights.read(unbroken / checkpoint.BEST)
+    assert config == recipes.load(tmp_path / "further" / checkpoint.CONFIG)
+    assert any(not torch.equal(own[name], value) for name, value in theirs.items())
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.75 * own[name] + 0.25 * theirs.get(name, torch.zeros(())))
+
+
+def test_runs_that_cannot_be_mixed_are_refused(recipe, unbroken, tmp_path):
+    with pytest.raises(ConfigError, match="is there already"):
+        checkpoint.mix(unbroken, unbroken, 0.5, unbroken)
+    fit.fit(replace(recipe, backbone="test_resnet", phases=(Phase(32, 8),)), tmp_path / "resnet")
+    with pytest.raises(ModelError, match="another network"):
+        checkpoint.mix(unbroken, tmp_path / "resnet", 0.5, tmp_path / "mixed")
+    assert not (tmp_path / "mixed").exists()
 
 
 def test_a_damaged_checkpoint_is_named(recipe, unbroken):

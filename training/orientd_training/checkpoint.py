@@ -5,6 +5,7 @@ weights that validated best), the latter also under the name of the model and it
 """
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from orientd.errors import ConfigError
+from orientd.errors import ConfigError, StateError
 from orientd_training import config as recipes
 from orientd_training import weights
 from orientd_training.config import TrainConfig
@@ -76,6 +77,35 @@ def describe(config: TrainConfig, run: Path, train: list[PhotoSet], validation: 
     for name, values in ((FACTS, facts), (CONFIG, asdict(config))):
         with replacing(run / name) as partial:
             partial.write_text(json.dumps(values, default=str, indent=1))
+
+
+def mix(run: Path, other: Path, share: float, out: Path) -> None:
+    """Make a run folder of the same recipe as `run`, its best weights mixed with a `share` (0–1) of those of `other`.
+
+    `other` is where `run` began, or began at the same place: only then does the mean of two networks make one (Wortsman et al.
+    2022, arXiv:2203.05482). A grid that `other` has not is taken for zero, as every grid was once.
+
+    Raises:
+        ConfigError: `out` is there already, or a recipe cannot be read.
+        ModelError: weights are missing, or are those of other networks.
+        StateError: `out` cannot be written.
+    """
+    if out.exists():
+        raise ConfigError(f"{out} is there already: give another --out")
+    _, network = load(run)
+    theirs = weights.named(weights.read(other / BEST))
+    own = {name: value.clone() for name, value in network.state_dict().items()}
+    theirs = {name: torch.zeros_like(value) for name, value in own.items() if name.startswith("extra.")} | theirs
+    weights.fill(network, theirs, other / BEST)
+    made = {name: torch.lerp(value, theirs[name], share) if value.is_floating_point() else value for name, value in own.items()}
+    try:
+        out.mkdir(parents=True)
+        for name in (CONFIG, FACTS, "log.jsonl"):
+            if (run / name).exists():
+                shutil.copyfile(run / name, out / name)
+    except OSError as error:
+        raise StateError(f"{out} cannot be written ({error.strerror}): make room, or give another --out") from error
+    weights.save(made, out / BEST)
 
 
 def changed(config: TrainConfig, run: Path) -> list[str]:

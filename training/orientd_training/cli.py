@@ -88,6 +88,18 @@ def fit(config: Path, out: Path, resume: bool, overrides: tuple[str, ...]) -> No
 
 @cli.command()
 @click.argument("run", type=_PATH)
+@click.argument("other", type=_PATH)
+@click.option("--share", default=0.3, show_default=True, type=click.FloatRange(0, 1), help="Share of OTHER's weights.")
+@click.option("--out", required=True, type=_PATH, help="Folder of the mixed run.")
+def mix(run: Path, other: Path, share: float, out: Path) -> None:
+    """Mix the best weights of RUN with those of OTHER, which it began from."""
+    from orientd_training import checkpoint
+
+    checkpoint.mix(run, other, share, out)
+
+
+@cli.command()
+@click.argument("run", type=_PATH)
 @click.option("--photos", required=True, type=_PATH, help="Prepared photos to compare torch and the exported graph on.")
 @click.option("--out", required=True, type=_PATH, help="ONNX file to write.")
 @click.option("--int8", type=_PATH, help="Write the model in 8-bit integers here, too, unless it judges worse on --photos.")
