@@ -31,7 +31,7 @@ from orientd.decode import dali
 from orientd.decode.baseline import frame
 from orientd.decode.cpu import CpuDecoder
 from orientd.discover import walk
-from orientd.items import Photo
+from orientd.items import Photo, Verdict
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def right(bench: Bench) -> None:
     here, policy = app.chosen_model(Config()).open(), Config().policy
     decoder = CpuDecoder(engine.spec.input_size, 10**9)
     held = [each for each, _ in bench.photos]
-    levels, means, apart, differ, left = [0], [0.0], [0.0], 0, 0
+    levels, means, apart, differ, turned, left = [0], [0.0], [0.0], 0, 0, 0
     for each, sight in zip(held, crowd(held), strict=True):
         if sight is None:
             left += 1
@@ -89,11 +89,13 @@ def right(bench: Bench) -> None:
         one = decide(crowd.look_again(picture.pixels) if needs_second_look(first, policy) else first, policy)
         two = decide(here.look_again(other.pixels) if needs_second_look(second, policy) else second, policy)
         differ += (one.verdict, one.turn) != (two.verdict, two.turn)
+        turned += [its.turn for its in (one, two) if its.verdict is Verdict.FIX] not in ([], [one.turn] * 2)
     bench.note("right", "photos compared, left to the CPU", f"{len(held) - left}, {left}")
     bench.note("right", "pixels apart at most, levels", max(levels))
     bench.note("right", "pixels apart in the mean, levels, worst photo", max(means))
     bench.note("right", "probabilities apart at most", max(apart))
     bench.note("right", "decisions that differ", int(differ))
+    bench.note("right", "photos that only one road turns, or otherwise", turned)
 
 
 def turned(bench: Bench) -> None:

@@ -22,5 +22,6 @@ def test_every_step_works_without_a_gpu(tmp_path):
     assert not [step for step, said in found.items() if "FAILED" in said or "skipped" in said]
     assert found["turned"]["orientations not to the bit, round 0"] == "[]"
     assert found["isolated"]["pictures of another photo, or not to the bit"] == 0
-    assert found["right"]["decisions that differ"] == 0
+    assert found["right"]["photos that only one road turns, or otherwise"] == 0
+    assert found["right"]["probabilities apart at most"] < 0.1  # so that drawings, which mean nothing to it, may be unsure or not
     assert (tmp_path / "gpu.md").read_text().count("\n") > len(STEPS)
