@@ -4,16 +4,18 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from orientd import act, catalogue, formats, gpu, names, past, pipeline, sidecars
+from orientd.ahead import Content, ReadAhead
 from orientd.config import Config, data_directory
 from orientd.decide import decide, needs_second_look
 from orientd.discover import below, presence, real_place, real_roots, walk
 from orientd.errors import ConfigError, ReadError, Refused
+from orientd.files import read_whole
 from orientd.items import Candidate, Decision, Format, Method, Photo, Picture, Prediction, Row, Status, Verdict
 from orientd.judge import NOT_A_PHOTO, Judge
 from orientd.orientation import swaps_sides, turned
@@ -57,10 +59,16 @@ def naming_of(config: Config) -> Naming | None:
     return config.sidecar_naming if config.sidecar == "write" else None
 
 
-def make_judge(config: Config, notify: Notify | None = None, rotate: act.Rotate | None = None) -> tuple[Judge, str]:
+def make_judge(
+    config: Config,
+    notify: Notify | None = None,
+    rotate: act.Rotate | None = None,
+    whole: Callable[[str], Content] | None = None,
+) -> tuple[Judge, str]:
     """A judge by this configuration, and the id under which its rows may be reused.
 
-    `notify` is told if the model's probabilities were never calibrated; `rotate` plans turns of pixels, if these are wanted.
+    `notify` is told if the model's probabilities were never calibrated; `rotate` plans turns of pixels, if these are wanted;
+    `whole` reads files, if they do not simply come from the disk.
 
     Raises:
         EngineUnavailable: ONNX Runtime or the provider asked for is not there.
@@ -107,7 +115,7 @@ def make_judge(config: Config, notify: Notify | None = None, rotate: act.Rotate 
         return change.method, change.remark
 
     def opened(candidate: Candidate) -> Photo | None:
-        return read.read(candidate, config.max_bytes, naming)
+        return read.read(candidate, whole or (lambda path: read_whole(path, config.max_bytes)), naming)
 
     judge = Judge(opened, decoder.decode, (lambda: crowd) if crowd else eyes, check, config.policy, crowd)
     written = f"{config.hard_links}-{','.join(sorted(config.formats))}-{config.sidecar}-{config.sidecar_naming}"
@@ -132,15 +140,16 @@ def scan(
     with ExitStack() as stack:
         check_presence, candidates = presence(roots), walk(roots, config.exclude, config.one_file_system)
         rotate = planner(config.method)
-        judge, identity = make_judge(config, notify, rotate)
+        ahead = stack.enter_context(closing(ReadAhead(lambda path: read_whole(path, config.max_bytes))))
+        judge, identity = make_judge(config, notify, rotate, ahead.read)
         seen = stack.enter_context(open_seen(config, identity, notify))
         writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate)) if fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
         journal.add_roots(real_roots(roots))
 
-        stages = make_stages(config, judge, seen, journal, writer, rescan=rescan)
+        stages = replace(make_stages(config, judge, seen, journal, writer, rescan=rescan), expect=ahead.expect)
         workers = config.workers or os.cpu_count() or 1
-        for row in pipeline.run(candidates, stages, workers, max(config.batch, judge.batch), stop):
+        for row in stack.enter_context(closing(pipeline.run(candidates, stages, workers, max(config.batch, judge.batch), stop))):
             if row.decision == Verdict.ERROR and not row.sha256:
                 check_presence()
             if row.reason != NOT_A_PHOTO:

@@ -60,6 +60,11 @@ def promises_photo(path: str) -> bool:
     return suffix(path) in PHOTOS
 
 
+def promises_judged(path: str) -> bool:
+    """True if the suffix is that of a photo which can be judged: such a file is read whole without a look at its first bytes."""
+    return suffix(path) in JUDGED
+
+
 def worth_opening(name: str) -> bool:
     """False for hidden files, backups and files whose suffix is well known not to be a photo's."""
     if name.startswith("."):

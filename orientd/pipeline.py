@@ -5,7 +5,7 @@ whatever the number of workers.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice, takewhile
@@ -23,15 +23,19 @@ class Stages:
     judge: one row per candidate, in order; never raises for one photo's sake.
     act: carries out a row whose decision is fix; a dry run passes the row through.
     record: remembers rows just judged, before any is acted on.
+    expect: is told of every batch, in order, before it is judged.
     """
 
     lookup: Callable[[Sequence[Candidate]], Sequence[Row | None]]
     judge: Callable[[Sequence[Candidate]], Sequence[Row]]
     act: Callable[[Row], Row]
     record: Callable[[Sequence[Row]], None]
+    expect: Callable[[Sequence[Candidate]], None] = lambda _: None
 
 
-def run(candidates: Iterable[Candidate], stages: Stages, workers: int, batch: int, stop: Callable[[], bool]) -> Iterator[Row]:
+def run(
+    candidates: Iterable[Candidate], stages: Stages, workers: int, batch: int, stop: Callable[[], bool]
+) -> Generator[Row, None, None]:
     """Yield one row per candidate. Once `stop()` is true nothing new is begun; what was judged but not acted on is dropped."""
     with ThreadPoolExecutor(workers, thread_name_prefix="orientd-judge") as pool:
         pending: deque[list[Row] | Future[Sequence[Row]]] = deque()
@@ -39,6 +43,7 @@ def run(candidates: Iterable[Candidate], stages: Stages, workers: int, batch: in
             for known, new in _chunks(takewhile(lambda _: not stop(), candidates), stages, batch):
                 if stop():
                     return
+                stages.expect(new)
                 pending.append(pool.submit(stages.judge, new) if new else known)
                 while len(pending) > 2 * workers or (pending and _ready(pending[0])):
                     yield from _finish(pending.popleft(), stages, stop)

@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from typing import Final
 
 from orientd import formats, names, sidecars
+from orientd.ahead import Content
 from orientd.errors import DecodeError, ReadError, Refused
-from orientd.files import read_whole
 from orientd.formats import raw
 from orientd.items import Candidate, Format, Photo
 from orientd.sidecars import Naming
@@ -18,8 +19,8 @@ _UNTOUCHED: Final = {
 }
 
 
-def read(candidate: Candidate, max_bytes: int, naming: Naming | None = None) -> Photo | None:
-    """Read a file once and whole. None if it is no photo and its name does not promise one.
+def read(candidate: Candidate, whole: Callable[[str], Content], naming: Naming | None = None) -> Photo | None:
+    """Read a file once and by `whole`. None if it is no photo and its name does not promise one.
 
     A file whose name does not promise a photo that can be judged is opened twice: its first bytes decide whether to read it.
     With a `naming` of sidecars raw files are judged, too, and photos that are never written as their sidecars show them.
@@ -27,7 +28,7 @@ def read(candidate: Candidate, max_bytes: int, naming: Naming | None = None) -> 
     Raises:
         Refused: it is not to be judged: a raw file, JPEG XL, a sidecar is not clear, or the walk said so. The file itself is in
             order.
-        ReadError: it cannot be read, is empty, has more than `max_bytes` bytes, or the walk could not examine it.
+        ReadError: `whole` cannot read it, it is empty, or the walk could not examine it.
         DecodeError: its name promises a photo and its content is none.
     """
     if candidate.error:
@@ -35,9 +36,9 @@ def read(candidate: Candidate, max_bytes: int, naming: Naming | None = None) -> 
     if candidate.skip:
         raise Refused(candidate.skip)
     path = candidate.path
-    if names.suffix(path) not in names.JUDGED and not _worth_reading(path, naming):
+    if not names.promises_judged(path) and not _worth_reading(path, naming):
         return None
-    data, stat = read_whole(path, max_bytes)
+    data, stat = whole(path)
     if not data:
         raise ReadError("it is empty: bring it back from a backup")
     kind = format_of(path, data)

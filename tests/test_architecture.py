@@ -17,7 +17,7 @@ LAYERS = {
     "vocabulary": {"", "errors", "items", "orientation", "spec", "names"},
     "pure logic": {"decide", "settle", "formats", "judge", "guard"},
     "edges": {"config", "discover", "read", "decode", "infer", "rotate", "files", "record", "seen", "report", "plan", "progress"}
-    | {"originals", "disk", "entries", "sidecars", "inotify", "mounts", "pacing", "metrics", "proposals"},
+    | {"originals", "disk", "entries", "sidecars", "inotify", "mounts", "pacing", "metrics", "proposals", "ahead"},
     "pipeline": {"pipeline"},
     "composed": {"act", "watch", "roots", "catalogue", "beside", "past"},
     "app": {"app", "writer", "work", "gpu"},

@@ -13,10 +13,13 @@ from orientd import read as reading
 from orientd.errors import DecodeError, ReadError, Refused
 from orientd.formats import sidecar
 from orientd.items import Candidate, FileStat, Format
-from orientd.read import read
 
 LIMIT = 1_000_000
 NO_STAT = FileStat(0, 0, 0, 0)
+
+
+def read(candidate, limit, naming=None):
+    return reading.read(candidate, lambda path: files.read_whole(path, limit), naming)
 
 
 def encoded(kind, orientation=None):
@@ -60,7 +63,7 @@ def test_an_absent_orientation_is_none(read_file):
 @pytest.mark.parametrize("name", ["a", "a.unknown"])
 @pytest.mark.parametrize("data", [b"", b"text", bytes(10_000)])
 def test_what_neither_is_nor_promises_a_photo_is_passed_over_unread(read_file, monkeypatch, name, data):
-    monkeypatch.setattr(reading, "read_whole", None)
+    monkeypatch.setattr(files, "read_whole", None)
     assert read_file(name, data) is None
 
 
@@ -101,7 +104,7 @@ RAW_HEADERS = {
 
 @pytest.mark.parametrize("name", sorted(RAW_HEADERS))
 def test_raw_files_are_refused_without_being_read_whole(read_file, monkeypatch, name):
-    monkeypatch.setattr(reading, "read_whole", None)
+    monkeypatch.setattr(files, "read_whole", None)
     with pytest.raises(Refused, match="raw files"):
         read_file(name, RAW_HEADERS[name] + bytes(1000))
 
