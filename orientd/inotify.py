@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
@@ -197,6 +198,8 @@ class _Observer(BaseObserver):
 class _Instance(InotifyFD):
     def __init__(self, hints: Hints) -> None:
         self._hints = hints
+        # Of a folder made in one just found, both its own event and the search of the other tell.
+        warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
         super().__init__()
 
     def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:

@@ -177,8 +177,14 @@ def test_any_size_is_turned_perfectly_or_refused(width, height, sampling, by, pr
     if broken:
         with pytest.raises(Refused, match="no multiple of its blocks"):
             rotator.plan(Format.JPEG, data, by)
+        return
+    try:
+        turned = rotated(rotator, data, by)
+    except Refused as error:  # colours at the edge of a sliver are spread from what lies beyond it
+        assert "look different" in str(error)
+        assert min(width, height) <= 4 < across
     else:
-        assert same_coefficients(data, rotated(rotator, data, by), by)
+        assert same_coefficients(data, turned, by)
 
 
 # What the thumbnail may be like
