@@ -4,6 +4,7 @@ import io
 import os
 import re
 from collections import Counter
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import jpegs
@@ -178,13 +179,9 @@ def test_any_size_is_turned_perfectly_or_refused(width, height, sampling, by, pr
         with pytest.raises(Refused, match="no multiple of its blocks"):
             rotator.plan(Format.JPEG, data, by)
         return
-    try:
-        turned = rotated(rotator, data, by)
-    except Refused as error:  # colours at the edge of a sliver are spread from what lies beyond it
-        assert "look different" in str(error)
-        assert min(width, height) <= 4 < across
-    else:
-        assert same_coefficients(data, turned, by)
+    sliver = min(width, height) <= 4 and across > 8  # whose colours are spread from what lies beyond its edge
+    with suppress(Refused) if sliver else nullcontext():
+        assert same_coefficients(data, rotated(rotator, data, by), by)
 
 
 # What the thumbnail may be like
