@@ -99,11 +99,15 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Pixels as viewers show them, uint8 of shape (size, size, 3) RGB; `width` and `height` are those of the stored pixels."""
+    """Pixels as viewers show them, uint8 of shape (size, size, 3) RGB; `width` and `height` are those of the stored pixels.
+
+    Not `whole`: what does not count at this size was left unread, so damage there went unnoticed.
+    """
 
     pixels: "NDArray[np.uint8]"
     width: int
     height: int
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from orientd.errors import PhotoError, Refused
 from orientd.items import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Verdict
 
 NOT_A_PHOTO: Final = "not a photo"
+BY_THUMBNAIL: Final = "by its thumbnail"
+UPRIGHT_AT_A_GLANCE: Final = 0.9
 _BYTES_AT_ONCE: Final = 32 * 2**20  # per worker: sixteen workers on photos of 20 MB would hold gigabytes otherwise
 
 _log = logging.getLogger(__name__)
@@ -25,6 +27,12 @@ class Eyes(Protocol):
     def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]: ...
 
     def look_again(self, pixels: NDArray[np.uint8]) -> Prediction: ...
+
+
+class Decode(Protocol):
+    """What is asked of a decoder. Unless `whole`, it may leave unread what makes no difference, if the Picture says so."""
+
+    def __call__(self, photo: Photo, *, whole: bool = True) -> Picture: ...
 
 
 Sight = tuple[Picture, Prediction]
@@ -52,14 +60,16 @@ class Judge:
     read: the whole file, or None if it is no photo and does not claim to be one.
     check: how the photo would be shown as that new orientation (1–8) shows it, and the reason if not as asked; raises Refused if
         it could not be written at all.
+    glance: what can be told of a photo before it is read whole, if anything; it may only confirm that the photo is upright.
     """
 
     read: Callable[[Candidate], Photo | None]
-    decode: Callable[[Photo], Picture]
+    decode: Decode
     eyes: Callable[[], Eyes]
     check: Callable[[Photo, int], tuple[Method, str]]
     policy: Policy
     crowd: Crowd | None = None
+    glance: Callable[[Candidate], tuple[Photo, Picture] | None] = lambda _: None
 
     @property
     def batch(self) -> int:
@@ -72,7 +82,7 @@ class Judge:
         return [row for group in _by_weight(candidates, weight) for row in self._together(group)]
 
     def _together(self, candidates: Sequence[Candidate]) -> list[Row]:
-        opened = [self._open(candidate) for candidate in candidates]
+        opened = [self._upright(candidate) or self._open(candidate) for candidate in candidates]
         rows = iter(self._rows([item for item in opened if isinstance(item, Photo)]))
         return [next(rows) if isinstance(item, Photo) else item for item in opened]
 
@@ -85,11 +95,20 @@ class Judge:
         return [row or next(late) for row in settled]
 
     def _alone(self, photos: Sequence[Photo]) -> list[Row]:
-        decoded = [self._decoded(photo) for photo in photos]
+        decoded = [self._decoded(photo, whole=False) for photo in photos]
         pictures = [item.pixels for item in decoded if isinstance(item, Picture)]
         looks = iter(self.eyes().look(np.stack(pictures)) if pictures else [])
         pairs = zip(photos, decoded, strict=True)
         return [item if isinstance(item, Row) else self._judge(photo, item, next(looks)) for photo, item in pairs]
+
+    def _upright(self, candidate: Candidate) -> Row | None:
+        """The row of a photo that is upright at a glance."""
+        if not (seen := self.glance(candidate)):
+            return None
+        photo, picture = seen
+        first = self.eyes().look(picture.pixels[None])[0]
+        sure = first.probabilities[0] >= max(UPRIGHT_AT_A_GLANCE, self.policy.second_look_below)
+        return self._judge(photo, picture, first)._replace(reason=BY_THUMBNAIL) if sure else None
 
     def _open(self, candidate: Candidate) -> Photo | Row:
         if candidate.error or candidate.skip:
@@ -102,15 +121,19 @@ class Judge:
             return _failed(row, error)
         return row._replace(reason=NOT_A_PHOTO) if photo is None else photo
 
-    def _decoded(self, photo: Photo) -> Picture | Row:
+    def _decoded(self, photo: Photo, *, whole: bool) -> Picture | Row:
         try:
-            return self.decode(photo)
+            return self.decode(photo, whole=whole)
         except Exception as error:
             return _failed(_of_photo(photo), error)
 
     def _judge(self, photo: Photo, picture: Picture, first: Prediction) -> Row:
         prediction = self.eyes().look_again(picture.pixels) if needs_second_look(first, self.policy) else first
         decision = decide(prediction, self.policy)
+        if decision.verdict is Verdict.FIX and not picture.whole:
+            proved = self._decoded(photo, whole=True)  # the same picture, or the damage that forbids to write the photo
+            if isinstance(proved, Row):
+                return proved
         new, method = orientation.turned(photo.orientation, decision.turn), ""
         if decision.verdict is Verdict.FIX:
             try:

@@ -14,32 +14,34 @@ MIB = 2**20
 
 
 class Eyes:
-    """Sees every photo as needing 90° and notes how many come together."""
+    """Sees every photo as needing 90°, or as `upright`, and notes how many come together."""
 
-    def __init__(self):
-        self.together = []
+    def __init__(self, upright=False):
+        self.together, self.row = [], (1.0, 0.0, 0.0, 0.0) if upright else (0.0, 1.0, 0.0, 0.0)
 
     def look(self, pixels):
         self.together.append(len(pixels))
         return [self.look_again(each) for each in pixels]
 
     def look_again(self, pixels):
-        row = (0.0, 1.0, 0.0, 0.0)
-        return Prediction(row, (row,) * 8)
+        return Prediction(self.row, (self.row,) * 8)
 
 
-def judge(eyes, check=lambda photo, orientation: (Method.TAG, "")):
+def judge(eyes, check=lambda photo, orientation: (Method.TAG, ""), decoded=None):
+    decoded = [] if decoded is None else decoded
+
     def read(candidate):
         if "none" in candidate.path:
             return None
         return Photo(candidate.path, candidate.stat, Format.JPEG, b"", 1, "ab" * 32)
 
-    def decode(photo):
-        if "bad" in photo.path:
+    def decode(photo, *, whole=True):
+        if "bad" in photo.path or ("hollow" in photo.path and whole):
             raise DecodeError("it is damaged")
         if "strange" in photo.path:
             raise ZeroDivisionError("a bug in a library")
-        return Picture(np.zeros((2, 2, 3), np.uint8), 2, 2)
+        decoded.append((photo.path, whole))
+        return Picture(np.zeros((2, 2, 3), np.uint8), 2, 2, whole or "part" not in photo.path)
 
     return Judge(read, decode, lambda: eyes, check, Policy(0.99, 0.95, 7, 0.9))
 
@@ -80,6 +82,48 @@ def test_the_fault_of_one_photo_stays_its_own():
     reasons = ["", "it is damaged", "unexpected ZeroDivisionError: a bug in a library", "not a photo", ""]
     assert [row.reason for row in rows] == reasons
     assert rows[2].sha256 == "", "a fault of this machine is not to be remembered"
+
+
+def test_no_photo_is_turned_that_was_decoded_in_part():
+    decoded, paths = [], ["/a.jpg", "/part.jpg", "/hollow-part.jpg"]
+    rows = judge(Eyes(), decoded=decoded)([Candidate(path, FileStat(1, 1, 1, 1)) for path in paths])
+    assert [(row.decision, row.reason) for row in rows] == [("fix", ""), ("fix", ""), ("error", "it is damaged")]
+    assert rows[2].sha256, "the damage is in the file"
+    assert decoded == [(path, False) for path in paths] + [("/part.jpg", True)]
+
+
+def test_a_photo_that_is_left_as_it_is_is_decoded_once():
+    decoded = []
+    (row,) = judge(Eyes(upright=True), decoded=decoded)([Candidate("/hollow-part.jpg", FileStat(1, 1, 1, 1))])
+    assert row.decision == "keep"
+    assert decoded == [("/hollow-part.jpg", False)]
+
+
+@pytest.mark.parametrize(("upright", "decision"), [(0.95, "keep"), (0.85, "fix")])
+def test_a_glance_may_only_confirm_that_a_photo_is_upright(upright, decision):
+    eyes, decoded = Eyes(), []
+    small, seen = np.ones((2, 2, 3), np.uint8), Prediction((upright, 1 - upright, 0.0, 0.0), ((upright, 1 - upright, 0.0, 0.0),))
+    eyes.look = lambda pixels: [seen if pixels[0].all() else eyes.look_again(each) for each in pixels]
+
+    def glance(candidate):
+        return Photo(candidate.path, candidate.stat, Format.JPEG, b"", 6, ""), Picture(small, 40, 30, whole=False)
+
+    judging = replace(judge(eyes, decoded=decoded), glance=glance)
+    (row,) = judging([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
+    assert row.decision == decision
+    if decision == "keep":
+        assert (row.width, row.height, row.orientation, row.reason, row.sha256) == (40, 30, 6, "by its thumbnail", "")
+        assert decoded == []
+    else:
+        assert (row.width, row.reason, row.sha256) == (2, "", "ab" * 32)
+        assert decoded == [("/a.jpg", False)]
+
+
+def test_a_glance_that_tells_nothing_is_followed_by_a_look():
+    asked = []
+    judging = replace(judge(Eyes()), glance=lambda candidate: asked.append(candidate.path))
+    assert [row.decision for row in judging([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])] == ["fix"]
+    assert asked == ["/a.jpg"]
 
 
 def crowded(crowd, *paths):

@@ -8,8 +8,11 @@ from orientd.items import Photo, Picture
 class Decoder(Protocol):
     """Decodes for one input size. All backends obey the stored orientation and agree on what the eight values mean."""
 
-    def decode(self, photo: Photo) -> Picture:
+    def decode(self, photo: Photo, *, whole: bool = True) -> Picture:
         """The whole picture, as viewers show it, squeezed to a square. May be called from several threads at once.
+
+        Unless `whole`, data that make no difference at that size may be left unread, which the Picture says: it is the same to
+        the bit, but damage there is not noticed.
 
         Raises:
             DecodeError: the photo is damaged, cut short, too large or of a kind that is not supported.

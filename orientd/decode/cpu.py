@@ -7,9 +7,9 @@ own accord: Pillow turns TIFFs on load, libheif obeys `irot` and `imir`, as view
 EXIF is ignored in HEIF and AVIF. Only the first picture of a file is decoded; what is transparent is shown on white.
 
 A file cut short is an error in every format. Damage that leaves the length as it was is noticed where the codec can tell: always
-in PNG, mostly in JPEG, seldom in WebP, JPEG 2000, HEIF and AVIF, which carry no checksums. For TIFF, WebP and GIF Pillow's own
-limit of 179 million pixels holds below `max_pixels`, and libtiff says on stderr what is wrong with a TIFF. Importing this module
-loads Pillow: do it when a decoder is built.
+in PNG, mostly in JPEG, seldom in WebP, JPEG 2000, HEIF and AVIF, which carry no checksums; never in what is left unread of a
+progressive JPEG (see `progressive`). For TIFF, WebP and GIF Pillow's own limit of 179 million pixels holds below `max_pixels`,
+and libtiff says on stderr what is wrong with a TIFF. Importing this module loads Pillow: do it when a decoder is built.
 """
 
 import re
@@ -35,6 +35,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import formats, orientation
+from orientd.decode import progressive
 from orientd.errors import DecodeError
 from orientd.items import FileStat, Format, Photo, Picture
 
@@ -110,10 +111,10 @@ class CpuDecoder:
         self._max_pixels = max_pixels
         warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; catching them per photo is not thread-safe
 
-    def decode(self, photo: Photo) -> Picture:
+    def decode(self, photo: Photo, *, whole: bool = True) -> Picture:
         """See `Decoder.decode`; `width` and `height` of the Picture are as stored, before any turn that can be told."""
         try:
-            return self._decode(photo)
+            return self._decode(photo, whole)
         except (DecodeError, MemoryError):  # short memory is this machine's fault, not the photo's
             raise
         except Exception as error:  # parsers of hostile bytes raise anything: OSError, struct.error, IndexError…
@@ -121,17 +122,18 @@ class CpuDecoder:
             reason = f"its {photo.format.name} data is damaged or not supported ({detail}): compare it with a backup"
             raise DecodeError(reason) from error
 
-    def _decode(self, photo: Photo) -> Picture:
-        image = self._open(photo)
+    def _decode(self, photo: Photo, whole: bool) -> Picture:
+        image, part = self._open(photo), None
         stored = _stored_orientation(image, photo)
         width, height = image.size
         if photo.format in (Format.JPEG, Format.MPO, Format.RAW):
-            image = _jpeg(image, photo.data, self._size)
+            part = None if whole else _part_of_jpeg(image, photo.data, self._size)
+            image = part or _jpeg(image, photo.data, self._size)
         image = _displayable(image)
         if photo.format in _TURNED_BY_LIBRARY and stored != orientation.UPRIGHT:
             image = Image.fromarray(orientation.apply(np.asarray(image), orientation.inverse(stored)).copy())
             width, height = image.size
-        return Picture(orientation.apply(_square(image, self._size), stored).copy(), width, height)
+        return Picture(orientation.apply(_square(image, self._size), stored).copy(), width, height, whole=part is None)
 
     def _open(self, photo: Photo) -> Image.Image:
         if photo.format not in _OPENERS:
@@ -164,6 +166,17 @@ def _jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image:
             raise
     image.draft("RGB", (size, size))
     return image
+
+
+def _part_of_jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image | None:
+    """As `_jpeg` from a part of the data; None if it takes the whole, or if something is wrong, which the whole shall tell."""
+    part = progressive.abridged(data) if -(-min(image.size) // 8) >= size else None  # where TurboJPEG reduces to 1/8
+    if part is None:
+        return None
+    try:
+        return Image.fromarray(simplejpeg.decode_jpeg(part, "RGB", min_height=size, min_width=size))
+    except ValueError:
+        return None
 
 
 def _displayable(image: Image.Image) -> Image.Image:

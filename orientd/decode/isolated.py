@@ -43,7 +43,7 @@ class IsolatedDecoder:
         self._idle: list[Child] = []
         self.close = weakref.finalize(self, _end, self._idle)
 
-    def decode(self, photo: Photo) -> Picture:
+    def decode(self, photo: Photo, *, whole: bool = True) -> Picture:
         """See `Decoder.decode`.
 
         Raises:
@@ -51,9 +51,10 @@ class IsolatedDecoder:
             TimeoutError, MemoryError: it takes more time or memory than a photo may; another day it may not.
             OSError, RuntimeError: no child could be started.
         """
-        said, pixels = self._ask({"format": photo.format, "orientation": photo.orientation}, photo.data)
+        question = {"format": photo.format, "orientation": photo.orientation, "whole": whole}
+        said, pixels = self._ask(question, photo.data)
         shape = (self._size, self._size, 3)
-        return Picture(np.frombuffer(pixels, np.uint8).reshape(shape), said["width"], said["height"])
+        return Picture(np.frombuffer(pixels, np.uint8).reshape(shape), said["width"], said["height"], said["whole"])
 
     def witness(self, data: bytes) -> int | None:
         """As `cpu.witness`; raises as `decode`."""
@@ -163,8 +164,9 @@ def _answer(decoder: Any, question: dict[str, Any], data: bytes) -> tuple[dict[s
         if question["format"] is None:
             return {"orientation": witness(data)}, b""
         photo = Photo("", FileStat(0, 0, len(data), 0), Format(question["format"]), data, question["orientation"], "")
-        picture = decoder.decode(photo)
-        return {"width": picture.width, "height": picture.height}, picture.pixels.tobytes()
+        picture = decoder.decode(photo, whole=question["whole"])
+        said = {"width": picture.width, "height": picture.height, "whole": picture.whole}
+        return said, picture.pixels.tobytes()
     except MemoryError:
         return {"memory": True}, b""
     except Exception as error:  # parsers of hostile bytes raise anything
