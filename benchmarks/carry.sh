@@ -7,6 +7,9 @@
 #
 #     cat part-* | tar -x && python3 -m pip install --no-index --no-deps --target site *.whl && export PYTHONPATH=$PWD/site
 #     export LD_LIBRARY_PATH=$(python3 -c 'import glob, nvidia; print(":".join(d for p in nvidia.__path__ for d in glob.glob(p + "/*/lib")))')
+#
+# TensorRT cannot be brought so: what PyPI has of it (tensorrt-cu13-libs 10.16.1, on 2026-11-20) fetches the libraries from NVIDIA's own
+# index while it is installed. gpu_check.py leaves it out where it is missing, and says so.
 set -euo pipefail
 
 folder=$1 size=${2:-40}

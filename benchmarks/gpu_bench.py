@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scenery import scenery
 
-from orientd import formats
+from orientd import formats, orientation
 from orientd.decode.baseline import Frame, frame
 from orientd.items import FileStat, Photo
 
@@ -34,14 +35,26 @@ class Scale:
     different: int  # drawn photos of each size
     files: int  # in the library of the whole scan
     seconds: float  # of each measurement
-    batches: Sequence[int]
+    batches: Sequence[int]  # of photos to decode
+    looks: Sequence[int]  # pictures seen at once
     lanes: Sequence[int]
     shares: Sequence[float]
     workers: Sequence[int]
 
 
-ON_GPU = Scale(0, ((4000, 3000), (6000, 4000)), 64, 2000, 4, (16, 32, 64, 128), (1, 2, 4), (0.0, 0.65, 0.9, 1.0), (4, 8, 16, 32))
-ON_CPU = Scale(None, ((640, 480), (800, 600)), 8, 40, 0.2, (4, 8), (1, 2), (0.9,), (1, 2))
+ON_GPU = Scale(
+    device=0,
+    sides=((4000, 3000), (6000, 4000)),
+    different=64,
+    files=2000,
+    seconds=3,
+    batches=(16, 32, 64, 128),
+    looks=(8, 32, 64, 128, 256),
+    lanes=(1, 2, 4),
+    shares=(0.0, 0.65, 0.9, 1.0),
+    workers=(4, 8, 16, 32),
+)
+ON_CPU = Scale(None, ((640, 480), (800, 600)), 16, 40, 0.2, (4, 8), (4, 8), (1, 2), (0.9,), (1, 4))
 
 
 @dataclass
@@ -139,14 +152,19 @@ def _number(text: str) -> float:
 
 
 def draw(job: tuple[int, int, int, int, str]) -> str:
-    """One different JPEG, smooth with sensor-like noise, quality 90, 4:2:0; returns its path."""
+    """One different JPEG, with sensor-like noise, quality 90, 4:2:0; returns its path.
+
+    It is shown upright, however it is stored, but for one in 16, which is shown as it is stored.
+    """
     seed, width, height, stored, path = job
     random = np.random.default_rng(seed)
-    coarse = Image.fromarray(random.integers(0, 256, (12, 16, 3), np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
-    pixels = np.asarray(coarse, np.float32) + random.normal(0, 6, (height, width, 1))
+    smooth = scenery(random).resize((width, height), Image.Resampling.BICUBIC)
+    pixels = (np.asarray(smooth, np.float32) + random.normal(0, 6, (height, width, 1))).clip(0, 255).astype(np.uint8)
+    if seed % 16 != 7:
+        pixels = orientation.apply(pixels, orientation.inverse(stored))
     exif = Image.Exif()
     exif[ORIENTATION] = stored
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, "JPEG", quality=90, exif=exif)
+    Image.fromarray(pixels).save(path, "JPEG", quality=90, exif=exif)
     return path
 
 

@@ -7,6 +7,7 @@ Each step stands alone: one that fails is reported with its error, one for which
 """
 
 import argparse
+import gc
 import os
 import platform
 import resource
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,13 +26,14 @@ from typing import Any
 import numpy as np
 from gpu_bench import ON_CPU, ON_GPU, Bench, Framed, library, photo
 
-from orientd import app, gpu, infer, orientation, read
+from orientd import app, cards, cuda, infer, orientation, tensorrt
 from orientd.config import Config, load
 from orientd.decide import decide, needs_second_look
 from orientd.decode import dali
 from orientd.decode.baseline import frame
 from orientd.decode.cpu import CpuDecoder
 from orientd.discover import walk
+from orientd.errors import EngineUnavailable
 from orientd.items import Photo, Verdict
 
 
@@ -38,16 +41,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["gpu", "cpu"], default="gpu")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=440, help="no step is begun after that long")
+    parser.add_argument(
+        "--seconds", type=float, default=300, help="no step is begun after that long; the longest takes some 3 minutes"
+    )
     options = parser.parse_args()
     scale, ends = ON_GPU if options.device == "gpu" else ON_CPU, time.monotonic() + options.seconds
     options.out.mkdir(parents=True, exist_ok=True)
     if scale.device is None:
-        gpu._CUDA, gpu._DEVICE = infer.CPU, None
+        cards.chosen = lambda gpus: [(None, "no GPU")]
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["XDG_STATE_HOME"] = os.path.join(folder, "state")
+        os.environ |= {"XDG_STATE_HOME": os.path.join(folder, "state"), "XDG_CACHE_HOME": os.path.join(folder, "cache")}
         bench = Bench(scale, library(scale, Path(folder)), Path(folder), ends)
-        for step in (machine, right, turned, isolated, silent, whole, stages, decoding, looking, other_engines):
+        steps = (machine, right, turned, isolated, silent, released, whole, stages, decoding, looking, half, by_tensorrt)
+        for step in steps:
             bench.run(step)
             bench.write(options.out)
 
@@ -65,8 +71,8 @@ def machine(bench: Bench) -> None:
         bench.note("machine", "GPU", subprocess.run(named, capture_output=True, text=True).stdout.strip())
 
 
-def road(**options: Any) -> tuple[gpu.Gpu, infer.Engine]:
-    return gpu.open_gpu(app.chosen_model(Config()), print, max_pixels=10**9, **options)
+def road(**options: Any) -> tuple[cards.Cards, infer.Engine]:
+    return cards.open_cards(app.chosen_model(Config()), Config(**options), print)
 
 
 def right(bench: Bench) -> None:
@@ -75,7 +81,7 @@ def right(bench: Bench) -> None:
     here, policy = app.chosen_model(Config()).open(), Config().policy
     decoder = CpuDecoder(engine.spec.input_size, 10**9)
     held = [each for each, _ in bench.photos]
-    levels, means, apart, differ, turned, left = [0], [0.0], [0.0], 0, 0, 0
+    levels, means, apart, differ, turned, left, verdicts = [0], [0.0], [0.0], 0, 0, 0, Counter()
     for each, sight in zip(held, crowd(held), strict=True):
         if sight is None:
             left += 1
@@ -88,9 +94,11 @@ def right(bench: Bench) -> None:
         apart.append(float(np.abs(np.subtract(first.probabilities, second.probabilities)).max()))
         one = decide(crowd.look_again(picture.pixels) if needs_second_look(first, policy) else first, policy)
         two = decide(here.look_again(other.pixels) if needs_second_look(second, policy) else second, policy)
+        verdicts[str(two.verdict)] += 1
         differ += (one.verdict, one.turn) != (two.verdict, two.turn)
         turned += [its.turn for its in (one, two) if its.verdict is Verdict.FIX] not in ([], [one.turn] * 2)
     bench.note("right", "photos compared, left to the CPU", f"{len(held) - left}, {left}")
+    bench.note("right", "decisions", dict(verdicts))
     bench.note("right", "pixels apart at most, levels", max(levels))
     bench.note("right", "pixels apart in the mean, levels, worst photo", max(means))
     bench.note("right", "probabilities apart at most", max(apart))
@@ -137,7 +145,7 @@ def isolated(bench: Bench) -> None:
     bench.note("isolated", "pictures of another photo, or not to the bit", int(wrong))
 
 
-def _alone(crowd: gpu.Gpu, photos: Sequence[Framed]) -> tuple[list[Photo], list[Any]]:
+def _alone(crowd: cards.Cards, photos: Sequence[Framed]) -> tuple[list[Photo], list[Any]]:
     held = [each for each, _ in photos]
     return held, [crowd([each])[0] for each in held]
 
@@ -173,22 +181,46 @@ def _fails(task: Callable[[Any], object], argument: Any) -> bool:
     return False
 
 
-def whole(bench: Bench) -> None:
-    """`orientd scan` on files in the page cache, by number of threads; and the CPU road, by all cores, on a part of them.
+def released(bench: Bench) -> None:
+    """What the road takes of the GPU's memory, and what is left of that when it is dropped, twice."""
+    for turn in ("first", "second"):
+        crowd, engine = road()
+        crowd([each for each, _ in bench.photos])
+        bench.note("released", f"{turn} time, in use", _memory(), "MiB")
+        del crowd, engine
+        gc.collect()
+        bench.note("released", f"{turn} time, dropped", _memory(), "MiB")
 
-    The drawings mean nothing to the model, so that by default every one gets a second look, as few real photos do.
+
+def _memory() -> float | str:
+    """MiB in use on the first GPU, by all processes."""
+    asked = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"]
+    try:
+        return float(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return "unknown"
+
+
+def whole(bench: Bench) -> None:
+    """`orientd scan` on files in the page cache: the GPU alone and with the CPU beside it, by number of threads, and all GPUs.
+
+    One photo in 16 is shown wrong, so few get a second look, as few real ones do.
     """
+    everything, share = bench.folder / "all", cards.Share.of
     for workers in bench.scale.workers:
-        seconds, number = _scan(bench, bench.folder / "all", provider="cuda", workers=workers, second_look_below=0.0)
-        bench.note("whole", f"GPU road, {workers} threads, first looks alone", number / seconds, "photos/s")
-    seconds, number = _scan(bench, bench.folder / "all", provider="cuda", workers=bench.scale.workers[-1])
-    bench.note("whole", f"GPU road, {bench.scale.workers[-1]} threads, second looks at all", number / seconds, "photos/s")
+        for name, of in (("the GPU alone", lambda *_: 0), ("with the CPU beside it", share)):
+            cards.Share.of = of
+            seconds, number = _scan(bench, everything, provider="cuda", workers=workers)
+            bench.note("whole", f"{workers} threads, {name}", number / seconds, "photos/s")
+    if (several := len(cuda.names())) > 1:
+        seconds, number = _scan(bench, everything, provider="cuda", gpus="all", workers=bench.scale.workers[-1])
+        bench.note("whole", f"{several} GPUs", number / seconds, "photos/s")
     part = bench.folder / "part"
     part.mkdir()
-    for name in sorted(os.listdir(bench.folder / "all"))[: max(20, bench.scale.files // 10)]:
-        shutil.copyfile(bench.folder / "all" / name, part / name)
-    seconds, number = _scan(bench, part, provider="cpu", workers=os.cpu_count(), second_look_below=0.0)
-    bench.note("whole", f"CPU road, {os.cpu_count()} threads, first looks alone", number / seconds, "photos/s")
+    for name in sorted(os.listdir(everything))[: max(20, bench.scale.files // 10)]:
+        shutil.copyfile(everything / name, part / name)
+    seconds, number = _scan(bench, part, provider="cpu", workers=os.cpu_count())
+    bench.note("whole", f"the CPU alone, {os.cpu_count()} threads", number / seconds, "photos/s")
     bench.note("whole", "memory of the host, most", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MiB")
 
 
@@ -212,21 +244,22 @@ def stages(bench: Bench) -> None:
         bench.note("stages", name, 1000 * seconds / len(candidates), "ms a photo")
 
 
-def _spent(crowd: gpu.Gpu, engine: infer.Engine, candidates: Sequence[Any], batch: int) -> Iterator[tuple[str, float]]:
+def _spent(crowd: cards.Cards, engine: infer.Engine, candidates: Sequence[Any], batch: int) -> Iterator[tuple[str, float]]:
+    read = app.make_judge(Config())[0].read
     marks = [time.monotonic()]
 
     def lap() -> float:
         marks.append(time.monotonic())
         return marks[-1] - marks[-2]
 
-    photos = [each for candidate in candidates if (each := read.read(candidate, 2**40))]
+    photos = [each for candidate in candidates if (each := read(candidate))]
     yield "read, hash, find the orientation", lap()
     framed = [(each, found) for each in photos if (found := frame(each))]
     yield "header probe", lap()
-    sheets = [crowd._decoder.decode(framed[start : start + batch]) for start in range(0, len(framed), batch)]
+    sheets = [crowd.cards[0]._decoder.decode(framed[start : start + batch]) for start in range(0, len(framed), batch)]
     yield "decode, squeeze, turn (DALI)", lap()
     for sheet in sheets:
-        engine.look_there(sheet.device, sheet.pointer, len(sheet.pixels))
+        engine.look_there(sheet.device, sheet.pointer, len(sheet.pixels), sheet.index)
     yield "first look", lap()
     for sheet in sheets:
         for pixels in sheet.pixels[: max(1, len(sheet.pixels) // 7)]:
@@ -236,7 +269,7 @@ def _spent(crowd: gpu.Gpu, engine: infer.Engine, candidates: Sequence[Any], batc
 
 def decoding(bench: Bench) -> None:
     """DALI alone: by size of the batch, pipelines side by side, and share of the hardware decoder."""
-    large, size, share = [each for each in bench.photos if each[1].width == bench.scale.sides[0][0]], 192, dali.HARDWARE_SHARE
+    large, size, share = bench.photos[: bench.scale.different], 192, dali.HARDWARE_SHARE
     alone = replace(bench, photos=large)
     for batch in bench.scale.batches:
         for lanes in bench.scale.lanes:
@@ -257,33 +290,51 @@ def looking(bench: Bench) -> None:
     _look(bench, "looking", "fp32", engine)
 
 
-def other_engines(bench: Bench) -> None:
-    """TF32, half precision and TensorRT, where they are there, against full precision."""
-    model, providers = app.chosen_model(Config()), infer.available_providers()
-    expected = model.open()
-    for name, path, provider in (
-        ("TF32", model.path, (gpu._CUDA, {"use_tf32": "1"})),
-        ("fp16", _halved(model.path, bench.folder), (gpu._CUDA, {})),
-        ("TensorRT", model.path, ("TensorrtExecutionProvider", {})),
-        ("TensorRT, fp16", model.path, ("TensorrtExecutionProvider", {"trt_fp16_enable": "1"})),
-    ):
-        if provider[0] not in providers or path is None:
-            bench.note("other_engines", name, "not there")
+def half(bench: Bench) -> None:
+    """Half precision, and the ten bits of TF32, against full precision."""
+    model = app.chosen_model(Config())
+    expected, provider = model.open(), infer.CPU if bench.scale.device is None else infer.CUDA
+    for name, path, options in (("TF32", model.path, {"use_tf32": "1"}), ("fp16", _halved(model.path, bench.folder), {})):
+        if path is None:
+            bench.note("half", name, "not there: needs onnx")
             continue
-        try:
-            engine = infer.Engine(path, [provider])
-            apart = _look(bench, "other_engines", name, engine, expected)
-            bench.note("other_engines", f"{name}: probabilities apart at most", apart)
-        except Exception as error:
-            bench.note("other_engines", name, " ".join(f"{type(error).__name__}: {error}".split())[:200])
+        engine = infer.Engine(path, [provider if bench.scale.device is None else (provider, options)])
+        bench.note("half", f"{name}: probabilities apart at most", _look(bench, "half", name, engine, expected))
+
+
+def by_tensorrt(bench: Bench) -> None:
+    """TensorRT in full and half precision against CUDA: how long it takes to build, to load what was built, and a look."""
+    model = app.chosen_model(Config())
+    try:
+        bench.note("by_tensorrt", "version", tensorrt.load())
+    except EngineUnavailable as error:
+        bench.note("by_tensorrt", "skipped", str(error))
+        return
+    provider = cards._provider(0, 0)
+    engine = model.open([provider])
+    engine._batch = bench.scale.looks[-1]
+    for precision in ("fp32", "fp16"):
+        began = time.monotonic()
+        eyes = tensorrt.Workshop(model, precision, bench.folder / "tensorrt", print).improved(engine, "this GPU", provider)
+        eyes._build._child.wait()
+        bench.note("by_tensorrt", f"{precision}, building", time.monotonic() - began, "s")
+        began = time.monotonic()
+        fast = eyes._best()
+        bench.note("by_tensorrt", f"{precision}, loading what was built", time.monotonic() - began, "s")
+        if fast is engine:
+            raise RuntimeError("it was not built: see above")
+        apart = _look(bench, "by_tensorrt", precision, fast, engine)
+        bench.note("by_tensorrt", f"{precision}: probabilities apart at most", apart)
 
 
 def _look(bench: Bench, step: str, name: str, engine: infer.Engine, expected: infer.Engine | None = None) -> float:
     size, usual = engine.spec.input_size, engine._batch
-    for batch in (*bench.scale.batches, 256) if bench.scale.device is not None else bench.scale.batches:
+    for batch in bench.scale.looks:
         engine._batch = batch
         sheet = dali.DaliDecoder(size, batch, bench.scale.device, 1).decode(list(islice(cycle(bench.photos), batch)))
-        found = bench.rate(lambda chunk, there=sheet: engine.look_there(there.device, there.pointer, len(chunk)), batch)
+        found = bench.rate(
+            lambda chunk, there=sheet: engine.look_there(there.device, there.pointer, len(chunk), there.index), batch
+        )
         bench.note(step, f"{name}, batches of {batch}", found, "looks/s")
     engine._batch = usual
     sheet = dali.DaliDecoder(size, 64, bench.scale.device, 1).decode(list(islice(cycle(bench.photos), 64)))

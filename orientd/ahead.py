@@ -24,8 +24,8 @@ class ReadAhead:
     `expect` is called by one thread, in the order of need; `read` by any.
     """
 
-    def __init__(self, read: Callable[[str], Content], most: int = BYTES, readers: int = _READERS) -> None:
-        """`read` is how a file is read whole; what it raises is raised where that file is asked for."""
+    def __init__(self, read: Callable[[Candidate], Content], most: int = BYTES, readers: int = _READERS) -> None:
+        """`read` is how a file is read; what it raises is raised where that file is asked for."""
         self._read, self._most = read, most
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="orientd-read")
         self._expected: dict[str, tuple[Future[Content], int]] = {}
@@ -37,13 +37,13 @@ class ReadAhead:
         for candidate in candidates:
             if names.promises_judged(candidate.path) and not (candidate.error or candidate.skip):
                 size = candidate.stat.size
-                self._expected[candidate.path] = self._pool.submit(self._fetch, candidate.path, size), size
+                self._expected[candidate.path] = self._pool.submit(self._fetch, candidate), size
 
-    def read(self, path: str) -> Content:
+    def read(self, candidate: Candidate) -> Content:
         """What the file holds; each expected file may be asked for once, others are read at once."""
-        future, size = self._expected.pop(path, (None, 0))
+        future, size = self._expected.pop(candidate.path, (None, 0))
         if future is None:
-            return self._read(path)
+            return self._read(candidate)
         self._change(waiting=1)
         try:
             return future.result()
@@ -56,12 +56,13 @@ class ReadAhead:
         self._change(waiting=1)
         self._pool.shutdown(wait=True)
 
-    def _fetch(self, path: str, size: int) -> Content:
+    def _fetch(self, candidate: Candidate) -> Content:
+        size = candidate.stat.size
         with self._changed:
             # Who waits may need this file or one behind it, so then the limit counts for nothing.
             self._changed.wait_for(lambda: self._waiting or not self._held or self._held + size <= self._most)
             self._held += size
-        return self._read(path)
+        return self._read(candidate)
 
     def _change(self, *, waiting: int = 0, held: int = 0) -> None:
         with self._changed:

@@ -6,16 +6,15 @@ import weakref
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from orientd import act, catalogue, formats, gpu, names, past, pipeline, sidecars
-from orientd.ahead import Content, ReadAhead
+from orientd import act, cards, catalogue, formats, names, past, pipeline, sidecars
 from orientd.config import Config, data_directory
 from orientd.decide import decide, needs_second_look
 from orientd.discover import below, presence, real_place, real_roots, walk
 from orientd.errors import ConfigError, ReadError, Refused
-from orientd.files import read_whole
 from orientd.items import Candidate, Decision, Format, Method, Photo, Picture, Prediction, Row, Status, Verdict
 from orientd.judge import NOT_A_PHOTO, Judge
 from orientd.orientation import swaps_sides, turned
@@ -25,10 +24,10 @@ from orientd.record import Journal, Lock, Run, is_locked
 from orientd.rotate import planner, planner_of
 from orientd.seen import Seen
 from orientd.sidecars import Naming
+from orientd.source import Source
 from orientd.writer import Notify, Writable, Writer, open_journal
 
 JUDGEMENT: Final = "2"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
-PROVIDERS: Final = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider",)}
 _OUTSIDE: Final = (
     "it is outside the folders named or, if none is, outside all that was ever scanned: if it shall be written, name its folder, "
     "as in orientd apply PLAN.csv FOLDER"
@@ -63,26 +62,26 @@ def make_judge(
     config: Config,
     notify: Notify | None = None,
     rotate: act.Rotate | None = None,
-    whole: Callable[[str], Content] | None = None,
+    source: Source | None = None,
 ) -> tuple[Judge, str]:
     """A judge by this configuration, and the id under which its rows may be reused.
 
     `notify` is told if the model's probabilities were never calibrated; `rotate` plans turns of pixels, if these are wanted;
-    `whole` reads files, if they do not simply come from the disk.
+    `source` opens photos, if they are not simply read.
 
     Raises:
         EngineUnavailable: ONNX Runtime or the provider asked for is not there.
         ModelError: the model cannot be used.
     """
-    from orientd import infer, read
+    from orientd import infer
     from orientd.decode.cpu import CpuDecoder
     from orientd.decode.isolated import IsolatedDecoder
 
-    model, providers, crowd = chosen_model(config), PROVIDERS[config.provider], None
-    if config.provider == "cuda":
-        crowd, first = gpu.open_gpu(model, notify or (lambda _: None), max_pixels=config.max_pixels, memory=config.gpu_memory)
+    model, crowd = chosen_model(config), None
+    if config.provider == "cpu":
+        first = model.open()
     else:
-        first = model.open(providers)
+        crowd, first = cards.open_cards(model, config, notify or (lambda _: None))
     if notify and not first.spec.calibrated:
         notify(
             f"the model {model.name} is not calibrated: --min-confidence promises nothing with it. Look at the report before "
@@ -95,12 +94,13 @@ def make_judge(
             try:
                 local.engine = spare.pop()  # asking first whether there is one would let two threads take it
             except IndexError:
-                local.engine = model.open(providers)
+                local.engine = model.open()
             weakref.finalize(threading.current_thread(), spare.append, local.engine).atexit = False
         engine: infer.Engine = local.engine
         return engine
 
     decoder = (IsolatedDecoder if config.isolate else CpuDecoder)(first.spec.input_size, config.max_pixels)
+    crowd = crowd and crowd.beside(decoder.decode, config.workers or os.cpu_count() or 1)
     naming = naming_of(config)
 
     def check(photo: Photo, orientation: int) -> tuple[Method, str]:
@@ -114,12 +114,12 @@ def make_judge(
         change = act.plan_change(Writable(config.formats), rotate, photo.format, photo.data, orientation, names)
         return change.method, change.remark
 
-    def opened(candidate: Candidate) -> Photo | None:
-        return read.read(candidate, whole or (lambda path: read_whole(path, config.max_bytes)), naming)
-
-    judge = Judge(opened, decoder.decode, (lambda: crowd) if crowd else eyes, check, config.policy, crowd)
+    source = source or Source(config, naming)
+    glance = partial(source.glance, size=first.spec.input_size)
+    judge = Judge(source.open, decoder.decode, (lambda: crowd) if crowd else eyes, check, config.policy, crowd, glance)
     written = f"{config.hard_links}-{','.join(sorted(config.formats))}-{config.sidecar}-{config.sidecar_naming}"
-    return judge, f"{JUDGEMENT}-{first.model_id}-{config.policy.id}-{written}-{config.max_pixels}-{config.max_bytes}"
+    limits = f"{config.max_pixels}-{config.max_bytes}" + "-glances" * source.glances
+    return judge, f"{JUDGEMENT}-{first.model_id}-{config.policy.id}-{written}-{limits}"
 
 
 def scan(
@@ -138,16 +138,16 @@ def scan(
         OrientdError: what must stop the run; some of it before the first row.
     """
     with ExitStack() as stack:
-        check_presence, candidates = presence(roots), walk(roots, config.exclude, config.one_file_system)
+        check_presence, candidates = presence(roots), walk(roots, config.exclude, config.one_file_system, stop)
         rotate = planner(config.method)
-        ahead = stack.enter_context(closing(ReadAhead(lambda path: read_whole(path, config.max_bytes))))
-        judge, identity = make_judge(config, notify, rotate, ahead.read)
+        source = stack.enter_context(closing(Source(config, naming_of(config), glances=config.first_look == "thumbnail")))
+        judge, identity = make_judge(config, notify, rotate, source)
         seen = stack.enter_context(open_seen(config, identity, notify))
         writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate)) if fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
         journal.add_roots(real_roots(roots))
 
-        stages = replace(make_stages(config, judge, seen, journal, writer, rescan=rescan), expect=ahead.expect)
+        stages = replace(make_stages(config, judge, seen, journal, writer, rescan=rescan), expect=source.expect)
         workers = config.workers or os.cpu_count() or 1
         for row in stack.enter_context(closing(pipeline.run(candidates, stages, workers, max(config.batch, judge.batch), stop))):
             if row.decision == Verdict.ERROR and not row.sha256:
@@ -239,12 +239,8 @@ def verify(config: Config, moves: Sequence[Move], notify: Notify) -> Generator[F
 
 def count(config: Config, roots: Sequence[str], stop: Callable[[], bool]) -> int | None:
     """How many files a scan of `roots` looks at; None if stopped before the end."""
-    number = 0
-    for _ in walk(roots, config.exclude, config.one_file_system):
-        if stop():
-            return None
-        number += 1
-    return number
+    number = sum(1 for _ in walk(roots, config.exclude, config.one_file_system, stop))
+    return None if stop() else number
 
 
 def forget(config: Config, run: int | None, notify: Notify) -> list[int]:

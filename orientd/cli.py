@@ -40,7 +40,7 @@ for command in (watch, service, config):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo that is shown wrong, unsure or in trouble.")
-@configured(*JUDGING, *WALKING, "method", *WRITING)
+@configured(*JUDGING, "first_look", *WALKING, "method", *WRITING)
 def scan(
     config: Config,
     paths: tuple[str, ...],
@@ -176,7 +176,7 @@ def status(config: Config, as_json: bool) -> int:
 
 
 @cli.command()
-@configured("model", "provider")
+@configured("model", "provider", "gpus")
 def doctor(config: Config) -> int:
     """Check what orientd needs, and say which command brings what is missing."""
     from orientd import show

@@ -41,14 +41,28 @@ class Config:
     model: str = _option(
         "", "Model to judge with, by name (see orientd models) or file (.onnx); empty for the one that comes with orientd."
     )
-    provider: Literal["cpu", "cuda"] = _option("cpu", "What the model runs on: cpu, or cuda for an NVIDIA card.")
-    gpu_memory: int = _option(0, "Memory of the NVIDIA card to get along with, in MiB; 0 for as much as serves", 0, 2**20)
+    provider: Literal["cpu", "cuda", "tensorrt", "tensorrt-fp16"] = _option(
+        "cpu",
+        "What the model runs on: cpu; cuda for NVIDIA cards; tensorrt for these, with an engine that is built for them once and"
+        " takes over when it is ready; tensorrt-fp16 for such a one in half precision.",
+    )
+    gpus: str = _option(
+        "0",
+        "NVIDIA cards to use, by the numbers CUDA gives them, parted by commas, such as 0,1; or all.",
+        form=(r"all|\d{1,3}(, *\d{1,3})*", "numbers such as 0,1, or all"),
+    )
+    gpu_memory: int = _option(0, "Memory of each NVIDIA card to get along with, in MiB; 0 for as much as serves", 0, 2**20)
     min_confidence: float = _option(0.55, "Turn a photo only if that turn is at least this probable", 0.5, 1)
     prior_upright: float = _option(0.99, "Share of photos taken to be upright before any is looked at", 0.25, 0.9999)
     min_agreement: int = _option(8, "Turn a photo only if at least this many of its eight views agree", 1, 8)
     second_look_below: float = _option(0.5, "Look again, at eight views, if upright is less probable than this", 0, 1)
     workers: int = _option(0, "Photos judged at the same time; 0 for one per processor core", 0, 1024)
     batch: int = _option(8, "Photos handed to the model together", 1, 1024)
+    first_look: Literal["photo", "thumbnail"] = _option(
+        "photo",
+        "What a scan looks at first: photo = each photo whole; thumbnail = that of a JPEG, which may only confirm that a photo is"
+        " upright, where it is certain to show the same. Several times faster, but damage to upright photos goes unnoticed.",
+    )
     exclude: tuple[str, ...] = _option((), "Patterns of files and folders to leave out, such as '*.tmp' or 'drafts'.")
     one_file_system: bool = _option(False, "Stay on the disk a folder is on: do not enter others mounted below it.")
     max_pixels: int = _option(200_000_000, "Photos with more pixels than this are listed, not judged", 1, 2**31)
@@ -307,6 +321,12 @@ def config_directory(environment: Mapping[str, str]) -> str:
 def data_directory(environment: Mapping[str, str]) -> str:
     """The user's own folder for what orientd was given to keep, such as models: $XDG_DATA_HOME/orientd."""
     return os.path.join(_base(environment, "XDG_DATA_HOME", ".local/share"), "orientd")
+
+
+def cache_directory(environment: Mapping[str, str]) -> str:
+    """Where systemd says (CacheDirectory=, see systemd.exec(5); the first of several), else $XDG_CACHE_HOME/orientd."""
+    service = environment.get("CACHE_DIRECTORY", "").split(":")[0]
+    return service or os.path.join(_base(environment, "XDG_CACHE_HOME", ".cache"), "orientd")
 
 
 def _base(environment: Mapping[str, str], variable: str, below_home: str) -> str:

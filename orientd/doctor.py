@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 
-from orientd import app, gpu
+from orientd import app, cards
 from orientd.config import Config
 from orientd.errors import EngineUnavailable, OrientdError, StateError
 
@@ -30,7 +30,8 @@ def examine(config: Config) -> list[Finding]:
         checked("state folder", lambda: _state(config)),
         replace(checked("turning JPEGs", _turbojpeg), needed=config.method == "rotate"),
         *_optional(),
-        replace(checked("DALI", _dali), needed=config.provider == "cuda"),
+        replace(checked("DALI", _dali), needed=config.provider != "cpu"),
+        *([checked("TensorRT", _tensorrt)] if config.provider.startswith("tensorrt") else []),
     ]
 
 
@@ -44,10 +45,7 @@ def checked(subject: str, look: Callable[[], str]) -> Finding:
 
 def _engine(config: Config) -> str:
     model = app.chosen_model(config)
-    if config.provider == "cuda":
-        _, engine = gpu.open_gpu(model, lambda _: None, max_pixels=config.max_pixels, memory=config.gpu_memory)
-    else:
-        engine = model.open(app.PROVIDERS[config.provider])
+    engine = model.open() if config.provider == "cpu" else cards.open_cards(model, config, lambda _: None)[1]
     spec = engine.spec
     return f"{spec.name} ({engine.model_id}), {spec.input_size} px, runs on {', '.join(engine.providers)}"
 
@@ -82,6 +80,12 @@ def _optional() -> Iterator[Finding]:
     yield Finding(
         "CUDA", cuda, there if cuda else 'not there: pip install "orientd[gpu]" on a machine with an NVIDIA card', False
     )
+
+
+def _tensorrt() -> str:
+    from orientd.tensorrt import load
+
+    return f"version {load()}, for ONNX Runtime"
 
 
 def _dali() -> str:

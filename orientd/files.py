@@ -96,6 +96,20 @@ def read_whole(path: str, limit: int = SIZE_LIMIT, disk: Disk = DISK) -> tuple[b
     return data, after
 
 
+def read_front(path: str, size: int, disk: Disk = DISK) -> tuple[bytes, FileStat]:
+    """The first `size` bytes of a regular file, and no more of it from the disk, leaving its access time alone as above.
+
+    Raises:
+        ReadError: not there, not a regular file, or unreadable.
+    """
+    with worded(ReadError), opened(disk, path, os.O_RDONLY) as file:
+        found = disk.fstat(file)
+        if not modes.S_ISREG(found.st_mode):
+            raise ReadError(NOT_REGULAR)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)  # the kernel would read on
+        return read_at(disk, file, size), file_stat(found)
+
+
 def absent(dev: int) -> FileStat:
     """The state of a file that is not there, in a folder on the device `dev`."""
     return FileStat(dev, 0, 0, 0, 0)

@@ -23,7 +23,8 @@ Exit codes:
 
 _FLAGS: dict[str, Any] = {
     "model": click.Path(),
-    "provider": click.Choice(["cpu", "cuda"]),
+    "provider": click.Choice(["cpu", "cuda", "tensorrt", "tensorrt-fp16"]),
+    "gpus": str,
     "gpu_memory": int,
     "min_confidence": float,
     "prior_upright": float,
@@ -36,6 +37,7 @@ _FLAGS: dict[str, Any] = {
     "max_pixels": int,
     "max_bytes": int,
     "isolate": bool,
+    "first_look": click.Choice(["photo", "thumbnail"]),
     "mtime": click.Choice(["shift", "keep", "now"]),
     "method": click.Choice(["tag", "rotate", "auto"]),
     "hard_links": bool,
@@ -59,6 +61,7 @@ _FLAGS: dict[str, Any] = {
 JUDGING: Final = (
     "model",
     "provider",
+    "gpus",
     "gpu_memory",
     "min_confidence",
     "prior_upright",

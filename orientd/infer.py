@@ -8,6 +8,7 @@ photo gets the same answer to the bit in whatever company it comes. That costs n
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,9 +22,10 @@ from orientd.items import Prediction
 from orientd.spec import METADATA_KEY, PRESETS, ModelSpec
 
 CPU: Final = "CPUExecutionProvider"
+CUDA: Final = "CUDAExecutionProvider"
+TENSORRT: Final = "TensorrtExecutionProvider"
 VIEWS: Final = tuple(range(1, 9))
 _GPU_BATCH: Final = 32
-_CUDA: Final = "CUDAExecutionProvider"
 _MIRRORED: Final = 2
 
 Provider = str | tuple[str, Mapping[str, str]]
@@ -61,6 +63,42 @@ def cuda_version() -> str:
     except ImportError:
         return ""
     return str(getattr(build_and_package_info, "cuda_version", ""))
+
+
+def version() -> str:
+    """That of the installed ONNX Runtime; empty if there is none."""
+    try:
+        import onnxruntime as ort
+    except ImportError:
+        return ""
+    return str(ort.__version__)
+
+
+def tensorrt_version() -> str:
+    """The major version of TensorRT that the installed ONNX Runtime was built for, such as "10"; empty if for none.
+
+    ONNX Runtime does not tell; it stands in its library as the name of one that must be there.
+    """
+    try:
+        import onnxruntime as ort
+    except ImportError:
+        return ""
+    library = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_tensorrt.so"
+    found = re.search(rb"libnvinfer\.so\.(\d+)\0", library.read_bytes()) if library.is_file() else None
+    return found[1].decode() if found else ""
+
+
+def preload() -> None:
+    """Load CUDA and cuDNN as pip brings them, which are on no search path."""
+    import onnxruntime as ort
+
+    ort.preload_dlls()
+
+
+def check_provider(name: str) -> None:
+    """Raise EngineUnavailable if ONNX Runtime is not installed, or not made for that execution provider."""
+    if name not in available_providers():
+        _check_providers([name], available_providers() or ["nothing"])
 
 
 def load_spec(path: str | Path) -> ModelSpec:
@@ -116,18 +154,19 @@ class Engine:
         """One look at each of N pictures, uint8 of shape (N, size, size, 3)."""
         return self._predictions(self._logits(pixels, self._batch))
 
-    def look_there(self, device: str, pointer: int, number: int) -> list[Prediction]:
+    def look_there(self, device: str, pointer: int, number: int, index: int = 0) -> list[Prediction]:
         """One look at each of `number` pictures that lie side by side at an address in the memory of `device` ("cpu" or "cuda").
 
-        They are not copied (`IOBinding` of ONNX Runtime). All work on them must have ended. The memory must go on for a whole
-        batch of `padded(number)` pictures, of which those behind the last are seen, but not answered.
+        `index` is the number of the GPU they lie on, which must be that of this engine. They are not copied (`IOBinding` of ONNX
+        Runtime). All work on them must have ended. The memory must go on for a whole batch of `padded(number)` pictures, of which
+        those behind the last are seen, but not answered.
         """
         shape = (self._batch, self.spec.input_size, self.spec.input_size, 3)
         answers = np.empty((number, len(orientation.TURNS)))
         binding = self._session.io_binding()
         for start in range(0, number, self._batch):
             place = pointer + start * math.prod(shape[1:])
-            binding.bind_input(self._input, device, 0, np.uint8, shape, place)
+            binding.bind_input(self._input, device, index, np.uint8, shape, place)
             binding.bind_output(self._output)
             self._session.run_with_iobinding(binding)
             seen = binding.copy_outputs_to_cpu()[0]
@@ -137,6 +176,11 @@ class Engine:
     def padded(self, number: int) -> int:
         """The least whole number of batches that hold `number` pictures, in pictures."""
         return -(-number // self._batch) * self._batch
+
+    def shapes(self) -> list[str]:
+        """The input with the shapes it is run on, the smallest first, as TensorRT wants them: "pixels:8x192x192x3"."""
+        sides = "x".join(map(str, self._session.get_inputs()[0].shape[1:]))
+        return [f"{self._input}:{number}x{sides}" for number in sorted((self._views, self._batch))]
 
     def look_again(self, pixels: NDArray[np.uint8]) -> Prediction:
         """All eight views of a picture, uint8 of shape (size, size, 3): as it is, turned, mirrored, in the order of EXIF values.
@@ -210,11 +254,13 @@ def _open(model: bytes, providers: Sequence[Provider], optimise: bool) -> Any:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     names = [provider if isinstance(provider, str) else provider[0] for provider in providers]
     _check_providers(names, ort.get_available_providers())
-    if _CUDA in names:
-        ort.preload_dlls()  # CUDA and cuDNN as pip brings them are on no search path
+    if CUDA in names:
+        preload()
     try:
-        session = ort.InferenceSession(model, options, providers=list(providers))
+        session = ort.InferenceSession(model, options, providers=list(providers), enable_fallback=False)
     except Exception as error:  # ONNX Runtime has an exception for each kind of damage, all derived from Exception alone
+        if isinstance(error, RuntimeError | ValueError) and names != [CPU]:  # it would else go on with others, and print that
+            raise EngineUnavailable(f"{', '.join(names)} cannot run here ({error}): run orientd doctor") from error
         raise ModelError(f"the model cannot be loaded ({error}): install orientd again, or name another") from error
     _check_providers(names, session.get_providers())
     return session

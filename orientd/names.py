@@ -17,6 +17,7 @@ JUDGED: Final = _words("""
     .apng .avif .bmp .dib .gif .heic .heif .hif .j2c .j2k .jfif .jif .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx .mpo .png .tif .tiff
     .webp
 """)
+JPEG: Final = _words(".jfif .jif .jpe .jpeg .jpg .mpo")
 RAW: Final = _words("""
     .3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .ptx .raf .raw .rw2
     .rwl .sr2 .srf .srw .x3f
@@ -58,6 +59,11 @@ def suffix(path: str) -> str:
 def promises_photo(path: str) -> bool:
     """True if the suffix is that of a photo, raw files and JPEG XL included."""
     return suffix(path) in PHOTOS
+
+
+def promises_jpeg(path: str) -> bool:
+    """True if the suffix is one of JPEG files."""
+    return suffix(path) in JPEG
 
 
 def promises_judged(path: str) -> bool:

@@ -19,7 +19,7 @@ _UNTOUCHED: Final = {
 }
 
 
-def read(candidate: Candidate, whole: Callable[[str], Content], naming: Naming | None = None) -> Photo | None:
+def read(candidate: Candidate, whole: Callable[[Candidate], Content], naming: Naming | None = None) -> Photo | None:
     """Read a file once and by `whole`. None if it is no photo and its name does not promise one.
 
     A file whose name does not promise a photo that can be judged is opened twice: its first bytes decide whether to read it.
@@ -38,7 +38,7 @@ def read(candidate: Candidate, whole: Callable[[str], Content], naming: Naming |
     path = candidate.path
     if not names.promises_judged(path) and not _worth_reading(path, naming):
         return None
-    data, stat = whole(path)
+    data, stat = whole(candidate)
     if not data:
         raise ReadError("it is empty: bring it back from a backup")
     kind = format_of(path, data)

@@ -15,12 +15,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = {
     "vocabulary": {"", "errors", "items", "orientation", "spec", "names"},
-    "pure logic": {"decide", "settle", "formats", "judge", "guard"},
+    "pure logic": {"decide", "settle", "formats", "judge", "guard", "share"},
     "edges": {"config", "discover", "read", "decode", "infer", "rotate", "files", "record", "seen", "report", "plan", "progress"}
-    | {"originals", "disk", "entries", "sidecars", "inotify", "mounts", "pacing", "metrics", "proposals", "ahead"},
+    | {"originals", "disk", "entries", "sidecars", "inotify", "mounts", "pacing", "metrics", "proposals", "ahead", "cuda"}
+    | {"claims"},
     "pipeline": {"pipeline"},
-    "composed": {"act", "watch", "roots", "catalogue", "beside", "past"},
-    "app": {"app", "writer", "work", "gpu"},
+    "composed": {"act", "watch", "roots", "catalogue", "beside", "past", "source"},
+    "app": {"app", "writer", "work", "gpu", "cards", "tensorrt"},
     "surface": {"cli", "cli_watch", "flags", "daemon", "service", "units", "session", "show", "doctor", "__main__"},
 }
 RANK = {name: rank for rank, names in enumerate(LAYERS.values()) for name in names}

@@ -12,7 +12,7 @@ from dalis import FAULTS, FakePipeline, framed, grey, jpeg, noise, photo
 from graphs import SIZE, sky_finder, upstream
 from scenes import store
 
-from orientd import formats, gpu, infer
+from orientd import cards, formats, gpu, infer
 from orientd.config import Config
 from orientd.decode import dali
 from orientd.decode.cpu import CpuDecoder
@@ -29,7 +29,7 @@ CPU = CpuDecoder(SIZE)
 class Decoder:
     """A stand-in for a batch decoder whose GPU has `room` bytes, chokes on the `bad` photos and breaks for good when told to."""
 
-    batch = BATCH
+    batch, lanes = BATCH, 2
 
     def __init__(self, room=2**40, bad=(), size=SIZE):
         self.room, self.bad, self.broken, self.runs = room, {each.data for each in bad}, False, []
@@ -69,7 +69,7 @@ def made(engine):
 
     def make(decoder, engine=engine, spare=lambda: engine, **options):
         told = []
-        made = gpu.Gpu(decoder, engine, spare, dali.blank(), told.append, **options)
+        made = cards.Cards([gpu.Gpu(decoder, engine, dali.blank(), told.append, **options)], spare)
         made.told = told
         return made
 
@@ -243,8 +243,7 @@ def test_looking_where_pictures_lie_is_looking_at_them(engine, monkeypatch):
 
 def on_the_cpu(monkeypatch, pipeline=None):
     """Let the GPU road run without a GPU: `pipeline` in place of DALI's, or DALI's own on the CPU."""
-    monkeypatch.setattr(gpu, "_CUDA", "CPUExecutionProvider")
-    monkeypatch.setattr(gpu, "_DEVICE", None)
+    monkeypatch.setattr(cards, "chosen", lambda gpus: [(None, "no GPU")] * (gpus.count(",") + 1))
     if pipeline:
         monkeypatch.setattr(dali, "_builder", lambda size, batch, device, threads: partial(pipeline, size))
 
@@ -321,7 +320,7 @@ def test_what_is_missing_is_named(orientd, photos, monkeypatch, capsys):
     assert orientd("scan", photos, "--provider", "cuda") == 1
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         assert 'pip install "orientd[gpu]"' in capsys.readouterr().err
-    monkeypatch.setattr(gpu, "_CUDA", "CPUExecutionProvider")
+    on_the_cpu(monkeypatch)
     monkeypatch.setitem(sys.modules, "nvidia.dali", None)
     assert orientd("scan", photos, "--provider", "cuda") == 1
     assert "DALI, which decodes on the GPU, cannot be loaded" in capsys.readouterr().err
@@ -339,15 +338,13 @@ def test_a_gpu_that_never_worked_is_an_error_and_not_a_silent_cpu_run(orientd, p
 def test_the_memory_of_the_gpu_is_shared_out(model, monkeypatch):
     from orientd import catalogue
 
-    asked = []
-    opened = catalogue.Model.open
-    monkeypatch.setattr(catalogue.Model, "open", lambda self, providers: asked.append(providers) or opened(self, providers))
     on_the_cpu(monkeypatch, FakePipeline)
     chosen = catalogue.Model("sky", model, "file")
     for memory, pixels in ((0, 2 * 2**30), (800, 100 * 2**20), (2**20, 2 * 2**30)):
-        road, _ = gpu.open_gpu(chosen, print, max_pixels=100, memory=memory)
-        assert road._most == pixels
-        ((_, options),) = asked.pop()
+        road, _ = cards.open_cards(chosen, Config(gpu_memory=memory), print)
+        assert road.cards[0]._most == pixels
+        _, options = cards._provider(1, memory * 2**20)
+        assert options["device_id"] == "1"
         assert options.get("gpu_mem_limit") == (str(memory * 2**18) if memory else None)
     assert Config().gpu_memory == 0
 
@@ -373,7 +370,7 @@ def test_on_a_gpu_pictures_and_looks_are_those_of_the_cpu_road():
 
     model = chosen_model(Config())
     here = model.open()
-    road, there = gpu.open_gpu(model, print, max_pixels=10**9)
+    road, there = cards.open_cards(model, Config(), print)
     size = here.spec.input_size
     files = [framed(jpeg(noise(640 + 16 * seed, 480, seed), quality=90)) for seed in range(200)]
     order = np.random.default_rng(0)

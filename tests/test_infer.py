@@ -184,9 +184,41 @@ def test_a_provider_that_is_not_there_is_an_error(tmp_path):
 def test_a_provider_that_falls_back_in_silence_is_an_error(tmp_path, monkeypatch):
     path = sky_finder(tmp_path / "model.onnx")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
-    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda model, options, providers: FellBack())
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda model, options, providers, enable_fallback: FellBack())
     with pytest.raises(EngineUnavailable, match="CUDAExecutionProvider cannot run here"):
         Engine(path, ("CUDAExecutionProvider",))
+
+
+def test_a_provider_that_cannot_start_is_an_error_and_nothing_is_printed(tmp_path, monkeypatch, capsys):
+    """ONNX Runtime would print on stdout, where a report may go, and go on with another provider."""
+
+    def fails(*_, providers, enable_fallback):
+        assert not enable_fallback
+        raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
+
+    path = sky_finder(tmp_path / "model.onnx")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fails)
+    with pytest.raises(EngineUnavailable, match="no CUDA-capable device"):
+        Engine(path, [("CUDAExecutionProvider", {"device_id": "0"})])
+    assert capsys.readouterr().out == ""
+
+
+def test_shapes_are_those_the_model_is_run_on(sky, monkeypatch):
+    monkeypatch.setattr(sky, "_batch", 32)
+    monkeypatch.setattr(sky, "_views", 8)
+    assert sky.shapes() == ["pixels:8x32x32x3", "pixels:32x32x32x3"]
+
+
+def test_the_version_of_tensorrt_is_read_off_the_library_of_onnx_runtime(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnxruntime, "__file__", str(tmp_path / "__init__.py"))
+    assert infer.tensorrt_version() == ""
+    (tmp_path / "capi").mkdir()
+    library = tmp_path / "capi" / "libonnxruntime_providers_tensorrt.so"
+    library.write_bytes(b"\0libcudart.so.13\0libnvinfer.so.10\0libnvonnxparser.so.10\0")
+    assert infer.tensorrt_version() == "10"
+    library.write_bytes(b"\0libcudart.so.13\0")
+    assert infer.tensorrt_version() == ""
 
 
 class FellBack:

@@ -19,7 +19,7 @@ NO_STAT = FileStat(0, 0, 0, 0)
 
 
 def read(candidate, limit, naming=None):
-    return reading.read(candidate, lambda path: files.read_whole(path, limit), naming)
+    return reading.read(candidate, lambda candidate: files.read_whole(candidate.path, limit), naming)
 
 
 def encoded(kind, orientation=None):

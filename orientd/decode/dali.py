@@ -8,9 +8,12 @@ DCT first, DALI does not, so pixels differ by a few levels.
 DALI has one answer for a batch in which one photo is damaged: an error, after which that pipeline "is no longer valid". Here a
 pipeline that failed is thrown away with all it holds, and the caller decides what becomes of the batch. One run at a time is in
 a pipeline, and every picture comes with the number it was fed with, never used twice, and with the sides that were decoded;
-if these are not those expected, nothing of the batch is used. Importing this module loads Pillow; DALI is loaded with a decoder.
+if these are not those expected, nothing of the batch is used. All work on the GPU has ended when a batch is given out: its
+pictures are copied to the host, too, which waits for them. Importing this module loads Pillow; DALI is loaded with a decoder.
 """
 
+import sys
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -41,11 +44,12 @@ class Pipeline(Protocol):
 class Sheet:
     """Decoded pictures side by side: uint8 of shape (batch, size, size, 3), the last of them padding.
 
-    They lie at the address `pointer` in the memory of `device` ("cpu" or "cuda") as long as this object lives; `pixels` are those
-    of the photos in the memory of the host, (photos, size, size, 3).
+    They lie at the address `pointer` in the memory of `device` ("cpu" or "cuda", with the number `index`) as long as this object
+    lives; `pixels` are those of the photos in the memory of the host, (photos, size, size, 3).
     """
 
     device: str
+    index: int
     pointer: int
     pixels: NDArray[np.uint8]
     _held: Any
@@ -60,7 +64,10 @@ def blank() -> tuple[Photo, Frame]:
 
 
 class DaliDecoder:
-    """Decodes batches of up to `batch` photos; `lanes` threads may do so at the same time, others wait their turn."""
+    """Decodes batches of up to `batch` photos; `lanes` threads may do so at the same time, others wait their turn.
+
+    The memory of the GPU is given back with it.
+    """
 
     def __init__(
         self,
@@ -76,12 +83,13 @@ class DaliDecoder:
         Raises:
             EngineUnavailable: DALI is not installed, or cannot be loaded.
         """
-        self.batch = batch
-        self._size, self._device = input_size, "cpu" if device is None else "cuda"
+        self.batch, self.lanes = batch, lanes
+        self._size, self._device, self._index = input_size, "cpu" if device is None else "cuda", device or 0
         self._build = build or _builder(input_size, batch, device, threads)
         self._lanes: LifoQueue[Pipeline | None] = LifoQueue()
         for _ in range(lanes):
             self._lanes.put(None)
+        weakref.finalize(self, _release, self._lanes).atexit = False
         self._numbers = count()
         self._padding = blank()
         self._turns = {value: _matrix(value, input_size) for value in range(1, 9)}
@@ -116,7 +124,7 @@ class DaliDecoder:
         tensor = pictures.as_tensor()
         if list(tensor.shape()) != [self.batch, self._size, self._size, 3]:
             raise RuntimeError(f"DALI gave back pictures of shape {tensor.shape()}")
-        return Sheet(self._device, int(tensor.data_ptr()), _on_host(pictures)[: len(photos)], tensor)
+        return Sheet(self._device, self._index, int(tensor.data_ptr()), _on_host(pictures)[: len(photos)], tensor)
 
 
 def version() -> tuple[str, int]:
@@ -127,6 +135,13 @@ def version() -> tuple[str, int]:
     """
     dali = _load()
     return str(dali.__version__), int(dali.__cuda_version__) // 1000
+
+
+def _release(lanes: LifoQueue[Pipeline | None]) -> None:
+    """Drop all pipelines, and have DALI give back what it keeps of their memory for the next ones."""
+    lanes.queue.clear()
+    if backend := sys.modules.get("nvidia.dali.backend"):
+        backend.ReleaseUnusedMemory()
 
 
 def _load() -> Any:

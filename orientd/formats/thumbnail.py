@@ -1,0 +1,48 @@
+"""What the first bytes of a JPEG tell of its picture: the sides, and the thumbnail in EXIF (EXIF 2.32, section 4.5.8)."""
+
+from typing import Final, NamedTuple
+
+from orientd.errors import Refused
+from orientd.formats import exif_turn, jpeg
+from orientd.formats.tiff_block import TiffBlock
+
+_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_APP1: Final = 0xE1
+
+
+class Front(NamedTuple):
+    """Sides of the stored picture in pixels, and its thumbnail, a whole JPEG that is stored as the picture is."""
+
+    width: int
+    height: int
+    thumbnail: bytes
+
+
+def find(data: bytes) -> Front | None:
+    """What the front of a file tells; None unless it holds all segments before the first scan, and a thumbnail.
+
+    A thumbnail that is stored with another orientation than the photo does not count.
+    """
+    try:
+        segments = list(jpeg.segments(data))
+        sides = [data[each.start + 1 : each.start + 5] for each in segments if each.marker in _FRAMES]
+        blocks = [data[each.start + len(jpeg.EXIF) : each.end] for each in segments if _is_exif(data, each)]
+        if len(sides) != 1 or len(blocks) != 1:
+            return None
+        place = exif_turn.thumbnail(blocks[0])
+        if not place or not _agrees(blocks[0]):
+            return None
+    except Refused:
+        return None
+    height, width = int.from_bytes(sides[0][:2], "big"), int.from_bytes(sides[0][2:], "big")
+    return Front(width, height, blocks[0][slice(*place)]) if width and height else None
+
+
+def _is_exif(data: bytes, segment: jpeg.Segment) -> bool:
+    return segment.marker == _APP1 and data.startswith(jpeg.EXIF, segment.start, segment.end)
+
+
+def _agrees(data: bytes) -> bool:
+    block = TiffBlock(data)
+    first, second = ({field.value for field in block.orientations(directory)} for directory in block.chain())
+    return second <= (first or {1})

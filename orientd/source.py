@@ -1,0 +1,63 @@
+"""How photos are opened: read ahead of need, whole, or at first only as far as a glance at their thumbnail takes."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from orientd import formats, names, read
+from orientd.ahead import Content, ReadAhead
+from orientd.config import Config
+from orientd.errors import ReadError
+from orientd.files import read_front, read_whole
+from orientd.items import Candidate, Photo, Picture
+from orientd.sidecars import Naming
+
+FRONT = 256 * 1024
+"""Bytes from the start of a file for a glance. 24 megapixels take up to 10 MB, and 1 % of the height must be in it."""
+
+
+class Source:
+    """Opens photos for several threads at once; `close` it where anything was expected."""
+
+    def __init__(self, config: Config, naming: Naming | None, *, glances: bool = False) -> None:
+        """Without `glances` every photo is read whole at once."""
+        self._limit, self._naming, self.glances = config.max_bytes, naming, glances
+        self._ahead = ReadAhead(self._start)
+
+    def expect(self, candidates: Iterable[Candidate]) -> None:
+        """These will be opened, in this order (see `ReadAhead.expect`)."""
+        self._ahead.expect(candidates)
+
+    def open(self, candidate: Candidate) -> Photo | None:
+        """See `read.read`."""
+        return read.read(candidate, self._whole if self._is_for_a_glance(candidate) else self._ahead.read, self._naming)
+
+    def glance(self, candidate: Candidate, size: int) -> tuple[Photo, Picture] | None:
+        """A JPEG by its thumbnail (see `decode.glance`), `size` pixels square, and as much of it as was read, without SHA-256.
+
+        None if it is to be opened; also where it cannot be read, which `open` will explain.
+        """
+        from orientd.decode.glance import glance
+
+        if not self._is_for_a_glance(candidate):
+            return None
+        try:
+            data, stat = self._ahead.read(candidate)
+        except ReadError:
+            return None
+        kind = formats.sniff(data)
+        photo = Photo(candidate.path, stat, kind, data, formats.stored_orientation(kind, data), "")
+        picture = glance(photo, size)
+        return (replace(photo, data=b""), picture) if picture else None
+
+    def close(self) -> None:
+        self._ahead.close()
+
+    def _start(self, candidate: Candidate) -> Content:
+        return read_front(candidate.path, FRONT) if self._is_for_a_glance(candidate) else self._whole(candidate)
+
+    def _whole(self, candidate: Candidate) -> Content:
+        return read_whole(candidate.path, self._limit)
+
+    def _is_for_a_glance(self, candidate: Candidate) -> bool:
+        plain = not (candidate.error or candidate.skip) and names.promises_jpeg(candidate.path)
+        return self.glances and plain and 2 * FRONT < candidate.stat.size <= self._limit

@@ -1,0 +1,121 @@
+"""A glance at the thumbnail: the photo as it is shown, or nothing. Thumbnails that lie are not believed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from landscapes import landscape
+from PIL import Image
+from thumbnails import encoded, photo, reduced
+
+from orientd.decode.cpu import CpuDecoder
+from orientd.decode.glance import glance
+from orientd.formats import sniff, stored_orientation
+from orientd.items import FileStat, Photo
+
+SIZE = 96
+STAT = FileStat(0, 0, 0, 0)
+QUARTERS = [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270]
+FRONT = 60_000
+
+
+def drawn(width=960, height=720, seed=3):
+    """A landscape with the grain of a sensor."""
+    smooth = np.asarray(landscape(seed).resize((width, height), Image.Resampling.BICUBIC), np.float32)
+    return Image.fromarray((smooth + np.random.default_rng(seed).normal(0, 8, smooth.shape)).clip(0, 255).astype(np.uint8))
+
+
+def seen(data, front=FRONT):
+    orientation = stored_orientation(sniff(data), data[:front])
+    return glance(Photo("", STAT, sniff(data), data[:front], orientation, ""), SIZE)
+
+
+def whole(data):
+    return CpuDecoder(SIZE).decode(Photo("", STAT, sniff(data), data, stored_orientation(sniff(data), data), ""))
+
+
+def alike(one, other):
+    return np.abs(one.pixels.astype(int) - other.pixels).mean() < 8
+
+
+def test_pictures_that_are_turned_are_not_alike():
+    upright = whole(encoded(drawn()))
+    assert alike(upright, whole(encoded(drawn(), quality=60)))
+    assert not any(alike(upright, whole(encoded(drawn().transpose(quarter)))) for quarter in QUARTERS)
+
+
+@pytest.mark.parametrize("stored", range(1, 9))
+@pytest.mark.parametrize("progressive", [False, True])
+def test_the_photo_is_seen_as_it_is_shown(stored, progressive):
+    data = photo(drawn(), reduced(drawn()), stored, progressive=progressive)
+    assert len(data) > 2 * FRONT
+    picture = seen(data)
+    assert alike(picture, whole(data))
+    assert (picture.width, picture.height, picture.whole) == (960, 720, False)
+
+
+@pytest.mark.parametrize("sides", [(960, 720), (720, 960), (720, 720), (960, 640), (640, 960), (960, 540)])
+def test_bars_are_no_part_of_the_photo(sides):
+    image = drawn(*sides)
+    assert alike(seen(photo(image, reduced(image))), whole(encoded(image)))
+
+
+@pytest.mark.parametrize("sides", [(960, 720), (720, 720), (960, 640)])
+@pytest.mark.parametrize("quarter", QUARTERS)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_thumbnail_that_was_not_turned_with_the_photo_is_not_believed(sides, quarter, seed):
+    image = drawn(*sides, seed)
+    assert seen(photo(image, reduced(image))) is not None
+    assert seen(photo(image.transpose(quarter), reduced(image))) is None
+    assert seen(photo(image, reduced(image.transpose(quarter)))) is None
+
+
+def test_a_thumbnail_of_another_photo_or_of_more_of_it_is_not_believed():
+    image = drawn(seed=5)
+    assert seen(photo(image, reduced(drawn(seed=6)))) is None
+    assert seen(photo(image.crop((240, 300, 720, 660)), reduced(image))) is None
+
+
+def test_bright_bars_are_part_of_a_photo():
+    image = drawn(960, 640)
+    assert seen(photo(image, reduced(image, bars=(90, 90, 90)))) is None
+
+
+@pytest.mark.parametrize("thumbnail", [b"", b"no picture", encoded(drawn(80, 60)), encoded(drawn(160, 120))[:900]])
+def test_a_thumbnail_that_is_none_is_not_believed(thumbnail):
+    assert seen(photo(drawn(), thumbnail)) is None
+
+
+def test_a_thumbnail_with_an_orientation_of_its_own_is_not_believed():
+    image, small = drawn(), reduced(drawn())
+    assert seen(photo(image, small, 6, 6)) is not None
+    assert seen(photo(image, small, 6, 1)) is None
+    assert seen(photo(image, small, None, 1)) is not None
+
+
+def test_what_has_no_thumbnail_is_not_believed():
+    assert seen(encoded(drawn())) is None
+
+
+def test_an_upper_edge_that_tells_nothing_proves_nothing():
+    fog = Image.fromarray(np.full((720, 960, 3), 200, np.uint8))
+    assert seen(photo(fog, reduced(fog))) is None
+
+
+DATA = photo(drawn(), reduced(drawn()), 6)
+
+
+@given(st.integers(0, len(DATA)))
+def test_a_front_that_ends_anywhere_shows_the_photo_or_nothing(end):
+    picture = seen(DATA, end)
+    assert picture is None or alike(picture, whole(DATA))
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, FRONT), st.binary(min_size=1, max_size=4)), min_size=1, max_size=4))
+def test_damage_anywhere_is_never_an_error(changes):
+    damaged = bytearray(DATA)
+    for place, new in changes:
+        damaged[place : place + len(new)] = new
+    picture = glance(Photo("", STAT, sniff(DATA), bytes(damaged[:FRONT]), 6, ""), SIZE)
+    assert picture is None or picture.pixels.shape == (SIZE, SIZE, 3)
