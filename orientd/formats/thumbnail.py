@@ -11,11 +11,20 @@ _APP1: Final = 0xE1
 
 
 class Front(NamedTuple):
-    """Sides of the stored picture in pixels, and its thumbnail, a whole JPEG that is stored as the picture is."""
+    """Sides of the stored picture in pixels, its thumbnail, a whole JPEG that is stored as the picture is, and what holds both.
+
+    `sides` is the offset of height and width in `data`, two bytes each.
+    """
 
     width: int
     height: int
     thumbnail: bytes
+    data: bytes
+    sides: int
+
+    def lowered(self, height: int) -> bytes:
+        """The same front of a picture that is only so high."""
+        return self.data[: self.sides] + height.to_bytes(2, "big") + self.data[self.sides + 2 :]
 
 
 def find(data: bytes) -> Front | None:
@@ -25,7 +34,7 @@ def find(data: bytes) -> Front | None:
     """
     try:
         segments = list(jpeg.segments(data))
-        sides = [data[each.start + 1 : each.start + 5] for each in segments if each.marker in _FRAMES]
+        sides = [each.start + 1 for each in segments if each.marker in _FRAMES]
         blocks = [data[each.start + len(jpeg.EXIF) : each.end] for each in segments if _is_exif(data, each)]
         if len(sides) != 1 or len(blocks) != 1:
             return None
@@ -34,8 +43,8 @@ def find(data: bytes) -> Front | None:
             return None
     except Refused:
         return None
-    height, width = int.from_bytes(sides[0][:2], "big"), int.from_bytes(sides[0][2:], "big")
-    return Front(width, height, blocks[0][slice(*place)]) if width and height else None
+    height, width = (int.from_bytes(data[at : at + 2], "big") for at in (sides[0], sides[0] + 2))
+    return Front(width, height, blocks[0][slice(*place)], data, sides[0]) if width and height else None
 
 
 def _is_exif(data: bytes, segment: jpeg.Segment) -> bool:
