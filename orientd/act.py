@@ -15,6 +15,7 @@ from orientd import files, guard, orientation
 from orientd.disk import DISK, Disk
 from orientd.errors import OrientdError, PhotoError, Refused, WriteError
 from orientd.files import Mtime
+from orientd.formats import picture
 from orientd.items import FileStat, Format, Method, Patch, Splice, Status
 from orientd.originals import Originals
 from orientd.read import format_of, refuse
@@ -123,7 +124,10 @@ class Fixer:
         """
         try:
             data, now = files.read_whole(path, disk=self.disk)
-            if size not in (now.size, None) or mtime_ns not in (now.mtime_ns, None) or _sha256(data) != sha256:
+            held = _sha256(data)
+            if held != sha256 and (done := self.journal.run_that_made(path, turn, held, sha256)):
+                return Outcome(path, Status.UNCHANGED, f"done already in run {done}", now, held)
+            if size not in (now.size, None) or mtime_ns not in (now.mtime_ns, None) or held != sha256:
                 raise Refused("it changed since it was judged: scan again")
             refuse(format_of(path, data))  # by its name, too: a raw file may look like a plain TIFF
             change = self._change(data, turn, now.nlink, method)
@@ -155,12 +159,15 @@ class Fixer:
         change: Change,
         probabilities: tuple[float, ...] = (),
     ) -> Intent:
+        proved, marks = self._proved(data, change), picture.marks(change.format, data)
+        if change.method is Method.ROTATE:
+            marks |= picture.marks(change.format, proved)
         return Intent(
             path=path,
             format=change.format,
             old_stat=stat,
             old_sha256=sha256,
-            new_sha256=_sha256(self._proved(data, change)),
+            new_sha256=_sha256(proved),
             patch=_journalled(change.method, change.patch),
             old_orientation=change.old_orientation,
             new_orientation=change.orientation,
@@ -169,6 +176,7 @@ class Fixer:
             mtime_ns=self.mtime.after(stat.mtime_ns),
             temp=files.temp_name(),
             probabilities=probabilities,
+            marks=marks,
         )
 
     def _proved(self, data: bytes, change: Change) -> bytes:
@@ -222,11 +230,13 @@ def recover(journal: Journal, disk: Disk = DISK) -> list[Outcome]:
     """Find out what came of every write that a kill or a power cut interrupted, and finish or mend it.
 
     To be called at the start of every command that writes, with the lock held and before its run is started. What cannot be
-    found out now (the library is not mounted, the disk fails) stays open for the next time.
+    found out now (the library is not mounted, the disk fails) stays open for the next time; it is among the outcomes only once
+    for the same reason, which the journal keeps.
     """
-    outcomes = [_examine(journal, write, "an earlier run was interrupted at this photo", disk) for write in journal.unsettled()]
+    reason = "an earlier run was interrupted at this photo"
+    outcomes = [(write.reason, _examine(journal, write, reason, disk)) for write in journal.unsettled()]
     journal.mark_interrupted()
-    return outcomes
+    return [outcome for told, outcome in outcomes if not told or outcome.reason != told]
 
 
 def forget(journal: Journal, run: int) -> list[int]:
@@ -241,9 +251,16 @@ def carry_out(
 ) -> Outcome:
     """Journal a proven intent, write, and settle it by what the file holds then. `patch` leads from `data` to the new bytes.
 
+    What cannot be opened for writing is not journalled: it may be tried for months.
+
     Raises:
         StateError: the journal cannot be written.
     """
+    try:
+        if intent.old_stat.nlink:
+            files.check_writable(intent.path, disk)
+    except PhotoError as error:
+        return Outcome(intent.path, Status.FAILED, str(error))
     write = Write(journal.intend(run, intent), run, intent, WriteStatus.INTENDED, "", None)
     try:
         if intent.method == Method.ROTATE and intent.undoes is None:
@@ -266,33 +283,6 @@ def carry_out(
     return _settle_fixed(journal, write, now)
 
 
-def back(done: Intent, data: bytes, originals: Originals) -> Patch:
-    """The patch that takes back a write which left `data`.
-
-    Raises:
-        ReadError: the original of a photo whose pixels were turned is not there any more.
-        Refused: it is there and is not what was kept, or the journal does not tell of a change that orientd made.
-    """
-    if done.method != Method.ROTATE:
-        back = done.patch.inverse()
-        original = _applied(back, data)
-    else:
-        original = originals.get(done.temp)
-        back = Patch((Splice(0, data, original),))
-    if original is None or _sha256(original) != done.old_sha256:
-        kept = "the copy of its original" if done.method == Method.ROTATE else "what the journal holds of it"
-        raise Refused(f"{kept} was changed or damaged: left alone")
-    guard.admit(done.path, done.method, data, original)
-    return back
-
-
-def _applied(patch: Patch, data: bytes) -> bytes | None:
-    try:
-        return patch.apply(data)
-    except ValueError:
-        return None
-
-
 def originals_of(journal: Journal, disk: Disk) -> Originals:
     """The copies kept beside a journal."""
     return Originals(os.path.dirname(journal.path), disk)
@@ -303,7 +293,7 @@ def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, 
     try:
         data, stat = _read(done, disk)
         held = _sha256(data)
-        patch = back(done, data, originals) if held == done.new_sha256 else Patch(())
+        patch = originals.back(done, data) if held == done.new_sha256 else Patch(())
     except PhotoError as error:
         return Outcome(done.path, Status.FAILED, str(error))
     if held == done.old_sha256:
@@ -353,6 +343,10 @@ def _examine(journal: Journal, write: Write, reason: str, disk: Disk) -> Outcome
         files.remove_temp(intent.path, intent.temp, disk)
         data, stat = _read(intent, disk)
         held = _sha256(data)
+        if held == intent.new_sha256 and (later := journal.run_that_wrote(intent.path, write.id)):
+            reason = f"{reason}; run {later} made the change then"
+            journal.settle(write.id, WriteStatus.FAILED, reason)
+            return Outcome(intent.path, Status.UNCHANGED, reason, stat, held)
         if held == intent.new_sha256:
             return _settle_fixed(journal, write, files.finish(intent.path, stat, intent.mtime_ns, disk))
         if held != intent.old_sha256:
@@ -368,7 +362,9 @@ def _examine(journal: Journal, write: Write, reason: str, disk: Disk) -> Outcome
     except PhotoError as error:
         if files.gone(intent.path, intent.old_stat.dev, disk):
             journal.settle(write.id, WriteStatus.LOST, f"{reason}; it has vanished since")
-        return Outcome(intent.path, Status.FAILED, reason if reason == str(error) else f"{reason}; {error}")
+        told = reason if reason == str(error) else f"{reason}; {error}"
+        journal.note(write.id, told)
+        return Outcome(intent.path, Status.FAILED, told)
     journal.settle(write.id, WriteStatus.FAILED, reason)
     originals_of(journal, disk).drop(intent.temp)
     return Outcome(intent.path, Status.FAILED, reason, stat, intent.old_sha256, intent.old_orientation)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from orientd import act, cards, catalogue, formats, names, past, pipeline, sidecars
+from orientd import act, cards, catalogue, formats, memory, names, past, pipeline, sidecars
 from orientd.config import Config, data_directory
 from orientd.decide import decide, needs_second_look
 from orientd.discover import below, presence, real_place, real_roots, walk
@@ -77,6 +77,7 @@ def make_judge(
     from orientd.decode.cpu import CpuDecoder
     from orientd.decode.isolated import IsolatedDecoder
 
+    memory.share_one_arena()
     model, crowd = chosen_model(config), None
     if config.provider == "cpu":
         first = model.open()
@@ -162,8 +163,7 @@ def make_stages(
     """The stages of a scan and of the watcher: look up (unless `rescan`), judge, put right (with a writer), remember."""
 
     def act_on(row: Row) -> Row:
-        if run := _undone(journal, row):
-            reason = f"run {run} made this change, which was taken back: left alone; to make it again, apply a plan that says fix"
+        if reason := _undone(journal, row):
             return row._replace(decision=Verdict.SKIP.value, new_orientation=None, method="", reason=reason)
         return _fix(writer, row) if writer else row
 
@@ -332,11 +332,12 @@ def _beside(config: Config) -> Callable[[Row], str]:
     return state if naming_of(config) else lambda _: ""
 
 
-def _undone(journal: Journal, row: Row) -> int | None:
-    """The run whose change of this photo was taken back, if its owner wants it as it is."""
+def _undone(journal: Journal, row: Row) -> str:
+    """Why a photo is left as its owner wants it: what an earlier run made of it was taken back. Empty if not so."""
     if row.method == Method.SIDECAR:
-        return journal.was_undone_at(sidecars.paths(row.path), row.orientation)
-    return journal.was_undone(row.sha256) or journal.was_turned_back(row.path, row.turn)
+        run = journal.was_undone_at(sidecars.paths(row.path), row.orientation)
+        return past.TAKEN_BACK.format(run) if run else ""
+    return past.turned_back(journal, row)
 
 
 def _still_planned(row: Row, method: str) -> bool:

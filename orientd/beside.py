@@ -40,7 +40,9 @@ class Noter:
             new = orientation.turned(row.orientation, row.turn or 0)
             patch = beside.plan(new, row.path) if row.turn else Patch(())
             if not patch.splices:
-                return act.Outcome(row.path, Status.UNCHANGED, "", now, row.sha256, row.orientation, Method.SIDECAR)
+                done = self._run_that_made(row, beside)
+                reason = f"done already in run {done}" if done else ""
+                return act.Outcome(row.path, Status.UNCHANGED, reason, now, row.sha256, row.orientation, Method.SIDECAR)
             intent = self._intent(format_, row, beside, patch, new)
         except OrientdError:
             raise
@@ -64,9 +66,13 @@ class Noter:
             raise Refused("sidecars are for photos that are never written themselves: scan again")
         beside = sidecars.find(row.path, self.naming, self.disk)
         stored = formats.stored_orientation(format_, data) if beside.orientation is None else beside.orientation
-        if orientation.normalise(stored) != orientation.normalise(row.orientation):
+        same = orientation.normalise(stored) == orientation.normalise(row.orientation)
+        if not same and not self._run_that_made(row, beside):
             raise Refused("its sidecar changed since it was judged: scan again")
         return format_, now, beside
+
+    def _run_that_made(self, row: Row, beside: Sidecar) -> int | None:
+        return self.journal.run_that_made(beside.path, row.turn, hashed(beside.data).hexdigest())
 
     def _intent(self, format_: Format, row: Row, beside: Sidecar, patch: Patch, new: int) -> Intent:
         return Intent(

@@ -16,6 +16,8 @@ from orientd.errors import ConfigError
 from orientd.pacing import HOURS
 
 ENVIRONMENT_PREFIX: Final = "ORIENTD_"
+_BYTE: Final = r"(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])"
+_PORT: Final = r"(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
 _Writable = Literal["jpeg", "mpo", "png", "webp", "tiff", "heif", "avif"]
 _WANTED: Final[Mapping[object, str]] = {
     bool: "true or false",
@@ -142,7 +144,7 @@ class Config:
     metrics: str = _option(
         "",
         "Address on this machine, such as 127.0.0.1:9812, where orientd watch answers Prometheus; empty for none.",
-        form=(r"(127(\.\d{1,3}){3}|localhost):\d{1,5}", "an address of this machine alone, such as 127.0.0.1:9812"),
+        form=(rf"(127(\.{_BYTE}){{3}}|localhost):{_PORT}", "an address of this machine alone, such as 127.0.0.1:9812"),
     )
     log_format: Literal["auto", "human", "journal", "json"] = _option(
         "auto",
@@ -187,8 +189,9 @@ def load(file: str | None, environment: Mapping[str, str], flags: Mapping[str, o
     config = replace(Config(), **values)  # type: ignore[arg-type]  # _checked has checked the types
     return replace(
         config,
-        model=os.path.expanduser(config.model),
-        state_dir=os.path.expanduser(config.state_dir) or _state_directory(environment),
+        model=_at_home(config.model, environment),
+        plan=_at_home(config.plan, environment),
+        state_dir=_at_home(config.state_dir, environment) or _state_directory(environment),
     )
 
 
@@ -321,6 +324,12 @@ def config_directory(environment: Mapping[str, str]) -> str:
 def data_directory(environment: Mapping[str, str]) -> str:
     """The user's own folder for what orientd was given to keep, such as models: $XDG_DATA_HOME/orientd."""
     return os.path.join(_base(environment, "XDG_DATA_HOME", ".local/share"), "orientd")
+
+
+def _at_home(path: str, environment: Mapping[str, str]) -> str:
+    """The path; where it begins with ~, below the home that the environment names."""
+    home = environment.get("HOME", "")
+    return home + path[1:] if home and (path + "/").startswith("~/") else os.path.expanduser(path)
 
 
 def cache_directory(environment: Mapping[str, str]) -> str:

@@ -9,11 +9,12 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import Final
 
 from orientd import metrics
+from orientd.claims import Claim
 from orientd.config import Config
 from orientd.errors import ConfigError, ExitCode, OrientdError, StateError
 from orientd.inotify import Bell
@@ -27,6 +28,9 @@ from orientd.work import Work
 
 _BEAT: Final = 30.0
 _RETRY: Final = 30.0  # seconds until a state directory that could not be used is tried again
+_TELL: Final = 5.0
+_HEED: Final = 1.0
+_PATIENCE: Final = 120.0  # seconds within which the next folder of any disk is listed
 _AT_ONCE: Final = 256
 
 
@@ -37,7 +41,7 @@ def watch(
 
     Raises:
         ConfigError: there is nothing to watch, or the modes exclude each other.
-        StateError: another process watches already, or the state directory cannot be used.
+        StateError: another process watches one of the folders, or keeps its state in the same directory; or that cannot be used.
         LibraryUnavailable: a folder is not there, or went away, and that is not to be waited for.
         OrientdError: the model cannot be used.
     """
@@ -47,12 +51,17 @@ def watch(
     _check(config)
     with ExitStack() as stack:
         stack.enter_context(Lock(config.state_dir, "watching"))
+        stack.enter_context(Claim(roots))
         daemon = Daemon(config, roots, reload, command, systemd, log)
         stack.callback(daemon.close)
         stack.enter_context(daemon.signals())
         if config.metrics:
             stack.enter_context(metrics.served(config.metrics, daemon.metrics.text))
         return daemon.run()
+
+
+class _Stopped(Exception):
+    """Takes the loop out of what it does."""
 
 
 class Daemon:
@@ -76,20 +85,22 @@ class Daemon:
         self._allowance, self._quiet = Allowance(config.rate_limit), spans(config.quiet_hours)
         self._held_until, self._due_since, self._beat_at, self._worked_at = 0.0, None, 0.0, clock()
         self._saved: dict[str, object] = {}
+        self._tell_at = self._heed_at = 0.0
         self._trouble = ""
         real = [os.path.realpath(root) for root in roots]
-        self.work = Work(config, real, command, self.metrics, log, self._stopping, self._alive, clock)
-        self.arrivals = Arrivals(roots, _terms(config), self.work.news, log.info, self._bell.ring)
+        self.work = Work(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local)
+        self.arrivals = Arrivals(roots, _terms(config), self.work.news, log.info, self._bell.ring, heed=self._heed)
 
     _due_since: float | None
 
     def run(self) -> int:
         """Watch until a signal says to stop."""
         self.work.prepare()
-        self.arrivals.check(self._clock())
-        self._systemd.ready()
-        while not self._stopping():
-            self._bell.wait(self._turn(self._clock()))
+        with suppress(_Stopped):
+            self.arrivals.check(self._clock())
+            self._systemd.ready()
+            while not self._stopping():
+                self._bell.wait(self._turn(self._clock()))
         self._systemd.stopping()
         self.metrics.state = "stopped"
         self._save()
@@ -136,9 +147,11 @@ class Daemon:
         if not why and self._is_due(now):
             self._burst(now)
             why, seconds = "", 0.0
+        elif now - self._worked_at >= self.config.release_after:
+            self.work.release()
         self.metrics.waiting = len(self.arrivals)
         self.metrics.state = why or ("looking through the folders" if self.arrivals.walking else "idle")
-        self._alive()
+        self._systemd.alive()
         self._save()
         return seconds if why and not self.arrivals.walking else self._rest(self._clock())
 
@@ -156,8 +169,6 @@ class Daemon:
         settled = self.arrivals.next_settled()
         if settled is None or settled > now:
             self._due_since = None
-            if now - self._worked_at >= self.config.release_after:
-                self.work.release()
             return False
         self._due_since = self._due_since or settled
         return now >= self._due_since + self.config.latency
@@ -177,6 +188,7 @@ class Daemon:
 
     def _burst(self, now: float) -> None:
         self.metrics.state, self._due_since = "judging", None
+        self._save()
         try:
             self.work.burst(self._settled())
             self._trouble = ""
@@ -222,11 +234,24 @@ class Daemon:
             self._log.info("configuration reloaded")
         self._systemd.ready()
 
+    def _heed(self) -> None:
+        """What the loop does between two turns, for while folders begin to be watched: of a slow disk, that takes minutes."""
+        if self._stopping():
+            raise _Stopped
+        if (now := self._clock()) >= self._heed_at:
+            self._heed_at = now + _HEED
+            self._systemd.patience(_PATIENCE)
+            self._alive()
+
     def _alive(self) -> None:
+        """Give the sign of life; and tell what there is to tell every few seconds, as a burst may take hours."""
         self._systemd.alive()
+        if self._clock() >= self._tell_at:
+            self._save()
 
     def _save(self) -> None:
         """Leave a note for `orientd status`, and for systemd, when there is something new to say."""
+        self._tell_at = self._clock() + _TELL
         facts = self.metrics.facts()
         told = {name: value for name, value in facts.items() if name != "updated"}
         if told != self._saved:
@@ -254,4 +279,5 @@ def _terms(config: Config) -> Terms:
         poll_every=config.poll_every,
         room=config.waiting_room,
         wait_for_missing=config.when_missing == "wait",
+        sidecars=config.sidecar == "write",
     )

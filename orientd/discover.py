@@ -11,6 +11,7 @@ import stat as modes
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import translate
+from itertools import takewhile
 from typing import Final
 
 from orientd import names
@@ -24,16 +25,26 @@ _HARD_LINK: Final = "hard link: the file is judged under the first of its names"
 _Excluded = Callable[[str], bool]
 
 
-def walk(roots: Sequence[str], exclude: Sequence[str] = (), one_file_system: bool = False) -> Iterator[Candidate]:
+def walk(
+    roots: Sequence[str], exclude: Sequence[str] = (), one_file_system: bool = False, stop: Callable[[], bool] = lambda: False
+) -> Iterator[Candidate]:
     """Every file below `roots` that may be a photo, once, in the order of names: first a folder's files, then its folders.
 
     A root is entered, and a root that is a file comes out, whatever its name; symbolic links on the way to it are resolved.
     `exclude` holds shell patterns for the name, or for the path relative to the root, of files and folders. A symbolic link to
     a file and a further hard link of a file that came out before have `skip` set if they are named like a photo; what cannot be
-    listed or examined has `error` set.
+    listed or examined has `error` set. Once `stop()` is true it ends, also where there are only folders.
 
     Raises:
         LibraryUnavailable: a root is not there or cannot be read, raised by the call itself; or a root went away during the walk.
+    """
+    return filter(None, takewhile(lambda _: not stop(), steps(roots, exclude, one_file_system)))
+
+
+def steps(roots: Sequence[str], exclude: Sequence[str] = (), one_file_system: bool = False) -> Iterator[Candidate | None]:
+    """A walk that takes little time from each step to the next: what `walk` gives, and None whenever there is nothing to give.
+
+    Raises as `walk` does.
     """
     resolved = real_roots(roots)
     return _Walk(frozenset(resolved), matcher(exclude), one_file_system).run(resolved)
@@ -118,18 +129,19 @@ class _Walk:
         self._one_file_system = one_file_system
         self._linked: set[tuple[int, int]] = set()
 
-    def run(self, roots: Sequence[str]) -> Iterator[Candidate]:
+    def run(self, roots: Sequence[str]) -> Iterator[Candidate | None]:
         for root in roots:
             if os.path.isdir(root):
                 yield from self._tree(root)
-            elif candidate := self._examine(root):
-                yield candidate
+            else:
+                yield self._examine(root)
 
-    def _tree(self, root: str) -> Iterator[Candidate]:
+    def _tree(self, root: str) -> Iterator[Candidate | None]:
         device = _device(root)
         pending = [root]
         while pending:
             folder = pending.pop()
+            yield None
             if self._one_file_system and _device(folder) not in (device, None):
                 continue
             try:
@@ -140,9 +152,7 @@ class _Walk:
                 if not isinstance(error, FileNotFoundError | NotADirectoryError):
                     yield Candidate(folder, _NO_STAT, error=f"the folder cannot be listed: {error.strerror}")
                 continue
-            for path in files:
-                if candidate := self._examine(path):
-                    yield candidate
+            yield from map(self._examine, files)
             pending += reversed(folders)
 
     def _list(self, folder: str, root: str) -> tuple[list[str], list[str]]:

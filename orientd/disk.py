@@ -3,12 +3,14 @@
 import errno
 import fcntl
 import os
+import signal
 import stat as modes
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
 from orientd.errors import PhotoError, Refused, WriteError
+from orientd.mounts import kind, read_mountinfo
 
 _ADVICE: Final = {
     errno.ENOENT: "it has vanished, or its folder is not mounted: scan again (to undo a change, with --map if it moved)",
@@ -29,6 +31,8 @@ NOT_REGULAR: Final = _ADVICE[errno.EISDIR]
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EISDIR)
 UNSUPPORTED: Final = (errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 _UNLOCKABLE: Final = (*UNSUPPORTED, errno.ENOLCK, errno.EBADF)
+_DELEGATING: Final = ("nfs", "nfs4", "cifs", "smb3")  # refuse leases unless their server has delegated the file
+_IN_USE: Final = "another program has it open for writing: it is tried again next time"
 _ON_THE_WAY: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC  # needs no right to list the folder
 
 
@@ -83,6 +87,13 @@ class Disk:
     @staticmethod
     def listdir(folder: int) -> list[str]:
         return os.listdir(folder)
+
+    @staticmethod
+    def lease(file: int) -> None:
+        """Take and give back a read lease on a file opened for reading: EAGAIN if anyone has it open for writing, fcntl(2)."""
+        fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)  # who opens it this very moment would send SIGIO, which kills
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
 DISK: Final = Disk()
@@ -143,6 +154,21 @@ def claim(disk: Disk, file: int) -> None:
     except OSError as error:
         if error.errno not in _UNLOCKABLE:  # some network file systems know no locks
             raise
+
+
+def check_unwritten(disk: Disk, path: str, file: int) -> None:
+    """See that nobody, this process included, has the file at `path` open for writing; `file` is open for reading.
+
+    Only its owner may ask that, and not every file system can tell: then it passes.
+
+    Raises:
+        Refused: another program is writing it, and what that writes later would be lost.
+    """
+    try:
+        disk.lease(file)
+    except OSError as error:
+        if error.errno == errno.EAGAIN and kind(os.path.abspath(folder_of(path)), read_mountinfo()) not in _DELEGATING:
+            raise Refused(_IN_USE) from error
 
 
 def sync_folder(disk: Disk, folder: int) -> None:

@@ -7,7 +7,7 @@ is written by it, whatever it says of paths, lengths and names.
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -17,6 +17,8 @@ from orientd.items import FileStat, Format, Method, Patch, Splice
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _TEMP: Final = re.compile(r"\.orientd-[0-9a-f]{16}\.tmp")
 _MOST: Final = 2**63 - 1
+_LAST_TIME: Final = 2**63 * 10**9
+_LONGEST_TIME: Final = len(f"-{_LAST_TIME}")
 
 
 class WriteStatus(StrEnum):
@@ -35,7 +37,8 @@ class Intent:
     """One write, before it happens. The patch leads from `old_sha256` to `new_sha256` (in hex); for turned pixels it is empty.
 
     `mtime_ns` is the modification time the file shall get (None: that of the write), `temp` the name of the temporary file,
-    `probabilities` those the turn was decided by (empty: a person's decision), `undoes` the write that this one takes back.
+    `probabilities` those the turn was decided by (empty: a person's decision), `undoes` the write that this one takes back,
+    `marks` tell the picture from others, as it was before and after (`formats.picture`; older journals hold none).
     """
 
     path: str
@@ -52,6 +55,7 @@ class Intent:
     temp: str
     probabilities: tuple[float, ...] = ()
     undoes: int | None = None
+    marks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Run:
 
 
 def columns(intent: Intent) -> tuple[object, ...]:
-    """The fields of an intent in the order of the table's columns, but for its run and its patch."""
+    """The fields of an intent in the order of the table's columns, but for its run, its patch and its marks."""
     return (
         os.fsencode(intent.path),
         intent.format,
@@ -98,14 +102,14 @@ def columns(intent: Intent) -> tuple[object, ...]:
         intent.turn,
         intent.method,
         json.dumps(intent.probabilities),
-        intent.mtime_ns,
+        _column(intent.mtime_ns),
         intent.temp,
         intent.undoes,
     )
 
 
-def write_of(row: Mapping[str, Any], splices: Sequence[tuple[Any, ...]]) -> Write:
-    """A row of the table of writes, and its splices, as a record.
+def write_of(row: Mapping[str, Any], splices: Sequence[tuple[Any, ...]], marks: Iterable[Any] = ()) -> Write:
+    """A row of the table of writes, its splices and its marks as a record.
 
     Raises:
         ValueError: it is none that orientd wrote; the message names what is wrong with it.
@@ -122,10 +126,11 @@ def write_of(row: Mapping[str, Any], splices: Sequence[tuple[Any, ...]]) -> Writ
             new_orientation=_whole(row["new_orientation"], optional=True),
             turn=_whole(row["turn"]),
             method=Method(row["method"]).value,
-            mtime_ns=_whole(row["mtime_ns"], optional=True),
+            mtime_ns=_time(row["mtime_ns"], optional=True),
             temp=_text(row["temp"], _TEMP),
             probabilities=tuple(float(each) for each in json.loads(row["probabilities"])),
             undoes=_whole(row["undoes"], optional=True),
+            marks=frozenset(marks),
         )
         _check(intent.patch, intent.old_stat.size)
         new_stat = _stat(row["new_stat"]) if row["new_stat"] else None
@@ -166,11 +171,21 @@ def _whole(value: Any, *, optional: bool = False, most: int = _MOST) -> Any:
     return value
 
 
+def _column(mtime_ns: int | None) -> int | bytes | None:
+    """SQLite's integers end in the year 2262, files do not; text in their column would become a float."""
+    return mtime_ns if mtime_ns is None or abs(mtime_ns) <= _MOST else str(mtime_ns).encode("ascii")
+
+
+def _time(value: Any, *, optional: bool = False) -> Any:
+    digits = isinstance(value, bytes) and len(value) <= _LONGEST_TIME
+    return _whole(int(value) if digits else value, optional=optional, most=_LAST_TIME)
+
+
 def _stat(text: str) -> FileStat:
     dev, inode, size, mtime_ns, nlink = json.loads(text)
     if min(_whole(size), _whole(nlink)) < 0:
         raise ValueError(f"{text!r:.80} where the state of a file should be")
-    return FileStat(_whole(dev, most=2**64), _whole(inode, most=2**64), size, _whole(mtime_ns), nlink)
+    return FileStat(_whole(dev, most=2**64), _whole(inode, most=2**64), size, _time(mtime_ns), nlink)
 
 
 def _check(patch: Patch, size: int) -> None:

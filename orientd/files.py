@@ -7,7 +7,11 @@ What is promised: whenever the process is killed or the power fails, a file hold
 after any error the old bytes are in place; nothing but the file named is changed; symbolic links are never followed, neither at
 the end of a path nor on the way; no two orientds write a file at once.
 
-What is left to chance: another program that writes the same file within the microseconds between the last check and our write;
+A file that another program has open for writing is left alone, where the kernel tells: what that wrote later would be lost with
+the replaced file. A lease is asked for and given back at once, just before the write (fcntl(2), F_SETLEASE).
+
+What is left to chance: another program that opens, or writes, the same file within the microseconds between the last check and
+our write, or at any time where leases are unknown (network drives, files of another user);
 a power cut on a disk that writes less than a 4 KiB page at once (the journal keeps the old bytes, recovery puts them back);
 a replaced file loses what no system call copies: its inode number, birth time and `chattr` flags.
 """
@@ -22,11 +26,12 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
+from orientd import attributes
 from orientd.disk import (
     DISK,
     NOT_REGULAR,
-    UNSUPPORTED,
     Disk,
+    check_unwritten,
     claim,
     close,
     opened,
@@ -179,8 +184,8 @@ def write(
         The state of the written file.
 
     Raises:
-        Refused: the file changed, has other names (hard links) that may not or cannot be kept, must not be written by this
-            user, or its owner, dates or attributes could not be kept.
+        Refused: the file changed, has other names (hard links) that may not or cannot be kept, is open for writing elsewhere,
+            must not be written by this user, or its owner, dates or attributes could not be kept.
         WriteError: the disk said no, or the bytes do not read back.
         In both cases the old bytes are in place, but for a disk that also failed to take them back: the reason then says so.
     """
@@ -189,16 +194,29 @@ def write(
             return _create(disk, path, expected.dev, _patched(patch, data), temp)
         if not patch.keeps_length and not _patched(patch, data):
             return _remove(disk, path, expected, data)
-    with worded(WriteError), opened(disk, path, os.O_RDWR) as file:
+    in_place = fits_one_page(patch)
+    check_writable(path, disk)
+    with worded(WriteError), opened(disk, path, os.O_RDWR if in_place else os.O_RDONLY) as file:
         claim(disk, file)
         found = disk.fstat(file)
-        in_place = fits_one_page(patch)
         _check(found, expected, in_place, allow_hard_links)
         if mtime_ns is not None:
             _check_dates(disk, file, found)
         if in_place:
             return _overwrite(disk, file, found, data, patch, mtime_ns)
         return _replace(disk, path, file, found, data, patch, mtime_ns, temp)
+
+
+def check_writable(path: str, disk: Disk = DISK) -> None:
+    """See that a file can be opened for writing, and that nobody else has it open so; it is not changed.
+
+    Raises:
+        Refused, WriteError: as `write`.
+    """
+    with worded(WriteError), opened(disk, path, os.O_RDONLY) as file:
+        check_unwritten(disk, path, file)
+        with opened(disk, path, os.O_RDWR):
+            pass
 
 
 def fits_one_page(patch: Patch) -> bool:
@@ -235,6 +253,7 @@ def remove_temp(path: str, temp: str, disk: Disk = DISK) -> None:
         Refused, WriteError: it is there and cannot be removed.
     """
     with worded(WriteError), suppress(FileNotFoundError, NotADirectoryError), opened_folder(disk, path, os.O_PATH) as folder:
+        disk.stat(temp, dir_fd=folder, follow_symlinks=False)  # a file system mounted read-only says no to whatever name
         disk.unlink(temp, dir_fd=folder)
 
 
@@ -295,10 +314,11 @@ def _replace(
     name = os.path.basename(path)
     with opened_folder(disk, path) as folder, _temporary(disk, folder, temp, 0o600) as copy:
         _fill(disk, copy, _patched(patch, data))
-        _keep_attributes(disk, file, copy, found)
+        attributes.keep(disk, file, copy, found)
         now_ns = disk.fstat(copy).st_mtime_ns
         disk.utime(copy, ns=(found.st_atime_ns, now_ns if mtime_ns is None else mtime_ns))
         disk.fsync(copy)
+        check_unwritten(disk, path, file)
         there = disk.stat(name, dir_fd=folder, follow_symlinks=False)
         if not same_state(file_stat(there), file_stat(found)) or there.st_nlink != found.st_nlink:
             raise Refused(_CHANGED)
@@ -330,6 +350,7 @@ def _create(disk: Disk, path: str, dev: int, new: bytes, temp: str) -> FileStat:
 def _remove(disk: Disk, path: str, expected: FileStat, data: bytes) -> FileStat:
     with opened_folder(disk, path) as folder, opened(disk, path, os.O_RDONLY) as file:
         claim(disk, file)
+        check_unwritten(disk, path, file)
         if read_at(disk, file, len(data) + 1) != data or not same_state(file_stat(disk.fstat(file)), expected):
             raise Refused(_CHANGED)
         disk.unlink(os.path.basename(path), dir_fd=folder)
@@ -364,34 +385,3 @@ def _fill(disk: Disk, copy: int, new: bytes) -> None:
         done += disk.pwrite(copy, view[done:], done)
     if read_at(disk, copy, len(new) + 1) != new:
         raise WriteError("the bytes written do not read back: check the disk and your backup before anything else")
-
-
-def _keep_attributes(disk: Disk, file: int, copy: int, found: os.stat_result) -> None:
-    """Give the copy the owner, mode, ACL and extended attributes of the file, and none that it inherited from its folder."""
-    try:
-        made = disk.fstat(copy)
-        if (made.st_uid, made.st_gid) != (found.st_uid, found.st_gid):
-            disk.fchown(copy, found.st_uid, found.st_gid)
-        wanted, present = _xattrs(disk, file), _xattrs(disk, copy)
-        for name in present.keys() - wanted.keys():
-            disk.removexattr(copy, name)
-        for name, value in wanted.items():
-            if present.get(name) != value:
-                disk.setxattr(copy, name, value)
-        disk.fchmod(copy, modes.S_IMODE(found.st_mode))
-    except OSError as error:
-        if error.errno in (errno.EPERM, errno.EACCES, *UNSUPPORTED):
-            raise Refused(
-                f"its owner, permissions or extended attributes could not be kept ({error.strerror}): run orientd as its owner"
-            ) from error
-        raise
-
-
-def _xattrs(disk: Disk, file: int) -> dict[str, bytes]:
-    try:
-        names = disk.listxattr(file)
-    except OSError as error:
-        if error.errno in UNSUPPORTED:
-            return {}
-        raise
-    return {name: disk.getxattr(file, name) for name in names}

@@ -27,7 +27,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers.api import BaseObserver, ObservedWatch
-from watchdog.observers.inotify import InotifyEmitter
+from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
 from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
 _TOLD: Final[list[type[FileSystemEvent]]] = [
@@ -135,15 +135,17 @@ class Hints:
 
 
 class Inotify:
-    """Watches folders and all below them, and fills `hints`.
+    """Watches folders and what is `wanted` of all the folders below them, and fills `hints`.
+
+    `heed` is called by `watch` for every folder, as a disk may take minutes to list them all; what it raises ends that.
 
     Raises:
         OSError: EMFILE, the kernel grants no further instance.
     """
 
-    def __init__(self, hints: Hints) -> None:
+    def __init__(self, hints: Hints, wanted: Callable[[str], bool], heed: Callable[[], None]) -> None:
         self._hints = hints
-        self._observer = _Observer(hints)
+        self._observer = _Observer(_Instance(hints, wanted, heed))
         self._observer.start()
         self._watched: dict[str, ObservedWatch] = {}
 
@@ -184,23 +186,61 @@ class _Handler(FileSystemEventHandler):
 class _Observer(BaseObserver):
     """watchdog's InotifyObserver, but with an instance that tells what it loses."""
 
-    def __init__(self, hints: Hints) -> None:
-        self._instance = _Instance(hints)
+    def __init__(self, instance: "_Instance") -> None:
+        self._instance = instance
         self._instance.start()
-        super().__init__(InotifyEmitter, inotify_fd=self._instance)
+        super().__init__(_Emitter, inotify_fd=self._instance)
 
     def on_thread_stop(self) -> None:
+        self._instance.stop()  # first: the others wait for it, and it may be listing a tree that was moved in
         super().on_thread_stop()
-        self._instance.stop()
         self._instance.join()
 
 
+class _Closing(Exception):
+    """Takes the thread of an instance out of a tree of folders that it lists."""
+
+
+class _Emitter(InotifyEmitter):
+    def on_thread_start(self) -> None:
+        path, mask = os.fsencode(self.watch.path), self.get_event_mask_from_filter()
+        self._inotify = _Group(self._inotify_fd, path, event_mask=mask, is_recursive=True)
+
+
+class _Group(InotifyWatchGroup):
+    _inotify_fd: "_Instance"
+
+    def _add_all_callbacks(self, path: bytes) -> None:
+        """As watchdog's, which lists every folder, wanted or not, and can neither be ended nor give signs of life meanwhile."""
+        pending = [path] if path == self.path or self._inotify_fd.wanted(path) else []
+        while pending:
+            folder = pending.pop()
+            self._inotify_fd.heed()
+            self._add_callback(folder)
+            with suppress(OSError), os.scandir(folder) as entries:  # it may have vanished again
+                folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+                pending += filter(self._inotify_fd.wanted, folders)
+
+
 class _Instance(InotifyFD):
-    def __init__(self, hints: Hints) -> None:
-        self._hints = hints
+    def __init__(self, hints: Hints, wanted: Callable[[str], bool], heed: Callable[[], None]) -> None:
+        self._hints, self._wanted, self._heed = hints, wanted, heed
         # Of a folder made in one just found, both its own event and the search of the other tell.
         warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
         super().__init__()
+
+    def wanted(self, folder: bytes) -> bool:
+        return self._wanted(os.fsdecode(folder))
+
+    def heed(self) -> None:
+        if threading.current_thread() is not self:
+            self._heed()
+        elif not self.should_keep_running():
+            raise _Closing
+
+    def run(self) -> None:
+        with suppress(_Closing):
+            super().run()
 
     def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
         try:
@@ -211,6 +251,9 @@ class _Instance(InotifyFD):
             raise
 
     def handle_event(self, event: InotifyEvent) -> None:
-        super().handle_event(event)
-        if event.is_queue_overflow:
+        """watchdog would stop watching every folder here and begin anew. The end of each watch is an event again, so more folders
+        than the queue holds would make it overflow for ever; `Roots.renew` begins with another queue."""
+        if not event.is_queue_overflow:
+            super().handle_event(event)
+        elif self.should_keep_running():
             self._hints.lose(Loss.OVERFLOW)

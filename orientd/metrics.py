@@ -5,20 +5,23 @@ https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 
 import json
 import os
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
 from typing import Any, Final, ParamSpec, TypeVar
 
 from orientd.errors import ConfigError
 from orientd.record import is_locked
 
 _FILE: Final = "watch.json"
-_HEARD: Final = 5.0  # seconds that a client may take
+_CLIENTS: Final = 8  # that are heard at the same time; no more are answered until one of them ends
+_HEARD: Final = 5.0  # seconds that a client may take in all
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -104,16 +107,18 @@ def watcher(state_dir: str) -> dict[str, Any]:
 
 @contextmanager
 def served(address: str, text: Callable[[], str]) -> Iterator[int]:
-    """Answer GET /metrics at HOST:PORT from a thread, as long as this lasts; gives the port (that of port 0 is chosen).
+    """Answer GET /metrics at HOST:PORT from other threads, as long as this lasts; gives the port (that of port 0 is chosen).
+
+    However slow a client is, it keeps nobody waiting but itself, and is cut off after a while.
 
     Raises:
         ConfigError: the address cannot be used.
     """
     host, _, port = address.rpartition(":")
     try:
-        server = HTTPServer((host, int(port)), _handler(text))
-    except OSError as error:
-        raise ConfigError(f"metrics: {address} cannot be used: {error.strerror}") from error
+        server = _Server((host, int(port)), _handler(text))
+    except (OSError, OverflowError, ValueError) as error:
+        raise ConfigError(f"metrics: {address} cannot be used: {getattr(error, 'strerror', None) or error}") from error
     thread = threading.Thread(target=server.serve_forever, name="orientd-metrics")
     thread.start()
     try:
@@ -121,15 +126,48 @@ def served(address: str, text: Callable[[], str]) -> Iterator[int]:
     finally:
         server.shutdown()
         thread.join()
+        server.cut()
         server.server_close()
+
+
+class _Server(ThreadingTCPServer):
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._until: dict[socket.socket, float] = {}
+        super().__init__(address, handler)
+
+    def verify_request(self, *_: object) -> bool:
+        return len(self._until) < _CLIENTS
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._until[request] = time.monotonic() + _HEARD
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._until.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        super().service_actions()
+        self.cut(time.monotonic())
+
+    def cut(self, now: float = float("inf")) -> None:
+        """Cut off the clients whose time is over by `now`; their threads come to their ends."""
+        for request, until in list(self._until.items()):
+            if until < now:
+                with suppress(OSError):  # it has just been closed
+                    request.shutdown(socket.SHUT_RDWR)
 
 
 def _handler(text: Callable[[], str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = _HEARD
+        def handle(self) -> None:
+            with suppress(OSError):  # a client that went away is no fault of this program
+                super().handle()
 
         def do_GET(self) -> None:
-            if self.path != "/metrics":
+            if self.path.partition("?")[0] != "/metrics":
                 self.send_error(404)
                 return
             body = text().encode()

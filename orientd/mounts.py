@@ -6,6 +6,7 @@ FUSE mount by itself, it never sees: https://man7.org/linux/man-pages/man7/inoti
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Final
 
 MOUNTINFO: Final = "/proc/self/mountinfo"
@@ -22,9 +23,15 @@ def silent(folder: str, mountinfo: str) -> str:
         mountinfo: the text of /proc/self/mountinfo, see proc_pid_mountinfo(5).
     """
     mounts = _mounts(mountinfo)
-    holder = max((point for point in mounts if _below(folder, point)), key=len, default="")
+    holder = _holder(folder, mounts)
     kinds = [mounts[point] for point in mounts if point == holder or _below(point, folder)]
     return next((kind for kind in kinds if _is_silent(kind)), "")
+
+
+def kind(folder: str, mountinfo: str) -> str:
+    """The kind of the file system that holds `folder` ("ext4"), by the same arguments; empty if it is not known."""
+    mounts = _mounts(mountinfo)
+    return mounts.get(_holder(folder, mounts), "")
 
 
 def read_mountinfo() -> str:
@@ -48,6 +55,10 @@ def _mounts(mountinfo: str) -> dict[str, str]:
         if rest:
             found[_unescaped(fields.split(" ")[4])] = rest.split(" ")[0]
     return found
+
+
+def _holder(folder: str, mounts: Mapping[str, str]) -> str:
+    return max((point for point in mounts if _below(folder, point)), key=len, default="")
 
 
 def _unescaped(point: str) -> str:

@@ -72,8 +72,11 @@ def promises_judged(path: str) -> bool:
 
 
 def worth_opening(name: str) -> bool:
-    """False for hidden files, backups and files whose suffix is well known not to be a photo's."""
-    if name.startswith("."):
+    """False for hidden files, backups, Office's locks (~$) and files whose suffix is well known not to be a photo's.
+
+    A leading ~ alone says nothing: programs that name temporary files so give them another suffix as well (~WRL0001.tmp).
+    """
+    if name.startswith((".", "~$")):
         return False
     ending = suffix(name)
     return ending in PHOTOS or not (ending in _OTHERS or name.lower().endswith(_BACKUPS))

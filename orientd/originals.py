@@ -8,10 +8,14 @@ write is taken back or came to nothing, or when its owner asks for that.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 
+from orientd import guard
 from orientd.disk import DISK, Disk
-from orientd.errors import ReadError, WriteError
+from orientd.entries import Intent
+from orientd.errors import ReadError, Refused, WriteError
 from orientd.files import read_whole
+from orientd.items import Method, Patch, Splice
 
 
 class Originals:
@@ -56,6 +60,25 @@ class Originals:
         except ReadError as error:
             raise ReadError(f"the copy of its original cannot be read ({path}): {error}") from error
 
+    def back(self, done: Intent, data: bytes) -> Patch:
+        """The patch that takes back a write which left `data`.
+
+        Raises:
+            ReadError: the original of a photo whose pixels were turned is not there any more.
+            Refused: it is there and is not what was kept, or the journal does not tell of a change that orientd made.
+        """
+        if done.method != Method.ROTATE:
+            back = done.patch.inverse()
+            original = _applied(back, data)
+        else:
+            original = self.get(done.temp)
+            back = Patch((Splice(0, data, original),))
+        if original is None or sha256(original).hexdigest() != done.old_sha256:
+            kept = "the copy of its original" if done.method == Method.ROTATE else "what the journal holds of it"
+            raise Refused(f"{kept} was changed or damaged: left alone")
+        guard.admit(done.path, done.method, data, original)
+        return back
+
     def has(self, temp: str) -> bool:
         """True if there is such a copy."""
         return os.path.lexists(self._path(temp))
@@ -90,3 +113,10 @@ class Originals:
         finally:
             with suppress(OSError):
                 self._disk.close(file)
+
+
+def _applied(patch: Patch, data: bytes) -> bytes | None:
+    try:
+        return patch.apply(data)
+    except ValueError:
+        return None

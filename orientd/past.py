@@ -5,12 +5,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
+from typing import Final
 
-from orientd import act, files, sidecars
+from orientd import act, files, formats, sidecars
 from orientd.disk import DISK
 from orientd.errors import ConfigError, PhotoError
-from orientd.items import Method
+from orientd.formats import picture
+from orientd.items import Method, Row
+from orientd.orientation import UPRIGHT, normalise
 from orientd.record import Journal, Write, WriteStatus
+
+TAKEN_BACK: Final = "run {} made this change, which was taken back: left alone; to make it again, apply a plan that says fix"
+_UNKNOWN: Final = (
+    "run {} made this change to a photo of this name; whether this is that one, turned back, or another cannot be told: left "
+    "alone; to turn it, apply a plan that says fix"
+)
 
 
 class State(StrEnum):
@@ -106,6 +115,51 @@ def verify(journal: Journal, moves: Sequence[Move]) -> Iterator[Finding]:
         yield Finding(now.intent.path, *_state(journal, now))
 
 
+def turned_back(journal: Journal, row: Row) -> str:
+    """Why a photo that is shown wrong is left alone: its owner took the turn back that it needs, with whatever program. Empty if
+    not so.
+
+    The photo is that of an earlier write, of the same turn, if it has the bytes from before a write that was undone, or
+
+    - has the same picture data, and the write was made at this path, or no photo stands at the path of the write as that left it:
+      it was moved, or taken back. Where one does, this one is another copy, which was never turned;
+    - lies at the path of the write, and other picture data do not prove another photo: its owner may have turned back the pixels.
+      It is a new one under a name used again if EXIF notes when each was taken, and never at the same time; or if it stores an
+      orientation that a program which turns pixels does not leave: neither that of the write nor 1.
+    """
+    if run := journal.was_undone(row.sha256):
+        return TAKEN_BACK.format(run)
+    if not journal.has_writes():
+        return ""
+    known = _marks(row.path)
+    for write in journal.turns(row.turn, row.path, picture.pictures(known)):
+        here, same = write.intent.path == row.path, picture.is_same(write.intent.marks, known)
+        if same and (here or not _stands(write)):
+            return TAKEN_BACK.format(write.run)
+        if here and same is None and normalise(row.orientation) in (UPRIGHT, normalise(write.intent.new_orientation)):
+            return _UNKNOWN.format(write.run)
+    return ""
+
+
+def _stands(write: Write) -> bool:
+    """True if the photo is still where it was written, with the picture and the orientation that it was given."""
+    intent = write.intent
+    try:
+        data, _ = files.read_whole(intent.path)
+    except PhotoError:
+        return False
+    same = picture.is_same(intent.marks, picture.marks(intent.format, data))
+    return bool(same) and normalise(formats.stored_orientation(intent.format, data)) == normalise(intent.new_orientation)
+
+
+def _marks(path: str) -> picture.Marks:
+    try:
+        data, _ = files.read_whole(path)
+    except PhotoError:  # whoever writes it will say so
+        return frozenset()
+    return picture.marks(formats.sniff(data), data)
+
+
 def _names(path: str) -> set[str]:
     """The paths under which the journal may know a file: as a plan named it, or as a walk found it."""
     folder, name = os.path.split(os.path.abspath(path))
@@ -115,7 +169,7 @@ def _names(path: str) -> set[str]:
 def _state(journal: Journal, write: Write) -> tuple[State, str]:
     intent = write.intent
     if write.status is WriteStatus.INTENDED:
-        return State.UNSETTLED, "a write was interrupted: the next run that writes finds out and mends it"
+        return State.UNSETTLED, write.reason or "a write was interrupted: the next run that writes finds out and mends it"
     try:
         data, there = files.read_whole(intent.path)[0], True
     except PhotoError as error:
@@ -138,7 +192,7 @@ def _undo_state(journal: Journal, write: Write, data: bytes) -> tuple[State, str
     if intent.method == Method.ROTATE and not originals.has(intent.temp):
         return State.HOLDS, "the copy of its original was deleted, so it cannot be undone"
     try:
-        restored = act.back(intent, data, originals).apply(data)
+        restored = originals.back(intent, data).apply(data)
     except (PhotoError, ValueError) as error:
         return State.SPOILT, f"it cannot be undone: {error}"
     fits = sha256(restored).hexdigest() == intent.old_sha256

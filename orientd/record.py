@@ -26,7 +26,7 @@ _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _MOST_BYTES: Final = 64 * 2**20  # of one value: a patch is a few bytes, or a few thousand
 _LONGEST_NUMBER: Final = 32
 _MOVE: Final = "see who else can write it, and move it away to go on; what was written before cannot be undone then"
-_ROOTS: Final = "CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY) WITHOUT ROWID"
+_ADDED: Final = {"roots", "marks"}  # tables that the first journals had not; older versions of orientd pass them over
 
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
@@ -63,11 +63,14 @@ CREATE TABLE IF NOT EXISTS splices (
     old BLOB NOT NULL,
     new BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marks (write INTEGER NOT NULL REFERENCES writes, mark TEXT, PRIMARY KEY (write, mark)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS writes_of_run ON writes (run);
 CREATE INDEX IF NOT EXISTS writes_unsettled ON writes (id) WHERE status = 'intended';
 CREATE INDEX IF NOT EXISTS writes_undone ON writes (old_sha256) WHERE status = 'undone';
 CREATE INDEX IF NOT EXISTS writes_at ON writes (path);
 CREATE INDEX IF NOT EXISTS splices_of_write ON splices (write);
+CREATE INDEX IF NOT EXISTS writes_marked ON marks (mark);
 PRAGMA user_version = {VERSION};
 COMMIT;
 """
@@ -195,6 +198,7 @@ class Journal:
             write = _row_id(db.execute(_INTEND, (run, *columns(intent))))
             splices = [(write, splice.offset, splice.old, splice.new) for splice in intent.patch.splices]
             db.executemany("INSERT INTO splices (write, offset, old, new) VALUES (?, ?, ?, ?)", splices)
+            db.executemany("INSERT INTO marks (write, mark) VALUES (?, ?)", [(write, mark) for mark in sorted(intent.marks)])
         return write
 
     def settle(self, write: int, status: WriteStatus, reason: str = "", stat: FileStat | None = None) -> None:
@@ -205,6 +209,11 @@ class Journal:
             if status is WriteStatus.FIXED:
                 undone = "UPDATE writes SET status = 'undone' WHERE id = (SELECT undoes FROM writes WHERE id = ?)"
                 db.execute(undone, (write,))
+
+    def note(self, write: int, reason: str) -> None:
+        """Note why it is still not known what came of a write; nothing if that is known."""
+        with self._changing() as db:
+            db.execute("UPDATE writes SET reason = ? WHERE id = ? AND status = 'intended'", (os.fsencode(reason), write))
 
     def add_roots(self, roots: Iterable[str]) -> None:
         """Note folders, or single photos, that a person had scanned, as real paths: a plan may write below them."""
@@ -246,32 +255,35 @@ class Journal:
 
     def was_undone(self, sha256: str) -> int | None:
         """The run whose change to these very bytes was taken back: their owner wants them so, under whatever name."""
-        return self._undone_in("old_sha256 = ?", sha256)
+        return self._last_run("status = 'undone' AND old_sha256 = ?", sha256)
 
     def was_undone_at(self, paths: Sequence[str], orientation: int | None) -> int | None:
         """The run whose change from that orientation to one of these files, the sidecars of a photo, was taken back."""
-        within = f"path IN ({', '.join('?' * len(paths))})"
-        return self._undone_in(f"{within} AND old_orientation IS ?", *map(os.fsencode, paths), orientation)
-
-    def _undone_in(self, condition: str, *values: object) -> int | None:
-        query = f"SELECT max(run) FROM writes WHERE status = 'undone' AND {condition}"
-        with _explained(self.path), closing(self._db.execute(query, values)) as rows:
-            number: int | None = rows.fetchone()[0]
-            return number
-
-    def was_turned_back(self, path: str, turn: int | None) -> int | None:
-        """The run that turned the photo at a path as it ought to be turned now once more: its owner turned it back since, with
-        whatever program."""
-        done = "status IN ('fixed', 'undone') AND undoes IS NULL"
-        query = f"SELECT max(run) FROM writes WHERE {done} AND path = ? AND turn = ?"
-        with _explained(self.path), closing(self._db.execute(query, (os.fsencode(path), turn))) as rows:
-            number: int | None = rows.fetchone()[0]
-            return number
+        within = f"status = 'undone' AND path IN ({', '.join('?' * len(paths))})"
+        return self._last_run(f"{within} AND old_orientation IS ?", *map(os.fsencode, paths), orientation)
 
     def run_that_wrote(self, path: str, after: int) -> int | None:
         """The last run that turned the photo at a path in a later write than `after`, if that was not taken back."""
-        query = "SELECT max(run) FROM writes WHERE status = 'fixed' AND undoes IS NULL AND path = ? AND id > ?"
-        with _explained(self.path), closing(self._db.execute(query, (os.fsencode(path), after))) as rows:
+        return self._last_run("status = 'fixed' AND undoes IS NULL AND path = ? AND id > ?", os.fsencode(path), after)
+
+    def run_that_made(self, path: str, turn: int | None, sha256: str, before: str | None = None) -> int | None:
+        """The run that turned the photo at a path so, and left these very bytes there (of those `before`, if they are known), if
+        that was not taken back."""
+        done = "status = 'fixed' AND undoes IS NULL AND path = ? AND turn = ? AND new_sha256 = ?"
+        return self._last_run(f"{done} AND old_sha256 = coalesce(?, old_sha256)", os.fsencode(path), turn, sha256, before)
+
+    def turns(self, turn: int | None, path: str, marks: Sequence[str]) -> Iterator[Write]:
+        """The writes by which a photo at a path, or one with one of these marks, was turned so, newest first, undone or not."""
+        done = "status IN ('fixed', 'undone') AND undoes IS NULL AND turn = ?"
+        marked = f"SELECT write FROM marks WHERE mark IN ({', '.join('?' * len(marks))})"
+        return self._select(f"{done} AND (path = ? OR id IN ({marked})) ORDER BY id DESC", turn, os.fsencode(path), *marks)
+
+    def has_writes(self) -> bool:
+        """True if anything was ever written, or tried to be."""
+        return self._last_run("TRUE") is not None
+
+    def _last_run(self, condition: str, *values: object) -> int | None:
+        with _explained(self.path), closing(self._db.execute(f"SELECT max(run) FROM writes WHERE {condition}", values)) as rows:
             number: int | None = rows.fetchone()[0]
             return number
 
@@ -280,7 +292,7 @@ class Journal:
         with _explained(self.path), self._db:
             yield self._db
 
-    def _select(self, condition: str, *values: int) -> Iterator[Write]:
+    def _select(self, condition: str, *values: object) -> Iterator[Write]:
         with _explained(self.path), closing(self._db.execute(f"SELECT id FROM writes WHERE {condition}", values)) as rows:
             numbers = [number for (number,) in rows]
         for number in numbers:
@@ -294,8 +306,10 @@ class Journal:
             order = "SELECT offset, old, new FROM splices WHERE write = ? ORDER BY rowid"
             with closing(self._db.execute(order, (number,))) as rows:
                 splices = rows.fetchall()
+            with closing(self._db.execute("SELECT mark FROM marks WHERE write = ? AND typeof(mark) = 'text'", (number,))) as rows:
+                marks = [mark for (mark,) in rows]
         try:
-            return write_of(dict(row), splices)
+            return write_of(dict(row), splices, marks)
         except ValueError as error:
             raise StateError(f"the journal {self.path} holds what no orientd wrote (write {number}: {error}): {_MOVE}") from error
 
@@ -317,15 +331,15 @@ def _connect(path: str) -> sqlite3.Connection:
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA trusted_schema = OFF")
         db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
-        if db.execute("SELECT count(*) FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()[0]:
+        held = dict(db.execute("SELECT name, type FROM sqlite_master"))
+        if {"trigger", "view"} & set(held.values()):
             raise StateError(f"the journal {path} holds a program, and orientd puts none there: {_MOVE}")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise StateError(f"the journal {path} was written by a newer orientd: upgrade this one")
-        if version == 0:
+        if version == 0 or not held.keys() >= _ADDED:
             db.executescript(_SCHEMA)
             _sync_folder(os.path.dirname(path))
-        db.execute(_ROOTS)
         verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             damage = sqlite3.DatabaseError(verdict)

@@ -19,24 +19,34 @@ _LIMITS: Final = {errno.ENOSPC: Loss.LIMIT.value, errno.EMFILE: Loss.INSTANCES.v
 
 @dataclass(slots=True)
 class _Root:
-    """`identity` is that of the folder watched (None: it is not there), `polled` says why the kernel does not tell of it."""
+    """`identity` is that of the folder watched (None: it is not there, which was told if it is `missed`), `polled` says why the
+    kernel does not tell of it."""
 
     path: str
     identity: tuple[int, int] | None = None
+    missed: bool = False
     polled: str = ""
 
 
 class Roots:
     """Watches folders as long as they are there. `observer` is auto, inotify or polling; `silent` gives the kind of a file system
-    at or below a folder that delivers no events, if there is one; `say` is told what a person should know.
+    at or below a folder that delivers no events, if there is one; `say` is told what a person should know. `heed` is called for
+    every folder that begins to be watched; what it raises comes out.
 
     Raises:
         ConfigError: one of them is a file.
     """
 
-    def __init__(self, paths: Sequence[str], hints: Hints, silent: Callable[[str], str], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        hints: Hints,
+        silent: Callable[[str], str],
+        say: Callable[[str], None],
+        heed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._roots = [_Root(path) for path in dict.fromkeys(map(os.path.realpath, paths))]
-        self._hints, self._silent, self._say = hints, silent, say
+        self._hints, self._silent, self._say, self._heed = hints, silent, say, heed
         self._inotify: Inotify | None = None
         if files := [root.path for root in self._roots if os.path.isfile(root.path)]:
             raise ConfigError(f"{files[0]} is a file: name a folder to watch, or run orientd scan")
@@ -50,17 +60,17 @@ class Roots:
         came = False
         for root in self._roots:
             found, was = _identity(root.path), root.identity
-            if found == was and (found or wait):
+            if found == was and (found or (wait and root.missed)):
                 continue
             self._leave(root)
             if not wait and (was or not found):
                 raise LibraryUnavailable(f"{root.path} is not there, or went away: is the path right, and is its disk mounted?")
-            root.identity = found
+            root.identity, root.missed = found, not found
             if found:
                 self._enter(root, observer)
                 came = True
             else:
-                self._say(f"{root.path} went away: waiting for its disk to be mounted again")
+                self._say(f"{root.path} {'went away' if was else 'is not there'}: waiting for its disk to be mounted")
         return came
 
     def leave(self) -> None:
@@ -68,6 +78,13 @@ class Roots:
         for root in self._roots:
             self._leave(root)
             root.identity = None
+
+    def renew(self) -> None:
+        """Watch anew what the kernel tells of: of folders that were made while its queue was full, it would never tell."""
+        self.close()
+        for root in self._roots:
+            if root.identity and not root.polled:
+                root.polled = self._watch(root.path)
 
     def present(self) -> list[str]:
         """Those that are there, without symbolic links."""
@@ -80,6 +97,9 @@ class Roots:
     def reach(self, path: str, is_folder: bool, excluded: Callable[[str], bool]) -> bool:
         """True if a walk from the roots comes by this path and does not pass over it."""
         return any(_reached(path, root.path, is_folder, excluded) for root in self._roots)
+
+    def _entered(self, folder: str) -> bool:
+        return self.reach(folder, True, lambda _: False)
 
     def devices(self) -> set[int]:
         """The devices the roots are on."""
@@ -102,7 +122,7 @@ class Roots:
 
     def _watch(self, path: str) -> str:
         try:
-            self._inotify = self._inotify or Inotify(self._hints)
+            self._inotify = self._inotify or Inotify(self._hints, self._entered, self._heed)
             self._inotify.watch(path)
         except OSError as error:
             return _LIMITS.get(error.errno or 0, f"it cannot be watched ({error.strerror})")

@@ -56,8 +56,11 @@ class Seen:
         return [self._valid(candidate, found.get(key)) for candidate, key in zip(candidates, keys, strict=True)]
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Remember judged rows; what happened on disk is the journal's business and is left out."""
-        plain = (row._replace(outcome=Status.PENDING.value) for row in rows if row.size is not None)
+        """Remember judged rows; what happened on disk is the journal's business and is left out.
+
+        A file dated after 2262 is judged anew each time: SQLite's integers end there.
+        """
+        plain = (row._replace(outcome=Status.PENDING.value) for row in rows if row.size is not None and _fits(row.mtime_ns))
         self._pending += [(os.fsencode(row.path), self.judge + self._beside(row), *row[1:]) for row in plain]
         if len(self._pending) >= 1000:
             self.flush()
@@ -147,6 +150,10 @@ class Seen:
             db.close()
             raise
         return db
+
+
+def _fits(mtime_ns: int | None) -> bool:
+    return mtime_ns is None or -(2**63) <= mtime_ns < 2**63
 
 
 def _check_schema(db: sqlite3.Connection) -> None:

@@ -37,6 +37,10 @@ class Systemd:
         if self.watchdog is not None:
             self._send("WATCHDOG=1")
 
+    def patience(self, seconds: float) -> None:
+        """To be given while starting or reloading takes long: it may take that much longer, from now on."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+
     def reloading(self) -> None:
         """To be followed by `ready`. systemd wants to know when, to tell one reload from the next."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")

@@ -42,6 +42,10 @@ class Settling:
         """As `touch`, for a file found by looking: one that is waited for already is given no more time."""
         return path in self or self.touch(path, stat, now)
 
+    def nudge(self, path: str, stat: FileStat, now: float) -> bool:
+        """As `touch`, for a sign of life beside the file: one whose writer is waited for is waited for still."""
+        return path in self._busy or self.touch(path, stat, now)
+
     def forget(self, path: str) -> None:
         """Stop waiting for a file that was deleted or renamed."""
         self._still.pop(path, None)

@@ -82,6 +82,14 @@ def paths(photo: str) -> tuple[str, ...]:
     return (*_full(photo), *_adobe(photo))
 
 
+def photos(path: str) -> Iterator[str]:
+    """Every path that the photo may have of which a sidecar at `path` tells; none if that is not the name of a sidecar."""
+    stem, suffix = os.path.splitext(path)
+    if suffix in _SUFFIXES:
+        yield stem
+        yield from (stem + cased for ending in sorted(names.NEVER_WRITTEN) for cased in (ending, ending.upper()))
+
+
 def _present(photo: str) -> Iterator[tuple[str, FileStat]]:
     """Sidecars that are there, each under one name: file systems that ignore case have it under two."""
     known = set()

@@ -1,7 +1,7 @@
 """The systemd units of orientd: put in place, looked after, taken away.
 
-The units themselves are copied as they are. What depends on this machine stands in one drop-in beside them: the program, its
-user, the folders it watches and may write.
+The units themselves are copied as they are. What depends on this machine stands in one drop-in beside each: the program, its
+user, the folders it watches and, by the configuration it will read, may write.
 """
 
 import os
@@ -9,17 +9,22 @@ import pwd
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from orientd.config import config_directory
+from orientd.config import Config, config_directory, load
+from orientd.discover import below
 from orientd.errors import ConfigError, OrientdError
+from orientd.report import printable
 
 _DROP_IN: Final = "orientd.service.d/install.conf"
+_INSTANCES: Final = "orientd@.service.d/install.conf"
 _NIGHTLY: Final = "orientd-scan.service.d/install.conf"
+_DROP_INS: Final = (_DROP_IN, _INSTANCES, _NIGHTLY)
 _WRITTEN: Final = "# Written by orientd service install, and removed by orientd service uninstall.\n[Service]\nExecStart=\n"
 _MACHINE: Final = {name: name for name in ("orientd.service", "orientd@.service", "orientd-scan.service", "orientd-scan.timer")}
 _USER: Final = {"orientd.service": "orientd-user.service"}
@@ -27,18 +32,24 @@ _USER: Final = {"orientd.service": "orientd-user.service"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a service manager looks for units. `units` gives the file to copy for each name."""
+    """Where a service manager looks for units.
+
+    units: the file to copy for each name. told: what the manager says to the service in its environment.
+    """
 
     folder: Path
     manager: tuple[str, ...]
     units: dict[str, str]
+    told: Mapping[str, str]
 
     @classmethod
     def of(cls, user: bool) -> Self:
         """The user's manager, or the machine's (see systemd.unit(5), unit file load path)."""
         if user:
-            return cls(Path(config_directory(os.environ), "systemd", "user"), ("systemctl", "--user"), _USER)
-        return cls(Path("/etc/systemd/system"), ("systemctl",), _MACHINE)
+            told = {name: os.environ[name] for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME") if name in os.environ}
+            return cls(Path(config_directory(os.environ), "systemd", "user"), ("systemctl", "--user"), _USER, told)
+        told = {"CONFIGURATION_DIRECTORY": "/etc/orientd", "STATE_DIRECTORY": "/var/lib/orientd"}
+        return cls(Path("/etc/systemd/system"), ("systemctl",), _MACHINE, told)
 
     @property
     def is_users(self) -> bool:
@@ -49,17 +60,22 @@ def install(place: Place, folders: Sequence[str], fix: bool, owner: str | None) 
     """Put the units in place, for real folders; yields what was done and what is to be done next, a line each.
 
     Raises:
-        ConfigError: there is no such user, or it is root.
+        ConfigError: there is no such user, or it is root; the configuration has mistakes or contradicts `fix`; or a service
+            cannot be given such a folder.
         OrientdError: a file cannot be written.
     """
-    drop_ins = {_DROP_IN: _watching(place, folders, fix, owner)}
-    if not place.is_users:
-        drop_ins[_NIGHTLY] = _nightly(folders, owner)
+    user = None if place.is_users else _owner(folders[0], owner)
+    config = load(None, {**place.told, **({"HOME": user.pw_dir} if user else {})}, {"fix": fix or None})
+    _check(config)
+    drop_ins = _drop_ins(place, config, folders, ["--fix"] if fix else [], user.pw_name if user else "")
     for name, source in place.units.items():
         yield _put(place.folder / name, (_source() / source).read_text(encoding="utf-8"))
     for name, text in drop_ins.items():
         yield _put(place.folder / name, text)
     yield from _reload(place)
+    yield _promise(config)
+    if user:
+        yield "After a change of fix, plan or state_dir in the configuration, install it again."
     yield f"Start it, now and with every start of the machine: {' '.join(place.manager)} enable --now orientd"
     if place.is_users:
         yield "Let it run while you are not logged in: loginctl enable-linger"
@@ -67,10 +83,10 @@ def install(place: Place, folders: Sequence[str], fix: bool, owner: str | None) 
 
 def uninstall(place: Place) -> Iterator[str]:
     """Stop the service and take away what `install` put in place; yields what was done, a line each."""
-    names = [name for name in place.units if "@" not in name]
     if shutil.which("systemctl"):
-        subprocess.run([*place.manager, "disable", "--now", *names], capture_output=True, check=False)
-    for file in (place.folder / name for name in (*place.units, _DROP_IN, _NIGHTLY)):
+        for command in ("stop", [name.replace("@", "@*") for name in place.units]), ("disable", list(place.units)):
+            subprocess.run([*place.manager, command[0], *command[1]], capture_output=True, check=False)
+    for file in (place.folder / name for name in (*place.units, *_DROP_INS)):
         try:
             file.unlink()
             yield f"{file}: removed"
@@ -78,7 +94,7 @@ def uninstall(place: Place) -> Iterator[str]:
             continue
         except OSError as error:
             raise OrientdError(f"{file} cannot be removed: {error.strerror}") from error
-    for folder in {(place.folder / name).parent for name in (_DROP_IN, _NIGHTLY)}:
+    for folder in ((place.folder / name).parent for name in _DROP_INS):
         with suppress(OSError):  # not there, or somebody else's drop-ins are left in it
             folder.rmdir()
     yield from _reload(place)
@@ -95,28 +111,69 @@ def status(place: Place) -> Iterator[str]:
             yield f"{name}: installed, {_asked(place, 'is-enabled', name)}, {_asked(place, 'is-active', name)}"
 
 
-def _watching(place: Place, folders: Sequence[str], fix: bool, owner: str | None) -> str:
-    lines = [f"ExecStart={_quoted(*_program(), 'watch', *(['--fix'] if fix else []), *folders)}"]
-    if not place.is_users:
-        lines.append(f"User={_owner(folders[0], owner)}")
-        if fix:
-            lines.append(f"ReadWritePaths={_quoted(*folders, dollars=False)}")
+def _check(config: Config) -> None:
+    plan, state = config.plan, config.state_dir
+    if config.fix and plan:
+        raise ConfigError(
+            f"fix and plan exclude each other, and the configuration says plan: {printable(plan)}. Take it out there to put"
+            " photos right at once; or leave fix out, to collect them in the plan"
+        )
+    for name, path, folder in (("plan", plan, os.path.dirname(plan)), ("state_dir", state, state)):
+        if path and (not os.path.isabs(path) or folder == "/"):
+            raise ConfigError(f"{name}: a service needs its whole path, in a folder of its own, such as /srv/orientd/{name}")
+
+
+def _drop_ins(place: Place, config: Config, folders: Sequence[str], flags: Sequence[str], user: str) -> dict[str, str]:
+    """Name → text; without a user, for a manager that is a user's: what the service may write needs not be said there."""
+    watch = _quoted(*_program(), "watch", *flags, *folders)
+    if not user:
+        return {_DROP_IN: _drop_in(watch)}
+    scan = f"{_quoted(*_program(), 'scan', '--quiet', '--report')} ${{STATE_DIRECTORY}}/nightly.csv {_quoted(*folders)}"
+    state, plan = _elsewhere(place, config.state_dir), _elsewhere(place, os.path.dirname(config.plan))
+    return {
+        _DROP_IN: _drop_in(watch, user, [*(folders if config.fix else []), *plan, *state]),
+        _INSTANCES: _drop_in(_quoted(*_program(), "watch"), user),
+        _NIGHTLY: _drop_in(scan, user, state),
+    }
+
+
+def _elsewhere(place: Place, folder: str) -> list[str]:
+    """The folder, if there is one and the service may not write it anyway.
+
+    Raises:
+        ConfigError: it is not there: made later, it could not be written.
+    """
+    if not folder or below(folder, [place.told["STATE_DIRECTORY"]]):
+        return []
+    if not os.path.isdir(folder):
+        raise ConfigError(f"the configuration names {printable(folder)}, which is no folder: make it, for the service's user")
+    return [os.path.realpath(folder)]
+
+
+def _drop_in(start: str, user: str = "", written: Sequence[str] = ()) -> str:
+    """`written` need not be there when the service starts (-): a disk that is mounted there later can be written, too."""
+    lines = [f"ExecStart={start}", *([f"User={user}"] if user else [])]
+    if written:
+        lines.append(f"ReadWritePaths={_quoted(*(f'-{folder}' for folder in written), dollars=False)}")
     return _WRITTEN + "\n".join(lines) + "\n"
 
 
-def _nightly(folders: Sequence[str], owner: str | None) -> str:
-    scan = f"{_quoted(*_program(), 'scan', '--quiet', '--report')} ${{STATE_DIRECTORY}}/nightly.csv {_quoted(*folders)}"
-    return f"{_WRITTEN}ExecStart={scan}\nUser={_owner(folders[0], owner)}\n"
+def _promise(config: Config) -> str:
+    if config.fix:
+        return "It will put right what is shown wrong."
+    if config.plan:
+        return f"It will collect what it would put right in {printable(config.plan)}, for orientd apply."
+    return "It will only tell what is shown wrong: to have it put right, install it with --fix."
 
 
-def _owner(folder: str, wanted: str | None) -> str:
+def _owner(folder: str, wanted: str | None) -> pwd.struct_passwd:
     try:
         found = pwd.getpwnam(wanted) if wanted else pwd.getpwuid(os.stat(folder).st_uid)
     except KeyError as error:
         raise ConfigError(f"there is no user {wanted or os.stat(folder).st_uid}: name one with --as") from error
     if found.pw_uid == 0:
         raise ConfigError("the service shall not run as root: name the user who owns the photos with --as")
-    return found.pw_name
+    return found
 
 
 def _program() -> list[str]:
@@ -125,8 +182,14 @@ def _program() -> list[str]:
 
 
 def _quoted(*words: str, dollars: bool = True) -> str:
-    """Words as a unit file wants them, see systemd.syntax(7) and systemd.service(5)."""
-    escapes = {"\\": "\\\\", '"': '\\"', "%": "%%", "\n": "\\n"} | ({"$": "$$"} if dollars else {})
+    """Words as a unit file wants them, see systemd.syntax(7) and systemd.service(5).
+
+    Raises:
+        ConfigError: a word has a character that no line of a unit file can hold, such as a line break.
+    """
+    if odd := [word for word in words if any(unicodedata.category(char) in ("Cc", "Cs") for char in word)]:
+        raise ConfigError(f"a service cannot be given {printable(odd[0])}: rename it, or name a folder above it")
+    escapes = {"\\": "\\\\", '"': '\\"', "%": "%%"} | ({"$": "$$"} if dollars else {})
     return " ".join('"' + "".join(escapes.get(char, char) for char in word) + '"' for word in words)
 
 

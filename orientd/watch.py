@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from orientd.discover import matcher, walk
+from orientd import sidecars
+from orientd.discover import matcher, steps
 from orientd.errors import LibraryUnavailable
 from orientd.files import file_stat
 from orientd.inotify import Hint, Hints, Loss
@@ -23,7 +24,7 @@ from orientd.mounts import read_mountinfo, silent
 from orientd.roots import Roots
 from orientd.settle import Settling
 
-_STEP: Final = 500
+_STEP: Final = 100  # files or folders: of a slow disk, a second
 _FOLDERS: Final = 1000  # to be walked one by one; if there are more, the whole library is
 
 
@@ -32,7 +33,8 @@ class Terms:
     """How to watch; times are in seconds.
 
     observer: auto, inotify or polling. walk_every: between walks of the library where the kernel tells what happens (0: only at
-    the start). poll_every: the same where it does not. room: files waited for at the same time.
+    the start). poll_every: the same where it does not. room: files waited for at the same time. sidecars: photos are to be looked
+    at again when their sidecars change.
     """
 
     observer: str = "auto"
@@ -44,6 +46,7 @@ class Terms:
     poll_every: float = 300.0
     room: int = 20_000
     wait_for_missing: bool = False
+    sidecars: bool = False
 
 
 class Arrivals:
@@ -52,6 +55,7 @@ class Arrivals:
     news: those of some candidates that are not known to be judged as they are.
     say: told what a person should know. ring: called by other threads when there is something to do.
     quiet: the kind of a file system at or below a folder that delivers no events; empty if there is none.
+    heed: called for every folder that begins to be watched, which may take minutes; what it raises comes out.
 
     Raises:
         ConfigError: one of the paths is a file.
@@ -65,14 +69,16 @@ class Arrivals:
         say: Callable[[str], None],
         ring: Callable[[], None],
         quiet: Callable[[str], str] = lambda folder: silent(folder, read_mountinfo()),
+        heed: Callable[[], None] = lambda: None,
     ) -> None:
         self._news, self._say = news, say
         self._hints = Hints(terms.room, ring)
-        self._roots = Roots(paths, self._hints, quiet, say)
-        self._walk: Iterator[Candidate] | None = None
+        self._roots = Roots(paths, self._hints, quiet, say, heed)
+        self._walk: Iterator[Candidate | None] | None = None
         self._folders: dict[str, None] = {}
         self._walk_at: float | None = None
         self._told: set[Loss] = set()
+        self._overflown = False
         self._waiting = Settling(terms.settle, terms.stalled, terms.room)
         self._agree(terms)
 
@@ -98,6 +104,8 @@ class Arrivals:
         hints, losses = self._hints.take()
         for path, hint in hints.items():
             self._take(path, hint, now)
+            if self._terms.sidecars:
+                self._take_photos_of(path, now)
         for loss in losses:
             self._lose(loss, now)
         if self._walk is None:
@@ -149,11 +157,24 @@ class Arrivals:
         if hint is Hint.FOLDER:
             self._look_through(path, now)
             return
-        found = None if hint is Hint.GONE else look(path)
-        if found is None or (self._terms.one_file_system and found.dev not in self._roots.devices()):
+        found = None if hint is Hint.GONE else self._look(path)
+        if found is None:
             self._waiting.forget(path)
         elif not self._waiting.touch(path, found, now, writing=hint is Hint.WRITTEN):
             self._lose(Loss.ROOM, now)
+
+    def _take_photos_of(self, sidecar: str, now: float) -> None:
+        """Whatever happens to a sidecar, its photos may be shown otherwise now."""
+        for path in sidecars.photos(sidecar):
+            found = self._look(path)
+            if found and self._roots.reach(path, False, self._excluded) and not self._waiting.nudge(path, found, now):
+                self._lose(Loss.ROOM, now)
+
+    def _look(self, path: str) -> FileStat | None:
+        """As `look`; None also for a file on a disk that is not to be entered."""
+        found = look(path)
+        foreign = found and self._terms.one_file_system and found.dev not in self._roots.devices()
+        return None if foreign else found
 
     def _look_through(self, folder: str, now: float) -> None:
         above = folder
@@ -171,10 +192,14 @@ class Arrivals:
         if loss not in self._told:
             self._told.add(loss)
             self._say(f"{loss.value}. Until then the library is looked through instead.")
+        self._overflown = self._overflown or loss is Loss.OVERFLOW
         self.look_again(now + self._terms.settle)
 
     def _begin_walk(self, now: float) -> None:
         if self._walk_at is not None and now >= self._walk_at:
+            if self._overflown:
+                self._overflown = False
+                self._roots.renew()
             silent_now = self._roots.polled() or Loss.LIMIT in self._told
             every = self._terms.poll_every if silent_now else self._terms.walk_every
             self._walk_at = now + every if every else None
@@ -186,15 +211,15 @@ class Arrivals:
         else:
             return
         with suppress(LibraryUnavailable):  # a folder that vanished; of a root, `check` finds out
-            self._walk = walk(folders, exclude, self._terms.one_file_system)
+            self._walk = steps(folders, exclude, self._terms.one_file_system)
 
-    def _step(self, steps: Iterator[Candidate], now: float) -> None:
+    def _step(self, walk: Iterator[Candidate | None], now: float) -> None:
         try:
-            chunk = list(islice(steps, _STEP))
+            chunk = list(islice(walk, _STEP))
         except LibraryUnavailable:
             self.look_again(now + self._terms.poll_every)
             chunk = []
-        plain = [candidate for candidate in chunk if not (candidate.skip or candidate.error)]
+        plain = [candidate for candidate in chunk if candidate and not (candidate.skip or candidate.error)]
         for candidate in self._news([each for each in plain if self._roots.reach(each.path, False, self._excluded)]):
             self._waiting.offer(candidate.path, candidate.stat, now)
         if len(chunk) < _STEP:

@@ -4,7 +4,6 @@ The model is loaded when there is something to judge and given back when there w
 held only while photos are judged, so that `orientd undo` and `orientd apply` work beside a watcher that is idle.
 """
 
-import ctypes
 import gc
 import logging
 import os
@@ -17,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd import pipeline
+from orientd import memory, pipeline, sidecars
 from orientd.app import make_judge, make_stages, open_seen
 from orientd.config import Config
 from orientd.errors import StateError
@@ -49,11 +48,12 @@ class Work:
     stop: Callable[[], bool]
     alive: Callable[[], None]
     clock: Callable[[], float] = time.monotonic
+    local: Callable[[], time.struct_time] = time.localtime
     _judge: Judge | None = None
     _identity: str = ""
     _seen: Seen | None = None
     _proposals: Proposals | None = None
-    _tried: dict[str, tuple[int, int, float]] = field(default_factory=dict)
+    _tried: dict[str, tuple[tuple[int | None, int | None, str], float]] = field(default_factory=dict)
     _fresh: set[str] = field(default_factory=set)
     _day: tuple[str, int] = ("", 0)
 
@@ -86,8 +86,7 @@ class Work:
         if self._judge is not None:
             self._judge = None
             gc.collect()
-            with suppress(OSError, AttributeError):  # only glibc keeps what was freed for later
-                ctypes.CDLL(None).malloc_trim(0)
+            memory.give_back()
 
     def news(self, candidates: list[Candidate]) -> list[Candidate]:
         """Those of some candidates that are not known to be judged as they are, or wait to be put right or proposed."""
@@ -130,7 +129,7 @@ class Work:
             journal.add_roots(self.roots)
             stages = self._counted(make_stages(self.config, self._judge, self._seen, journal, writer))
             workers = self.config.workers or os.cpu_count() or 1
-            for row in pipeline.run(candidates, stages, workers, self.config.batch, self.stop):
+            for row in pipeline.run(candidates, stages, workers, max(self.config.batch, self._judge.batch), self.stop):
                 self._note(row, writer)
                 self.alive()
 
@@ -149,10 +148,13 @@ class Work:
     def _writer(self, seen: Seen) -> Writer:
         """All writes of a day are one run, so that history stays short and one `undo` takes back one day."""
         writer = Writer(self.config, seen, self.command, self.stop, self.log.warning, planner(self.config.method))
-        today, run = self._day
-        if today == time.strftime("%F"):
+        day, run = self._day
+        if day == self._today():
             writer.run = run
         return writer
+
+    def _today(self) -> str:
+        return time.strftime("%F", self.local())
 
     def _is_open(self, row: Row) -> bool:
         if row.decision != Verdict.FIX:
@@ -160,8 +162,10 @@ class Work:
         return self.config.fix or (self._proposals is not None and not self._proposals.holds(row))
 
     def _was_tried(self, candidate: Candidate) -> bool:
-        size, mtime_ns, when = self._tried.get(candidate.path, (-1, -1, 0.0))
-        same = (size, mtime_ns) == (candidate.stat.size, candidate.stat.mtime_ns)
+        if candidate.path not in self._tried:
+            return False
+        state, when = self._tried[candidate.path]
+        same = state == (candidate.stat.size, candidate.stat.mtime_ns, sidecars.signature(candidate.path))
         return same and self.clock() - when < (self.config.walk_every or _AGAIN)
 
     def _timed(self, judge: Judge) -> Judge:
@@ -190,7 +194,7 @@ class Work:
         self._fresh.discard(row.path)
         if row.outcome == Status.FIXED:
             assert writer is not None
-            self._day = (time.strftime("%F"), writer.run)
+            self._day = (self._today(), writer.run)
             self._tell_fixed(row, writer.run)
             return
         if row.decision in (Verdict.KEEP, Verdict.UNSURE):
@@ -198,11 +202,10 @@ class Work:
         if row.decision == Verdict.FIX and not row.outcome:
             self._tell_wrong(row, fresh)
             return
-        if row.size is not None and row.mtime_ns is not None:
-            self._tried.pop(row.path, None)
-            self._tried[row.path] = (row.size, row.mtime_ns, self.clock())
-            if len(self._tried) > _TRIED:
-                del self._tried[next(iter(self._tried))]
+        self._tried.pop(row.path, None)
+        self._tried[row.path] = (row.size, row.mtime_ns, sidecars.signature(row.path)), self.clock()
+        if len(self._tried) > _TRIED:
+            del self._tried[next(iter(self._tried))]
         if row.outcome == Status.FAILED:
             self.metrics.count("failed")
             self.log.warning("not put right: %s: %s", row.path, row.reason, extra={"path": row.path})

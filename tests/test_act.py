@@ -2,6 +2,7 @@ import errno
 import os
 from dataclasses import replace
 from hashlib import sha256
+from types import SimpleNamespace
 
 import pytest
 import stills
@@ -9,6 +10,7 @@ from writing_disks import BODY, TOYS, Toy, TroubledDisk, failing, leftovers, tur
 
 from orientd import files, formats, orientation
 from orientd.act import Fixer, recover, undo
+from orientd.disk import Disk
 from orientd.errors import StateError
 from orientd.files import Mtime
 from orientd.items import Format, Patch, Splice, Status
@@ -399,6 +401,112 @@ def test_what_cannot_be_found_out_now_stays_open(fixer, journal, make):
     library.rename(path.parent)
     recover(journal)
     assert statuses(journal) == [WriteStatus.FAILED]
+
+
+def test_what_stays_open_is_told_once_and_again_for_another_reason(fixer, journal, make):
+    path = make()
+    _, intent = interrupted(fixer, path)
+    path.with_name(intent.temp).write_bytes(b"half")
+    stuck = [failing(None, code, only=["unlink"]) for code in (errno.EROFS, errno.EROFS, errno.EIO, errno.EIO)]
+    told = [[outcome.reason for outcome in recover(journal, disk)] for disk in stuck]
+    assert [len(each) for each in told] == [1, 0, 1, 0]
+    assert ("read-only" in told[0][0], "input/output" in told[2][0]) == (True, True)
+    (write,) = journal.unsettled()
+    assert write.reason == told[2][0]
+    assert [outcome.status for outcome in recover(journal)] == [Status.FAILED]
+    assert statuses(journal) == [WriteStatus.FAILED]
+
+
+def test_a_write_that_a_later_run_made_is_not_counted_again(fixer, journal, make):
+    path = make()
+    for _ in range(3):
+        interrupted(fixer, path)
+    assert fix(replace(fixer, run=journal.start_run("apply")), path).status is Status.FIXED
+    assert [outcome.status for outcome in recover(journal)] == [Status.UNCHANGED] * 3
+    assert statuses(journal) == [WriteStatus.FIXED] + [WriteStatus.FAILED] * 3
+    assert [run.fixed for run in journal.runs()] == [1, 0]
+
+
+@every_kind
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ({"code": errno.EROFS, "only": ["open"]}, "mounted read-only"),
+        ({"code": errno.EAGAIN, "only": ["lease"]}, "open for writing"),
+    ],
+)
+def test_what_cannot_be_opened_for_writing_is_not_journalled(journal, make, kind, trouble, reason):
+    """A folder that is read-only for months is tried every hour."""
+    path = make(kind)
+
+    def refuse(disk, number, name, args):
+        if name in trouble["only"] and (name != "open" or args[1] & os.O_RDWR):
+            raise OSError(trouble["code"], os.strerror(trouble["code"]))
+
+    fixer = Fixer(journal, journal.start_run("watch"), Toy(), witness, disk=TroubledDisk(refuse))
+    outcome = fix(fixer, path)
+    assert (outcome.status, reason in outcome.reason, path.read_bytes()) == (Status.FAILED, True, TOYS[kind])
+    assert statuses(journal) == []
+    assert fix(replace(fixer, disk=TroubledDisk()), path).status is Status.FIXED
+
+
+@every_kind
+def test_a_change_that_is_made_already_is_unchanged_whoever_asks_again(fixer, journal, make, kind):
+    path = make(kind)
+    before = judged(path)
+    fix(fixer, path, before=before)
+    held, later = judged(path), replace(fixer, run=journal.start_run("apply"))
+    for _ in range(2):
+        outcome = fix(later, path, before=before)
+        assert (outcome.status, outcome.reason) == (Status.UNCHANGED, "done already in run 1")
+    assert "changed since" in fix(later, path, 180, before=before).reason
+    assert judged(path) == held
+    spoil_bytes(path)
+    assert "changed since" in fix(later, path, before=before).reason
+    assert statuses(journal) == [WriteStatus.FIXED]
+
+
+def test_a_change_that_was_taken_back_is_not_called_done(fixer, journal, make):
+    path = make()
+    before = judged(path)
+    fix(fixer, path)
+    new = path.read_bytes()
+    take_back(journal, fixer.run)
+    path.write_bytes(new)
+    assert "changed since" in fix(fixer, path, before=before).reason
+
+
+class FarOff(Disk):
+    """A file system with inode numbers and dates beyond SQLite's integers."""
+
+    @staticmethod
+    def _moved(found):
+        fields = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
+        return SimpleNamespace(**fields | {"st_ino": found.st_ino + 2**63, "st_mtime_ns": found.st_mtime_ns + 10**19})
+
+    def fstat(self, file):
+        return self._moved(os.fstat(file))
+
+    def stat(self, path, **more):
+        return self._moved(os.stat(path, **more))
+
+    def utime(self, file, ns):
+        os.utime(file, ns=(ns[0], ns[1] - 10**19))
+
+
+@every_kind
+def test_a_photo_with_a_large_inode_or_a_late_date_is_written_and_taken_back(journal, make, kind):
+    path = make(kind)
+    digest = judged(path)[2]
+    fixer = Fixer(journal, journal.start_run("scan --fix"), Toy(), witness, disk=FarOff())
+    outcome = fixer.fix(str(path), None, MTIME + 10**19, digest, 90)
+    assert (outcome.status, outcome.reason) == (Status.FIXED, "")
+    assert path.read_bytes() == turned_toy(TOYS[kind])
+    (write,) = journal.writes(fixer.run)
+    assert write.intent.mtime_ns == MTIME + 10**19 + 2 * 10**9
+    assert min(write.intent.old_stat.inode, write.intent.old_stat.mtime_ns, write.new_stat.inode) >= 2**63
+    assert [each.status for each in take_back(journal, fixer.run, disk=FarOff())] == [Status.FIXED]
+    assert (path.read_bytes(), os.stat(path).st_mtime_ns) == (TOYS[kind], MTIME)
 
 
 def test_a_torn_write_is_taken_back(fixer, journal, make):

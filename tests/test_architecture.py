@@ -18,7 +18,7 @@ LAYERS = {
     "pure logic": {"decide", "settle", "formats", "judge", "guard", "share"},
     "edges": {"config", "discover", "read", "decode", "infer", "rotate", "files", "record", "seen", "report", "plan", "progress"}
     | {"originals", "disk", "entries", "sidecars", "inotify", "mounts", "pacing", "metrics", "proposals", "ahead", "cuda"}
-    | {"claims"},
+    | {"claims", "attributes", "memory"},
     "pipeline": {"pipeline"},
     "composed": {"act", "watch", "roots", "catalogue", "beside", "past", "source"},
     "app": {"app", "writer", "work", "gpu", "cards", "tensorrt"},

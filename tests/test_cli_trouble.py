@@ -130,7 +130,10 @@ def test_a_second_row_of_the_same_photo_changes_nothing(orientd, photos, tmp_pat
     path, plan = skies.draw(photos / "a.jpg", 90), tmp_path / "plan.csv"
     assert orientd("scan", photos, "--report", plan) == 0
     edit(plan, lambda rows: rows * 2)
-    assert orientd("apply", plan, "--report", tmp_path / "done.csv") == 3
+    assert orientd("apply", plan, "--report", tmp_path / "done.csv") == 0
+    with (tmp_path / "done.csv").open(newline="") as file:
+        outcomes = [(row["outcome"], row["reason"]) for row in csv.DictReader(file)]
+    assert outcomes == [("fixed", ""), ("unchanged", "done already in run 1")]
     assert skies.shown_turned(path) == 0
 
 

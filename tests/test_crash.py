@@ -222,8 +222,10 @@ def test_the_reason_for_a_failure_is_plain(photo, patch, code):
     last = disk.log.index("replace") if "replace" in disk.log else len(disk.log) - 1
     for at in range(disk.log.index("open") + 1, last):
         make_photo(photo)
-        if disk.log[at] == "close":
+        if disk.log[at] in ("close", "lease"):  # without a lease it goes on
             continue
+        if disk.log[at] == "open" and at < disk.log.index("flock") and code in (errno.EACCES, errno.EPERM):
+            continue  # it is tried again without O_NOATIME
         with pytest.raises(PhotoError, match=r"[a-z ]+.*: [a-z]+") as caught:
             write(photo, patch, disk=failing(at, code))
         assert isinstance(caught.value, WriteError if code in (errno.ENOSPC, errno.EIO) else Refused)
@@ -245,8 +247,9 @@ def test_the_reason_for_an_unreadable_file_is_plain(photo, code):
 def test_a_leftover_that_cannot_be_removed_is_not_forgotten(photo):
     photo.with_name(TEMP).write_bytes(b"half")
     with pytest.raises(Refused, match="read-only"):
-        files.remove_temp(str(photo), TEMP, failing(0, errno.EROFS))
+        files.remove_temp(str(photo), TEMP, failing(None, errno.EROFS, only=["unlink"]))
     files.remove_temp(str(photo), TEMP)
+    files.remove_temp(str(photo), TEMP, failing(None, errno.EROFS, only=["unlink"]))
     files.remove_temp(str(photo), TEMP)
     assert leftovers(photo.parent) == []
 

@@ -52,7 +52,7 @@ def test_a_candidate_tells_the_state_of_the_file(tmp_path):
 
 
 def test_names_decide_what_is_worth_opening(tmp_path):
-    yes = ["A.JPG", "DSC.NEF", "IMG_1", "a.jxl", "b.heic", "photo.jpg_large", "scan.2019", "x.unknown"]
+    yes = ["A.JPG", "DSC.NEF", "IMG_1", "a.jxl", "b.heic", "photo.jpg_large", "scan.2019", "x.unknown", "~a.jpg"]
     no = [
         ".a.jpg",
         "._a.jpg",
@@ -64,6 +64,8 @@ def test_names_decide_what_is_worth_opening(tmp_path):
         "down.jpg.part",
         "notes.txt",
         "z.jpg.bak",
+        "~$a.jpg",
+        "~WRL0001.tmp",
     ]
     touch(tmp_path, *yes, *no)
     assert found(tmp_path) == yes

@@ -16,6 +16,7 @@ from writing_photos import GROWS, IN_PLACE, MTIME, OLD, TWO_PAGES, every_patch, 
 
 from orientd import files
 from orientd.errors import Refused, WriteError
+from orientd.items import Patch, Splice
 from orientd.record import Journal
 
 out_of_place = pytest.mark.parametrize("patch", [TWO_PAGES, GROWS], ids=["two pages", "grows"])
@@ -147,8 +148,11 @@ def test_a_photo_that_goes_by_two_names_is_turned_once(orientd, photos, twice, t
 
 HOLDER = """
 import fcntl, os, sys
-file = os.open(sys.argv[1], os.O_RDWR)
-fcntl.flock(file, fcntl.LOCK_EX) if sys.argv[2] == "lock" else fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+file = os.open(sys.argv[1], os.O_RDONLY if sys.argv[2] == "lock" else os.O_RDWR)
+if sys.argv[2] == "lock":
+    fcntl.flock(file, fcntl.LOCK_EX)
+elif sys.argv[2] == "lease":
+    fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -156,7 +160,7 @@ sys.stdin.read()
 
 @contextmanager
 def held(path, how):
-    """Another process has a lock or a lease on a file."""
+    """Another process has a lock or a lease on a file, or has it open for writing."""
     command = [sys.executable, "-c", "import signal; signal.signal(signal.SIGIO, signal.SIG_IGN)\n" + HOLDER, str(path), how]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as holder:
         try:
@@ -179,11 +183,88 @@ def test_a_file_that_another_holds_for_itself_is_not_written(tmp_path, patch, ho
 
 
 @every_patch
-def test_a_file_that_others_have_open_is_written(tmp_path, patch):
+def test_a_file_that_others_have_open_for_reading_is_written(tmp_path, patch):
     photo = make_photo(tmp_path / "photo.jpg")
-    with photo.open("rb+"), photo.open("rb"):
+    with photo.open("rb"):
         write(photo, patch)
     assert photo.read_bytes() == patch.apply(OLD)
+
+
+@every_patch
+def test_a_file_that_another_program_has_open_for_writing_is_left_alone_until_it_is_closed(tmp_path, patch):
+    photo = make_photo(tmp_path / "photo.jpg")
+    inode = state(photo).inode
+    with held(photo, "writing"), pytest.raises(Refused, match="open for writing: it is tried again"):
+        write(photo, patch)
+    assert (photo.read_bytes(), state(photo).mtime_ns, state(photo).inode, leftovers(tmp_path)) == (OLD, MTIME, inode, [])
+    write(photo, patch)
+    assert photo.read_bytes() == patch.apply(OLD)
+
+
+def test_a_sidecar_that_another_program_has_open_for_writing_is_not_removed(tmp_path):
+    photo = make_photo(tmp_path / "photo.xmp")
+    with photo.open("rb+"), pytest.raises(Refused, match="open for writing"):
+        write(photo, Patch((Splice(0, OLD, b""),)))
+    assert photo.read_bytes() == OLD
+
+
+@out_of_place
+def test_a_program_that_opens_the_file_while_its_copy_is_made_is_noticed(tmp_path, patch):
+    photo, opened = make_photo(tmp_path / "photo.jpg"), []
+
+    def trouble(disk, number, name, args):
+        if name == "fchmod":
+            opened.append(photo.open("rb+"))
+
+    with pytest.raises(Refused, match="open for writing"):
+        write(photo, patch, disk=TroubledDisk(trouble))
+    opened[0].write(b"more")
+    opened[0].close()
+    assert photo.read_bytes() == b"more" + OLD[4:]
+    assert leftovers(tmp_path) == []
+
+
+@every_patch
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK])
+def test_where_leases_are_unknown_the_file_is_written(tmp_path, patch, code):
+    photo = make_photo(tmp_path / "photo.jpg")
+    disk = failing(None, code, only=["lease"])
+    with photo.open("rb+"):
+        write(photo, patch, disk=disk)
+    assert photo.read_bytes() == patch.apply(OLD)
+    assert disk.log.count("lease") == (1 if patch is IN_PLACE else 2)
+
+
+@pytest.mark.parametrize(("kind", "written"), [("nfs4", True), ("cifs", True), ("ext4", False), ("fuse.mergerfs", False)])
+def test_a_network_drive_refuses_leases_for_reasons_of_its_own(tmp_path, monkeypatch, kind, written):
+    photo = make_photo(tmp_path / "photo.jpg")
+    monkeypatch.setattr("orientd.disk.read_mountinfo", lambda: f"9 1 0:9 / {tmp_path} rw - {kind} nas:/photos rw")
+    with suppress(Refused):
+        write(photo, IN_PLACE, disk=failing(None, errno.EAGAIN, only=["lease"]))
+    assert (photo.read_bytes() == IN_PLACE.apply(OLD)) == written
+
+
+def test_who_opens_a_file_while_a_lease_is_held_kills_nobody(tmp_path):
+    """The signal that breaks a lease ends a process by default."""
+    photo = make_photo(tmp_path / "photo.jpg")
+    script = f"""
+import fcntl, os, signal
+from orientd.disk import Disk
+file, real = os.open({str(photo)!r}, os.O_RDONLY), fcntl.fcntl
+def broken(file, command, argument=0):
+    done = real(file, command, argument)
+    if command == fcntl.F_SETLEASE and argument == fcntl.F_RDLCK:
+        try:
+            os.open({str(photo)!r}, os.O_WRONLY | os.O_NONBLOCK)
+        except BlockingIOError:
+            print("broken", flush=True)
+    return done
+fcntl.fcntl = broken
+Disk.lease(file)
+print("alive", flush=True)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert (ran.stdout, ran.returncode) == ("broken\nalive\n", 0)
 
 
 def test_a_write_holds_the_lock_from_its_last_check_to_its_end(tmp_path):

@@ -271,7 +271,7 @@ ODD = {
     "turn": ["left", b""],
     "method": ["delete", 3],
     "probabilities": ["{}}", '["a"]', "7", "[null]"],
-    "mtime_ns": ["yesterday", 1e300],
+    "mtime_ns": ["yesterday", 1e300, b"", b"yesterday", b"9" * 99],
     "temp": ["", "../x", ".orientd-0123456789abcdef.tmp\n", b".orientd-0123456789abcdef.tmp", "/etc/passwd"],
     "status": ["fixed ", 1],
     "reason": [5],

@@ -2,14 +2,18 @@ import json
 import os
 import re
 import socket
+import struct
 import threading
+import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack, suppress
 
 import pytest
 
+from orientd.config import load
 from orientd.errors import ConfigError
-from orientd.metrics import Metrics, save, served, watcher
+from orientd.metrics import _CLIENTS, _HEARD, Metrics, save, served, watcher
 from orientd.record import Lock
 
 
@@ -72,10 +76,82 @@ def test_it_answers_on_this_machine_and_only_to_what_it_knows():
         assert caught.value.code == 404
 
 
-def test_a_client_that_says_nothing_does_not_keep_it_from_ending():
-    with served("127.0.0.1:0", lambda: "") as port:
-        silent = socket.create_connection(("127.0.0.1", port))
-        silent.close()
+def asked(port, path="/metrics"):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return answer.read()
+
+
+def test_a_question_mark_after_the_name_changes_nothing():
+    with served("127.0.0.1:0", lambda: "orientd_x 1\n") as port:
+        assert asked(port, "/metrics?name=x") == b"orientd_x 1\n"
+
+
+def test_a_slow_client_keeps_neither_others_waiting_nor_the_end():
+    with served("127.0.0.1:0", lambda: "orientd_x 1\n") as port, socket.create_connection(("127.0.0.1", port)) as slow:
+        slow.settimeout(10)
+        slow.sendall(b"GET /met")
+        begun = time.monotonic()
+        assert asked(port) == b"orientd_x 1\n"
+    assert time.monotonic() - begun < _HEARD, "and the fixture sees that no thread is left"
+
+
+def test_a_client_that_goes_on_and_on_is_cut_off(monkeypatch):
+    monkeypatch.setattr("orientd.metrics._HEARD", 0.3)
+    ended = threading.Event()
+
+    def drip(client):
+        try:
+            while not ended.wait(0.05):
+                client.sendall(b"G")
+        except OSError:
+            ended.set()
+
+    with served("127.0.0.1:0", str) as port, socket.create_connection(("127.0.0.1", port)) as client:
+        dripping = threading.Thread(target=drip, args=(client,))
+        dripping.start()
+        cut = ended.wait(10)
+        ended.set()
+        dripping.join()
+        assert cut
+
+
+def test_there_is_an_end_to_how_many_are_heard_and_they_make_room(monkeypatch):
+    monkeypatch.setattr("orientd.metrics._HEARD", 0.3)
+    with served("127.0.0.1:0", lambda: "x") as port, ExitStack() as stack:
+        for _ in range(_CLIENTS):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        surplus = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        assert surplus.recv(1) == b"", "it is hung up on without an answer"
+        assert threading.active_count() <= 2 + _CLIENTS
+        deadline = time.monotonic() + 10
+        while True:
+            with suppress(OSError):
+                assert asked(port) == b"x"
+                break
+            assert time.monotonic() < deadline
+
+
+def test_a_client_that_hangs_up_is_no_fault_worth_telling(capfd):
+    with served("127.0.0.1:0", lambda: "x" * 10**7) as port:
+        client = socket.create_connection(("127.0.0.1", port), timeout=10)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        client.recv(1)
+        client.close()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("port", ["65536", "99999", "none", ""])
+def test_a_port_that_does_not_exist_is_a_mistake_of_the_configuration(port):
+    with pytest.raises(ConfigError, match=r"metrics: 127\.0\.0\.1:"), served(f"127.0.0.1:{port}", str):
+        pass
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:65536", "127.0.0.1:99999", "127.0.0.256:9812", "127.0.0.1:", "10.0.0.1:9812"])
+def test_an_address_that_cannot_be_used_is_told_by_a_check(address):
+    assert load(None, {"ORIENTD_METRICS": "127.0.0.1:65535"}, {}).metrics == "127.0.0.1:65535"
+    with pytest.raises(ConfigError, match="an address of this machine alone"):
+        load(None, {"ORIENTD_METRICS": address}, {})
 
 
 def test_an_address_in_use_is_a_mistake_of_the_configuration():

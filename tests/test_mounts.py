@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from orientd.mounts import read_mountinfo, silent
+from orientd.mounts import kind, read_mountinfo, silent
 
 MOUNTS = r"""
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -20,7 +20,7 @@ a line that is none
 
 
 @pytest.mark.parametrize(
-    ("folder", "kind"),
+    ("folder", "found"),
     [
         ("/home/ada", ""),
         ("/mnt/nas", "nfs4"),
@@ -35,12 +35,20 @@ a line that is none
         ("/", "nfs4"),
     ],
 )
-def test_what_tells_no_changes_at_or_below_a_folder(folder, kind):
-    assert silent(folder, MOUNTS) == kind
+def test_what_tells_no_changes_at_or_below_a_folder(folder, found):
+    assert silent(folder, MOUNTS) == found
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [("/", "ext4"), ("/mnt", "ext4"), ("/mnt/nas/2024", "nfs4"), ("/mnt/nas/local/a", "ext4"), ("/mnt/twice", "ext4")],
+)
+def test_the_kind_is_that_of_what_holds_a_folder(folder, found):
+    assert kind(folder, MOUNTS) == found
 
 
 def test_without_mountinfo_nothing_is_known():
-    assert silent("/mnt/nas", "") == ""
+    assert silent("/mnt/nas", "") == kind("/mnt/nas", "") == ""
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mountinfo"), reason="no /proc")

@@ -34,7 +34,7 @@ INTENT = Intent(
 names = st.binary(min_size=1, max_size=30).filter(lambda name: b"\0" not in name and b".." not in name)
 paths = names.map(lambda name: os.fsdecode(b"/" + name))
 numbers = [st.integers(0, 2**64 - 1)] * 2
-stats = st.builds(FileStat, *numbers, st.integers(2**42, 2**63 - 1), st.integers(-(2**63), 2**63 - 1), st.integers(0, 9))
+stats = st.builds(FileStat, *numbers, st.integers(2**42, 2**63 - 1), st.integers(-(2**92), 2**92), st.integers(0, 9))
 parts = st.lists(st.tuples(st.integers(0, 2**40), st.binary(max_size=9), st.binary(max_size=9)), max_size=3)
 intents = st.builds(
     Intent,
@@ -48,9 +48,10 @@ intents = st.builds(
     new_orientation=st.none() | st.integers(1, 8),
     turn=st.sampled_from((0, 90, 180, 270)),
     method=st.just("tag"),
-    mtime_ns=st.none() | st.integers(-(2**63), 2**63 - 1),
+    mtime_ns=st.none() | st.integers(-(2**92), 2**92) | st.integers(-(2**63) - 2, 2**63 + 2),
     temp=st.just(".orientd-0123456789abcdef.tmp"),
     probabilities=st.just(()) | st.tuples(*[st.floats(0, 1)] * 4),
+    marks=st.frozensets(st.text(st.characters(codec="utf-8"))),
 )
 
 

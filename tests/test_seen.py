@@ -32,6 +32,16 @@ def test_a_changed_file_is_new(tmp_path, changed):
         assert seen.lookup([candidate(**changed)]) == [None]
 
 
+@pytest.mark.parametrize("mtime_ns", [2**63, -(2**63) - 1, 10**19])
+def test_a_date_beyond_sqlite_is_not_remembered_and_harms_no_other(tmp_path, mtime_ns):
+    far = ROW._replace(path="/far.jpg", mtime_ns=mtime_ns)
+    with Seen(tmp_path, "one", pytest.fail) as seen:
+        seen.add([far, ROW, far._replace(path="/last.jpg", mtime_ns=2**63 - 1)])
+        seen.flush()
+        wanted = [candidate("/far.jpg", mtime_ns=mtime_ns), candidate(), candidate("/last.jpg", mtime_ns=2**63 - 1)]
+        assert [row and row.path for row in seen.lookup(wanted)] == [None, PATH, "/last.jpg"]
+
+
 @pytest.mark.parametrize("known", [{"skip": "hard link"}, {"error": "it cannot be examined"}])
 def test_what_the_walk_says_comes_first(tmp_path, known):
     with Seen(tmp_path, "model-policy", pytest.fail) as seen:

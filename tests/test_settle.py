@@ -123,6 +123,18 @@ def test_no_more_are_handed_out_than_asked_for(settling):
     assert disk.settled(settling, 10) == ["4"]
 
 
+def test_a_sign_of_life_beside_a_file_restarts_its_quiet_time_and_nothing_else():
+    disk, settling = Disk(a=PHOTO, b=PHOTO), Settling(QUIET, STALLED, 2)
+    settling.touch("a", PHOTO, 0, writing=True)
+    assert settling.nudge("a", PHOTO, 1)
+    assert settling.nudge("b", PHOTO, 1)
+    assert settling.nudge("b", PHOTO, 2)
+    assert not settling.nudge("c", PHOTO, 2), "there is no room"
+    assert disk.settled(settling, 1 + QUIET) == []
+    assert disk.settled(settling, 2 + QUIET) == ["b"]
+    assert disk.settled(settling, STALLED) == ["a"], "its writer was waited for"
+
+
 ACTIONS = st.lists(
     st.tuples(
         st.sampled_from(["write", "close", "delete", "find", "wait"]),

@@ -159,6 +159,24 @@ def test_other_photos_that_are_never_written_get_one_too(scan, orientd, photos, 
     assert os.listdir(photos) == [path.name]
 
 
+@pytest.mark.parametrize("beside", [None, EDITED], ids=["made", "changed"])
+def test_a_plan_may_be_applied_again_and_says_what_is_done_already(scan, orientd, photos, tmp_path, beside):
+    raw_file(photos / "a.dng")
+    if beside:
+        (photos / "a.dng.xmp").write_bytes(beside)
+    scan()
+    plan = tmp_path / "report.csv"
+    assert orientd("apply", plan, "--report", tmp_path / "1.csv") == 0
+    before = skies.snapshot(photos)
+    assert orientd("apply", plan, "--report", tmp_path / "2.csv") == 0
+    (row,) = skies.rows(tmp_path / "2.csv").values()
+    assert (row["outcome"], row["reason"], skies.snapshot(photos)) == ("unchanged", "done already in run 1", before)
+    (photos / "a.dng.xmp").write_bytes(sidecar.fresh(3))
+    assert orientd("apply", plan, "--report", tmp_path / "3.csv") == 3
+    (row,) = skies.rows(tmp_path / "3.csv").values()
+    assert "its sidecar changed since" in row["reason"]
+
+
 @pytest.mark.parametrize(
     ("beside", "reason"),
     [

@@ -5,9 +5,10 @@ import os
 import select
 import shutil
 import subprocess
+import time
 
 import pytest
-from watching import Ear
+from watching import PATIENCE, Ear, deaf
 
 from orientd import inotify, roots
 from orientd.errors import ConfigError, LibraryUnavailable
@@ -37,14 +38,16 @@ class Library:
         return self
 
     def look_around(self):
-        self.arrivals.collect(self.now)
-        while self.arrivals.walking:
+        for _ in range(10_000):
             self.arrivals.collect(self.now)
+            if not self.arrivals.walking:
+                return
+        raise AssertionError("it never rests")
 
     def after(self, seconds):
         """Names of what settled meanwhile."""
         end, found = self.now + seconds, []
-        while True:
+        for _ in range(10_000):
             self.look_around()
             found += [os.path.basename(candidate.path) for candidate in self.arrivals.settled(self.now, 1000)]
             times = (self.arrivals.next_settled(), self.arrivals.next_walk())
@@ -53,6 +56,7 @@ class Library:
                 self.now = end
                 return sorted(found)
             self.now = max(self.now, due)
+        raise AssertionError("it never rests")
 
     def hear(self):
         """Wait until the kernel has told everything up to now."""
@@ -263,6 +267,45 @@ def test_an_overflow_of_the_kernels_queue_is_noticed(watched, folder):
     assert "max_queued_events" in library.said[-1]
 
 
+def test_after_an_overflow_every_folder_is_watched_anew_once(watched, folder, monkeypatch):
+    for number in range(30):
+        (folder / f"{number}").mkdir()
+    library, added, real = watched(folder), [], inotify.InotifyFD.add_callback
+
+    def spy(self, path, *more):
+        added.append(path)
+        return real(self, path, *more)
+
+    monkeypatch.setattr(inotify.InotifyFD, "add_callback", spy)
+    instance = library.arrivals._roots._inotify._observer._instance
+    for _ in range(3):
+        instance.handle_event(inotify.InotifyEvent(-1, 0x4000, 0, b""))
+    assert added == []
+    library.after(10)
+    assert len(added) == 31
+    instance.handle_event(inotify.InotifyEvent(-1, 0x4000, 0, b""))
+    assert library.arrivals._hints.take() == ({}, set()), "what has ended tells nothing any more"
+    put(folder / "7" / "a.jpg")
+    assert library.waiting == {"a.jpg"}
+
+
+def test_what_happens_while_the_kernels_queue_is_full_is_found_and_new_folders_are_watched(watched, folder):
+    library = watched(folder)
+    with deaf(library.arrivals, folder):
+        put(folder / "new" / "deep" / "a.jpg")
+    deadline = time.monotonic() + PATIENCE
+    while Loss.OVERFLOW not in library.arrivals._hints._losses:
+        assert time.monotonic() < deadline
+        library.bell.wait(1)
+    assert library.after(10) == ["a.jpg"]
+    assert "max_queued_events" in library.said[-1]
+    walks = len(library.offered)
+    put(folder / "new" / "deep" / "b.jpg")
+    assert library.waiting == {"b.jpg"}
+    assert library.after(10) == ["b.jpg"]
+    assert len(library.offered) == walks, "the kernel told"
+
+
 def test_more_folders_than_may_be_watched_are_told_and_polled(watched, folder, monkeypatch):
     real = inotify.InotifyFD.add_callback
 
@@ -334,7 +377,8 @@ def test_a_root_that_becomes_another_folder_stops_the_watch(folder, watched):
 def test_a_missing_root_may_be_waited_for(folder, watched):
     later = folder / "disk"
     library = watched(later, folder / "other", terms=Terms(settle=2, walk_every=1000, wait_for_missing=True))
-    assert all("waiting for its disk" in text for text in library.said)
+    library.arrivals.check(library.now)
+    assert library.said == [f"{path} is not there: waiting for its disk to be mounted" for path in (later, folder / "other")]
     put(later / "a.jpg")
     library.arrivals.check(library.now)
     assert library.after(10) == ["a.jpg"]

@@ -3,10 +3,11 @@
 import os
 import signal
 import urllib.request
+from pathlib import Path
 
 import pytest
 import skies
-from watch_process import Process
+from watch_process import WATCHDOG, Process
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def test_from_start_to_end_as_systemd_sees_it(photos, tmp_path):
         watcher.until(lambda: watcher.heard.count("WATCHDOG=1") >= 5)
         with Process(tmp_path, photos) as second:
             assert second.process.wait(60) == 1
-            second.readers[0].join()
+            second.readers[0].join(60)
             assert f"another orientd is watching (process {watcher.process.pid})" in second.messages[-1]
         code, seconds = watcher.end()
         assert code == 0
@@ -39,6 +40,64 @@ def test_from_start_to_end_as_systemd_sees_it(photos, tmp_path):
         watcher.until(lambda: "STOPPING=1" in watcher.heard)
         assert watcher.messages[-1] == "stopped"
     assert skies.shown_turned(wrong) == 0
+
+
+def test_a_second_one_that_keeps_its_state_elsewhere_is_refused_too(photos, tmp_path):
+    (photos / "2024").mkdir()
+    with Process(tmp_path, photos, state_dir=str(tmp_path / "one")).ready() as first:
+        for number, folder in enumerate((photos, photos / "2024", tmp_path)):
+            with Process(tmp_path, folder, state_dir=str(tmp_path / f"other{number}")) as second:
+                assert second.process.wait(60) == 1
+                second.readers[0].join(60)
+                assert f"(process {first.process.pid})" in second.messages[-1]
+                assert "READY=1" not in second.heard
+        with Process(tmp_path, tmp_path / "one", state_dir=str(tmp_path / "beside")).ready() as beside:
+            assert beside.end()[0] == 0
+        assert "READY=1" in first.heard
+        assert first.end(signal.SIGKILL)[0] == -signal.SIGKILL
+    with Process(tmp_path, photos / "2024", state_dir=str(tmp_path / "two")).ready() as next_one:
+        assert next_one.end()[0] == 0
+
+
+def test_an_idle_process_uses_no_processor_time(photos, tmp_path):
+    skies.draw(photos / "a.jpg", 0)
+
+    def ticks():
+        fields = Path(f"/proc/{watcher.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])  # user and system time, see proc_pid_stat(5)
+
+    with Process(tmp_path, photos, release_after="1").ready() as watcher:
+        watcher.until(lambda: any(text.startswith("STATUS=idle: 1 judged") for text in watcher.heard))
+        signs = watcher.heard.count("WATCHDOG=1")
+        watcher.until(lambda: watcher.heard.count("WATCHDOG=1") >= signs + 3)
+        before, signs = ticks(), watcher.heard.count("WATCHDOG=1")
+        watcher.until(lambda: watcher.heard.count("WATCHDOG=1") >= signs + 5)
+        assert (ticks() - before) / os.sysconf("SC_CLK_TCK") <= 0.05
+        watcher.end()
+
+
+STUCK = """
+import threading
+from orientd.judge import Judge
+Judge.__call__ = lambda self, candidates: threading.Event().wait()
+"""
+
+
+def test_a_stuck_judge_gives_no_sign_of_life_so_that_it_is_restarted(photos, tmp_path):
+    wrong = skies.draw(photos / "a.jpg", 90)
+    with Process(tmp_path, photos, "--fix", first="from orientd.judge import Judge").ready() as healthy:
+        healthy.says("put right")
+        assert not healthy.is_silent(WATCHDOG)
+        healthy.end()
+    skies.draw(photos / "b.jpg", 90)
+    with Process(tmp_path, photos, "--fix", first=STUCK).ready() as stuck:
+        stuck.until(lambda: any(text.startswith("STATUS=judging") for text in stuck.heard))
+        assert stuck.is_silent(2 * WATCHDOG)
+        assert stuck.end(signal.SIGABRT)[0] == -signal.SIGABRT, "as systemd does then"
+    with Process(tmp_path, photos, "--fix").ready() as again:
+        again.says("put right")
+        again.end()
+    assert [skies.shown_turned(path) for path in (wrong, photos / "b.jpg")] == [0, 0]
 
 
 def test_the_configuration_is_read_anew_on_sighup(photos, tmp_path):

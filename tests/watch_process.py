@@ -10,21 +10,26 @@ import threading
 import time
 
 PATIENCE = 60.0
+WATCHDOG = 2.0  # seconds
 
 
 class Process:
-    """Started with JSON logs and a manager that listens; `settings` are those of the configuration, as text, by name."""
+    """Started with JSON logs and a manager that listens; `settings` are those of the configuration, as text, by name.
 
-    def __init__(self, folder, *arguments, **settings):
-        self.lines, self.heard, self.changed = [], [], threading.Condition()
+    `first` is Python that it runs before it begins. No test waits for ever: a process that ends ends every wait for it.
+    """
+
+    def __init__(self, folder, *arguments, first="", **settings):
+        self.lines, self.heard, self.changed, self.ended = [], [], threading.Condition(), False
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.manager.bind(address := str(folder / f"notify-{time.monotonic_ns()}"))
         usual = {"log_format": "json", "settle": "0.3", "latency": "0.1"}
         options = {f"ORIENTD_{name.upper()}": text for name, text in (usual | settings).items()}
-        environment = os.environ | {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "2000000"} | options
-        command = [sys.executable, "-m", "orientd", "watch", *map(str, arguments)]
+        environment = os.environ | {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG * 1e6))} | options
+        program = ["-c", f"{first}\nfrom orientd.cli import main\nmain()"] if first else ["-m", "orientd"]
+        command = [sys.executable, *program, "watch", *map(str, arguments)]
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-        self.readers = [threading.Thread(target=self._read), threading.Thread(target=self._listen)]
+        self.readers = [threading.Thread(target=each, daemon=True) for each in (self._read, self._listen)]
         for reader in self.readers:
             reader.start()
 
@@ -33,6 +38,9 @@ class Process:
             with self.changed:
                 self.lines.append(json.loads(line) if line.startswith("{") else {"message": line.rstrip()})
                 self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
 
     def _listen(self):
         while text := self.manager.recv(4096).decode():
@@ -42,14 +50,21 @@ class Process:
 
     def until(self, condition):
         with self.changed:
-            assert self.changed.wait_for(condition, PATIENCE), self.messages[-20:]
+            self.changed.wait_for(lambda: condition() or self.ended, PATIENCE)
+            assert condition(), self.messages[-20:]
+
+    def is_silent(self, seconds):
+        """True if it says nothing to its manager for so long."""
+        with self.changed:
+            said = len(self.heard)
+            return not self.changed.wait_for(lambda: len(self.heard) > said or self.ended, seconds)
 
     @property
     def messages(self):
         return [line["message"] for line in self.lines]
 
     def ready(self):
-        self.until(lambda: "READY=1" in self.heard or self.process.poll() is not None)
+        self.until(lambda: "READY=1" in self.heard)
         return self
 
     def says(self, text, times=1):
@@ -71,6 +86,7 @@ class Process:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
             last.sendto(b"", self.manager.getsockname())
         for reader in self.readers:
-            reader.join()
+            reader.join(PATIENCE)
+            assert not reader.is_alive(), "something else has its output open"
         self.process.stderr.close()
         self.manager.close()

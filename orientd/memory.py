@@ -1,0 +1,25 @@
+"""What glibc does with freed memory: for a program that runs beside others for months, more of it goes back to the system.
+
+Other C libraries have neither call, and need none.
+"""
+
+import ctypes
+from contextlib import suppress
+from typing import Final
+
+_M_ARENA_MAX: Final = -8  # malloc.h
+
+
+def share_one_arena() -> None:
+    """Have all threads allocate from one place, before the first of them starts.
+
+    By default each has its own, where what one freed is lost to the others: 10 % more memory, for no time gained here.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def give_back() -> None:
+    """Return to the system what is free."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
