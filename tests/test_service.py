@@ -36,6 +36,8 @@ def test_systemd_hears_every_state(manager):
     reloading, when = heard().splitlines()
     assert reloading == "RELOADING=1"
     assert before <= int(when.removeprefix("MONOTONIC_USEC=")) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    told.patience(120)
+    assert heard() == "EXTEND_TIMEOUT_USEC=120000000"
     told.stopping()
     assert heard() == "STOPPING=1"
 

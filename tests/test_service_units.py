@@ -223,14 +223,15 @@ def test_a_name_that_no_unit_file_can_hold_is_refused(tmp_path, name, user):
 
 
 @needs_systemd
-def test_systemd_reads_what_install_writes(installed, monkeypatch):
+@pytest.mark.parametrize("name", ["orientd.service", "orientd@.service", "orientd-scan.service"])
+def test_systemd_reads_what_install_writes(installed, monkeypatch, name):
     place, _, _ = installed()
     monkeypatch.undo()
     program = place.folder.parent / "orientd"
     program.symlink_to("/bin/true")
-    drop_in = place.folder / units._DROP_IN
+    drop_in = place.folder / f"{name}.d" / "install.conf"
     drop_in.write_text(re.sub(r'^ExecStart="[^"]+"', f'ExecStart="{program}"', drop_in.read_text(), flags=re.MULTILINE))
-    verify = analyse(place.folder, "verify", "--man=no", place.folder / "orientd.service")
+    verify = analyse(place.folder, "verify", "--man=no", place.folder / name.replace("@", "@holiday"))
     assert [line for line in verify.stderr.splitlines() if "orientd" in line] == []
 
 
