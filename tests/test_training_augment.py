@@ -13,6 +13,7 @@ from PIL import Image
 from orientd import orientation
 from orientd.decode.cpu import CpuDecoder
 from orientd.discover import walk
+from orientd.files import read_whole
 from orientd.read import read
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -154,7 +155,7 @@ def test_training_and_serving_see_the_same_pixels(tmp_path):
         (tmp_path / "in").mkdir(exist_ok=True)
         landscapes.landscape(value).crop((0, 0, 96, 72)).save(tmp_path / "in" / f"{value}.jpg", exif=exif, quality=95)
     photoset.prepare([tmp_path / "in"], tmp_path / "cache", 32, keep_duplicates=True)
-    served = [CpuDecoder(32).decode(read(candidate, 2**20)).pixels for candidate in walk([str(tmp_path / "in")])]
+    served = [CpuDecoder(32).decode(read(each, lambda it: read_whole(it.path))).pixels for each in walk([str(tmp_path / "in")])]
     photos = photoset.load(tmp_path / "cache")
     assert len(served) == len(photos) == 8
     assert np.array_equal(photos.pixels, np.stack(served))
