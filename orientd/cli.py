@@ -302,11 +302,15 @@ def _ready_streams() -> None:
 
 @contextmanager
 def _stoppable() -> Iterator[Callable[[], bool]]:
-    """A test that becomes true at the first Ctrl-C or SIGTERM: the photo in hand is finished. A second Ctrl-C ends at once."""
+    """A test that becomes true at the first Ctrl-C or SIGTERM: the photo in hand is finished. A second Ctrl-C does not wait for it.
+
+    A third ends the program where it stands, which harms no photo: a disk that hangs may keep the second from doing so.
+    """
     asked = threading.Event()
 
     def ask(number: int, _: object) -> None:
         if asked.is_set() and number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             raise KeyboardInterrupt
         asked.set()
 

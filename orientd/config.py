@@ -72,7 +72,7 @@ class Config:
     isolate: bool = _option(
         False,
         "Decode in child processes, which a damaged or hostile photo may crash without ending the run; about 2 ms more a photo,"
-        " and some 100 MB of memory more a worker.",
+        " and some 100 MB of memory more a worker. What a graphics card decodes, it decodes in orientd itself.",
     )
     mtime: Literal["shift", "keep", "now"] = _option(
         "shift",
@@ -118,7 +118,7 @@ class Config:
     settle: float = _option(2.0, "Seconds for which a file must not have changed before it is judged", 0.1, 3600)
     stalled: float = _option(
         60.0,
-        "Seconds after which a file is judged although it is empty, or its writer pauses and has not closed it",
+        "Seconds after which a file is judged although it is empty, or its writer may only be pausing",
         1,
         86400,
     )

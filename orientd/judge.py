@@ -103,7 +103,12 @@ class Judge:
 
     def _upright(self, candidate: Candidate) -> Row | None:
         """The row of a photo that is upright at a glance."""
-        if not (seen := self.glance(candidate)):
+        try:
+            seen = self.glance(candidate)
+        except Exception as error:  # whoever reads it whole meets that again, and tells it
+            _log.debug("%s", candidate.path, exc_info=error)
+            return None
+        if not seen:
             return None
         photo, picture = seen
         first = self.eyes().look(picture.pixels[None])[0]

@@ -34,13 +34,16 @@ class Stages:
 
 
 def run(
-    candidates: Iterable[Candidate], stages: Stages, workers: int, batch: int, stop: Callable[[], bool]
+    candidates: Iterable[Candidate], stages: Stages, workers: int, batch: int, stop: Callable[[], bool], lookup: int = LOOKUP
 ) -> Generator[Row, None, None]:
-    """Yield one row per candidate. Once `stop()` is true nothing new is begun; what was judged but not acted on is dropped."""
+    """Yield one row per candidate. Once `stop()` is true nothing new is begun; what was judged but not acted on is dropped.
+
+    So many candidates as `lookup` says are taken at a time.
+    """
     with ThreadPoolExecutor(workers, thread_name_prefix="orientd-judge") as pool:
         pending: deque[list[Row] | Future[Sequence[Row]]] = deque()
         try:
-            for known, new in _chunks(takewhile(lambda _: not stop(), candidates), stages, batch):
+            for known, new in _chunks(takewhile(lambda _: not stop(), candidates), stages, batch, lookup):
                 if stop():
                     return
                 stages.expect(new)
@@ -53,11 +56,13 @@ def run(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _chunks(candidates: Iterable[Candidate], stages: Stages, batch: int) -> Iterator[tuple[list[Row], list[Candidate]]]:
+def _chunks(
+    candidates: Iterable[Candidate], stages: Stages, batch: int, lookup: int
+) -> Iterator[tuple[list[Row], list[Candidate]]]:
     """Runs of known rows and batches of new candidates; each yielded pair holds one or the other."""
     source = iter(candidates)
     waiting: list[Candidate] = []
-    while chunk := list(islice(source, LOOKUP)):
+    while chunk := list(islice(source, lookup)):
         rows = stages.lookup(chunk)
         yield [row for row in rows if row is not None], []
         waiting += [candidate for candidate, row in zip(chunk, rows, strict=True) if row is None]

@@ -1,12 +1,11 @@
 """How photos are opened: read ahead of need, whole, or at first only as far as a glance at their thumbnail takes."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from orientd import formats, names, read
 from orientd.ahead import Content, ReadAhead
 from orientd.config import Config
-from orientd.errors import ReadError
 from orientd.files import read_front, read_whole
 from orientd.items import Candidate, Photo, Picture
 from orientd.sidecars import Naming
@@ -31,22 +30,17 @@ class Source:
         """See `read.read`."""
         return read.read(candidate, self._whole if self._is_for_a_glance(candidate) else self._ahead.read, self._naming)
 
-    def glance(self, candidate: Candidate, size: int) -> tuple[Photo, Picture] | None:
-        """A JPEG by its thumbnail (see `decode.glance`), `size` pixels square, and as much of it as was read, without SHA-256.
+    def glance(self, candidate: Candidate, look: Callable[[Photo], Picture | None]) -> tuple[Photo, Picture] | None:
+        """A JPEG by its thumbnail as `look` sees it (see `Decoder.glance`), and what is known of it, without bytes and SHA-256.
 
-        None if it is to be opened; also where it cannot be read, which `open` will explain.
+        None if it is to be opened. Raises whatever reading it and `look` do; `open` will explain it.
         """
-        from orientd.decode.glance import glance
-
         if not self._is_for_a_glance(candidate):
             return None
-        try:
-            data, stat = self._ahead.read(candidate)
-        except ReadError:
-            return None
+        data, stat = self._ahead.read(candidate)
         kind = formats.sniff(data)
         photo = Photo(candidate.path, stat, kind, data, formats.stored_orientation(kind, data), "")
-        picture = glance(photo, size)
+        picture = look(photo)
         return (replace(photo, data=b""), picture) if picture else None
 
     def close(self) -> None:

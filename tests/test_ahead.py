@@ -116,8 +116,23 @@ def test_an_end_in_the_middle_reads_nothing_more_and_leaves_no_thread():
 
 
 @pytest.mark.parametrize("readers", [1, 2])
-def test_who_needs_a_file_behind_the_limit_gets_it(readers):
+def test_who_needs_a_file_behind_the_limit_gets_it_and_nothing_else_is_read_for_that(readers):
     disk = Disk(numbered(*[10] * 20))
     with closing(ReadAhead(disk, most=20, readers=readers)) as ahead:
         ahead.expect(disk.candidates())
+        assert all_wait(ahead, readers)
         assert asked(ahead, "19.jpg") == "19.jpg"
+        assert all_wait(ahead, readers)
+        assert sorted(disk.reads) == ["0.jpg", "1.jpg", "19.jpg"]
+
+
+def test_a_file_that_is_listed_twice_takes_no_room_for_ever():
+    disk = Disk(numbered(10, 10, 10))
+    with closing(ReadAhead(disk, most=20)) as ahead:
+        for _ in range(2):
+            ahead.expect(disk.candidates())
+        assert [asked(ahead, path) for path in [*disk.sizes, *disk.sizes]] == [*disk.sizes, *disk.sizes]
+        disk.reads.clear()
+        ahead.expect([Candidate("large.jpg", FileStat(0, 0, 20, 0)), Candidate("next.jpg", FileStat(0, 0, 1, 0))])
+        assert all_wait(ahead, 1)
+        assert "next.jpg" not in disk.reads

@@ -12,6 +12,7 @@ import pytest
 import skies
 
 from orientd import app
+from orientd.cli import _stoppable
 from orientd.record import Journal, Lock
 
 
@@ -265,3 +266,15 @@ def test_a_run_that_the_state_folder_stops_tells_what_was_done(photos, tmp_path,
     with Journal(state) as journal:
         journaled = {write.intent.path for run in journal.runs() for write in journal.writes(run.id)}
     assert changed <= journaled
+
+
+def test_each_ctrl_c_ends_the_program_sooner():
+    before = signal.getsignal(signal.SIGINT)
+    with _stoppable() as stop:
+        assert not stop()
+        signal.raise_signal(signal.SIGINT)
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is before

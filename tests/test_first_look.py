@@ -6,6 +6,7 @@ import thumbnails
 from PIL import Image
 
 from orientd import files, source
+from orientd.decode import cpu
 
 TURNED = Image.Transpose.ROTATE_90
 
@@ -57,6 +58,13 @@ def test_it_decides_as_a_look_at_the_photos_and_reads_no_upright_photo_whole(ori
         told = ["format", "width", "height", "orientation", "turn", "decision", "new_orientation", "size", "mtime_ns"]
         assert [row[name] for name in told] == [other[name] for name in told], path
         assert (other["sha256"] == "") == (path in at_a_glance)
+
+
+def test_no_thumbnail_is_decoded_in_this_process_if_decoding_is_isolated(orientd, photos, library, tmp_path, monkeypatch):
+    monkeypatch.setattr(cpu, "glance", lambda *_: pytest.fail("a hostile thumbnail would end the run"))
+    rows = scanned(orientd, photos, tmp_path / "quick.csv", "--first-look", "thumbnail", "--isolate")
+    at_a_glance = {path for path, row in rows.items() if row["reason"] == "by its thumbnail"}
+    assert at_a_glance == {library["true"], library["right by tag"]}
 
 
 def test_it_mends_what_a_look_at_the_photos_mends(orientd, photos, library, tmp_path):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from landscapes import landscape
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from thumbnails import encoded, photo, reduced
 
 from orientd.decode.cpu import CpuDecoder
@@ -91,6 +92,22 @@ def test_a_thumbnail_with_an_orientation_of_its_own_is_not_believed():
     assert seen(photo(image, small, 6, 6)) is not None
     assert seen(photo(image, small, 6, 1)) is None
     assert seen(photo(image, small, None, 1)) is not None
+
+
+def test_a_photo_above_the_limit_is_not_seen():
+    shown = Photo("", STAT, sniff(DATA), DATA[:FRONT], 6, "")
+    assert glance(shown, SIZE, 960 * 720) is not None
+    assert glance(shown, SIZE, 960 * 720 - 1) is None
+
+
+@pytest.mark.parametrize(("sides", "believed"), [((1024, 768), True), ((1032, 774), False)])
+def test_a_thumbnail_that_claims_to_be_huge_is_not_even_decoded(sides, believed, monkeypatch):
+    decoded = []
+    convert = JpegImageFile.convert
+    monkeypatch.setattr(JpegImageFile, "convert", lambda self, mode: (decoded.append(self.size), convert(self, mode))[1])
+    image = Image.fromarray(np.asarray(landscape(3).resize((960, 720), Image.Resampling.BICUBIC)))
+    small = encoded(image.resize(sides), quality=10)
+    assert (seen(photo(drawn(), small)) is not None) == believed == (sides in decoded)
 
 
 def test_what_has_no_thumbnail_is_not_believed():

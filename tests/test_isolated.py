@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skies
+import thumbnails
+from landscapes import landscape
 from PIL import Image
 
 from orientd.decode import isolated
@@ -30,7 +32,7 @@ HOSTILE = """
 import ctypes, os, signal, sys, time
 from orientd.decode import cpu, isolated
 
-intact = cpu.CpuDecoder.decode
+intact, seen = cpu.CpuDecoder.decode, cpu.CpuDecoder.glance
 DEEDS = {{
     b"crash": lambda: ctypes.string_at(0),
     b"abort": os.abort,
@@ -42,14 +44,15 @@ DEEDS = {{
     b"print": lambda: os.write(1, b"warning: nothing"),
 }}
 
-def decode(self, photo, *, whole=True):
+def done(photo):
     for name, deed in DEEDS.items():
         if photo.data.startswith(name):
             deed()
-            photo = cpu.Photo("", photo.stat, photo.format, photo.data[len(name):], photo.orientation, "")
-    return intact(self, photo, whole=whole)
+            return cpu.Photo("", photo.stat, photo.format, photo.data[len(name):], photo.orientation, "")
+    return photo
 
-cpu.CpuDecoder.decode = decode
+cpu.CpuDecoder.decode = lambda self, photo, *, whole=True: intact(self, done(photo), whole=whole)
+cpu.CpuDecoder.glance = lambda self, photo: seen(self, done(photo))
 isolated._serve({size}, 10**8, {seconds}, 2 * 2**30)
 """
 
@@ -146,6 +149,24 @@ def test_a_child_that_dies_is_one_photo_s_fault_and_is_replaced(hostile, deed, e
             hostile.decode(drawn(prefix=deed))
         assert np.array_equal(hostile.decode(drawn()).pixels, good)
     assert len(children()) == 1
+
+
+def glimpsed(prefix=b""):
+    image = landscape(3).resize((480, 360))
+    data = prefix + thumbnails.photo(image, thumbnails.reduced(image), 6)
+    return Photo("", FileStat(0, 0, len(data), 0), Format.JPEG, data, 6, "")
+
+
+def test_a_thumbnail_is_looked_at_in_the_child(hostile):
+    here = CpuDecoder(SIZE).glance(glimpsed())
+    for _ in range(2):
+        there = hostile.glance(glimpsed())
+        assert np.array_equal(here.pixels, there.pixels)
+        assert (there.width, there.height, there.whole) == (480, 360, False)
+        assert hostile.glance(drawn()) is None
+        assert hostile.glance(glimpsed(b"crash")) is None
+    with pytest.raises(TimeoutError):
+        hostile.glance(glimpsed(b"hang"))
 
 
 def test_what_a_library_prints_is_not_taken_for_an_answer(hostile):

@@ -119,6 +119,14 @@ def test_a_glance_may_only_confirm_that_a_photo_is_upright(upright, decision):
         assert decoded == [("/a.jpg", False)]
 
 
+def test_a_glance_that_fails_is_followed_by_a_look():
+    def glance(candidate):
+        raise MemoryError
+
+    (row,) = replace(judge(Eyes()), glance=glance)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
+    assert (row.decision, row.sha256) == ("fix", "ab" * 32)
+
+
 def test_a_glance_that_tells_nothing_is_followed_by_a_look():
     asked = []
     judging = replace(judge(Eyes()), glance=lambda candidate: asked.append(candidate.path))

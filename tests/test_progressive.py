@@ -336,6 +336,22 @@ def test_damage_is_never_told_otherwise_than_by_the_whole_road(sampling, data):
         assert EOI in case.data, "a file cut short"
 
 
+@pytest.mark.parametrize("number", [1000, 1001])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_photo_of_scans_without_end_is_told_before_they_are_gone_through(number, whole):
+    head, groups = taken_apart(drawn("grey", 300, 300))
+    endless = put_together(head, [*groups, *[groups[-1]] * (number - len(groups))])
+    with pytest.raises(DecodeError) as told:
+        CpuDecoder(SIZE).decode(photo(endless), whole=whole)
+    assert ("more than 1,000 scans" in str(told.value)) == (number > 1000)
+
+
+def test_what_is_behind_the_picture_counts_for_no_scans():
+    data = drawn("grey", 300, 300)
+    behind = np.random.default_rng(1).integers(0, 256, 50_000, np.uint8).tobytes() + b"\xff\xda" * 2000
+    assert np.array_equal(CpuDecoder(SIZE).decode(photo(data + behind)).pixels, CpuDecoder(SIZE).decode(photo(data)).pixels)
+
+
 @pytest.mark.parametrize("height", [248, 249, 256, 300])
 @pytest.mark.parametrize("width", [31, 247, 248, 249, 255, 256, 257])
 def test_the_part_is_read_where_turbojpeg_reduces_to_an_eighth(width, height):

@@ -18,3 +18,7 @@ class Decoder(Protocol):
             DecodeError: the photo is damaged, cut short, too large or of a kind that is not supported.
         """
         ...
+
+    def glance(self, photo: Photo) -> Picture | None:
+        """The same by the thumbnail in the first bytes of a photo; None where that is not to be believed."""
+        ...

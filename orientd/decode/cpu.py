@@ -36,6 +36,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import formats, orientation
 from orientd.decode import progressive
+from orientd.decode.glance import glance
 from orientd.errors import DecodeError
 from orientd.items import FileStat, Format, Photo, Picture
 
@@ -54,6 +55,8 @@ _OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
     Format.RAW: JpegImageFile,  # the preview
 }
 _WITNESS_SIZE: Final = 32
+_SCAN: Final = b"\xff\xda\0"  # the marker and the first byte of its length; two bytes alone are in any video behind a picture
+_MOST_SCANS: Final = 1000  # of a progressive JPEG: each goes through all blocks, however few its bytes; programs write a dozen
 _TURNED_BY_LIBRARY: Final = (Format.TIFF, Format.HEIF)
 
 # Real cameras write these and no pixel is lost: a few bytes of padding before the end, junk between the first segments, the
@@ -122,6 +125,10 @@ class CpuDecoder:
             reason = f"its {photo.format.name} data is damaged or not supported ({detail}): compare it with a backup"
             raise DecodeError(reason) from error
 
+    def glance(self, photo: Photo) -> Picture | None:
+        """See `glance.glance`."""
+        return glance(photo, self._size, self._max_pixels)
+
     def _decode(self, photo: Photo, whole: bool) -> Picture:
         image, part = self._open(photo), None
         stored = _stored_orientation(image, photo)
@@ -143,6 +150,8 @@ class CpuDecoder:
         image = _OPENERS[photo.format](BytesIO(photo.data))
         if image.width * image.height > self._max_pixels:
             raise DecodeError(f"it has {image.width} × {image.height} pixels, more than the limit of {self._max_pixels:,}")
+        if "progressive" in image.info and photo.data.count(_SCAN) > _MOST_SCANS:
+            raise DecodeError(f"it has more than {_MOST_SCANS:,} scans, which would take too long: compare it with a backup")
         return image
 
 

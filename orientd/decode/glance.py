@@ -22,6 +22,7 @@ from orientd.items import Photo, Picture
 
 _EOI: Final = b"\xff\xd9"
 _LEAST_SIDE: Final = 72  # of the thumbnail without its bars, in pixels
+_MOST_SIDE: Final = 1024  # with them; one in EXIF has 64 KB, and a hostile one may claim to fill gigabytes
 _SAME_PROPORTIONS: Final = 0.03
 _DARKEST_BARS: Final = 16.0  # levels, in the mean
 _REDUCTION: Final = 8
@@ -35,22 +36,25 @@ _NOISE: Final = 3.0
 _UNLIKE: Final = 2.0  # how much further the other edges must be
 
 
-def glance(photo: Photo, size: int) -> Picture | None:
+def glance(photo: Photo, size: int, max_pixels: int = 400_000_000) -> Picture | None:
     """The photo as viewers show it, by its thumbnail, squeezed to (size, size, 3); None where that is not to be believed.
 
-    The `data` of `photo` are the first bytes of a JPEG; never raises for what is in them.
+    The `data` of `photo` are the first bytes of a JPEG of at most `max_pixels` pixels; never raises for what is in them.
     """
     try:
-        return _glance(photo, size)
+        return _glance(photo, size, max_pixels)
     except Exception:  # parsers of hostile bytes raise anything; whoever decodes the whole photo will say what is wrong
         return None
 
 
-def _glance(photo: Photo, size: int) -> Picture | None:
+def _glance(photo: Photo, size: int, max_pixels: int) -> Picture | None:
     front = thumbnail.find(photo.data)
-    if not front:
+    if not front or front.width * front.height > max_pixels:
         return None
-    shown = _without_bars(JpegImageFile(BytesIO(front.thumbnail)).convert("RGB"), front.width / front.height)
+    small = JpegImageFile(BytesIO(front.thumbnail))
+    if max(small.size) > _MOST_SIDE:
+        return None
+    shown = _without_bars(small.convert("RGB"), front.width / front.height)
     if not shown or not _is_true(shown, _upper_rows(front)):
         return None
     square = np.asarray(shown.resize((size, size), Image.Resampling.BILINEAR))

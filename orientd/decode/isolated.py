@@ -51,15 +51,24 @@ class IsolatedDecoder:
             TimeoutError, MemoryError: it takes more time or memory than a photo may; another day it may not.
             OSError, RuntimeError: no child could be started.
         """
-        question = {"format": photo.format, "orientation": photo.orientation, "whole": whole}
-        said, pixels = self._ask(question, photo.data)
-        shape = (self._size, self._size, 3)
-        return Picture(np.frombuffer(pixels, np.uint8).reshape(shape), said["width"], said["height"], said["whole"])
+        said, pixels = self._ask(_about(photo, "decode", whole=whole), photo.data)
+        return self._picture(said, pixels)
+
+    def glance(self, photo: Photo) -> Picture | None:
+        """As `CpuDecoder.glance`; None also where the thumbnail makes the decoder crash. Raises as `decode` but for that."""
+        with suppress(DecodeError):
+            said, pixels = self._ask(_about(photo, "glance"), photo.data)
+            return self._picture(said, pixels) if pixels else None
+        return None
 
     def witness(self, data: bytes) -> int | None:
         """As `cpu.witness`; raises as `decode`."""
-        seen: int | None = self._ask({"format": None}, data)[0]["orientation"]
+        seen: int | None = self._ask({"task": "witness"}, data)[0]["orientation"]
         return seen
+
+    def _picture(self, said: dict[str, Any], pixels: bytes) -> Picture:
+        shape = (self._size, self._size, 3)
+        return Picture(np.frombuffer(pixels, np.uint8).reshape(shape), said["width"], said["height"], said["whole"])
 
     def _ask(self, question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         try:
@@ -97,6 +106,10 @@ class IsolatedDecoder:
         if code >= 0:
             return RuntimeError(f"the decoder could not work (exit code {code}): what it says on standard error tells why")
         return DecodeError(f"its data makes the decoder crash ({signal.Signals(-code).name}): compare it with a backup")
+
+
+def _about(photo: Photo, task: str, **more: bool) -> dict[str, Any]:
+    return {"task": task, "format": photo.format, "orientation": photo.orientation, **more}
 
 
 def _ended(child: Child) -> int:
@@ -161,10 +174,12 @@ def _answer(decoder: Any, question: dict[str, Any], data: bytes) -> tuple[dict[s
     from orientd.decode.cpu import witness
 
     try:
-        if question["format"] is None:
+        if question["task"] == "witness":
             return {"orientation": witness(data)}, b""
         photo = Photo("", FileStat(0, 0, len(data), 0), Format(question["format"]), data, question["orientation"], "")
-        picture = decoder.decode(photo, whole=question["whole"])
+        picture = decoder.glance(photo) if question["task"] == "glance" else decoder.decode(photo, whole=question["whole"])
+        if picture is None:
+            return {}, b""
         said = {"width": picture.width, "height": picture.height, "whole": picture.whole}
         return said, picture.pixels.tobytes()
     except MemoryError:
