@@ -302,7 +302,7 @@ def _ready_streams() -> None:
 
 @contextmanager
 def _stoppable() -> Iterator[Callable[[], bool]]:
-    """A test that becomes true at the first Ctrl-C or SIGTERM: the photo in hand is finished. A second Ctrl-C does not wait for it.
+    """A test that becomes true at the first Ctrl-C or SIGTERM: the photo in hand is finished, but not after a second Ctrl-C.
 
     A third ends the program where it stands, which harms no photo: a disk that hangs may keep the second from doing so.
     """
