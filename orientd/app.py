@@ -116,7 +116,7 @@ def make_judge(
         return change.method, change.remark
 
     source = source or Source(config, naming)
-    glance = partial(source.glance, size=first.spec.input_size)
+    glance = partial(source.glance, look=decoder.glance)
     judge = Judge(source.open, decoder.decode, (lambda: crowd) if crowd else eyes, check, config.policy, crowd, glance)
     written = f"{config.hard_links}-{','.join(sorted(config.formats))}-{config.sidecar}-{config.sidecar_naming}"
     limits = f"{config.max_pixels}-{config.max_bytes}" + "-glances" * source.glances
@@ -150,11 +150,16 @@ def scan(
 
         stages = replace(make_stages(config, judge, seen, journal, writer, rescan=rescan), expect=source.expect)
         workers = config.workers or os.cpu_count() or 1
-        for row in stack.enter_context(closing(pipeline.run(candidates, stages, workers, max(config.batch, judge.batch), stop))):
+        for row in stack.enter_context(closing(pipeline.run(candidates, stages, workers, at_once(config, judge), stop))):
             if row.decision == Verdict.ERROR and not row.sha256:
                 check_presence()
             if row.reason != NOT_A_PHOTO:
                 yield row
+
+
+def at_once(config: Config, judge: Judge) -> int:
+    """How many photos go together from stage to stage: where pixels may be turned, which takes seconds, no more than need be."""
+    return max(config.batch if Method(config.method) is Method.TAG else 1, judge.batch)
 
 
 def make_stages(

@@ -31,7 +31,9 @@ _RETRY: Final = 30.0  # seconds until a state directory that could not be used i
 _TELL: Final = 5.0
 _HEED: Final = 1.0
 _PATIENCE: Final = 120.0  # seconds within which the next folder of any disk is listed
-_AT_ONCE: Final = 256
+_BURST: Final = 30.0  # seconds; then others may write for a moment, and the loop looks after everything else
+_PAUSE: Final = 1.0
+_AT_ONCE: Final = 8
 
 
 def watch(
@@ -65,7 +67,8 @@ class _Stopped(Exception):
 
 
 class Daemon:
-    """The loop and all that it turns. Times are in seconds by `clock`, which must not jump; `local` is the time of the day."""
+    """The loop and all that it turns. Times are in seconds by `clock`, which must not jump; `local` is the time of the day, and
+    `wall` the time by which files are dated."""
 
     def __init__(
         self,
@@ -77,6 +80,7 @@ class Daemon:
         log: logging.Logger,
         clock: Callable[[], float] = time.monotonic,
         local: Callable[[], time.struct_time] = time.localtime,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.config, self.metrics = config, Metrics()
         self._load, self._systemd, self._log, self._clock, self._local = reload, systemd, log, clock, local
@@ -84,12 +88,13 @@ class Daemon:
         self._signal, self._reload = 0, False
         self._allowance, self._quiet = Allowance(config.rate_limit), spans(config.quiet_hours)
         self._held_until, self._due_since, self._beat_at, self._worked_at = 0.0, None, 0.0, clock()
+        self._held, self._taken = "waiting for the state directory", False
         self._saved: dict[str, object] = {}
         self._tell_at = self._heed_at = 0.0
         self._trouble = ""
         real = [os.path.realpath(root) for root in roots]
         self.work = Work(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local)
-        self.arrivals = Arrivals(roots, _terms(config), self.work.news, log.info, self._bell.ring, heed=self._heed)
+        self.arrivals = Arrivals(roots, _terms(config), self.work.news, log.info, self._bell.ring, heed=self._heed, wall=wall)
 
     _due_since: float | None
 
@@ -146,7 +151,7 @@ class Daemon:
         why, seconds = self._held_back(now)
         if not why and self._is_due(now):
             self._burst(now)
-            why, seconds = "", 0.0
+            why, seconds = self._held_back(self._clock())
         elif now - self._worked_at >= self.config.release_after:
             self.work.release()
         self.metrics.waiting = len(self.arrivals)
@@ -181,35 +186,39 @@ class Daemon:
         if self.config.pause_on_battery and on_battery():
             return "on battery", _BEAT
         if now < self._held_until:
-            return "waiting for the state directory", min(self._held_until - now, _BEAT)
+            return self._held, min(self._held_until - now, _BEAT)
         if not self._allowance.granted(now):
             return "rate limit", min(self._allowance.wait(), _BEAT)
         return "", 0.0
 
     def _burst(self, now: float) -> None:
-        self.metrics.state, self._due_since = "judging", None
+        self.metrics.state, self._due_since, self._taken = "judging", None, False
         self._save()
         try:
             self.work.burst(self._settled())
             self._trouble = ""
+            if (ended := self._clock()) - now >= _BURST:
+                self._held, self._held_until = "judging", ended + _PAUSE
         except StateError as error:
             if str(error) != self._trouble:
                 self._log.error("%s. Until then it is tried again every %g seconds.", error, _RETRY)
             self._trouble = str(error)
-            self._held_until = now + _RETRY
-            self.arrivals.look_again(now + _RETRY)
+            self._held, self._held_until = "waiting for the state directory", now + _RETRY
+            if self._taken:  # whatever was handed out is waited for no more
+                self.arrivals.look_again(now + _RETRY)
         self._worked_at, self._beat_at = self._clock(), now  # photos that could not be read may be those of a disk that is gone
 
     def _settled(self) -> Iterator[Candidate]:
-        """Files as long as there are some that have settled and may be judged."""
-        while not (self._stopping() or self._reload):
-            now = self._clock()
+        """Files as long as there are some that have settled and may be judged, for the time of a burst."""
+        end = self._clock() + _BURST
+        while not (self._stopping() or self._reload) and (now := self._clock()) < end:
             self.arrivals.collect(now)
             if self._held_back(now)[0]:
                 return
             batch = self.arrivals.settled(now, min(_AT_ONCE, self._allowance.granted(now)))
             if not batch:
                 return
+            self._taken = True
             batch = self.work.untried(batch)
             self._allowance.spend(len(batch))
             self.metrics.waiting = len(self.arrivals)

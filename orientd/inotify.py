@@ -17,6 +17,7 @@ from typing import Final, Self
 
 from watchdog.events import (
     DirCreatedEvent,
+    DirDeletedEvent,
     DirMovedEvent,
     FileClosedEvent,
     FileCreatedEvent,
@@ -28,10 +29,19 @@ from watchdog.events import (
 )
 from watchdog.observers.api import BaseObserver, ObservedWatch
 from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
-from watchdog.observers.inotify_c import CallbackId, InotifyEvent, InotifyFD, Mask, WatchCallback, WatchDescriptor
+from watchdog.observers.inotify_c import (
+    CallbackId,
+    InotifyConstants,
+    InotifyEvent,
+    InotifyFD,
+    Mask,
+    WatchCallback,
+    WatchDescriptor,
+)
 
 _TOLD: Final[list[type[FileSystemEvent]]] = [
     DirCreatedEvent,
+    DirDeletedEvent,
     DirMovedEvent,
     FileClosedEvent,
     FileCreatedEvent,
@@ -51,7 +61,8 @@ class Hint(Enum):
 
 
 class Loss(Enum):
-    """Why hints are missing: there is no end of them (ROOM, OVERFLOW), or folders that could not be watched (LIMIT)."""
+    """Why hints are missing: there is no end of them (ROOM, OVERFLOW), folders could not be watched (LIMIT, INSTANCES), or are
+    watched no more (ENDED)."""
 
     ROOM = "more happened at once than is kept"
     OVERFLOW = (
@@ -62,6 +73,7 @@ class Loss(Enum):
         "sysctl fs.inotify.max_user_watches=1048576"
     )
     INSTANCES = "too many programs watch folders for this user; raise the limit with: sysctl fs.inotify.max_user_instances=1024"
+    ENDED = "a watched folder was unmounted or deleted: what is there now is watched and looked through"
 
 
 class Bell:
@@ -155,7 +167,7 @@ class Inotify:
         Raises:
             OSError: ENOSPC, the kernel grants no further watch; or the folder is not there.
         """
-        self._watched[folder] = self._observer.schedule(_Handler(self._hints), folder, recursive=True, event_filter=_TOLD)
+        self._watched[folder] = self._observer.schedule(_Handler(self._hints, folder), folder, recursive=True, event_filter=_TOLD)
 
     def unwatch(self, folder: str) -> None:
         if watch := self._watched.pop(folder, None):
@@ -167,12 +179,15 @@ class Inotify:
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, hints: Hints) -> None:
-        self._put = hints.put
+    def __init__(self, hints: Hints, folder: str) -> None:
+        self._put, self._lose, self._folder = hints.put, hints.lose, folder
 
     def dispatch(self, event: FileSystemEvent) -> None:
         source, target = os.fsdecode(event.src_path), os.fsdecode(event.dest_path)
-        if event.is_directory:
+        if isinstance(event, DirDeletedEvent):
+            if source == self._folder:
+                self._lose(Loss.ENDED)
+        elif event.is_directory:
             self._put(target or source, Hint.FOLDER)
         elif isinstance(event, FileMovedEvent):
             self._put(source, Hint.GONE)
@@ -253,6 +268,8 @@ class _Instance(InotifyFD):
     def handle_event(self, event: InotifyEvent) -> None:
         """watchdog would stop watching every folder here and begin anew. The end of each watch is an event again, so more folders
         than the queue holds would make it overflow for ever; `Roots.renew` begins with another queue."""
+        if event.mask & InotifyConstants.IN_UNMOUNT:
+            self._hints.lose(Loss.ENDED)
         if not event.is_queue_overflow:
             super().handle_event(event)
         elif self.should_keep_running():

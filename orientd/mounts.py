@@ -6,8 +6,7 @@ FUSE mount by itself, it never sees: https://man7.org/linux/man-pages/man7/inoti
 
 import os
 import re
-from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 MOUNTINFO: Final = "/proc/self/mountinfo"
 _SILENT: Final = frozenset(
@@ -15,23 +14,37 @@ _SILENT: Final = frozenset(
 )
 
 
-def silent(folder: str, mountinfo: str) -> str:
-    """The kind of a file system at or below `folder` that delivers no events ("nfs4", "fuse.sshfs"); empty if there is none.
+class Mount(NamedTuple):
+    """A file system where it is seen: the number of the mount, its folder, and its kind ("ext4", "nfs4", "fuse.sshfs")."""
+
+    number: str
+    point: str
+    kind: str
+
+    @property
+    def silent(self) -> bool:
+        """True if it delivers no events; fuseblk is a local disk (NTFS), written through this kernel."""
+        return self.kind in _SILENT or self.kind.startswith("fuse.")
+
+
+_UNKNOWN: Final = Mount("", "", "")
+
+
+def mounts(folder: str, mountinfo: str) -> list[Mount]:
+    """What is seen in a folder: the file system that holds it (one without names if that is not known), and those mounted below.
 
     Args:
         folder: an absolute path without symbolic links.
         mountinfo: the text of /proc/self/mountinfo, see proc_pid_mountinfo(5).
     """
-    mounts = _mounts(mountinfo)
-    holder = _holder(folder, mounts)
-    kinds = [mounts[point] for point in mounts if point == holder or _below(point, folder)]
-    return next((kind for kind in kinds if _is_silent(kind)), "")
+    found = _mounts(mountinfo)
+    holder = max((mount for mount in found if _below(folder, mount.point)), key=lambda mount: len(mount.point), default=_UNKNOWN)
+    return [holder, *(mount for mount in found if mount != holder and _below(mount.point, folder))]
 
 
 def kind(folder: str, mountinfo: str) -> str:
     """The kind of the file system that holds `folder` ("ext4"), by the same arguments; empty if it is not known."""
-    mounts = _mounts(mountinfo)
-    return mounts.get(_holder(folder, mounts), "")
+    return mounts(folder, mountinfo)[0].kind
 
 
 def read_mountinfo() -> str:
@@ -43,22 +56,15 @@ def read_mountinfo() -> str:
         return ""
 
 
-def _is_silent(kind: str) -> bool:
-    return kind in _SILENT or kind.startswith("fuse.")  # fuseblk is a local disk (NTFS), written through this kernel
-
-
-def _mounts(mountinfo: str) -> dict[str, str]:
-    """Mount point → kind; of several mounts at one point the last is the one that is seen."""
-    found: dict[str, str] = {}
+def _mounts(mountinfo: str) -> list[Mount]:
+    """Of several mounts at one point the last is the one that is seen."""
+    found: dict[str, Mount] = {}
     for line in mountinfo.splitlines():
         fields, _, rest = line.partition(" - ")
         if rest:
-            found[_unescaped(fields.split(" ")[4])] = rest.split(" ")[0]
-    return found
-
-
-def _holder(folder: str, mounts: Mapping[str, str]) -> str:
-    return max((point for point in mounts if _below(folder, point)), key=len, default="")
+            number, point = fields.split(" ")[0], _unescaped(fields.split(" ")[4])
+            found[point] = Mount(number, point, rest.split(" ")[0])
+    return list(found.values())
 
 
 def _unescaped(point: str) -> str:

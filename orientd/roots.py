@@ -1,18 +1,20 @@
 """The folders that are watched: whether they are there, and whether the kernel tells what happens in them.
 
-A root is known by device and inode. If these change, another folder is seen there: its disk was unmounted, or mounted again.
+A root is known by device and inode. If these change, another folder is seen there: its disk was unmounted, or mounted again. What
+is mounted below it is part of it; if that changes, it has to be watched and looked through anew.
 """
 
 import errno
 import os
 import stat as modes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from orientd import names
 from orientd.errors import ConfigError, LibraryUnavailable
 from orientd.inotify import Hints, Inotify, Loss
+from orientd.mounts import Mount, mounts, read_mountinfo
 
 _LIMITS: Final = {errno.ENOSPC: Loss.LIMIT.value, errno.EMFILE: Loss.INSTANCES.value}
 
@@ -20,18 +22,19 @@ _LIMITS: Final = {errno.ENOSPC: Loss.LIMIT.value, errno.EMFILE: Loss.INSTANCES.v
 @dataclass(slots=True)
 class _Root:
     """`identity` is that of the folder watched (None: it is not there, which was told if it is `missed`), `polled` says why the
-    kernel does not tell of it."""
+    kernel does not tell of it, `mounts` are the file systems that were seen in it last."""
 
     path: str
     identity: tuple[int, int] | None = None
     missed: bool = False
     polled: str = ""
+    mounts: list[Mount] = field(default_factory=list)
 
 
 class Roots:
-    """Watches folders as long as they are there. `observer` is auto, inotify or polling; `silent` gives the kind of a file system
-    at or below a folder that delivers no events, if there is one; `say` is told what a person should know. `heed` is called for
-    every folder that begins to be watched; what it raises comes out.
+    """Watches folders as long as they are there. `observer` is auto, inotify or polling; `mountinfo` gives the mounts of this
+    process (see `mounts`); `say` is told what a person should know. `heed` is called for every folder that begins to be watched;
+    what it raises comes out.
 
     Raises:
         ConfigError: one of them is a file.
@@ -41,32 +44,34 @@ class Roots:
         self,
         paths: Sequence[str],
         hints: Hints,
-        silent: Callable[[str], str],
         say: Callable[[str], None],
+        mountinfo: Callable[[], str] = read_mountinfo,
         heed: Callable[[], None] = lambda: None,
     ) -> None:
         self._roots = [_Root(path) for path in dict.fromkeys(map(os.path.realpath, paths))]
-        self._hints, self._silent, self._say, self._heed = hints, silent, say, heed
+        self._hints, self._say, self._mountinfo, self._heed = hints, say, mountinfo, heed
         self._inotify: Inotify | None = None
         if files := [root.path for root in self._roots if os.path.isfile(root.path)]:
             raise ConfigError(f"{files[0]} is a file: name a folder to watch, or run orientd scan")
 
     def check(self, observer: str, wait: bool) -> bool:
-        """See whether every root is what it was; True if one came (back), so that it has to be looked through.
+        """See whether every root is what it was; True if one, or a disk below it, came (back) and has to be looked through.
 
         Raises:
             LibraryUnavailable: one is not there, or was another folder before, and that is not to be waited for.
         """
-        came = False
+        came, mountinfo = False, self._mountinfo()
         for root in self._roots:
-            found, was = _identity(root.path), root.identity
-            if found == was and (found or (wait and root.missed)):
+            seen, was = self._mounted(root.path, mountinfo), root.identity
+            found = None if _is_bare(root, seen) else _identity(root.path)
+            if found == was and (seen == root.mounts if found else wait and root.missed):
                 continue
             self._leave(root)
-            if not wait and (was or not found):
+            if not wait and (not found or was not in (None, found)):
                 raise LibraryUnavailable(f"{root.path} is not there, or went away: is the path right, and is its disk mounted?")
             root.identity, root.missed = found, not found
             if found:
+                root.mounts = seen
                 self._enter(root, observer)
                 came = True
             else:
@@ -77,7 +82,7 @@ class Roots:
         """Forget that they were there: the next `check` begins anew."""
         for root in self._roots:
             self._leave(root)
-            root.identity = None
+            root.identity, root.mounts = None, []
 
     def renew(self) -> None:
         """Watch anew what the kernel tells of: of folders that were made while its queue was full, it would never tell."""
@@ -110,8 +115,13 @@ class Roots:
             self._inotify.close()
             self._inotify = None
 
+    def _mounted(self, path: str, mountinfo: str) -> list[Mount]:
+        """The file systems in a folder that a walk comes by."""
+        holder, *below = mounts(path, mountinfo)
+        return [holder, *(mount for mount in below if self._entered(mount.point))]
+
     def _enter(self, root: _Root, observer: str) -> None:
-        kind = self._silent(root.path) if observer == "auto" else ""
+        kind = next((mount.kind for mount in root.mounts if mount.silent), "") if observer == "auto" else ""
         root.polled = f"{kind} tells no changes" if kind else ""
         if observer == "polling":
             root.polled = "as configured (observer: polling)"
@@ -131,6 +141,11 @@ class Roots:
     def _leave(self, root: _Root) -> None:
         if self._inotify:
             self._inotify.unwatch(root.path)
+
+
+def _is_bare(root: _Root, seen: Sequence[Mount]) -> bool:
+    """True if the disk of a root was unmounted: what stands there is the folder on which it was mounted, at best."""
+    return bool(root.mounts and seen[0].point) and len(seen[0].point) < len(root.mounts[0].point)
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -1,8 +1,9 @@
 """Has this file stopped changing? Pure: the time and the look at the file are handed in.
 
 A file has settled once it looks the same (inode, size, modification time) at two looks at least `quiet` seconds apart, with no
-sign of life between them. Two kinds of file are given longer, `stalled` seconds: one that was seen to be written and not yet
-seen to be closed, for its writer may only be pausing; and an empty one, for a writer may be about to fill it.
+sign of life between them. Three kinds of file are given longer, `stalled` seconds: one that was seen to be written and not yet
+seen to be closed, for its writer may only be pausing; a young one whose writer nobody could see; and an empty one, for a writer
+may be about to fill it.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,9 +39,10 @@ class Settling:
         (self._busy if writing or not stat.size else self._still)[path] = (stat, now)
         return True
 
-    def offer(self, path: str, stat: FileStat, now: float) -> bool:
-        """As `touch`, for a file found by looking: one that is waited for already is given no more time."""
-        return path in self or self.touch(path, stat, now)
+    def offer(self, path: str, stat: FileStat, now: float, *, young: bool = False) -> bool:
+        """As `touch`, for a file found by looking: one that is waited for already is given no more time. `young` if it was
+        written so lately that its writer may only be pausing."""
+        return path in self or self.touch(path, stat, now, writing=young)
 
     def nudge(self, path: str, stat: FileStat, now: float) -> bool:
         """As `touch`, for a sign of life beside the file: one whose writer is waited for is waited for still."""
@@ -54,7 +56,7 @@ class Settling:
     def settled(self, now: float, look: Look, most: int) -> Iterator[Candidate]:
         """At most `most` files that have settled; they are waited for no more. `look` gives None for what is no file any more.
 
-        A file that has changed since the last look is waited for anew.
+        A file that has changed since the last look is waited for anew, for as long.
         """
         for queue, patience in self._queues():
             while queue and most > 0:
@@ -67,7 +69,7 @@ class Settling:
                     most -= 1
                     yield Candidate(path, stat)
                 elif found:
-                    self.touch(path, found, now)
+                    self.touch(path, found, now, writing=queue is self._busy)
 
     def next_due(self) -> float | None:
         """When there is something to look at; None if nothing is waited for."""

@@ -8,8 +8,8 @@ What the cache of judged files knows already never enters the waiting room by wa
 
 import os
 import stat as modes
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -20,7 +20,7 @@ from orientd.errors import LibraryUnavailable
 from orientd.files import file_stat
 from orientd.inotify import Hint, Hints, Loss
 from orientd.items import Candidate, FileStat
-from orientd.mounts import read_mountinfo, silent
+from orientd.mounts import read_mountinfo
 from orientd.roots import Roots
 from orientd.settle import Settling
 
@@ -54,8 +54,9 @@ class Arrivals:
 
     news: those of some candidates that are not known to be judged as they are.
     say: told what a person should know. ring: called by other threads when there is something to do.
-    quiet: the kind of a file system at or below a folder that delivers no events; empty if there is none.
+    mountinfo: the mounts of this process, see `mounts`.
     heed: called for every folder that begins to be watched, which may take minutes; what it raises comes out.
+    wall: seconds since the epoch, by which files are dated.
 
     Raises:
         ConfigError: one of the paths is a file.
@@ -68,22 +69,25 @@ class Arrivals:
         news: Callable[[list[Candidate]], list[Candidate]],
         say: Callable[[str], None],
         ring: Callable[[], None],
-        quiet: Callable[[str], str] = lambda folder: silent(folder, read_mountinfo()),
+        mountinfo: Callable[[], str] = read_mountinfo,
         heed: Callable[[], None] = lambda: None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self._news, self._say = news, say
+        self._news, self._say, self._wall = news, say, wall
         self._hints = Hints(terms.room, ring)
-        self._roots = Roots(paths, self._hints, quiet, say, heed)
+        self._roots = Roots(paths, self._hints, say, mountinfo, heed)
         self._walk: Iterator[Candidate | None] | None = None
+        self._whole = False
         self._folders: dict[str, None] = {}
         self._walk_at: float | None = None
         self._told: set[Loss] = set()
-        self._overflown = False
+        self._stale = False
         self._waiting = Settling(terms.settle, terms.stalled, terms.room)
         self._agree(terms)
 
     def change(self, terms: Terms, now: float) -> None:
-        """Watch on other terms from now on; what is waited for is waited for still. Raises as `check` does."""
+        """Watch on other terms from now on; what is waited for is waited for still, if it is not excluded now. Raises as `check`
+        does."""
         self._walk = None
         self._roots.leave()
         self._told.clear()
@@ -115,7 +119,7 @@ class Arrivals:
 
     def settled(self, now: float, most: int) -> list[Candidate]:
         """At most `most` files that have settled."""
-        return list(self._waiting.settled(now, look, most))
+        return list(self._waiting.settled(now, self._look_within, most))
 
     @property
     def walking(self) -> bool:
@@ -176,6 +180,10 @@ class Arrivals:
         foreign = found and self._terms.one_file_system and found.dev not in self._roots.devices()
         return None if foreign else found
 
+    def _look_within(self, path: str) -> FileStat | None:
+        """As `_look`; None also for a file that was excluded meanwhile."""
+        return self._look(path) if self._roots.reach(path, False, self._excluded) else None
+
     def _look_through(self, folder: str, now: float) -> None:
         above = folder
         while above not in self._folders and above != (above := os.path.dirname(above)):
@@ -189,29 +197,40 @@ class Arrivals:
 
     def _lose(self, loss: Loss, now: float) -> None:
         """See that what was lost is looked for; a walk under way may have passed it already, so there will be another one."""
-        if loss not in self._told:
+        if loss is Loss.ENDED:
+            self._say(loss.value)
+        elif loss not in self._told:
             self._told.add(loss)
             self._say(f"{loss.value}. Until then the library is looked through instead.")
-        self._overflown = self._overflown or loss is Loss.OVERFLOW
+        self._stale = self._stale or loss in (Loss.OVERFLOW, Loss.ENDED)
         self.look_again(now + self._terms.settle)
 
     def _begin_walk(self, now: float) -> None:
         if self._walk_at is not None and now >= self._walk_at:
-            if self._overflown:
-                self._overflown = False
+            if self._stale:
+                self._stale = False
                 self._roots.renew()
-            silent_now = self._roots.polled() or Loss.LIMIT in self._told
-            every = self._terms.poll_every if silent_now else self._terms.walk_every
-            self._walk_at = now + every if every else None
+                self.check(now)
+            self._walk_at, self._whole = None, True
             self._folders.clear()
             folders, exclude = self._roots.present(), self._terms.exclude
         elif self._folders:
             folders, exclude = [next(iter(self._folders))], ()  # these are relative to the root: `reach` heeds them
             del self._folders[folders[0]]
+            self._whole = False
         else:
             return
-        with suppress(LibraryUnavailable):  # a folder that vanished; of a root, `check` finds out
+        try:
             self._walk = steps(folders, exclude, self._terms.one_file_system)
+        except LibraryUnavailable:  # a folder that vanished; of a root, `check` finds out
+            self._end_walk(now)
+
+    def _end_walk(self, now: float) -> None:
+        self._walk = None
+        silent_now = self._roots.polled() or Loss.LIMIT in self._told
+        every = self._terms.poll_every if silent_now else self._terms.walk_every
+        if self._whole and every:
+            self.look_again(now + every)
 
     def _step(self, walk: Iterator[Candidate | None], now: float) -> None:
         try:
@@ -221,9 +240,10 @@ class Arrivals:
             chunk = []
         plain = [candidate for candidate in chunk if candidate and not (candidate.skip or candidate.error)]
         for candidate in self._news([each for each in plain if self._roots.reach(each.path, False, self._excluded)]):
-            self._waiting.offer(candidate.path, candidate.stat, now)
+            young = self._wall() - candidate.stat.mtime_ns / 1e9 < self._terms.stalled
+            self._waiting.offer(candidate.path, candidate.stat, now, young=young)
         if len(chunk) < _STEP:
-            self._walk = None
+            self._end_walk(now)
 
 
 def look(path: str) -> FileStat | None:

@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orientd import memory, pipeline, sidecars
-from orientd.app import make_judge, make_stages, open_seen
+from orientd.app import at_once, make_judge, make_stages, open_seen
 from orientd.config import Config
 from orientd.errors import StateError
 from orientd.items import Candidate, Prediction, Row, Status, Verdict
 from orientd.judge import NOT_A_PHOTO, Eyes, Judge
 from orientd.metrics import Metrics
 from orientd.proposals import Proposals
+from orientd.remarks import Remarks
 from orientd.rotate import planner
 from orientd.seen import Seen
 from orientd.watch import look
@@ -57,6 +58,9 @@ class Work:
     _fresh: set[str] = field(default_factory=set)
     _day: tuple[str, int] = ("", 0)
 
+    def __post_init__(self) -> None:
+        self._remarks = Remarks(self.log, self.clock)
+
     def prepare(self) -> None:
         """Load the model, and open the memory of what was judged.
 
@@ -69,6 +73,9 @@ class Work:
             self._judge = self._timed(judge)
             if identity != self._identity or self._seen is None:
                 self._open(identity)
+        plan = self.config.plan
+        if plan != (self._proposals.path if self._proposals else ""):
+            self._proposals = Proposals(plan) if plan else None
 
     def change(self, config: Config) -> None:
         """Work by another configuration from now on. Raises as `prepare`, and then goes on as before."""
@@ -120,6 +127,7 @@ class Work:
         assert self._seen is not None
         with ExitStack() as stack:
             stack.callback(self._fresh.clear)
+            stack.callback(self._remarks.sum_up)
             stack.callback(self._seen.flush)
             if self._proposals:
                 self._proposals.refresh()
@@ -129,7 +137,8 @@ class Work:
             journal.add_roots(self.roots)
             stages = self._counted(make_stages(self.config, self._judge, self._seen, journal, writer))
             workers = self.config.workers or os.cpu_count() or 1
-            for row in pipeline.run(candidates, stages, workers, max(self.config.batch, self._judge.batch), self.stop):
+            batch = at_once(self.config, self._judge)
+            for row in pipeline.run(candidates, stages, workers, batch, self.stop, lookup=batch):
                 self._note(row, writer)
                 self.alive()
 
@@ -143,11 +152,11 @@ class Work:
         if self._seen:
             self._seen.close()
         self._seen, self._identity = open_seen(self.config, identity, self.log.warning), identity
-        self._proposals = Proposals(self.config.plan) if self.config.plan else None
 
     def _writer(self, seen: Seen) -> Writer:
         """All writes of a day are one run, so that history stays short and one `undo` takes back one day."""
-        writer = Writer(self.config, seen, self.command, self.stop, self.log.warning, planner(self.config.method))
+        rotate = planner(self.config.method)
+        writer = Writer(self.config, seen, self.command, self.stop, self.log.warning, rotate, patience=0)
         day, run = self._day
         if day == self._today():
             writer.run = run
@@ -208,11 +217,14 @@ class Work:
             del self._tried[next(iter(self._tried))]
         if row.outcome == Status.FAILED:
             self.metrics.count("failed")
-            self.log.warning("not put right: %s: %s", row.path, row.reason, extra={"path": row.path})
+            self._remarks.add(logging.WARNING, "not put right", row.path, row.reason)
         elif row.decision == Verdict.ERROR and look(row.path):  # one that was deleted meanwhile is no trouble
-            self.log.warning("not judged: %s: %s", row.path, row.reason, extra={"path": row.path})
-        elif row.beyond_reach and fresh:
-            self.log.info("%s: %s", row.path, row.reason, extra={"path": row.path})
+            self._remarks.add(logging.WARNING, "not judged", row.path, row.reason)
+        elif row.decision == Verdict.SKIP and row.turn:
+            if self._proposals:
+                self._proposals.drop(row)
+            if fresh:
+                self._remarks.add(logging.INFO, "left alone", row.path, row.reason)
 
     def _tell_fixed(self, row: Row, run: int) -> None:
         self.metrics.count("fixed")

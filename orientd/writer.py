@@ -1,9 +1,12 @@
 """The one owner of writes: lock, journal, and whatever puts a photo right."""
 
+import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
+from typing import Final
 
 from orientd import act, formats
 from orientd.beside import Noter
@@ -11,10 +14,12 @@ from orientd.config import Config
 from orientd.errors import Refused
 from orientd.files import Mtime
 from orientd.items import Format, Method, Patch, Row, Status
-from orientd.record import Journal, Lock
+from orientd.record import Journal, Lock, is_locked
 from orientd.seen import Seen
 
 Notify = Callable[[str], None]
+PATIENCE: Final = 120.0  # a watcher pauses for a second twice a minute, or later where it turns the pixels of large photos
+_LOOK: Final = 0.1
 
 
 def open_journal(config: Config, notify: Notify) -> Journal:
@@ -48,7 +53,8 @@ class Writable:
 class Writer:
     """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done.
 
-    What was remembered of a photo is forgotten before it is written, as `--mtime keep` leaves no other sign of a change.
+    What was remembered of a photo is forgotten before it is written, as `--mtime keep` leaves no other sign of a change. For a
+    watcher that holds the lock it waits, for `patience` seconds.
     """
 
     config: Config
@@ -57,12 +63,13 @@ class Writer:
     stop: Callable[[], bool]
     notify: Notify
     rotate: act.Rotate | None = None
+    patience: float = PATIENCE
     journal: Journal = field(init=False)
     _stack: ExitStack = field(init=False)
 
     def __enter__(self) -> "Writer":
         with ExitStack() as stack:
-            stack.enter_context(Lock(self.config.state_dir))
+            stack.enter_context(Lock(self.config.state_dir, wait=self._waiting()))
             self.journal = stack.enter_context(open_journal(self.config, self.notify))
             for outcome in act.recover(self.journal):
                 self.seen.forget(outcome.path)
@@ -74,6 +81,20 @@ class Writer:
         with self._stack:
             if "run" in self.__dict__:
                 self.journal.finish_run(self.run, "interrupted" if kind or self.stop() else "done")
+
+    def _waiting(self) -> Callable[[], bool]:
+        tries = count()
+
+        def wait() -> bool:
+            tried = next(tries)
+            if tried * _LOOK >= self.patience or self.stop() or not is_locked(self.config.state_dir, "watching"):
+                return False
+            if not tried:
+                self.notify("orientd watch is writing: waiting for it to pause")
+            time.sleep(_LOOK)
+            return True
+
+        return wait
 
     @cached_property
     def run(self) -> int:

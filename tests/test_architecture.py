@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = {
     "vocabulary": {"", "errors", "items", "orientation", "spec", "names"},
-    "pure logic": {"decide", "settle", "formats", "judge", "guard", "share"},
+    "pure logic": {"decide", "settle", "formats", "judge", "guard", "share", "remarks"},
     "edges": {"config", "discover", "read", "decode", "infer", "rotate", "files", "record", "seen", "report", "plan", "progress"}
     | {"originals", "disk", "entries", "sidecars", "inotify", "mounts", "pacing", "metrics", "proposals", "ahead", "cuda"}
     | {"claims", "attributes", "memory"},

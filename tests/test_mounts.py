@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from orientd.mounts import kind, read_mountinfo, silent
+from orientd.mounts import kind, mounts, read_mountinfo
 
 MOUNTS = r"""
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -36,7 +36,13 @@ a line that is none
     ],
 )
 def test_what_tells_no_changes_at_or_below_a_folder(folder, found):
-    assert silent(folder, MOUNTS) == found
+    assert next((mount.kind for mount in mounts(folder, MOUNTS) if mount.silent), "") == found
+
+
+def test_what_holds_a_folder_comes_first_then_what_is_below():
+    assert mounts("/mnt/nas/2024", MOUNTS) == [("30", "/mnt/nas", "nfs4")]
+    assert mounts("/mnt/nas", MOUNTS) == [("30", "/mnt/nas", "nfs4"), ("36", "/mnt/nas/local", "ext4")]
+    assert mounts("/mnt/twice", MOUNTS) == [("35", "/mnt/twice", "ext4")], "of two at one place the last is seen"
 
 
 @pytest.mark.parametrize(
@@ -48,10 +54,13 @@ def test_the_kind_is_that_of_what_holds_a_folder(folder, found):
 
 
 def test_without_mountinfo_nothing_is_known():
-    assert silent("/mnt/nas", "") == kind("/mnt/nas", "") == ""
+    assert kind("/mnt/nas", "") == ""
+    assert mounts("/mnt/nas", "") == [("", "", "")]
+    assert not mounts("/mnt/nas", "")[0].silent
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mountinfo"), reason="no /proc")
 def test_the_real_table_agrees_with_stat(tmp_path):
     told = subprocess.run(["stat", "-f", "-c", "%T", str(tmp_path)], capture_output=True, text=True, check=True).stdout.strip()
-    assert (silent(str(tmp_path), read_mountinfo()) != "") == (told in {"nfs", "cifs", "smb2", "fuseblk", "9p"})
+    seen = mounts(str(tmp_path), read_mountinfo())
+    assert any(mount.silent for mount in seen) == (told in {"nfs", "cifs", "smb2", "fuseblk", "9p"})

@@ -74,6 +74,58 @@ def test_one_that_was_moved_away_is_begun_anew(plan, proposals):
     assert len(read_plan(str(plan))) == len(read_plan(str(plan.with_name("now.csv")))) == 1
 
 
+def test_what_is_dropped_is_taken_out_and_every_other_line_stays(plan, proposals):
+    awkward = [os.fsdecode(b"/p/\xe9.jpg"), '/p/a,b\r\n"c".jpg', "/p/plain.jpg"]
+    for path in awkward:
+        proposals.add(row(path))
+    proposals.flush()
+    plan.chmod(0o640)
+    whole, middle = plan.read_bytes(), plan.read_bytes().replace(b"/p/plain.jpg", b"/q")
+    plan.write_bytes(middle + whole.splitlines(keepends=True)[-1].replace(b",fix,", b",keep,"))
+    proposals.refresh()
+    proposals.drop(row("/p/never.jpg"))
+    proposals.drop(row("/p/plain.jpg", sha="b"))
+    proposals.flush()
+    assert plan.read_bytes().count(b"/p/plain.jpg") == 1
+    proposals.drop(row("/p/plain.jpg"))
+    proposals.add(row("/new"))
+    proposals.flush()
+    assert plan.read_bytes().startswith(middle)
+    assert [each.path for each in read_plan(str(plan))] == [*awkward[:2], "/q", "/new"]
+    assert b"plain" not in plan.read_bytes()
+    assert plan.stat().st_mode & 0o777 == 0o640
+    proposals.refresh()
+    assert not proposals.holds(row("/p/plain.jpg"))
+    assert [each.name for each in plan.parent.iterdir()] == [plan.name]
+
+
+def test_what_is_dropped_before_it_is_written_is_not_written(plan, proposals):
+    proposals.add(row("/a"))
+    proposals.drop(row("/a"))
+    proposals.flush()
+    assert not plan.exists()
+
+
+def test_a_plan_that_is_a_link_stays_one(plan, proposals, tmp_path):
+    plan.symlink_to(tmp_path / "real.csv")
+    for path in ("/a", "/b"):
+        proposals.add(row(path))
+    proposals.flush()
+    proposals.drop(row("/a"))
+    proposals.flush()
+    assert plan.is_symlink()
+    assert [each.path for each in read_plan(str(plan))] == ["/b"]
+
+
+def test_a_plan_that_is_moved_away_has_nothing_to_be_dropped(plan, proposals):
+    proposals.add(row("/a"))
+    proposals.flush()
+    proposals.drop(row("/a"))
+    plan.unlink()
+    proposals.flush()
+    assert not plan.exists()
+
+
 @pytest.mark.parametrize("text", ["path;turn\n", "something else"])
 def test_what_is_no_plan_of_ours_is_left_alone(plan, proposals, text):
     plan.write_text(text)

@@ -75,11 +75,24 @@ def test_a_file_whose_closing_nobody_told_settles_in_the_end(settling):
     assert disk.settled(settling, 60) == ["a"]
 
 
-def test_one_that_grew_until_then_is_still_for_a_moment_first(settling):
+def test_one_that_grew_until_then_is_waited_for_as_long_again(settling):
     settling.touch("a", PHOTO, 0, writing=True)
     disk = Disk(a=replace(PHOTO, size=2000))
     assert disk.settled(settling, 60) == []
-    assert disk.settled(settling, 62) == ["a"]
+    assert disk.settled(settling, 119) == []
+    assert disk.settled(settling, 120) == ["a"]
+
+
+def test_a_young_file_that_was_found_is_given_the_time_of_one_whose_writer_pauses(settling):
+    disk = Disk(a=PHOTO, b=PHOTO)
+    settling.offer("a", PHOTO, 0, young=True)
+    settling.offer("b", PHOTO, 0, young=True)
+    settling.offer("a", PHOTO, 30, young=True)
+    settling.touch("b", PHOTO, 30)  # closed
+    assert disk.settled(settling, 32) == ["b"]
+    disk["a"] = replace(PHOTO, size=2000)
+    assert disk.settled(settling, 60) == []
+    assert disk.settled(settling, 120) == ["a"]
 
 
 def test_an_empty_file_is_given_time_to_be_filled(settling):
@@ -90,7 +103,8 @@ def test_an_empty_file_is_given_time_to_be_filled(settling):
     assert disk.settled(settling, 59) == []
     disk["a"] = PHOTO
     assert disk.settled(settling, 60) == ["b"], "one that stays empty is told"
-    assert disk.settled(settling, 62) == ["a"]
+    assert disk.settled(settling, 119) == []
+    assert disk.settled(settling, 120) == ["a"]
 
 
 def test_what_is_deleted_or_renamed_is_not_waited_for(settling):

@@ -4,75 +4,15 @@ import errno
 import os
 import select
 import shutil
-import subprocess
 import time
 
 import pytest
-from watching import PATIENCE, Ear, deaf
+from watching import PATIENCE, Library, deaf, put
 
 from orientd import inotify, roots
 from orientd.errors import ConfigError, LibraryUnavailable
 from orientd.inotify import Bell, Hint, Hints, Loss
-from orientd.watch import Arrivals, Terms
-
-TERMS = Terms(settle=2, stalled=60, walk_every=1000, poll_every=100)
-
-
-class Library:
-    """Arrivals with a clock, and everything that was said."""
-
-    def __init__(self, *paths, terms=TERMS, silent="", known=()):
-        self.now, self.said, self.offered, self.known = 0.0, [], [], set(known)
-        self.bell = Bell()
-        roots = [str(path) for path in paths]
-        self.arrivals = Arrivals(roots, terms, self.news, self.said.append, self.bell.ring, lambda _: silent)
-        self.ear = Ear(self.arrivals, self.bell)
-
-    def news(self, candidates):
-        self.offered += [candidate.path for candidate in candidates]
-        return [candidate for candidate in candidates if candidate.path not in self.known]
-
-    def start(self):
-        self.arrivals.check(self.now)
-        self.look_around()
-        return self
-
-    def look_around(self):
-        for _ in range(10_000):
-            self.arrivals.collect(self.now)
-            if not self.arrivals.walking:
-                return
-        raise AssertionError("it never rests")
-
-    def after(self, seconds):
-        """Names of what settled meanwhile."""
-        end, found = self.now + seconds, []
-        for _ in range(10_000):
-            self.look_around()
-            found += [os.path.basename(candidate.path) for candidate in self.arrivals.settled(self.now, 1000)]
-            times = (self.arrivals.next_settled(), self.arrivals.next_walk())
-            due = min((time for time in times if time is not None), default=None)
-            if due is None or due > end:
-                self.now = end
-                return sorted(found)
-            self.now = max(self.now, due)
-        raise AssertionError("it never rests")
-
-    def hear(self):
-        """Wait until the kernel has told everything up to now."""
-        self.ear.hear()
-        self.look_around()
-
-    @property
-    def waiting(self):
-        """Names of what is waited for, once everything up to now was told."""
-        self.hear()
-        waiting = self.arrivals._waiting
-        return {os.path.basename(path) for path in [*waiting._still, *waiting._busy]}
-
-    def close(self):
-        self.arrivals.close()
-        self.bell.close()
+from orientd.watch import Terms
 
 
 @pytest.fixture
@@ -94,12 +34,6 @@ def watched():
     yield make
     for library in made:
         library.close()
-
-
-def put(path, data=b"photo"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
 
 
 def test_what_happened_before_the_start_is_found_and_has_to_settle(watched, folder):
@@ -423,24 +357,48 @@ def test_terms_may_change_and_what_is_waited_for_stays(folder, watched):
     assert library.after(60) == ["b.jpg"]
 
 
-def test_an_unmounted_disk_is_noticed(folder, watched):
-    """Needs the right to mount; in a container or a user's session it is skipped."""
-    mount = subprocess.run(["mount", "-t", "tmpfs", "none", str(folder)], capture_output=True, check=False)
-    if mount.returncode:
-        pytest.skip("this user may not mount")
+def test_a_young_file_that_a_walk_finds_may_be_one_whose_writer_pauses(watched, folder):
+    old, young, ahead = (put(folder / name) for name in ("old.jpg", "young.jpg", "ahead.jpg"))
+    os.utime(old, (0, time.time() - 61))
+    os.utime(ahead, (0, time.time() + 10**9))
+    library = watched(folder, silent="nfs4", ahead=0.0)
+    assert library.after(59) == ["old.jpg"]
+    young.write_bytes(b"more of it")
+    assert library.after(2) == ["ahead.jpg"], "a date to come does not keep it for ever"
+    library.known |= {str(old), str(ahead)}
+    assert library.after(57) == []
+    assert library.after(3) == ["young.jpg"]
+
+
+def test_a_young_file_whose_closing_the_kernel_told_does_not_wait_for_long(watched, folder):
+    library = watched(folder, ahead=0.0)
+    put(folder / "a.jpg")
+    library.hear()
+    assert library.after(3) == ["a.jpg"]
+
+
+def test_from_the_end_of_a_walk_to_the_next_it_takes_as_long_as_said(watched, folder):
+    for number in range(250):
+        put(folder / f"{number}.jpg")
+    library = Library(folder, silent="nfs4")
     try:
-        put(folder / "a.jpg")
-        library = watched(folder, terms=Terms(settle=2, wait_for_missing=True))
-        assert library.after(5) == ["a.jpg"]
-        subprocess.run(["umount", str(folder)], check=True)
-        library.arrivals.check(library.now)
-        assert library.after(5) == [], "the empty mount point is a folder as well"
-        subprocess.run(["mount", "-t", "tmpfs", "none", str(folder)], check=True)
-        put(folder / "b.jpg")
-        library.arrivals.check(library.now)
-        assert library.after(5) == ["b.jpg"]
+        library.slow = 60
+        library.start()
+        assert library.now == 180
+        assert library.arrivals.next_walk() >= 120 + 100
+        library.after(500)
+        assert len(library.offered) == 4 * 250, "at 0, 220, 440 and 660"
     finally:
-        subprocess.run(["umount", str(folder)], check=False)
+        library.close()
+
+
+def test_what_is_excluded_while_it_is_waited_for_is_not_handed_out(watched, folder):
+    library = watched(folder)
+    put(folder / "drafts" / "a.jpg")
+    put(folder / "b.jpg")
+    assert library.waiting == {"a.jpg", "b.jpg"}
+    library.arrivals.change(Terms(settle=2, exclude=("drafts",)), library.now)
+    assert library.after(10) == ["b.jpg"]
 
 
 def test_hints_are_bounded_one_per_path_and_ring_once():

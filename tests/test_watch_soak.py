@@ -53,7 +53,7 @@ class Soak:
     """The watcher in a thread, and what it did by photo."""
 
     def __init__(self, folder, model, state, local=time.localtime, **settings):
-        options = {"model": str(model), "settle": "0.3", "latency": "0.2", "walk_every": "4", "poll_every": "4", "stalled": "30"}
+        options = {"model": str(model), "settle": "0.3", "latency": "0.2", "walk_every": "4", "poll_every": "4", "stalled": "10"}
         config = load(None, {"HOME": str(state)}, options | {"fix": "true", "workers": "2", "state_dir": str(state)} | settings)
         self.judged, self.fixed, self.lock = Counter(), Counter(), threading.Lock()
         log = logging.getLogger("orientd.soak")

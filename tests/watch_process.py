@@ -23,7 +23,7 @@ class Process:
         self.lines, self.heard, self.changed, self.ended = [], [], threading.Condition(), False
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.manager.bind(address := str(folder / f"notify-{time.monotonic_ns()}"))
-        usual = {"log_format": "json", "settle": "0.3", "latency": "0.1"}
+        usual = {"log_format": "json", "settle": "0.3", "latency": "0.1", "stalled": "1"}
         options = {f"ORIENTD_{name.upper()}": text for name, text in (usual | settings).items()}
         environment = os.environ | {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG * 1e6))} | options
         program = ["-c", f"{first}\nfrom orientd.cli import main\nmain()"] if first else ["-m", "orientd"]

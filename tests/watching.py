@@ -10,10 +10,13 @@ from pathlib import Path
 
 from orientd.config import load
 from orientd.daemon import Daemon
-from orientd.inotify import Hint
+from orientd.inotify import Bell, Hint
+from orientd.mounts import read_mountinfo
 from orientd.service import Systemd
+from orientd.watch import Arrivals, Terms
 
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
+TERMS = Terms(settle=2, stalled=60, walk_every=1000, poll_every=100)
 PATIENCE = 30.0  # for what another thread has to do; on a machine that is not busy it takes milliseconds
 
 
@@ -55,6 +58,75 @@ def deaf(arrivals, folder):
         reading.set()
 
 
+class Library:
+    """Arrivals with a clock, and everything that was said."""
+
+    def __init__(self, *paths, terms=TERMS, silent="ext4", known=(), ahead=10_000.0):
+        self.now, self.said, self.offered, self.known = 0.0, [], [], set(known)
+        self.mountinfo, self.slow = f"1 0 0:1 / / rw - {silent} x rw\n", 0.0
+        self.bell = Bell()
+        roots = [str(path) for path in paths]
+        self.arrivals = Arrivals(roots, terms, self.news, self.said.append, self.bell.ring, self.mounts)
+        self.arrivals._wall = lambda: time.time() + ahead
+        self.ear = Ear(self.arrivals, self.bell)
+
+    def news(self, candidates):
+        self.offered += [candidate.path for candidate in candidates]
+        self.now += self.slow
+        return [candidate for candidate in candidates if candidate.path not in self.known]
+
+    def mounts(self):
+        return self.mountinfo or read_mountinfo()
+
+    def start(self):
+        self.arrivals.check(self.now)
+        self.look_around()
+        return self
+
+    def look_around(self):
+        for _ in range(10_000):
+            self.arrivals.collect(self.now)
+            if not self.arrivals.walking:
+                return
+        raise AssertionError("it never rests")
+
+    def after(self, seconds):
+        """Names of what settled meanwhile."""
+        end, found = self.now + seconds, []
+        for _ in range(10_000):
+            self.look_around()
+            found += [os.path.basename(candidate.path) for candidate in self.arrivals.settled(self.now, 1000)]
+            times = (self.arrivals.next_settled(), self.arrivals.next_walk())
+            due = min((time for time in times if time is not None), default=None)
+            if due is None or due > end:
+                self.now = end
+                return sorted(found)
+            self.now = max(self.now, due)
+        raise AssertionError("it never rests")
+
+    def hear(self):
+        """Wait until the kernel has told everything up to now."""
+        self.ear.hear()
+        self.look_around()
+
+    @property
+    def waiting(self):
+        """Names of what is waited for, once everything up to now was told."""
+        self.hear()
+        waiting = self.arrivals._waiting
+        return {os.path.basename(path) for path in [*waiting._still, *waiting._busy]}
+
+    def close(self):
+        self.arrivals.close()
+        self.bell.close()
+
+
+def put(path, data=b"photo"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
 class Told:
     """A systemd that listens."""
 
@@ -76,7 +148,9 @@ class Watcher(Daemon):
         self.now, self.day, self.told = 1000.0, time.struct_time((2026, 5, 1, 12, 0, 0, 4, 121, 0)), Told()
         log = logging.getLogger("orientd.test")
         roots = [str(root) for root in roots]
-        super().__init__(self.read(), roots, self.read, "orientd watch", self.told, log, lambda: self.now, lambda: self.day)
+        self.ahead = 10_000.0  # of the dates of files: that they were written just now is for the tests that say so
+        clocks = (lambda: self.now, lambda: self.day, lambda: time.time() + self.ahead)
+        super().__init__(self.read(), roots, self.read, "orientd watch", self.told, log, *clocks)
         self.ear = Ear(self.arrivals, self._bell)
 
     def read(self):
