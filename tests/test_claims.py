@@ -148,6 +148,8 @@ def test_nothing_is_written_and_nothing_kept_open_in_the_library(tree):
 def test_another_tree_of_folders_is_another_library(tree, monkeypatch):
     """A container that shares the network of the machine, and has a folder of the same name."""
     with claimed(tree / "photos"):
+        with pytest.raises(StateError):
+            Claim([str(tree / "photos")])
         elsewhere = os.stat(tree)
         monkeypatch.setattr(claims, "_tree", lambda: (elsewhere.st_dev, elsewhere.st_ino))
         Claim([str(tree / "photos")]).close()
