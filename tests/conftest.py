@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,6 +17,7 @@ settings.register_profile("orientd", deadline=None, derandomize="ORIENTD_FUZZ" n
 settings.load_profile("orientd")
 
 _GRACE_SECONDS = 2.0
+_ALONE = "TEST_ALONE"  # not a setting of orientd: those are taken away
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,6 +36,25 @@ def _has_gpu() -> bool:
     except ImportError:
         return False
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that measures its process gets one in which no other test has been."""
+    if not pyfuncitem.get_closest_marker("alone") or os.environ.get(_ALONE) == pyfuncitem.nodeid:
+        return None
+    folder = pyfuncitem.funcargs["tmp_path"] / "alone"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--basetemp", str(folder), pyfuncitem.nodeid]
+    done = subprocess.run(
+        command,
+        cwd=pyfuncitem.config.rootpath,
+        env=os.environ | {_ALONE: pyfuncitem.nodeid},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
+    return True
 
 
 @pytest.fixture(scope="session")

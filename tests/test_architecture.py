@@ -184,6 +184,7 @@ def test_the_command_line_starts_without_anything_heavy():
 
 INNER = """
 import multiprocessing, os, threading
+import pytest
 
 wait = threading.Lock()
 wait.acquire()
@@ -199,10 +200,14 @@ def test_clean():
     assert os.environ["XDG_STATE_HOME"].startswith(os.environ["TMPDIR"])
     assert os.environ["XDG_CONFIG_HOME"].startswith(os.environ["TMPDIR"])
     assert not {"ORIENTD_BATCH", "STATE_DIRECTORY"} & set(os.environ)
+
+@pytest.mark.alone
+def test_alone(tmp_path):
+    assert tmp_path.parent.name != "alone", "in a process of its own"
 """
 
 
-def test_what_every_test_leaves_behind_is_checked(tmp_path, monkeypatch):
+def test_what_every_test_leaves_behind_is_checked_and_who_asks_gets_a_process(tmp_path, monkeypatch):
     shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
     (tmp_path / "test_inner.py").write_text(INNER)
     for name, value in {"TMPDIR": str(tmp_path), "ORIENTD_BATCH": "1", "STATE_DIRECTORY": "/nowhere", "COLUMNS": "200"}.items():
@@ -211,4 +216,5 @@ def test_what_every_test_leaves_behind_is_checked(tmp_path, monkeypatch):
     output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
     assert "ERROR test_inner.py::test_thread - AssertionError: the test left running: stray thread" in output
     assert "ERROR test_inner.py::test_process - AssertionError: the test left running: stray process" in output
-    assert "3 passed, 2 errors" in output
+    assert "AssertionError: in a process of its own" in output
+    assert "1 failed, 3 passed, 1 warning, 2 errors" in output, "a mark that is not registered here is the warning"

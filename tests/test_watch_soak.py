@@ -227,6 +227,7 @@ def resources():
     return megabytes, len(os.listdir("/proc/self/fd")), threading.active_count()
 
 
+@pytest.mark.alone
 def test_a_phone_is_synced_for_a_while(tmp_path, model, caplog, monkeypatch):
     wall = Wall(monkeypatch)
     caplog.set_level(logging.INFO, logger="orientd")
@@ -294,6 +295,7 @@ def stand_in(monkeypatch):
     monkeypatch.setattr(work.Work, "_timed", lambda self, judge: judge)
 
 
+@pytest.mark.alone
 def test_a_burst_of_50_000_files_is_absorbed(tmp_path, model, stand_in):
     """More than wait at the same time, and more events than the kernel's queue holds."""
     number, room = 50_000, 2000
