@@ -7,33 +7,24 @@ of the old ones, or neither. So the journal says what the disk holds, whichever 
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from orientd import files, guard, orientation
+from orientd.change import Change, Formats, Rotate, Witness, plan_change, proved
+from orientd.discover import below
 from orientd.disk import DISK, Disk
 from orientd.errors import OrientdError, PhotoError, Refused, WriteError
 from orientd.files import Mtime
 from orientd.formats import picture
-from orientd.items import FileStat, Format, Method, Patch, Splice, Status
+from orientd.items import FileStat, Method, Patch, Splice, Status
 from orientd.originals import Originals
 from orientd.read import format_of, refuse
 from orientd.record import Intent, Journal, Write, WriteStatus
 
+Admit = Callable[[Intent, bytes, bytes], None]
+
 _log = logging.getLogger(__name__)
-
-Rotate = Callable[[Format, bytes, int], Patch | None]
-
-
-class Formats(Protocol):
-    """What is asked of the module `orientd.formats`."""
-
-    def sniff(self, data: bytes, /) -> Format: ...
-
-    def stored_orientation(self, format: Format, data: bytes, /) -> int | None: ...  # noqa: A002
-
-    def plan(self, format: Format, data: bytes, orientation: int, /) -> Patch: ...  # noqa: A002
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,50 +44,17 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What is to be done to a photo: the patch, the orientation it stores then, and why its pixels are not turned, if so."""
-
-    patch: Patch
-    format: Format
-    old_orientation: int | None
-    orientation: int
-    method: Method = Method.TAG
-    remark: str = ""
-
-
-def plan_change(formats: Formats, rotate: Rotate | None, format_: Format, data: bytes, new: int, names: int) -> Change:
-    """The change that shows a photo, which has so many `names` (hard links), as the stored orientation `new` (1–8) would.
-
-    With `rotate` its pixels are turned, if that is proved to lose nothing. What the tag must not be written to is refused.
-
-    Raises:
-        Refused: it cannot be changed safely; the message says why.
-    """
-    stored, patch, remark = formats.stored_orientation(format_, data), formats.plan(format_, data, new), ""
-    if rotate and new != orientation.UPRIGHT:
-        try:
-            turned = rotate(format_, data, new)
-            if turned and names > 1:
-                raise Refused("it has several names (hard links)")
-            if turned:
-                return Change(turned, format_, stored, orientation.UPRIGHT, Method.ROTATE)
-        except Refused as error:
-            remark = f"by tag, not by pixels, as {error}"
-    return Change(patch, format_, stored, new, Method.TAG, remark)
-
-
-@dataclass(frozen=True, slots=True)
 class Fixer:
     """Turns photos, by tag or by pixels, as part of one run of the journal; one writer at a time (`record.Lock`).
 
-    `witness` reads the stored orientation (None: absent) with a library that is not ours, and raises what it likes. `rotate`
-    plans a turn of pixels, is None where the tag does as well, and raises Refused where something would be lost.
+    `witness` is that of `change.proved`. `rotate` plans a turn of pixels, is None where the tag does as well, and raises Refused
+    where something would be lost.
     """
 
     journal: Journal
     run: int
     formats: Formats
-    witness: Callable[[bytes], int | None]
+    witness: Witness
     mtime: Mtime = Mtime.SHIFT
     allow_hard_links: bool = False
     disk: Disk = DISK
@@ -159,15 +117,15 @@ class Fixer:
         change: Change,
         probabilities: tuple[float, ...] = (),
     ) -> Intent:
-        proved, marks = self._proved(data, change), picture.marks(change.format, data)
+        new, marks = proved(self.formats, self.witness, data, change), picture.marks(change.format, data)
         if change.method is Method.ROTATE:
-            marks |= picture.marks(change.format, proved)
+            marks |= picture.marks(change.format, new)
         return Intent(
             path=path,
             format=change.format,
             old_stat=stat,
             old_sha256=sha256,
-            new_sha256=_sha256(proved),
+            new_sha256=_sha256(new),
             patch=_journalled(change.method, change.patch),
             old_orientation=change.old_orientation,
             new_orientation=change.orientation,
@@ -178,28 +136,6 @@ class Fixer:
             probabilities=probabilities,
             marks=marks,
         )
-
-    def _proved(self, data: bytes, change: Change) -> bytes:
-        """The patched bytes, once they are shown to be readable by others, stable under a second fix and exactly undoable."""
-        patch, format_, new = change.patch, change.format, change.orientation
-        try:
-            patched = patch.apply(data)
-            undone = patch.inverse().apply(patched)
-        except ValueError as error:
-            raise Refused(f"the change planned for it does not fit ({error}): please report this file") from error
-        if undone != data:
-            raise Refused("the change planned for it could not be taken back exactly: please report this file")
-        if orientation.normalise(self.formats.stored_orientation(format_, patched)) != new:
-            raise Refused("the change planned for it does not read back: please report this file")
-        if change.method is Method.TAG and self.formats.plan(format_, patched, new).splices:
-            raise Refused("a second run would change it again: please report this file")
-        try:
-            witnessed = self.witness(patched)
-        except Exception as error:  # parsers of hostile bytes raise anything
-            raise Refused("another reader cannot open it, so the change could not be checked: turn it by hand") from error
-        if orientation.normalise(witnessed) != new:
-            raise Refused("another reader would not see the change: turn it by hand")
-        return patched
 
 
 def failure(path: str, error: Exception) -> Outcome:
@@ -212,29 +148,38 @@ def failure(path: str, error: Exception) -> Outcome:
 
 
 def undo(
-    journal: Journal, run: int, writes: Iterable[Write], *, allow_hard_links: bool = False, disk: Disk = DISK
+    journal: Journal,
+    run: int,
+    writes: Iterable[Write],
+    *,
+    allow_hard_links: bool = False,
+    disk: Disk = DISK,
+    admit: Admit = guard.admit,
 ) -> Iterator[Outcome]:
     """Take writes back, as part of the run `run`: give each file exactly the bytes it had.
 
     The newest write comes first, as in `Journal.writes`. Those that are not fixed, and those of an undo, are passed over. The
     modification time goes back to what it was, unless the write was told to leave the time of the write: then so does this one.
     A file that does not hold the bytes written is left alone, with a reason; one that holds the old bytes counts as undone.
-    A photo whose pixels were turned gets its bytes from the copy that was kept, which is then dropped.
+    A photo whose pixels were turned gets its bytes from the copy that was kept, which is then dropped. Nothing is written but
+    what `admit` lets pass, which is told the write, what it left and what was there before it.
     """
     for write in writes:
         if write.is_undoable:
-            yield _undo_one(journal, run, write, allow_hard_links, disk)
+            yield _undo_one(journal, run, write, allow_hard_links, disk, admit)
 
 
-def recover(journal: Journal, disk: Disk = DISK) -> list[Outcome]:
+def recover(journal: Journal, disk: Disk = DISK, *, within: Sequence[str] = (), admit: Admit = guard.admit) -> list[Outcome]:
     """Find out what came of every write that a kill or a power cut interrupted, and finish or mend it.
 
     To be called at the start of every command that writes, with the lock held and before its run is started. What cannot be
     found out now (the library is not mounted, the disk fails) stays open for the next time; it is among the outcomes only once
-    for the same reason, which the journal keeps.
+    for the same reason, which the journal keeps. So does, without a word, what lies outside the real folders `within`, if any
+    are given: a command touches no other folders than it was given.
     """
     reason = "an earlier run was interrupted at this photo"
-    outcomes = [(write.reason, _examine(journal, write, reason, disk)) for write in journal.unsettled()]
+    writes = [write for write in journal.unsettled() if not within or below(write.intent.path, within)]
+    outcomes = [(write.reason, _examine(journal, write, reason, disk, admit)) for write in writes]
     journal.mark_interrupted()
     return [outcome for told, outcome in outcomes if not told or outcome.reason != told]
 
@@ -280,7 +225,7 @@ def carry_out(
             raise WriteError("it does not hold the bytes written: check the disk, and what else writes to it")
     except PhotoError as error:
         return _examine(journal, write, str(error), disk)
-    return _settle_fixed(journal, write, now)
+    return _settle_fixed(journal, write, now, disk)
 
 
 def originals_of(journal: Journal, disk: Disk) -> Originals:
@@ -288,12 +233,14 @@ def originals_of(journal: Journal, disk: Disk) -> Originals:
     return Originals(os.path.dirname(journal.path), disk)
 
 
-def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, disk: Disk) -> Outcome:
+def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, disk: Disk, admit: Admit) -> Outcome:
     done, originals = write.intent, originals_of(journal, disk)
     try:
         data, stat = _read(done, disk)
         held = _sha256(data)
         patch = originals.back(done, data) if held == done.new_sha256 else Patch(())
+        if patch.splices:
+            admit(done, data, patch.apply(data))
     except PhotoError as error:
         return Outcome(done.path, Status.FAILED, str(error))
     if held == done.old_sha256:
@@ -319,10 +266,7 @@ def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, 
         temp=files.temp_name(),
         undoes=write.id,
     )
-    outcome = carry_out(journal, run, intent, patch, data, allow_hard_links, disk)
-    if outcome.status is Status.FIXED:
-        originals.drop(done.temp)
-    return outcome
+    return carry_out(journal, run, intent, patch, data, allow_hard_links, disk)
 
 
 def _journalled(method: str, patch: Patch) -> Patch:
@@ -330,43 +274,53 @@ def _journalled(method: str, patch: Patch) -> Patch:
     return Patch(()) if method == Method.ROTATE and not files.fits_one_page(patch) else patch
 
 
-def _settle_fixed(journal: Journal, write: Write, stat: FileStat) -> Outcome:
+def _settle_fixed(journal: Journal, write: Write, stat: FileStat, disk: Disk) -> Outcome:
     intent = write.intent
+    if intent.undoes is not None and intent.method == Method.ROTATE:  # before it is settled: no one comes back for the copy
+        originals_of(journal, disk).drop(journal.write(intent.undoes).intent.temp)
     journal.settle(write.id, WriteStatus.FIXED, stat=stat)
     return Outcome(intent.path, Status.FIXED, "", stat, intent.new_sha256, intent.new_orientation, Method(intent.method))
 
 
-def _examine(journal: Journal, write: Write, reason: str, disk: Disk) -> Outcome:
-    """Settle a write by what the file holds now; one that cannot be read, or mended, stays unsettled for the next time."""
+def _examine(journal: Journal, write: Write, reason: str, disk: Disk, admit: Admit | None = None) -> Outcome:
+    """Settle a write by what the file holds now; one that cannot be read, or mended, stays unsettled for the next time.
+
+    What another process noted is mended only if `admit` lets that pass.
+    """
     intent = write.intent
     try:
         files.remove_temp(intent.path, intent.temp, disk)
         data, stat = _read(intent, disk)
         held = _sha256(data)
+        if held == intent.new_sha256:
+            guard.recognise(intent, data)
         if held == intent.new_sha256 and (later := journal.run_that_wrote(intent.path, write.id)):
             reason = f"{reason}; run {later} made the change then"
             journal.settle(write.id, WriteStatus.FAILED, reason)
             return Outcome(intent.path, Status.UNCHANGED, reason, stat, held)
         if held == intent.new_sha256:
-            return _settle_fixed(journal, write, files.finish(intent.path, stat, intent.mtime_ns, disk))
+            return _settle_fixed(journal, write, files.finish(intent.path, stat, intent.mtime_ns, disk), disk)
         if held != intent.old_sha256:
             torn = _mending(intent, data)
             if torn is None:
                 reason = f"{reason}; its bytes are neither the old nor the new ones now: left alone"
                 journal.settle(write.id, WriteStatus.LOST, reason)
                 return Outcome(intent.path, Status.FAILED, reason, stat, held)
-            guard.admit(intent.path, intent.method, data, torn.apply(data))
+            if admit:
+                admit(*_made(intent, torn.apply(data)))
             stat = files.write(
                 intent.path, stat, data, torn, intent.old_stat.mtime_ns, intent.temp, allow_hard_links=True, disk=disk
             )
+        elif stat.mtime_ns == intent.mtime_ns != intent.old_stat.mtime_ns:  # at a power cut the new date was on the disk first
+            stat = files.finish(intent.path, stat, intent.old_stat.mtime_ns, disk)
     except PhotoError as error:
         if files.gone(intent.path, intent.old_stat.dev, disk):
             journal.settle(write.id, WriteStatus.LOST, f"{reason}; it has vanished since")
         told = reason if reason == str(error) else f"{reason}; {error}"
         journal.note(write.id, told)
         return Outcome(intent.path, Status.FAILED, told)
-    journal.settle(write.id, WriteStatus.FAILED, reason)
     originals_of(journal, disk).drop(intent.temp)
+    journal.settle(write.id, WriteStatus.FAILED, reason)
     return Outcome(intent.path, Status.FAILED, reason, stat, intent.old_sha256, intent.old_orientation)
 
 
@@ -389,6 +343,12 @@ def _mending(intent: Intent, data: bytes) -> Patch | None:
         splices.append(Splice(splice.offset, held, splice.old))
     torn = Patch(tuple(splices))
     return torn if _sha256(torn.apply(data)) == intent.old_sha256 else None
+
+
+def _made(intent: Intent, before: bytes) -> tuple[Intent, bytes, bytes]:
+    """A write of which the bytes `before` are known, what it leaves and what was there; of an undo, the write taken back."""
+    after = intent.patch.apply(before)
+    return (intent, after, before) if intent.undoes is None else (replace(intent, turn=-intent.turn % 360), before, after)
 
 
 def _sha256(data: bytes) -> str:

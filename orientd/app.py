@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from orientd import act, cards, catalogue, formats, memory, names, past, pipeline, sidecars
+from orientd import act, cards, catalogue, change, formats, guard, memory, names, past, pipeline, sidecars
 from orientd.config import Config, data_directory
 from orientd.decide import decide, needs_second_look
 from orientd.discover import below, presence, real_place, real_roots, walk
 from orientd.errors import ConfigError, ReadError, Refused
 from orientd.items import Candidate, Decision, Format, Method, Photo, Picture, Prediction, Row, Status, Verdict
-from orientd.judge import NOT_A_PHOTO, Judge
-from orientd.orientation import swaps_sides, turned
+from orientd.judge import NOT_A_PHOTO, Judge, until
+from orientd.orientation import turned
 from orientd.originals import Originals
 from orientd.past import Finding, Move, undoable
 from orientd.record import Journal, Lock, Run, is_locked
@@ -25,7 +25,7 @@ from orientd.rotate import planner, planner_of
 from orientd.seen import Seen
 from orientd.sidecars import Naming
 from orientd.source import Source
-from orientd.writer import Notify, Writable, Writer, open_journal
+from orientd.writer import Notify, Writable, Writer, open_journal, put_right
 
 JUDGEMENT: Final = "2"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
 _OUTSIDE: Final = (
@@ -61,13 +61,14 @@ def naming_of(config: Config) -> Naming | None:
 def make_judge(
     config: Config,
     notify: Notify | None = None,
-    rotate: act.Rotate | None = None,
+    rotate: change.Rotate | None = None,
     source: Source | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> tuple[Judge, str]:
     """A judge by this configuration, and the id under which its rows may be reused.
 
     `notify` is told if the model's probabilities were never calibrated; `rotate` plans turns of pixels, if these are wanted;
-    `source` opens photos, if they are not simply read.
+    `source` opens photos, if they are not simply read. Once `stop` is true, whoever judges gets Stopped at the next photo.
 
     Raises:
         EngineUnavailable: ONNX Runtime or the provider asked for is not there.
@@ -101,7 +102,7 @@ def make_judge(
         return engine
 
     decoder = (IsolatedDecoder if config.isolate else CpuDecoder)(first.spec.input_size, config.max_pixels)
-    crowd = crowd and crowd.beside(decoder.decode, config.workers or os.cpu_count() or 1)
+    crowd = crowd and crowd.beside(decoder.decode, config.workers or os.cpu_count() or 1, stop)
     naming = naming_of(config)
 
     def check(photo: Photo, orientation: int) -> tuple[Method, str]:
@@ -112,12 +113,13 @@ def make_judge(
         if photo.stat.nlink > 1 and not config.hard_links:
             raise Refused("it has several names (hard links): run with --hard-links to change all of them")
         names = photo.stat.nlink
-        change = act.plan_change(Writable(config.formats), rotate, photo.format, photo.data, orientation, names)
-        return change.method, change.remark
+        planned = change.plan_change(Writable(config.formats), rotate, photo.format, photo.data, orientation, names)
+        return planned.method, planned.remark
 
     source = source or Source(config, naming)
     glance = partial(source.glance, look=decoder.glance)
-    judge = Judge(source.open, decoder.decode, (lambda: crowd) if crowd else eyes, check, config.policy, crowd, glance)
+    opened, decode, eyes_of = until(stop, source.open), until(stop, decoder.decode), (lambda: crowd) if crowd else eyes
+    judge = Judge(opened, decode, eyes_of, until(stop, check), config.policy, crowd, until(stop, glance))
     written = f"{config.hard_links}-{','.join(sorted(config.formats))}-{config.sidecar}-{config.sidecar_naming}"
     limits = f"{config.max_pixels}-{config.max_bytes}" + "-glances" * source.glances
     return judge, f"{JUDGEMENT}-{first.model_id}-{config.policy.id}-{written}-{limits}"
@@ -142,11 +144,12 @@ def scan(
         check_presence, candidates = presence(roots), walk(roots, config.exclude, config.one_file_system, stop)
         rotate = planner(config.method)
         source = stack.enter_context(closing(Source(config, naming_of(config), glances=config.first_look == "thumbnail")))
-        judge, identity = make_judge(config, notify, rotate, source)
+        judge, identity = make_judge(config, notify, rotate, source, stop)
         seen = stack.enter_context(open_seen(config, identity, notify))
-        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate)) if fix else None
+        given = real_roots(roots)
+        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, given)) if fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
-        journal.add_roots(real_roots(roots))
+        journal.add_roots(given)
 
         stages = replace(make_stages(config, judge, seen, journal, writer, rescan=rescan), expect=source.expect)
         workers = config.workers or os.cpu_count() or 1
@@ -155,6 +158,8 @@ def scan(
                 check_presence()
             if row.reason != NOT_A_PHOTO:
                 yield row
+            if row.outcome == Status.FAILED:
+                check_presence()
 
 
 def at_once(config: Config, judge: Judge) -> int:
@@ -196,7 +201,7 @@ def apply(
     """
     given = real_roots(roots)
     rotate = planner_of({row.format for row in rows if row.decision == Verdict.FIX and _method(row) is Method.ROTATE})
-    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify, rotate) as writer:
+    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify, rotate, given) as writer:
         for row in rows:
             if stop():
                 return
@@ -218,15 +223,16 @@ def undo(
 ) -> Generator[act.Outcome, None, None]:
     """Give the photos of a run (the last one that wrote, if None), or of it only those at `paths`, exactly the bytes they had.
 
-    With `paths` and no run, the last change of each is taken back, whichever run made it.
+    With `paths` and no run, the last change of each is taken back, whichever run made it. See `guard.admit`, too.
 
     Raises:
         ConfigError: there is nothing to undo, or no such run.
     """
-    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify) as writer:
+    within, admit = past.folders(paths), partial(guard.admit, named=bool(paths))
+    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify, roots=within) as writer:
         writes, left = undoable(writer.journal, run, moves, paths), writer.journal.undoable()
         done = False
-        for outcome in act.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links):
+        for outcome in act.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links, admit=admit):
             seen.forget(outcome.path)
             done = done or outcome.status is not Status.FAILED
             yield outcome
@@ -281,7 +287,7 @@ def status(config: Config, notify: Notify) -> dict[str, str]:
         "runs that wrote": f"{len(runs):,}" + (f", the last {runs[0].status}: {runs[0].command}" if runs else ""),
         "photos put right": f"{sum(run.fixed for run in runs):,}",
         "originals kept": f"{len(kept):,}" + (f", {sum(kept) / 1e6:,.1f} MB; orientd forget deletes them" if kept else ""),
-        "interrupted writes": f"{unsettled:,}" + (", mended by the next run that writes" if unsettled else ""),
+        "interrupted writes": f"{unsettled:,}" + (", mended by the next run that writes there" if unsettled else ""),
     }
 
 
@@ -353,36 +359,8 @@ def _still_planned(row: Row, method: str) -> bool:
 def _fix(writer: Writer, row: Row) -> Row:
     done, outcome = writer.fix(row, Method.SIDECAR if row.method == Method.SIDECAR else Method(writer.config.method))
     if outcome.status is Status.FIXED and outcome.stat:
-        writer.seen.add([_put_right(row, outcome, writer.run)])
+        writer.seen.add([put_right(row, outcome, writer.run)])
     return done
-
-
-def _put_right(row: Row, outcome: act.Outcome, run: int) -> Row:
-    """What a later scan would say of a photo just fixed: the same probabilities, seen from the new side."""
-    assert outcome.stat
-    assert row.turn
-    probabilities = (row.p0, row.p90, row.p180, row.p270)
-    shift, sides = row.turn // 90, (row.width, row.height)
-    if outcome.method is Method.ROTATE and swaps_sides(turned(row.orientation, row.turn)):
-        sides = sides[::-1]
-    p0, p90, p180, p270 = probabilities[shift:] + probabilities[:shift]
-    return row._replace(
-        width=sides[0],
-        height=sides[1],
-        orientation=outcome.orientation,
-        turn=0,
-        p0=p0,
-        p90=p90,
-        p180=p180,
-        p270=p270,
-        decision=Verdict.KEEP.value,
-        new_orientation=None,
-        method="",
-        reason=f"put right in run {run}",
-        size=outcome.stat.size,
-        mtime_ns=outcome.stat.mtime_ns,
-        sha256=outcome.sha256,
-    )
 
 
 def _recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:

@@ -25,7 +25,8 @@ def keep(disk: Disk, file: int, copy: int, found: os.stat_result) -> None:
         for name, value in wanted.items():
             if present.get(name) != value:
                 disk.setxattr(copy, name, value)
-        disk.fchmod(copy, modes.S_IMODE(found.st_mode))
+        if disk.fstat(copy).st_mode != found.st_mode:  # where all files have one mode, there may be no chmod
+            disk.fchmod(copy, modes.S_IMODE(found.st_mode))
     except OSError as error:
         if error.errno in (errno.EPERM, errno.EACCES, *UNSUPPORTED):
             raise Refused(

@@ -23,7 +23,7 @@ from orientd.config import Config, cache_directory
 from orientd.errors import EngineUnavailable
 from orientd.gpu import PIXELS_AT_ONCE, Engine, Gpu, Notify, Seen
 from orientd.items import Photo, Picture, Prediction
-from orientd.judge import Eyes, Sight
+from orientd.judge import Eyes, Sight, until
 from orientd.share import Share
 
 if TYPE_CHECKING:
@@ -54,9 +54,14 @@ class Cards:
         for each in self.cards:
             each.served = self._served
 
-    def beside(self, decode: Callable[[Photo], Picture], threads: int) -> "Cards":
-        """Let the CPU decode a share of the photos where that helps. `threads` hand photos over at the same time."""
-        self._decode, self.share.threads = decode, threads
+    def beside(self, decode: Callable[[Photo], Picture], threads: int, stop: Callable[[], bool] = lambda: False) -> "Cards":
+        """Let the CPU decode a share of the photos where that helps. `threads` hand photos over at the same time.
+
+        Once `stop` is true nothing is begun, and whoever hands photos over gets Stopped.
+        """
+        self._decode, self.share.threads = until(stop, decode), threads
+        for each in self.cards:
+            each.stop = stop
         return self
 
     def __call__(self, photos: Sequence[Photo]) -> list[Sight | None]:

@@ -104,7 +104,7 @@ def apply_(
 
 @cli.command()
 @click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
-@click.option("--file", "paths", metavar="PATH", multiple=True, help="Only this photo; may be given again. See above.")
+@click.option("--file", "paths", metavar="PATH", multiple=True, help="Only this photo, or below this folder; may be repeated.")
 @click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @configured("hard_links")
@@ -112,7 +112,9 @@ def undo(config: Config, run: int | None, paths: tuple[str, ...], moves: tuple[s
     """Give photos exactly the bytes they had before a run (the last one that wrote, if RUN is not given).
 
     A photo that has changed since is left alone and named. orientd history lists the runs. With --file and without RUN the
-    last change of that photo is taken back, whichever run made it.
+    last change of that photo is taken back, whichever run made it; of a folder, what the last run that wrote there did.
+
+    Nothing is put back but what orientd would have changed into what is there now, whatever the journal says.
     """
     from orientd import app, show
     from orientd.past import Move

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from orientd.config import OPTIONS, Config, load, origins
+from orientd.config import OPTIONS, Config, check_modes, load, origins
 from orientd.errors import ExitCode
 from orientd.flags import JUDGING, WALKING, WATCHING, WRITING, command_line, configured
 
@@ -41,7 +41,7 @@ def install(paths: tuple[str, ...], user: bool, fix: bool, owner: str | None) ->
     """Install orientd.service for the folders PATH…, with what belongs to it. It is not started yet."""
     from orientd import units
 
-    for line in units.install(units.Place.of(user), [os.path.realpath(path) for path in paths], fix, owner):
+    for line in units.install(units.Place.of(user), list(dict.fromkeys(map(os.path.realpath, paths))), fix, owner):
         click.echo(line)
     return ExitCode.OK
 
@@ -77,7 +77,7 @@ def config() -> None:
 @click.argument("file", required=False, type=click.Path())
 def check(file: str | None) -> int:
     """Check FILE (the usual configuration file if it is not given), and the environment: every mistake is named."""
-    load(file, os.environ, {})
+    check_modes(load(file, os.environ, {}))
     click.echo("The configuration is in order.")
     return ExitCode.OK
 

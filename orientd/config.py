@@ -299,6 +299,16 @@ def _did_you_mean(name: str, known: list[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def check_modes(config: Config) -> None:
+    """See that what a watcher shall do with photos shown wrong does not contradict itself.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if config.fix and config.plan:
+        raise ConfigError("fix and plan exclude each other: put photos right at once, or collect them in a plan")
+
+
 def origins(file: str | None, environment: Mapping[str, str]) -> dict[str, str]:
     """Option name → the strongest source that sets it, as the user knows it; options left at their defaults are not in it."""
     return {name: source for source, name, _ in _given(file, environment, {}, []) if name in OPTIONS}

@@ -15,8 +15,8 @@ from typing import Final
 
 from orientd import metrics
 from orientd.claims import Claim
-from orientd.config import Config
-from orientd.errors import ConfigError, ExitCode, OrientdError, StateError
+from orientd.config import Config, check_modes
+from orientd.errors import ConfigError, ExitCode, OrientdError, StateError, Stopped
 from orientd.inotify import Bell
 from orientd.items import Candidate
 from orientd.metrics import Metrics
@@ -50,7 +50,7 @@ def watch(
     roots = list(paths) or [os.path.expanduser(path) for path in config.libraries]
     if not roots:
         raise ConfigError("name a folder to watch, or list some as libraries in the configuration")
-    _check(config)
+    check_modes(config)
     with ExitStack() as stack:
         stack.enter_context(Lock(config.state_dir, "watching"))
         stack.enter_context(Claim(roots))
@@ -60,10 +60,6 @@ def watch(
         if config.metrics:
             stack.enter_context(metrics.served(config.metrics, daemon.metrics.text))
         return daemon.run()
-
-
-class _Stopped(Exception):
-    """Takes the loop out of what it does."""
 
 
 class Daemon:
@@ -101,7 +97,7 @@ class Daemon:
     def run(self) -> int:
         """Watch until a signal says to stop."""
         self.work.prepare()
-        with suppress(_Stopped):
+        with suppress(Stopped):
             self.arrivals.check(self._clock())
             self._systemd.ready()
             while not self._stopping():
@@ -229,7 +225,7 @@ class Daemon:
         self._systemd.reloading()
         try:
             config = self._load()
-            _check(config)
+            check_modes(config)
             for name in ("state_dir", "metrics", "log_format", "libraries"):
                 if getattr(config, name) != getattr(self.config, name):
                     raise ConfigError(f"{name} cannot change while orientd watch runs: restart it")
@@ -246,7 +242,7 @@ class Daemon:
     def _heed(self) -> None:
         """What the loop does between two turns, for while folders begin to be watched: of a slow disk, that takes minutes."""
         if self._stopping():
-            raise _Stopped
+            raise Stopped
         if (now := self._clock()) >= self._heed_at:
             self._heed_at = now + _HEED
             self._systemd.patience(_PATIENCE)
@@ -270,11 +266,6 @@ class Daemon:
             judged = sum(photos.get(name, 0) for name in ("keep", "fix", "unsure", "skip", "error"))
             done = f"{judged:,} judged, {photos.get('fixed', 0):,} put right, {facts['waiting']:,} waiting"
             self._systemd.status(f"{facts['state']}: {done}")
-
-
-def _check(config: Config) -> None:
-    if config.fix and config.plan:
-        raise ConfigError("fix and plan exclude each other: put photos right at once, or collect them in a plan")
 
 
 def _terms(config: Config) -> Terms:

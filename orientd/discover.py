@@ -85,7 +85,8 @@ def presence(roots: Sequence[str]) -> Callable[[], None]:
 
     def identity(root: str) -> tuple[int, int] | None:
         try:
-            found = os.stat(root)
+            with _entries(root):  # what stat tells may be remembered by the kernel while nobody answers any more (FUSE, NFS)
+                found = os.stat(root)
         except OSError:
             return None
         return found.st_dev, found.st_ino

@@ -5,8 +5,10 @@ import fcntl
 import os
 import signal
 import stat as modes
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from typing import Final
 
 from orientd.errors import PhotoError, Refused, WriteError
@@ -26,13 +28,26 @@ _ADVICE: Final = {
     errno.EIO: "the disk reports an input/output error: check the disk and your backup before anything else",
     errno.EAGAIN: "another program, or another orientd, has it open for itself: let that one end, then run again",
     errno.EEXIST: "another orientd is writing it: wait for that one to end",
+    errno.EUCLEAN: "its file system is damaged: check your backup, and then the file system (fsck), before anything else",
+    **dict.fromkeys(
+        (errno.ENOTCONN, errno.ECONNABORTED, errno.ESTALE, errno.EHOSTDOWN, errno.ESHUTDOWN, errno.ENODEV),
+        "its file system has gone away: mount it again, then run again",
+    ),
 }
 NOT_REGULAR: Final = _ADVICE[errno.EISDIR]
+CHANGED: Final = "it changed since it was judged: scan again"
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EISDIR)
 UNSUPPORTED: Final = (errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 _UNLOCKABLE: Final = (*UNSUPPORTED, errno.ENOLCK, errno.EBADF)
 _DELEGATING: Final = ("nfs", "nfs4", "cifs", "smb3")  # refuse leases unless their server has delegated the file
+_BINDING: Final = ("cifs", "smb3")  # a lock there keeps every other descriptor from the bytes, ours too: flock(2), CIFS details
+_DEFERRING: Final = ("fuse.rclone",)  # uploads when it likes, shows other times until then, and has EIO for "no attributes"
+_DEFERRED: Final = (
+    "rclone uploads what is written later, so nothing could be promised: run orientd where the photos lie, or on a synced copy"
+)
 _IN_USE: Final = "another program has it open for writing: it is tried again next time"
+_TRIES: Final = 500
+_PAUSE: Final = 0.02  # ten seconds in all: a large photo on a slow disk
 _ON_THE_WAY: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC  # needs no right to list the folder
 
 
@@ -83,6 +98,7 @@ class Disk:
     removexattr = staticmethod(os.removexattr)
     replace = staticmethod(os.replace)
     unlink = staticmethod(os.unlink)
+    sleep = staticmethod(time.sleep)
 
     @staticmethod
     def listdir(folder: int) -> list[str]:
@@ -126,6 +142,21 @@ def opened(disk: Disk, path: str, access: int) -> Iterator[int]:
 
 
 @contextmanager
+def temporary(disk: Disk, folder: int, temp: str, mode: int) -> Iterator[int]:
+    """A new file, claimed; one that is not renamed is gone after an error."""
+    copy = disk.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
+    try:
+        claim(disk, copy)
+        yield copy
+    except BaseException:
+        with suppress(OSError):  # gone already if it was renamed; otherwise recovery, which knows its name, removes it
+            disk.unlink(temp, dir_fd=folder)
+        raise
+    finally:
+        close(disk, copy)
+
+
+@contextmanager
 def opened_folder(disk: Disk, path: str, access: int = os.O_RDONLY) -> Iterator[int]:
     folder = disk.folder(folder_of(path), access)
     try:
@@ -143,17 +174,67 @@ def folder_of(path: str) -> str:
     return os.path.dirname(path) or os.curdir
 
 
-def claim(disk: Disk, file: int) -> None:
-    """Keep other orientds, whatever state folder they use, from writing a file until it is closed (advisory, `flock(2)`).
+@contextmanager
+def claimed(disk: Disk, path: str, access: int) -> Iterator[int]:
+    """A file that this orientd alone writes and that nobody else has open for writing, opened as `access` says.
+
+    It is claimed first. So no orientd asks about a file that another has open for writing, or opens one that another asks about:
+    each would take the other for a program that writes, and both would leave the file alone. Where a claim binds its own holder
+    (CIFS), or needs a file open for writing (NFS), it is laid last, on what is yielded.
 
     Raises:
-        OSError: EAGAIN if another holds it.
+        Refused: as `check_unwritten`, or another file has taken its place.
+        OSError: EAGAIN if another holds it, or as `os.open`.
     """
-    try:
-        disk.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in _UNLOCKABLE:  # some network file systems know no locks
-            raise
+    check_prompt(path)
+    with opened(disk, path, os.O_RDONLY) as file:
+        first = _kind(path) not in _BINDING and claim(disk, file)
+        check_unwritten(disk, path, file)
+        with opened(disk, path, os.O_RDWR) as writable:
+            if not os.path.samestat(disk.fstat(file), disk.fstat(writable)):
+                raise Refused(CHANGED)
+            if access == os.O_RDWR:
+                if not first:
+                    claim(disk, writable)
+                yield writable
+        if access == os.O_RDONLY:
+            if not first:
+                claim(disk, file)
+            yield file
+
+
+def claim(disk: Disk, file: int) -> bool:
+    """Keep other orientds, whatever state folder they use, from writing a file until it is closed (advisory, `flock(2)`).
+
+    One that holds it is waited for, for ten seconds.
+
+    Returns:
+        False where nothing can be locked, or not a file opened like this one.
+
+    Raises:
+        OSError: EAGAIN if another still holds it.
+    """
+    tries = count(1)
+    while True:
+        try:
+            disk.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError as error:
+            if error.errno in _UNLOCKABLE:  # some network file systems know no locks
+                return False
+            if error.errno != errno.EAGAIN or next(tries) == _TRIES:
+                raise
+        disk.sleep(_PAUSE)
+
+
+def check_prompt(path: str) -> None:
+    """See that what is written to `path` is written once it is synced.
+
+    Raises:
+        Refused: its file system does not keep to that.
+    """
+    if _kind(path) in _DEFERRING:
+        raise Refused(_DEFERRED)
 
 
 def check_unwritten(disk: Disk, path: str, file: int) -> None:
@@ -167,8 +248,12 @@ def check_unwritten(disk: Disk, path: str, file: int) -> None:
     try:
         disk.lease(file)
     except OSError as error:
-        if error.errno == errno.EAGAIN and kind(os.path.abspath(folder_of(path)), read_mountinfo()) not in _DELEGATING:
+        if error.errno == errno.EAGAIN and _kind(path) not in _DELEGATING:
             raise Refused(_IN_USE) from error
+
+
+def _kind(path: str) -> str:
+    return kind(os.path.abspath(folder_of(path)), read_mountinfo())
 
 
 def sync_folder(disk: Disk, folder: int) -> None:

@@ -12,13 +12,12 @@ from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from orientd.items import FileStat, Format, Method, Patch, Splice
+from orientd.items import LAST_TIME, FileStat, Format, Method, Patch, Splice
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _TEMP: Final = re.compile(r"\.orientd-[0-9a-f]{16}\.tmp")
 _MOST: Final = 2**63 - 1
-_LAST_TIME: Final = 2**63 * 10**9
-_LONGEST_TIME: Final = len(f"-{_LAST_TIME}")
+_LONGEST_TIME: Final = len(f"-{LAST_TIME}")
 
 
 class WriteStatus(StrEnum):
@@ -166,7 +165,7 @@ def _text(value: Any, shape: re.Pattern[str]) -> str:
 def _whole(value: Any, *, optional: bool = False, most: int = _MOST) -> Any:
     if value is None and optional:
         return None
-    if not isinstance(value, int) or abs(value) > most + 1:
+    if not isinstance(value, int) or not -most - 1 <= value <= most:
         raise ValueError(f"{value!r:.80} where a whole number should be")
     return value
 
@@ -178,7 +177,7 @@ def _column(mtime_ns: int | None) -> int | bytes | None:
 
 def _time(value: Any, *, optional: bool = False) -> Any:
     digits = isinstance(value, bytes) and len(value) <= _LONGEST_TIME
-    return _whole(int(value) if digits else value, optional=optional, most=_LAST_TIME)
+    return _whole(int(value) if digits else value, optional=optional, most=LAST_TIME)
 
 
 def _stat(text: str) -> FileStat:

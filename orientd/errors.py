@@ -12,7 +12,7 @@
     ├── Refused                  the file must not be written: the reason is not a fault
     └── WriteError               the disk or the verification said no; the old bytes are in place
 
-The two trees are separate on purpose: a handler for one photo can never swallow what must stop the run.
+The two trees are separate on purpose: a handler for one photo can never swallow what must stop the run. `Stopped` is no error.
 """
 
 from enum import IntEnum
@@ -54,6 +54,10 @@ class StateError(OrientdError):
 
 class LibraryUnavailable(OrientdError):
     exit_code = ExitCode.UNAVAILABLE
+
+
+class Stopped(BaseException):
+    """Somebody asked to stop, so nothing new shall be begun: takes a thread out of what it does, whoever handles errors."""
 
 
 class PhotoError(Exception):

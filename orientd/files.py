@@ -5,13 +5,16 @@ taken back like any other write, and no file is ever left empty.
 
 What is promised: whenever the process is killed or the power fails, a file holds its old bytes or its new ones, never a mixture;
 after any error the old bytes are in place; nothing but the file named is changed; symbolic links are never followed, neither at
-the end of a path nor on the way; no two orientds write a file at once.
+the end of a path nor on the way; no two orientds write a file at once, nor leave it alone because of each other.
 
 A file that another program has open for writing is left alone, where the kernel tells: what that wrote later would be lost with
 the replaced file. A lease is asked for and given back at once, just before the write (fcntl(2), F_SETLEASE).
+An orientd claims a file (flock(2)) before it asks that or opens it for writing, and what takes its place before it is there.
+Another waits and finds it changed; if it waits in vain, the one that holds the file is at work on it.
 
 What is left to chance: another program that opens, or writes, the same file within the microseconds between the last check and
 our write, or at any time where leases are unknown (network drives, files of another user);
+another orientd within these microseconds where locks are unknown, as on NFS for files that are replaced;
 a power cut on a disk that writes less than a 4 KiB page at once (the journal keeps the old bytes, recovery puts them back);
 a replaced file loses what no system call copies: its inode number, birth time and `chattr` flags.
 """
@@ -20,34 +23,35 @@ import errno
 import os
 import secrets
 import stat as modes
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
 from orientd import attributes
 from orientd.disk import (
+    CHANGED,
     DISK,
     NOT_REGULAR,
     Disk,
+    check_prompt,
     check_unwritten,
     claim,
-    close,
+    claimed,
     opened,
     opened_folder,
     read_at,
     sync_folder,
+    temporary,
     worded,
 )
 from orientd.errors import ReadError, Refused, WriteError
-from orientd.items import FileStat, Patch
+from orientd.items import LAST_TIME, FileStat, Patch
 
 PAGE: Final = 4096
 SIZE_LIMIT: Final = 1 << 30
 ABSENT: Final = sha256(b"").hexdigest()  # the hash of a file that is not there
 
-_CHANGED: Final = "it changed since it was judged: scan again"
 _OWNER: Final = "it belongs to another user, so its dates cannot be set: run orientd as that user, or with --mtime now"
 
 
@@ -65,7 +69,7 @@ class Mtime(StrEnum):
 
     def after(self, mtime_ns: int) -> int | None:
         """The time a file last changed at `mtime_ns` gets, in nanoseconds; None leaves the time of the write."""
-        return {Mtime.SHIFT: mtime_ns + 2_000_000_000, Mtime.KEEP: mtime_ns, Mtime.NOW: None}[self]
+        return {Mtime.SHIFT: min(mtime_ns + 2_000_000_000, LAST_TIME), Mtime.KEEP: mtime_ns, Mtime.NOW: None}[self]
 
 
 def file_stat(found: os.stat_result) -> FileStat:
@@ -195,9 +199,7 @@ def write(
         if not patch.keeps_length and not _patched(patch, data):
             return _remove(disk, path, expected, data)
     in_place = fits_one_page(patch)
-    check_writable(path, disk)
-    with worded(WriteError), opened(disk, path, os.O_RDWR if in_place else os.O_RDONLY) as file:
-        claim(disk, file)
+    with worded(WriteError), claimed(disk, path, os.O_RDWR if in_place else os.O_RDONLY) as file:
         found = disk.fstat(file)
         _check(found, expected, in_place, allow_hard_links)
         if mtime_ns is not None:
@@ -213,10 +215,8 @@ def check_writable(path: str, disk: Disk = DISK) -> None:
     Raises:
         Refused, WriteError: as `write`.
     """
-    with worded(WriteError), opened(disk, path, os.O_RDONLY) as file:
-        check_unwritten(disk, path, file)
-        with opened(disk, path, os.O_RDWR):
-            pass
+    with worded(WriteError), claimed(disk, path, os.O_RDONLY):
+        pass
 
 
 def fits_one_page(patch: Patch) -> bool:
@@ -238,7 +238,7 @@ def finish(path: str, expected: FileStat, mtime_ns: int | None, disk: Disk = DIS
         with opened(disk, path, os.O_RDONLY) as file:
             found = disk.fstat(file)
             if not same_state(file_stat(found), expected):
-                raise Refused(_CHANGED)
+                raise Refused(CHANGED)
             if mtime_ns is not None:
                 disk.utime(file, ns=(found.st_atime_ns, mtime_ns))
             disk.fsync(file)
@@ -247,19 +247,22 @@ def finish(path: str, expected: FileStat, mtime_ns: int | None, disk: Disk = DIS
 
 
 def remove_temp(path: str, temp: str, disk: Disk = DISK) -> None:
-    """Remove what a killed write to `path` may have left behind under the name `temp`.
+    """Remove, for good, what a write to `path` may have left behind under the name `temp`, or has removed itself a moment ago.
 
     Raises:
         Refused, WriteError: it is there and cannot be removed.
     """
-    with worded(WriteError), suppress(FileNotFoundError, NotADirectoryError), opened_folder(disk, path, os.O_PATH) as folder:
-        disk.stat(temp, dir_fd=folder, follow_symlinks=False)  # a file system mounted read-only says no to whatever name
-        disk.unlink(temp, dir_fd=folder)
+    with worded(WriteError), suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(FileNotFoundError), opened_folder(disk, path, os.O_PATH) as folder:
+            disk.stat(temp, dir_fd=folder, follow_symlinks=False)  # a file system mounted read-only says no to whatever name
+            disk.unlink(temp, dir_fd=folder)
+        with suppress(PermissionError), opened_folder(disk, path) as folder:  # where it cannot be listed, none was made either
+            sync_folder(disk, folder)  # a power cut would bring it back, and the journal would know nothing of it
 
 
 def _check(found: os.stat_result, expected: FileStat, in_place: bool, allow_hard_links: bool) -> None:
     if not modes.S_ISREG(found.st_mode) or not found.st_nlink or not same_state(file_stat(found), expected):
-        raise Refused(_CHANGED)
+        raise Refused(CHANGED)
     if found.st_nlink > 1 and not allow_hard_links:
         raise Refused(f"it has {found.st_nlink} names (hard links), and all would change: allow that with --hard-links")
     if found.st_nlink > 1 and not in_place:
@@ -277,7 +280,7 @@ def _overwrite(disk: Disk, file: int, found: os.stat_result, data: bytes, patch:
     start, end = patch.splices[0].offset, patch.splices[-1].offset + len(patch.splices[-1].new)
     old, new = data[start:end], _patched(patch, data)[start:end]
     if read_at(disk, file, len(old), start) != old:
-        raise Refused(_CHANGED)
+        raise Refused(CHANGED)
     try:
         if disk.pwrite(file, new, start) != len(new):
             raise WriteError("the disk took only a part of the bytes: check that it has space left")
@@ -310,18 +313,16 @@ def _replace(
     disk: Disk, path: str, file: int, found: os.stat_result, data: bytes, patch: Patch, mtime_ns: int | None, temp: str
 ) -> FileStat:
     if read_at(disk, file, len(data) + 1) != data:
-        raise Refused(_CHANGED)
+        raise Refused(CHANGED)
     name = os.path.basename(path)
-    with opened_folder(disk, path) as folder, _temporary(disk, folder, temp, 0o600) as copy:
+    with opened_folder(disk, path) as folder, temporary(disk, folder, temp, 0o600) as copy:
         _fill(disk, copy, _patched(patch, data))
         attributes.keep(disk, file, copy, found)
         now_ns = disk.fstat(copy).st_mtime_ns
         disk.utime(copy, ns=(found.st_atime_ns, now_ns if mtime_ns is None else mtime_ns))
         disk.fsync(copy)
         check_unwritten(disk, path, file)
-        there = disk.stat(name, dir_fd=folder, follow_symlinks=False)
-        if not same_state(file_stat(there), file_stat(found)) or there.st_nlink != found.st_nlink:
-            raise Refused(_CHANGED)
+        _check_place(disk, folder, name, found)
         disk.replace(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
         sync_folder(disk, folder)
         return file_stat(disk.fstat(copy))
@@ -329,8 +330,9 @@ def _replace(
 
 def _create(disk: Disk, path: str, dev: int, new: bytes, temp: str) -> FileStat:
     """A new file, with the usual permissions, that belongs to whom its folder belongs to, as far as that is allowed."""
+    check_prompt(path)
     name = os.path.basename(path)
-    with opened_folder(disk, path) as folder, _temporary(disk, folder, temp, 0o666) as copy:
+    with opened_folder(disk, path) as folder, temporary(disk, folder, temp, 0o666) as copy:
         home, made = disk.fstat(folder), disk.fstat(copy)
         if home.st_dev != dev:
             raise Refused("its folder is on another disk than when it was judged: scan again")
@@ -348,35 +350,30 @@ def _create(disk: Disk, path: str, dev: int, new: bytes, temp: str) -> FileStat:
 
 
 def _remove(disk: Disk, path: str, expected: FileStat, data: bytes) -> FileStat:
+    name = os.path.basename(path)
     with opened_folder(disk, path) as folder, opened(disk, path, os.O_RDONLY) as file:
         claim(disk, file)
         check_unwritten(disk, path, file)
-        if read_at(disk, file, len(data) + 1) != data or not same_state(file_stat(disk.fstat(file)), expected):
-            raise Refused(_CHANGED)
-        disk.unlink(os.path.basename(path), dir_fd=folder)
+        found = disk.fstat(file)
+        if read_at(disk, file, len(data) + 1) != data or not same_state(file_stat(found), expected):
+            raise Refused(CHANGED)
+        _check_place(disk, folder, name, found)
+        disk.unlink(name, dir_fd=folder)
         sync_folder(disk, folder)
         return absent(expected.dev)
 
 
-@contextmanager
-def _temporary(disk: Disk, folder: int, temp: str, mode: int) -> Iterator[int]:
-    """A new file; one that is not renamed is gone after an error."""
-    copy = disk.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=folder)
-    try:
-        yield copy
-    except BaseException:
-        with suppress(OSError):  # gone already if it was renamed; otherwise recovery, which knows its name, removes it
-            disk.unlink(temp, dir_fd=folder)
-        raise
-    finally:
-        close(disk, copy)
+def _check_place(disk: Disk, folder: int, name: str, found: os.stat_result) -> None:
+    there = disk.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not same_state(file_stat(there), file_stat(found)) or there.st_nlink != found.st_nlink:
+        raise Refused(CHANGED)
 
 
 def _patched(patch: Patch, data: bytes) -> bytes:
     try:
         return patch.apply(data)
     except ValueError as error:
-        raise Refused(_CHANGED) from error
+        raise Refused(CHANGED) from error
 
 
 def _fill(disk: Disk, copy: int, new: bytes) -> None:

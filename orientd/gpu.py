@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from orientd.decode.baseline import Frame, frame
-from orientd.errors import EngineUnavailable, OrientdError
+from orientd.errors import EngineUnavailable, OrientdError, Stopped
 from orientd.items import Photo, Picture, Prediction
 from orientd.judge import Eyes, Sight
 
@@ -58,7 +58,7 @@ class Gpu:
     """Decodes and looks at photos on one GPU; used from several threads at once.
 
     It is `lost` once it was given up. `lanes` threads are served at a time; `served` is told how many seconds a photo of each
-    batch took. `in_hand` is for whoever hands photos over.
+    batch took; no batch is begun once `stop` is true. `in_hand` is for whoever hands photos over.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Gpu:
         self._decoder, self._engine, self._test, self._notify, self._name = decoder, engine, test, notify, name
         self._most, self._max_pixels, self._clock = pixels, max_pixels, clock
         self.served: Callable[[float], None] = lambda _: None
+        self.stop: Callable[[], bool] = lambda: False
         self._turn, self._looking, self._giving_up = threading.Semaphore(self.lanes), threading.Lock(), threading.Lock()
 
     def __call__(self, photos: Sequence[Photo]) -> list[Sight | None]:
@@ -139,6 +140,8 @@ class Gpu:
             return [None] * len(group)
         try:
             with self._turn:
+                if self.stop():
+                    raise Stopped
                 began = self._clock()
                 sights = self._see(group)
                 self.served((self._clock() - began) / len(group))

@@ -1,30 +1,92 @@
-"""What a journal may have orientd put back: a photo in the place of a photo, a sidecar in the place of a sidecar.
+"""What a journal may have orientd put back: what orientd itself would have changed into what is there now.
 
 A journal lies in a folder that others may reach, and orientd writes what it says. So its word alone never makes or changes
-a file of any other kind, however well its hashes fit.
+a file in any other way than orientd does, however well its hashes fit: by it a photo can be shown turned, and no more.
 """
 
-from orientd import formats, names
-from orientd.errors import Refused
-from orientd.formats import sidecar
+from orientd import formats, names, rotate
+from orientd.entries import Intent
+from orientd.errors import PhotoError, Refused
+from orientd.formats import picture, sidecar
 from orientd.items import Format, Method
+from orientd.orientation import UPRIGHT, normalise, turned
+from orientd.read import format_of
+
+_NEVER = "the journal tells of a change that orientd {} makes: left alone; see who can write the state folder"
+_NOT_NOW = _NEVER.format("no longer") + ", and if nobody else can, name the photo or its folder: orientd undo --file PATH"
 
 
-def admit(path: str, method: str, held: bytes, back: bytes) -> None:
-    """Let the bytes `back` take the place of `held` in the file at `path`, which a write by `method` left there.
+def admit(done: Intent, new: bytes, old: bytes, named: bool = False) -> None:
+    """Let the bytes `old` take the place of `new`, which the write `done` made of them as the journal says.
 
-    No write of orientd removes a file, so none is made again; one that was made, a sidecar, is removed if `back` is empty.
+    - A tag: orientd must, of `old`, make these very bytes. A former orientd may have made others; of a photo that a person has
+      `named`, or whose folder, the picture must be the same, to the bit.
+    - Turned pixels: those of `new` must be those of `old`, turned; see `Rotator.check`. Metadata is not compared.
+    - A sidecar: of `old` orientd must make these very bytes, named or not. No write removes one, so none is made again.
 
     Raises:
-        Refused: orientd would never have made that change.
+        Refused: it must not.
     """
-    if method == Method.SIDECAR:
-        fits = names.suffix(path) == ".xmp" and _is_sidecar(held) and (not back or _is_sidecar(back))
+    try:
+        _check(done, new, old, named)
+    except PhotoError:
+        raise
+    except Exception as error:  # a parser's bug met by bytes that somebody chose must not end a run
+        raise Refused(f"what the journal tells of it cannot be checked ({type(error).__name__}: {error}): left alone") from error
+
+
+def recognise(done: Intent, data: bytes) -> None:
+    """See that the file of a write is of a kind that orientd writes, by its bytes and its name.
+
+    Raises:
+        Refused: it is not.
+    """
+    if done.method == Method.SIDECAR:
+        known = names.suffix(done.path) == ".xmp" and (not data or _is_sidecar(data))
     else:
-        kind = formats.sniff(held)
-        fits = kind is formats.sniff(back) and kind is not Format.UNKNOWN and formats.can_write(kind)
-    if not fits:
-        raise Refused("the journal tells of a change that orientd never makes: left alone; see who can write the state folder")
+        known = formats.can_write(format_of(done.path, data))
+    if not known:
+        raise Refused(_NEVER.format("never"))
+
+
+def _check(done: Intent, new: bytes, old: bytes, named: bool) -> None:
+    recognise(done, new)
+    recognise(done, old)
+    if done.method == Method.SIDECAR:
+        if not new or not _noted(new, old):
+            raise Refused(_NEVER.format("never"))
+        return
+    kind = formats.sniff(new)
+    if kind is not formats.sniff(old):
+        raise Refused(_NEVER.format("never"))
+    if done.method == Method.ROTATE:
+        _check_pixels(done, kind, new, old)
+    elif not _tagged(kind, new, old) and not (named and picture.is_same(picture.marks(kind, new), picture.marks(kind, old))):
+        raise Refused(_NOT_NOW)
+
+
+def _tagged(kind: Format, new: bytes, old: bytes) -> bool:
+    try:
+        return formats.plan(kind, old, normalise(formats.stored_orientation(kind, new))).apply(old) == new
+    except Refused:
+        return False
+
+
+def _check_pixels(done: Intent, kind: Format, new: bytes, old: bytes) -> None:
+    if normalise(formats.stored_orientation(kind, new)) != UPRIGHT:
+        raise Refused(_NEVER.format("never"))
+    try:
+        rotate.checker()(kind, old, new, turned(formats.stored_orientation(kind, old), done.turn))
+    except Refused as error:
+        raise Refused(f"the copy of its original is not the same picture ({error}): left alone") from error
+
+
+def _noted(new: bytes, old: bytes) -> bool:
+    orientation = normalise(sidecar.stored(new))
+    if old:
+        return sidecar.plan(old, orientation).apply(old) == new
+    fresh = (sidecar.fresh(orientation, ending) for ending in ("", sidecar.extension(new)))
+    return new.lower() in [each.lower() for each in fresh]  # the extension stands in it as in the name of the photo
 
 
 def _is_sidecar(data: bytes) -> bool:

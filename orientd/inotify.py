@@ -9,7 +9,6 @@ import os
 import select
 import signal
 import threading
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
@@ -138,6 +137,11 @@ class Hints:
             self._losses.add(loss)
         self._ring()
 
+    def forget(self, *losses: Loss) -> None:
+        """These are looked for already."""
+        with self._lock:
+            self._losses.difference_update(losses)
+
     def take(self) -> tuple[dict[str, Hint], set[Loss]]:
         """All of them, in the order in which their paths first came up; and what was lost."""
         with self._lock:
@@ -236,12 +240,17 @@ class _Group(InotifyWatchGroup):
                 folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
                 pending += filter(self._inotify_fd.wanted, folders)
 
+    def _remove_watch_internally(self, wd: WatchDescriptor) -> None:
+        """As watchdog's, which ends in a KeyError, and with it all hints, where two folders were known by the same path: one that
+        was moved out, and another one of its name that was gone before it."""
+        path = self._active_callbacks_by_watch.pop(wd, b"")
+        if self._active_callbacks_by_path.get(path) == wd:
+            del self._active_callbacks_by_path[path]
+
 
 class _Instance(InotifyFD):
     def __init__(self, hints: Hints, wanted: Callable[[str], bool], heed: Callable[[], None]) -> None:
         self._hints, self._wanted, self._heed = hints, wanted, heed
-        # Of a folder made in one just found, both its own event and the search of the other tell.
-        warnings.filterwarnings("ignore", "Callback with id .* already exists", RuntimeWarning)
         super().__init__()
 
     def wanted(self, folder: bytes) -> bool:
@@ -264,6 +273,13 @@ class _Instance(InotifyFD):
             if error.errno == errno.ENOSPC:  # watchdog passes over it in silence where it is not the folder asked for
                 self._hints.lose(Loss.LIMIT)
             raise
+
+    def _add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
+        """As watchdog's, which warns of a folder that is watched already: of one made in another just found, both its own event
+        and the search of that other tell."""
+        watch = self._get_or_create_watch(path, mask)
+        watch.callbacks[id_] = callback
+        return watch.wd
 
     def handle_event(self, event: InotifyEvent) -> None:
         """watchdog would stop watching every folder here and begin anew. The end of each watch is an event again, so more folders

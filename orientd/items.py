@@ -5,11 +5,14 @@ A path is a `str` as `os.fsdecode` gives it: bytes that are not UTF-8 are carrie
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+LAST_TIME: Final = 2**63 * 10**9 - 1  # that a file can have, in nanoseconds: the kernel counts seconds in 64 bits
 
 
 class Format(StrEnum):

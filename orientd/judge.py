@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orientd import orientation
 from orientd.decide import Policy, decide, needs_second_look
-from orientd.errors import PhotoError, Refused
+from orientd.errors import PhotoError, Refused, Stopped
 from orientd.items import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Verdict
 
 NOT_A_PHOTO: Final = "not a photo"
@@ -19,6 +19,9 @@ UPRIGHT_AT_A_GLANCE: Final = 0.9
 _BYTES_AT_ONCE: Final = 32 * 2**20  # per worker: sixteen workers on photos of 20 MB would hold gigabytes otherwise
 
 _log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Eyes(Protocol):
@@ -89,8 +92,7 @@ class Judge:
     def _rows(self, photos: Sequence[Photo]) -> list[Row]:
         """The crowd has the last word on photos that are left as they are; one to be turned is judged by itself, too."""
         seen = self.crowd(photos) if self.crowd else [None] * len(photos)
-        early = [self._judge(photo, *sight) if sight else None for photo, sight in zip(photos, seen, strict=True)]
-        settled = [row if row and row.decision != Verdict.FIX else None for row in early]
+        settled = [self._left(photo, *sight) if sight else None for photo, sight in zip(photos, seen, strict=True)]
         late = iter(self._alone([photo for photo, row in zip(photos, settled, strict=True) if not row]))
         return [row or next(late) for row in settled]
 
@@ -132,39 +134,42 @@ class Judge:
         except Exception as error:
             return _failed(_of_photo(photo), error)
 
-    def _judge(self, photo: Photo, picture: Picture, first: Prediction) -> Row:
+    def _left(self, photo: Photo, picture: Picture, first: Prediction) -> Row | None:
+        """The row of a photo that is left as it is; None for one to be turned."""
+        prediction, decision = self._decided(picture, first)
+        return None if decision.verdict is Verdict.FIX else _row(photo, picture, prediction, decision)
+
+    def _decided(self, picture: Picture, first: Prediction) -> tuple[Prediction, Decision]:
         prediction = self.eyes().look_again(picture.pixels) if needs_second_look(first, self.policy) else first
-        decision = decide(prediction, self.policy)
+        return prediction, decide(prediction, self.policy)
+
+    def _judge(self, photo: Photo, picture: Picture, first: Prediction) -> Row:
+        prediction, decision = self._decided(picture, first)
         if decision.verdict is Verdict.FIX and not picture.whole:
             proved = self._decoded(photo, whole=True)  # the same picture, or the damage that forbids to write the photo
             if isinstance(proved, Row):
                 return proved
-        new, method = orientation.turned(photo.orientation, decision.turn), ""
+        method = ""
         if decision.verdict is Verdict.FIX:
             try:
-                method, remark = self.check(photo, new)
-                new = orientation.UPRIGHT if method is Method.ROTATE else new
+                method, remark = self.check(photo, orientation.turned(photo.orientation, decision.turn))
                 decision = replace(decision, reason=decision.reason or remark)
             except Exception as error:  # as above
                 why = error if isinstance(error, Refused) else _unexpected(error)
                 reason = f"shown wrong, but not to be written: {why}"
                 decision = Decision(Verdict.SKIP, decision.turn, decision.confidence, reason)
-        p0, p90, p180, p270 = prediction.probabilities
-        return _of_photo(photo)._replace(
-            width=picture.width,
-            height=picture.height,
-            turn=decision.turn,
-            confidence=decision.confidence,
-            p0=p0,
-            p90=p90,
-            p180=p180,
-            p270=p270,
-            views=prediction.views,
-            decision=decision.verdict.value,
-            new_orientation=new if decision.turn else None,
-            method=method,
-            reason=decision.reason,
-        )
+        return _row(photo, picture, prediction, decision, method)
+
+
+def until(stop: Callable[[], bool], begin: Callable[P, T]) -> Callable[P, T]:
+    """The same function, but once `stop` is true it raises Stopped."""
+
+    def begun(*args: P.args, **kwargs: P.kwargs) -> T:
+        if stop():
+            raise Stopped
+        return begin(*args, **kwargs)
+
+    return begun
 
 
 def _by_weight(candidates: Sequence[Candidate], most: int) -> Iterator[list[Candidate]]:
@@ -178,6 +183,26 @@ def _by_weight(candidates: Sequence[Candidate], most: int) -> Iterator[list[Cand
         group.append(candidate)
         weight += candidate.stat.size
     yield group
+
+
+def _row(photo: Photo, picture: Picture, prediction: Prediction, decision: Decision, method: str = "") -> Row:
+    p0, p90, p180, p270 = prediction.probabilities
+    shown = orientation.UPRIGHT if method == Method.ROTATE else orientation.turned(photo.orientation, decision.turn)
+    return _of_photo(photo)._replace(
+        width=picture.width,
+        height=picture.height,
+        turn=decision.turn,
+        confidence=decision.confidence,
+        p0=p0,
+        p90=p90,
+        p180=p180,
+        p270=p270,
+        views=prediction.views,
+        decision=decision.verdict.value,
+        new_orientation=shown if decision.turn else None,
+        method=method,
+        reason=decision.reason,
+    )
 
 
 def _failed(row: Row, error: Exception) -> Row:

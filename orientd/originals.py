@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 
-from orientd import guard
 from orientd.disk import DISK, Disk
 from orientd.entries import Intent
 from orientd.errors import ReadError, Refused, WriteError
@@ -65,7 +64,7 @@ class Originals:
 
         Raises:
             ReadError: the original of a photo whose pixels were turned is not there any more.
-            Refused: it is there and is not what was kept, or the journal does not tell of a change that orientd made.
+            Refused: it is there and is not what was kept.
         """
         if done.method != Method.ROTATE:
             back = done.patch.inverse()
@@ -76,7 +75,6 @@ class Originals:
         if original is None or sha256(original).hexdigest() != done.old_sha256:
             kept = "the copy of its original" if done.method == Method.ROTATE else "what the journal holds of it"
             raise Refused(f"{kept} was changed or damaged: left alone")
-        guard.admit(done.path, done.method, data, original)
         return back
 
     def has(self, temp: str) -> bool:

@@ -7,7 +7,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
-from orientd import act, files, formats, sidecars
+from orientd import act, files, formats, guard, sidecars
+from orientd.discover import below
 from orientd.disk import DISK
 from orientd.errors import ConfigError, PhotoError
 from orientd.formats import picture
@@ -84,7 +85,8 @@ def moved(write: Write, moves: Iterable[Move]) -> Write:
 def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Sequence[str]) -> Iterable[Write]:
     """The writes to take back, newest first: of a run (the last with any, if None), or of single files: the last to each.
 
-    A photo that was turned by its sidecar may be named instead of that.
+    A photo that was turned by its sidecar may be named instead of that; and a folder, which stands for what the last run that
+    wrote below it wrote there.
 
     Raises:
         ConfigError: there is nothing to undo: no such run, or it has not written one of these files.
@@ -97,10 +99,12 @@ def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Se
         return (moved(write, moves) for write in journal.writes(runs[0]))
     wanted = {name: path for path in paths for name in _names(path)}
     beside = {name: path for alias, path in wanted.items() for name in sidecars.paths(alias)}
+    above = {name: path for name, path in wanted.items() if os.path.isdir(name)}
     found: dict[str, list[Write]] = {}
     for write in (moved(write, moves) for number in runs for write in journal.writes(number) if write.is_undoable):
         intent = write.intent
         path = wanted.get(intent.path) or (beside.get(intent.path) if intent.method == Method.SIDECAR else None)
+        path = path or next((above[folder] for folder in above if below(intent.path, [folder])), None)
         if path and found.setdefault(path, [write])[0].run == write.run and write not in found[path]:
             found[path].append(write)
     if missing := [path for path in paths if path not in found]:
@@ -161,15 +165,21 @@ def _marks(path: str) -> picture.Marks:
 
 
 def _names(path: str) -> set[str]:
-    """The paths under which the journal may know a file: as a plan named it, or as a walk found it."""
+    """The paths under which the journal may know a file, or what is below a folder: as a plan named it, or as a walk found it."""
     folder, name = os.path.split(os.path.abspath(path))
-    return {os.path.join(folder, name), os.path.join(os.path.realpath(folder), name)}
+    real = os.path.realpath(path) if os.path.isdir(path) else os.path.join(os.path.realpath(folder), name)
+    return {os.path.join(folder, name), real}
+
+
+def folders(paths: Iterable[str]) -> list[str]:
+    """The real folders of files; those among them that are folders themselves."""
+    return [os.path.realpath(path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))) for path in paths]
 
 
 def _state(journal: Journal, write: Write) -> tuple[State, str]:
     intent = write.intent
     if write.status is WriteStatus.INTENDED:
-        return State.UNSETTLED, write.reason or "a write was interrupted: the next run that writes finds out and mends it"
+        return State.UNSETTLED, write.reason or "a write was interrupted: the next run that writes there finds out and mends it"
     try:
         data, there = files.read_whole(intent.path)[0], True
     except PhotoError as error:
@@ -192,11 +202,10 @@ def _undo_state(journal: Journal, write: Write, data: bytes) -> tuple[State, str
     if intent.method == Method.ROTATE and not originals.has(intent.temp):
         return State.HOLDS, "the copy of its original was deleted, so it cannot be undone"
     try:
-        restored = originals.back(intent, data).apply(data)
-    except (PhotoError, ValueError) as error:
+        guard.admit(intent, data, originals.back(intent, data).apply(data))
+    except PhotoError as error:
         return State.SPOILT, f"it cannot be undone: {error}"
-    fits = sha256(restored).hexdigest() == intent.old_sha256
-    return (State.HOLDS, "") if fits else (State.SPOILT, "it cannot be undone: the journal was changed or damaged")
+    return State.HOLDS, ""
 
 
 def _is_gone(path: str, dev: int) -> bool:

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
+from orientd.errors import Stopped
 from orientd.items import Candidate, Row, Verdict
 
 LOOKUP = 500
@@ -20,7 +21,7 @@ class Stages:
     """What the pipeline calls. `judge` runs in several threads at once; the others only in the caller's.
 
     lookup: for each candidate the row it got before, or None.
-    judge: one row per candidate, in order; never raises for one photo's sake.
+    judge: one row per candidate, in order; never raises for one photo's sake, but may raise Stopped once the run is to stop.
     act: carries out a row whose decision is fix; a dry run passes the row through.
     record: remembers rows just judged, before any is acted on.
     expect: is told of every batch, in order, before it is judged.
@@ -81,7 +82,10 @@ def _finish(entry: list[Row] | Future[Sequence[Row]], stages: Stages, stop: Call
     if isinstance(entry, list):
         rows: Sequence[Row] = entry
     else:
-        rows = entry.result()
+        try:
+            rows = entry.result()
+        except Stopped:
+            return
         stages.record(rows)
     for row in rows:
         if stop():

@@ -304,9 +304,10 @@ class Journal:
         with _explained(self.path), closing(self._db.execute(f"SELECT id FROM writes WHERE {condition}", values)) as rows:
             numbers = [number for (number,) in rows]
         for number in numbers:
-            yield self._write(number)
+            yield self.write(number)
 
-    def _write(self, number: int) -> Write:
+    def write(self, number: int) -> Write:
+        """The write of a number."""
         with _explained(self.path):
             with closing(self._db.execute("SELECT * FROM writes WHERE id = ?", (number,))) as rows:
                 rows.row_factory = sqlite3.Row
@@ -317,6 +318,8 @@ class Journal:
             with closing(self._db.execute("SELECT mark FROM marks WHERE write = ? AND typeof(mark) = 'text'", (number,))) as rows:
                 marks = [mark for (mark,) in rows]
         try:
+            if row is None:
+                raise ValueError("there is none")
             return write_of(dict(row), splices, marks)
         except ValueError as error:
             raise StateError(f"the journal {self.path} holds what no orientd wrote (write {number}: {error}): {_MOVE}") from error
@@ -347,7 +350,7 @@ def _connect(path: str) -> sqlite3.Connection:
             raise StateError(f"the journal {path} was written by a newer orientd: upgrade this one")
         if version == 0 or not held.keys() >= _ADDED:
             db.executescript(_SCHEMA)
-            _sync_folder(os.path.dirname(path))
+            _sync_folders(os.path.dirname(os.path.abspath(path)))
         verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             damage = sqlite3.DatabaseError(verdict)
@@ -359,12 +362,16 @@ def _connect(path: str) -> sqlite3.Connection:
     return db
 
 
-def _sync_folder(path: str) -> None:
-    folder = os.open(path or os.curdir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync_folders(path: str) -> None:
+    """Sync a folder, and those above it, which may be as new: a power cut would take it away with the journal in it."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+    if (above := os.path.dirname(path)) != path:
+        with suppress(OSError):  # it belongs to others, and is old then
+            _sync_folders(above)
 
 
 def _move_aside(path: str) -> str:

@@ -85,8 +85,12 @@ class Roots:
             root.identity, root.mounts = None, []
 
     def renew(self) -> None:
-        """Watch anew what the kernel tells of: of folders that were made while its queue was full, it would never tell."""
+        """Watch anew what the kernel tells of: of folders that were made while its queue was full, it would never tell.
+
+        Of a disk with many folders that is unmounted, each tells that it ended; those that do so until now are watched anew, too.
+        """
         self.close()
+        self._hints.forget(Loss.OVERFLOW, Loss.ENDED)
         for root in self._roots:
             if root.identity and not root.polled:
                 root.polled = self._watch(root.path)

@@ -20,7 +20,7 @@ import ctypes
 import os
 from collections.abc import Callable, Collection, Iterable
 from ctypes.util import find_library
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 import numpy as np
@@ -128,8 +128,8 @@ class Rotator:
         from orientd.decode.cpu import CpuDecoder
 
         self._plans = {Format.PNG: self._png, Format.WEBP: self._webp}
-        if jpeg:
-            self._library = TurboJpeg()
+        self._library = TurboJpeg() if jpeg else None
+        if self._library:
             self._plans[Format.JPEG] = self._jpeg
         self._decoder = CpuDecoder(_LOOK_SIZE)
         self._pixels, self._turned_webp = exact.pixels, exact.turned_webp
@@ -147,27 +147,52 @@ class Rotator:
         except DecodeError as error:
             raise Refused(str(error)) from error
 
+    def check(self, format: Format, old: bytes, new: bytes, orientation: int) -> None:  # noqa: A002
+        """See that the file `new` stores the pixels of `old` as `orientation` (1–8) shows them: to the sample, or to the
+        coefficient of a JPEG. Without the library it is a small picture of a JPEG that must look alike.
+
+        Raises:
+            Refused: it does not, or one of them cannot be decoded.
+        """
+        try:
+            if format is Format.JPEG:
+                self._check_jpeg(self._seen(old, orientation), old, new, orientation)
+            elif format is Format.PNG:
+                _check_samples(old, new, orientation, (png_turn.samples, partial(self._pixels, Format.PNG)), png_turn.others)
+            elif format is Format.WEBP:
+                _check_samples(old, new, orientation, (partial(self._pixels, Format.WEBP),), webp_turn.others)
+            else:
+                raise Refused(f"the pixels of {format.name} are never turned")
+        except DecodeError as error:
+            raise Refused(str(error)) from error
+
     def _jpeg(self, data: bytes, orientation: int) -> Patch:
         """Nothing that does not decode whole ever reaches the library."""
+        assert self._library
         before = self._seen(data, orientation)
         patch = jpeg_core.plan(data, orientation, self._library.turn)
-        turned = patch.apply(data)
-        after = self._seen(turned, group.UPRIGHT)
-        back = self._library.turn(turned, group.inverse(orientation))
-        if jpeg_core.bare(back) != jpeg_core.bare(self._library.turn(data, group.UPRIGHT)):
-            raise Refused("turned back it would not be the same to the bit")
+        self._check_jpeg(before, data, patch.apply(data), orientation)
+        return patch
+
+    def _check_jpeg(self, before: NDArray[np.uint8], old: bytes, new: bytes, orientation: int) -> None:
+        """`before` is what a decoder sees in `old`, turned."""
+        after = self._seen(new, group.UPRIGHT)
+        if self._library:
+            back = self._library.turn(new, group.inverse(orientation))
+            if jpeg_core.bare(back) != jpeg_core.bare(self._library.turn(old, group.UPRIGHT)):
+                raise Refused("turned back it would not be the same to the bit")
         if not alike(before, after):
             raise Refused("turned it would look different")
-        return patch
 
     def _png(self, data: bytes, orientation: int) -> Patch:
         patch = png_turn.plan(data, orientation)
-        readers = (png_turn.samples, partial(self._pixels, Format.PNG))
-        return _proved(data, patch, orientation, readers, png_turn.others)
+        self.check(Format.PNG, data, patch.apply(data), orientation)
+        return patch
 
     def _webp(self, data: bytes, orientation: int) -> Patch:
         patch = webp_turn.plan(data, orientation, self._turned_webp)
-        return _proved(data, patch, orientation, (partial(self._pixels, Format.WEBP),), webp_turn.others)
+        self.check(Format.WEBP, data, patch.apply(data), orientation)
+        return patch
 
     def _seen(self, data: bytes, orientation: int) -> NDArray[np.uint8]:
         photo = Photo("", FileStat(0, 0, 0, 0), Format.JPEG, data, orientation, "")
@@ -190,6 +215,15 @@ def planner(method: str) -> Rotate | None:
     return None
 
 
+@cache
+def checker() -> Callable[[Format, bytes, bytes, int], None]:
+    """`Rotator.check`, with the library if it is there."""
+    try:
+        return Rotator().check
+    except EngineUnavailable:
+        return Rotator(jpeg=False).check
+
+
 def planner_of(formats: Collection[str]) -> Rotate | None:
     """As `planner`, for a plan that says rotate in rows of these formats: without JPEGs among them the library may be missing."""
     if not formats:
@@ -197,20 +231,21 @@ def planner_of(formats: Collection[str]) -> Rotate | None:
     return planner(Method.AUTO if TAG_IGNORED.issuperset(formats) else Method.ROTATE)
 
 
-def _proved(data: bytes, patch: Patch, orientation: int, readers: Iterable[Reader], others: Callable[[bytes], object]) -> Patch:
-    """The patch, once what every reader sees in the turned file is, turned back, what it saw before, sample for sample."""
-    turned, back = patch.apply(data), group.inverse(orientation)
-    for read in readers:
-        if not np.array_equal(read(data), group.apply(read(turned), back)):
-            raise Refused("turned back it would not be the same to the sample")
-    if others(data) != others(turned):
-        raise Refused("its metadata would change")
-    return patch
-
-
 def alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
     """True if two pictures of the same shape differ nowhere by more than a decoder's rounding."""
     return int(np.abs(one.astype(np.int16) - other.astype(np.int16)).max()) <= _TOLERANCE
+
+
+def _check_samples(
+    old: bytes, new: bytes, orientation: int, readers: Iterable[Reader], others: Callable[[bytes], object]
+) -> None:
+    """What every reader sees in the new file must be, turned back, what it sees in the old one, sample for sample."""
+    back = group.inverse(orientation)
+    for read in readers:
+        if not np.array_equal(read(old), group.apply(read(new), back)):
+            raise Refused("turned back it would not be the same to the sample")
+    if others(old) != others(new):
+        raise Refused("its metadata would change")
 
 
 def _load() -> ctypes.CDLL:

@@ -29,7 +29,7 @@ _STATES = {
     "old": "with the bytes again that they had before",
     "changed": "changed by another program since",
     "vanished": "deleted or moved since",
-    "unsettled": "in an interrupted write, which the next run that writes mends",
+    "unsettled": "in an interrupted write, which the next run that writes there mends",
     "unreadable": "that cannot be read, or are not mounted: orientd verify --map OLD=NEW if they moved",
     "spoilt": "that could not be undone",
 }

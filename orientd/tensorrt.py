@@ -3,17 +3,22 @@
 That process can be ended at any time, finds the libraries that TensorRT loads late, and takes no lock of this one: ONNX Runtime
 keeps Python's all the time it opens a model (microsoft/onnxruntime #27063), so a thread would stop all others. It builds into
 a folder that gets its name only when it is complete: made of the model, ONNX Runtime, TensorRT, the GPU, the precision and the
-shapes, so nothing stale is ever loaded. From then on, and at every later start at once, looks are TensorRT's; each batch is seen
+shapes, so nothing stale is ever loaded; what a killed process left half built, and all but the folders used last, goes at the
+next start. Once an engine is built, and at every later start at once, looks are TensorRT's; each batch is seen
 by one of the two alone. If TensorRT cannot build the model, that is told once and all stays as it was; where TensorRT itself is
 missing it is an error, as everything that was asked for and is not there.
 """
 
 import ctypes
+import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -23,7 +28,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +42,9 @@ _LIBRARIES: Final = ("libnvinfer.so", "libnvinfer_plugin.so", "libnvonnxparser.s
 _WHEEL: Final = "tensorrt_libs"  # the package in which the wheels of TensorRT have their libraries
 _KERNELS: Final = "libnvinfer_builder_resource_*.so.*"  # one for each kind of GPU; loaded late, by name
 _ENDED: Final = 5.0
+_KEY: Final = re.compile("[0-9a-f]{32}")
+_LOG: Final = "log"
+_KEPT: Final = 8  # a large model's engine takes 100 MB
 
 Child = subprocess.Popen[bytes]
 
@@ -78,6 +86,7 @@ class Workshop:
         except OSError as error:
             advice = "see to its rights, or name another by XDG_CACHE_HOME"
             raise StateError(f"{keep} cannot be written ({error.strerror}): {advice}") from error
+        tidy(keep)
 
     def improved(self, engine: infer.Engine, card: str, provider: infer.Provider) -> "Improved":
         """Eyes that are those of `engine`, on a GPU of that name by that provider, until TensorRT takes over."""
@@ -88,10 +97,12 @@ class Workshop:
             return self._model.open(_providers(provider, engine.shapes(), self._precision, folder, self._keep))
 
         if folder.is_dir():
+            with suppress(OSError):  # it is used now, which `tidy` heeds
+                os.utime(folder)
             try:
                 return Improved(opened(), None, opened, self._notify)
             except OrientdError:
-                shutil.rmtree(folder, ignore_errors=True)
+                _discard(folder)
         if folder not in self._under_way:
 
             def order(partial: Path) -> dict[str, Any]:
@@ -101,6 +112,17 @@ class Workshop:
             self._under_way[folder] = Build(order, folder)
             self._notify("TensorRT is building its engine, which takes minutes; until then it goes on without")
         return Improved(engine, self._under_way[folder], opened, self._notify)
+
+
+def tidy(keep: Path) -> None:
+    """Remove from the folder `keep` what a process left half built that is no more, and all but the engines used last."""
+    for partial in keep.glob(".*.partial"):
+        with suppress(OSError), (partial / _LOG).open("r+b") as log:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(partial)
+    engines = sorted((each for each in keep.iterdir() if _KEY.fullmatch(each.name)), key=_used, reverse=True)
+    for folder in engines[_KEPT:]:
+        _discard(folder)
 
 
 class Build:
@@ -113,25 +135,24 @@ class Build:
         command: tuple[str, ...] = (sys.executable, "-P", "-m", __name__),
     ) -> None:
         """`order` is what the process gets on its standard input, as JSON, to build into the folder it is given."""
-        self._folder, self._partial = folder, folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-        self._partial.mkdir()
+        self._folder, self._partial = folder, _half(folder)
         self._said: str | None = None
         self._polling = threading.Lock()
-        with (self._partial / "log").open("wb") as log:
-            self._child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=_environment(), start_new_session=True
-            )
+        log = _begin(self._partial)
+        self._child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=_environment(), start_new_session=True
+        )
         assert self._child.stdin
         with suppress(OSError):  # it has ended already, of which `poll` tells
             self._child.stdin.write(json.dumps(order(self._partial)).encode() + b"\n")
             self._child.stdin.flush()
-        self.close = weakref.finalize(self, _end, self._child, self._partial, folder)
+        self.close = weakref.finalize(self, _end, self._child, log, self._partial, folder)
 
     def poll(self) -> str | None:
         """None while it is under way, "" once the engine is there, else why it never will be."""
         with self._polling:
             if self._said is None and (code := self._child.poll()) is not None:
-                said = _last_line(self._partial / "log") or f"exit code {code}"
+                said = _last_line(self._partial / _LOG) or f"exit code {code}"
                 self.close()
                 self._said = "" if not code and self._folder.is_dir() else said
         return self._said
@@ -217,7 +238,26 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "LD_LIBRARY_PATH": ":".join(filter(None, places))}
 
 
-def _end(child: Child, partial: Path, folder: Path) -> None:
+def _half(folder: Path) -> Path:
+    """A name for what is half built or half removed."""
+    return folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+
+
+def _begin(partial: Path) -> IO[bytes]:
+    """Make the folder, with a log that is locked as long as this process, or one that got the log, goes on.
+
+    It gets its name last: under that name none is without a lock.
+    """
+    new = partial.with_suffix(".new")
+    new.mkdir()
+    log = (new / _LOG).open("wb")
+    with suppress(OSError):  # a file system without locks, where `tidy` gets none either
+        fcntl.flock(log, fcntl.LOCK_EX)
+    new.rename(partial)
+    return log
+
+
+def _end(child: Child, log: IO[bytes], partial: Path, folder: Path) -> None:
     child.kill()
     if child.stdin:
         with suppress(OSError):
@@ -225,10 +265,35 @@ def _end(child: Child, partial: Path, folder: Path) -> None:
     with suppress(subprocess.TimeoutExpired):
         child.wait(_ENDED)
     if child.returncode == 0:
-        (partial / "log").unlink(missing_ok=True)
         with suppress(OSError):  # another process was faster
             os.rename(partial, folder)
+            (folder / _LOG).unlink()
+    _remove(partial)
+    log.close()
+
+
+def _discard(folder: Path) -> None:
+    """Remove an engine. Half removed it must not keep its name: ONNX Runtime would build it anew in the midst of its user."""
+    with suppress(OSError):
+        (folder / _LOG).touch()
+        os.rename(folder, partial := _half(folder))
+        _remove(partial)
+
+
+def _remove(partial: Path) -> None:
+    """The log goes last, as `tidy` leaves alone what has none."""
+    for file in partial.glob("*"):
+        if file.name != _LOG:
+            with suppress(OSError):
+                file.unlink()
     shutil.rmtree(partial, ignore_errors=True)
+
+
+def _used(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _last_line(log: Path) -> str:
@@ -238,16 +303,23 @@ def _last_line(log: Path) -> str:
 
 def _main() -> None:
     order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_orientd, daemon=True).start()
+    _end_with_orientd()
     load()
     model = Model(**order["model"] | {"path": Path(order["model"]["path"])})
     model.open([each if isinstance(each, str) else (each[0], each[1]) for each in order["providers"]])
 
 
 def _end_with_orientd() -> None:
-    while os.read(sys.stdin.fileno(), 1):
-        pass
-    os._exit(1)
+    """Have the kernel end this process once orientd, which holds the other end of its standard input, is no more.
+
+    No thread could do it while ONNX Runtime keeps Python's lock; the signal SIGIO ends a process by itself (fcntl(2), signal(7)).
+    """
+    here = sys.stdin.fileno()
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(here, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(here, fcntl.F_SETFL, fcntl.fcntl(here, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([here], [], [], 0)[0]:  # it was no more already
+        sys.exit(1)
 
 
 if __name__ == "__main__":

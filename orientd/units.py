@@ -28,19 +28,22 @@ _DROP_INS: Final = (_DROP_IN, _INSTANCES, _NIGHTLY)
 _WRITTEN: Final = "# Written by orientd service install, and removed by orientd service uninstall.\n[Service]\nExecStart=\n"
 _MACHINE: Final = {name: name for name in ("orientd.service", "orientd@.service", "orientd-scan.service", "orientd-scan.timer")}
 _USER: Final = {"orientd.service": "orientd-user.service"}
+_TRIAL: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a service manager looks for units.
 
-    units: the file to copy for each name. told: what the manager says to the service in its environment.
+    units: the file to copy for each name. told: what the manager says to the service in its environment. hidden: the folders of
+    which the service sees others (PrivateTmp=).
     """
 
     folder: Path
     manager: tuple[str, ...]
     units: dict[str, str]
     told: Mapping[str, str]
+    hidden: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, user: bool) -> Self:
@@ -49,7 +52,7 @@ class Place:
             told = {name: os.environ[name] for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME") if name in os.environ}
             return cls(Path(config_directory(os.environ), "systemd", "user"), ("systemctl", "--user"), _USER, told)
         told = {"CONFIGURATION_DIRECTORY": "/etc/orientd", "STATE_DIRECTORY": "/var/lib/orientd"}
-        return cls(Path("/etc/systemd/system"), ("systemctl",), _MACHINE, told)
+        return cls(Path("/etc/systemd/system"), ("systemctl",), _MACHINE, told, ("/tmp", "/var/tmp"))
 
     @property
     def is_users(self) -> bool:
@@ -60,13 +63,20 @@ def install(place: Place, folders: Sequence[str], fix: bool, owner: str | None) 
     """Put the units in place, for real folders; yields what was done and what is to be done next, a line each.
 
     Raises:
-        ConfigError: there is no such user, or it is root; the configuration has mistakes or contradicts `fix`; or a service
-            cannot be given such a folder.
-        OrientdError: a file cannot be written.
+        ConfigError: there is no such user, or it is root, or cannot run orientd; the configuration has mistakes or contradicts
+            `fix`; or a service cannot be given such a folder, or would not see it.
+        OrientdError: there is no systemd here, or a file cannot be written.
     """
+    if not shutil.which("systemctl"):
+        raise OrientdError("there is no systemd here (no systemctl): have whatever starts services run orientd watch PATH…")
+    if place.is_users and owner:
+        raise ConfigError("the service of a user runs as that user: leave out --as, or --user")
     user = None if place.is_users else _owner(folders[0], owner)
     config = load(None, {**place.told, **({"HOME": user.pw_dir} if user else {})}, {"fix": fix or None})
     _check(config)
+    _check_seen(place, config, folders)
+    if user:
+        _check_runs(place, user)
     drop_ins = _drop_ins(place, config, folders, ["--fix"] if fix else [], user.pw_name if user else "")
     for name, source in place.units.items():
         yield _put(place.folder / name, (_source() / source).read_text(encoding="utf-8"))
@@ -75,10 +85,13 @@ def install(place: Place, folders: Sequence[str], fix: bool, owner: str | None) 
     yield from _reload(place)
     yield _promise(config)
     if user:
+        yield from _shut(user, folders, config.fix)
         yield "After a change of fix, plan or state_dir in the configuration, install it again."
     yield f"Start it, now and with every start of the machine: {' '.join(place.manager)} enable --now orientd"
     if place.is_users:
         yield "Let it run while you are not logged in: loginctl enable-linger"
+    if _asked(place, "is-active", "orientd.service") == "active":
+        yield f"It still runs as it was installed before; to end that: {' '.join(place.manager)} restart orientd"
 
 
 def uninstall(place: Place) -> Iterator[str]:
@@ -86,9 +99,11 @@ def uninstall(place: Place) -> Iterator[str]:
     if shutil.which("systemctl"):
         for command in ("stop", [name.replace("@", "@*") for name in place.units]), ("disable", list(place.units)):
             subprocess.run([*place.manager, command[0], *command[1]], capture_output=True, check=False)
+    removed = False
     for file in (place.folder / name for name in (*place.units, *_DROP_INS)):
         try:
             file.unlink()
+            removed = True
             yield f"{file}: removed"
         except FileNotFoundError:
             continue
@@ -97,6 +112,9 @@ def uninstall(place: Place) -> Iterator[str]:
     for folder in ((place.folder / name).parent for name in _DROP_INS):
         with suppress(OSError):  # not there, or somebody else's drop-ins are left in it
             folder.rmdir()
+    if not removed:
+        yield f"Nothing of it is installed in {place.folder}."
+        return
     yield from _reload(place)
 
 
@@ -108,7 +126,9 @@ def status(place: Place) -> Iterator[str]:
         elif "@" in name:
             yield f"{name}: installed"
         else:
-            yield f"{name}: installed, {_asked(place, 'is-enabled', name)}, {_asked(place, 'is-active', name)}"
+            active = _asked(place, "is-active", name)
+            log = f" (journalctl{' --user' * place.is_users} -u {name})" if active in ("activating", "failed") else ""
+            yield f"{name}: installed, {_asked(place, 'is-enabled', name)}, {active}{log}"
 
 
 def _check(config: Config) -> None:
@@ -121,6 +141,63 @@ def _check(config: Config) -> None:
     for name, path, folder in (("plan", plan, os.path.dirname(plan)), ("state_dir", state, state)):
         if path and (not os.path.isabs(path) or folder == "/"):
             raise ConfigError(f"{name}: a service needs its whole path, in a folder of its own, such as /srv/orientd/{name}")
+
+
+def _check_seen(place: Place, config: Config, folders: Sequence[str]) -> None:
+    """Refuse what lies where the service sees other folders."""
+    named = {"the folder": folders, "orientd itself, in": [os.path.dirname(_program()[0])], "state_dir,": [config.state_dir]}
+    named |= {"plan,": [config.plan], "model,": [config.model] if os.path.isabs(config.model) else []}
+    for what, paths in named.items():
+        for path in filter(None, paths):
+            for hidden in place.hidden:
+                if below(os.path.realpath(path), [os.path.realpath(hidden)]):
+                    raise ConfigError(
+                        f"a service of the machine cannot see {what} {printable(path)}: it has a {hidden} of its own"
+                        " (PrivateTmp), so that no other program's files are its business. Move it, to /srv for example, or"
+                        " install the service with --user"
+                    )
+
+
+def _check_runs(place: Place, user: pwd.struct_passwd) -> None:
+    """Refuse a user who cannot run orientd, or cannot read its configuration: the service would never start."""
+    program, settings = _program(), os.path.join(place.told["CONFIGURATION_DIRECTORY"], "orientd.yaml")
+    if not _succeeds(user, *program, "--version"):
+        raise ConfigError(
+            f"{user.pw_name} cannot run {printable(program[0])}: install orientd, and its Python, where everyone may read them,"
+            " in /opt/orientd for example, not in a home"
+        )
+    if os.path.exists(settings) and not _succeeds(user, "test", "-r", settings):
+        raise ConfigError(f"{user.pw_name} cannot read {settings}: see to its rights")
+
+
+def _shut(user: pwd.struct_passwd, folders: Sequence[str], fix: bool) -> Iterator[str]:
+    for folder in folders:
+        rights = {"read": ["-r", folder, "-a", "-x", folder], **({"write": ["-w", folder]} if fix else {})}
+        for right, test in rights.items():
+            if not _succeeds(user, "test", *test):
+                yield f"But {user.pw_name} cannot {right} {printable(folder)}: see to its rights, or name another user with --as."
+
+
+def _succeeds(user: pwd.struct_passwd, *command: str) -> bool:
+    """Whether a command comes to a good end as that user; taken for granted where only root could try."""
+    if os.geteuid() != 0:
+        return True
+    try:
+        ran = subprocess.run(
+            command,
+            user=user.pw_uid,
+            group=user.pw_gid,
+            extra_groups=os.getgrouplist(user.pw_name, user.pw_gid),
+            cwd="/",
+            env={"HOME": user.pw_dir, "PATH": os.defpath},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TRIAL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return ran.returncode == 0
 
 
 def _drop_ins(place: Place, config: Config, folders: Sequence[str], flags: Sequence[str], user: str) -> dict[str, str]:
@@ -152,7 +229,7 @@ def _elsewhere(place: Place, folder: str) -> list[str]:
 
 def _drop_in(start: str, user: str = "", written: Sequence[str] = ()) -> str:
     """`written` need not be there when the service starts (-): a disk that is mounted there later can be written, too."""
-    lines = [f"ExecStart={start}", *([f"User={user}"] if user else [])]
+    lines = [f"ExecStart={start}", *([f"User={user.replace('%', '%%')}"] if user else [])]
     if written:
         lines.append(f"ReadWritePaths={_quoted(*(f'-{folder}' for folder in written), dollars=False)}")
     return _WRITTEN + "\n".join(lines) + "\n"
@@ -177,8 +254,16 @@ def _owner(folder: str, wanted: str | None) -> pwd.struct_passwd:
 
 
 def _program() -> list[str]:
+    """What starts orientd, by whole paths.
+
+    Raises:
+        ConfigError: its path holds a dollar sign, which systemd takes for a variable everywhere but there.
+    """
     beside = Path(sys.executable).with_name("orientd")
-    return [str(beside)] if beside.exists() else [sys.executable, "-m", "orientd"]
+    program = [str(beside)] if beside.exists() else [sys.executable, "-m", "orientd"]
+    if "$" in program[0]:
+        raise ConfigError(f"a service cannot start {printable(program[0])}: install orientd where no folder has a $ in its name")
+    return program
 
 
 def _quoted(*words: str, dollars: bool = True) -> str:
@@ -213,11 +298,11 @@ def _put(file: Path, text: str) -> str:
 
 
 def _reload(place: Place) -> Iterator[str]:
-    if shutil.which("systemctl"):
-        ran = subprocess.run([*place.manager, "daemon-reload"], capture_output=True, text=True, check=False)
-        if ran.returncode == 0:
-            return
-    yield f"The service manager could not be told; once it runs: {' '.join(place.manager)} daemon-reload"
+    if not shutil.which("systemctl"):
+        return
+    ran = subprocess.run([*place.manager, "daemon-reload"], capture_output=True, check=False)
+    if ran.returncode:
+        yield f"The service manager could not be told; once it runs: {' '.join(place.manager)} daemon-reload"
 
 
 def _asked(place: Place, question: str, name: str) -> str:

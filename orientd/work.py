@@ -69,7 +69,8 @@ class Work:
         """
         if self._judge is None:
             rotate = planner(self.config.method)
-            judge, identity = make_judge(self.config, self.log.warning if not self._identity else None, rotate)
+            notify = self.log.warning if not self._identity else None
+            judge, identity = make_judge(self.config, notify, rotate, None, self.stop)
             self._judge = self._timed(judge)
             if identity != self._identity or self._seen is None:
                 self._open(identity)
@@ -156,7 +157,7 @@ class Work:
     def _writer(self, seen: Seen) -> Writer:
         """All writes of a day are one run, so that history stays short and one `undo` takes back one day."""
         rotate = planner(self.config.method)
-        writer = Writer(self.config, seen, self.command, self.stop, self.log.warning, rotate, patience=0)
+        writer = Writer(self.config, seen, self.command, self.stop, self.log.warning, rotate, self.roots, patience=0)
         day, run = self._day
         if day == self._today():
             writer.run = run

@@ -1,7 +1,7 @@
 """The one owner of writes: lock, journal, and whatever puts a photo right."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,10 +10,12 @@ from typing import Final
 
 from orientd import act, formats
 from orientd.beside import Noter
+from orientd.change import Rotate
 from orientd.config import Config
 from orientd.errors import Refused
 from orientd.files import Mtime
-from orientd.items import Format, Method, Patch, Row, Status
+from orientd.items import Format, Method, Patch, Row, Status, Verdict
+from orientd.orientation import swaps_sides, turned
 from orientd.record import Journal, Lock, is_locked
 from orientd.seen import Seen
 
@@ -51,7 +53,8 @@ class Writable:
 
 @dataclass
 class Writer:
-    """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done.
+    """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done below the real
+    folders `roots` or, without any, anywhere.
 
     What was remembered of a photo is forgotten before it is written, as `--mtime keep` leaves no other sign of a change. For a
     watcher that holds the lock it waits, for `patience` seconds.
@@ -62,7 +65,8 @@ class Writer:
     command: str
     stop: Callable[[], bool]
     notify: Notify
-    rotate: act.Rotate | None = None
+    rotate: Rotate | None = None
+    roots: Sequence[str] = ()
     patience: float = PATIENCE
     journal: Journal = field(init=False)
     _stack: ExitStack = field(init=False)
@@ -71,7 +75,7 @@ class Writer:
         with ExitStack() as stack:
             stack.enter_context(Lock(self.config.state_dir, wait=self._waiting()))
             self.journal = stack.enter_context(open_journal(self.config, self.notify))
-            for outcome in act.recover(self.journal):
+            for outcome in act.recover(self.journal, within=self.roots):
                 self.seen.forget(outcome.path)
                 self.notify(f"{outcome.path}: {outcome.reason or 'the interrupted change was finished'}")
             self._stack = stack.pop_all()
@@ -134,3 +138,31 @@ class Writer:
         if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
             done = done._replace(new_orientation=outcome.orientation, method=outcome.method.value)
         return done, outcome
+
+
+def put_right(row: Row, outcome: act.Outcome, run: int) -> Row:
+    """What a later scan would say of a photo just fixed: the same probabilities, seen from the new side."""
+    assert outcome.stat
+    assert row.turn
+    probabilities = (row.p0, row.p90, row.p180, row.p270)
+    shift, sides = row.turn // 90, (row.width, row.height)
+    if outcome.method is Method.ROTATE and swaps_sides(turned(row.orientation, row.turn)):
+        sides = sides[::-1]
+    p0, p90, p180, p270 = probabilities[shift:] + probabilities[:shift]
+    return row._replace(
+        width=sides[0],
+        height=sides[1],
+        orientation=outcome.orientation,
+        turn=0,
+        p0=p0,
+        p90=p90,
+        p180=p180,
+        p270=p270,
+        decision=Verdict.KEEP.value,
+        new_orientation=None,
+        method="",
+        reason=f"put right in run {run}",
+        size=outcome.stat.size,
+        mtime_ns=outcome.stat.mtime_ns,
+        sha256=outcome.sha256,
+    )

@@ -4,17 +4,21 @@ The file is built from a `Recipe`, so the file that a perfect patch would give i
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, pairwise
 
 import jpegs
 import numpy as np
 import pillow_heif
+import pytest
 import scenes
 from PIL import Image
 
 from orientd import orientation
+from orientd.errors import Refused
+from orientd.formats import heif, plan, sniff
+from orientd.items import Patch
 
 Turns = tuple[str, ...]
 """Names of transformations, in order: `irot0` to `irot3`, `imir0`, `imir1`, `clap`. One that ends in `+` was added by a patch."""
@@ -230,3 +234,38 @@ def shown(data: bytes) -> np.ndarray:
             value = image.getexif().get(scenes.ORIENTATION, 1)
             return orientation.apply(np.asarray(image), value)
     return np.asarray(pillow_heif.open_heif(io.BytesIO(data)).to_pillow())
+
+
+def with_derived(kind: bytes, recipe: Recipe, item: int = 9) -> bytes:
+    """The file with one more item of that kind, without properties or bytes; its `iinf` comes last."""
+    data = build(replace(recipe, wide_items=False))
+    at = data.index(b"iinf") - 4
+    size, count = int.from_bytes(data[at : at + 4], "big"), int.from_bytes(data[at + 12 : at + 14], "big")
+    entry = full_box(b"infe", number(item, 2) + number(0, 2) + kind + b"\0", version=2)
+    longer = number(size + len(entry), 4) + data[at + 4 : at + 12] + number(count + 1, 2) + data[at + 14 : at + size] + entry
+    meta = data.index(b"meta") - 4
+    grown = number(int.from_bytes(data[meta : meta + 4], "big") + len(entry), 4)
+    return data[:meta] + grown + data[meta + 4 : at] + longer + data[at + size :]
+
+
+def properties_of(data: bytes) -> int:
+    """How many properties a file has."""
+    at, number_ = data.index(b"ipco") + 4, 0
+    end = at - 8 + int.from_bytes(data[at - 8 : at - 4], "big")
+    while at < end:
+        at, number_ = at + int.from_bytes(data[at : at + 4], "big"), number_ + 1
+    return number_
+
+
+def planned(data: bytes, value: int) -> Patch:
+    return plan(sniff(data), data, value)
+
+
+def patched(data: bytes, value: int) -> bytes:
+    return planned(data, value).apply(data)
+
+
+def refusal(data: bytes, value: int | None = None) -> str:
+    with pytest.raises(Refused) as caught:
+        planned(data, value or orientation.turned(heif.stored(data), 90))
+    return str(caught.value)

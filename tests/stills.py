@@ -32,9 +32,6 @@ def exif_block(recipe: jpegs.Recipe | None, prefix: bool) -> list[bytes]:
     return [] if recipe is None else [b"Exif\0\0" * prefix + jpegs.tiff(recipe)]
 
 
-# PNG
-
-
 @dataclass(frozen=True)
 class Png:
     exif: jpegs.Recipe | None = None
@@ -125,9 +122,6 @@ def _may_become(name: bytes, old: bytes, new: bytes) -> bool:
     return name in (b"iTXt", b"XMP ") and may_become_xmp(old, new)
 
 
-# WebP
-
-
 @dataclass(frozen=True)
 class Webp:
     kind: str = "lossy"
@@ -208,9 +202,6 @@ def webp_changes(before: bytes, after: bytes) -> list[str]:
     if len(new) == len(old) + 1 and new[-1][0] == b"EXIF" and len(new.pop()[1]) == 26 and old[0][0] == b"VP8X":
         old[0] = b"VP8X", bytes([old[0][1][0] | 8]) + old[0][1][1:]
     return changes + _chunk_changes(old, new)
-
-
-# TIFF
 
 
 @dataclass(frozen=True)
@@ -297,9 +288,6 @@ def entries(data: bytes) -> list[bytes]:
     start = int.from_bytes(data[4:8], order)
     end = start + 2 + 12 * int.from_bytes(data[start : start + 2], order)
     return [data[at : at + 12] for at in range(start + 2, end, 12)]
-
-
-# All three
 
 
 CHANGES = {"png": png_changes, "webp": webp_changes, "tiff": tiff_changes}

@@ -1,23 +1,20 @@
+"""Photos are put right: planned, proved, journalled, written and read back."""
+
 import errno
 import os
 from dataclasses import replace
-from hashlib import sha256
-from types import SimpleNamespace
 
 import pytest
 import stills
-from writing_disks import BODY, TOYS, Toy, TroubledDisk, failing, leftovers, turned_toy, witness
+from writing_disks import BODY, TOYS, Toy, TroubledDisk, failing, turned_toy, witness
+from writing_toys import MTIME, every_kind, fix, judged, maker, spoil_bytes, statuses
 
-from orientd import files, formats, orientation
-from orientd.act import Fixer, recover, undo
-from orientd.disk import Disk
+from orientd import formats, orientation
+from orientd.act import Fixer
 from orientd.errors import StateError
 from orientd.files import Mtime
-from orientd.items import Format, Patch, Splice, Status
+from orientd.items import LAST_TIME, Format, Patch, Splice, Status
 from orientd.record import Journal, WriteStatus
-
-MTIME = 1_600_000_000_123_456_789
-every_kind = pytest.mark.parametrize("kind", TOYS)
 
 
 @pytest.fixture
@@ -33,32 +30,7 @@ def fixer(journal):
 
 @pytest.fixture
 def make(tmp_path):
-    (tmp_path / "photos").mkdir()
-
-    def make(kind="in place", name="photo.jpg"):
-        path = tmp_path / "photos" / name
-        path.write_bytes(TOYS.get(kind, kind))
-        os.utime(path, ns=(MTIME, MTIME))
-        return path
-
-    return make
-
-
-def judged(path):
-    return str(path), files.file_stat(os.lstat(path)), sha256(path.read_bytes()).hexdigest()
-
-
-def fix(fixer, path, turn=90, before=None, **more):
-    name, stat, digest = before or judged(path)
-    return fixer.fix(name, stat.size, stat.mtime_ns, digest, turn, **more)
-
-
-def take_back(journal, run, **more):
-    return list(undo(journal, journal.start_run("undo"), journal.writes(run), **more))
-
-
-def statuses(journal):
-    return [write.status for run in journal.runs() for write in journal.writes(run.id)]
+    return maker(tmp_path / "photos")
 
 
 @every_kind
@@ -95,6 +67,10 @@ def test_a_time_that_is_not_known_is_not_compared(fixer, make):
     assert fixer.fix(name, stat.size, None, digest, 90).status is Status.FIXED
 
 
+def test_the_time_after_the_last_is_the_last():
+    assert Mtime.SHIFT.after(LAST_TIME - 2 * 10**9) == Mtime.SHIFT.after(LAST_TIME) == LAST_TIME
+
+
 @every_kind
 def test_nothing_to_do_is_unchanged_and_not_journalled(fixer, journal, make, kind):
     path = make(kind)
@@ -125,11 +101,6 @@ def test_a_journal_that_cannot_be_written_stops_the_run_before_the_photo_is_touc
     with pytest.raises(StateError):
         fix(fixer, path)
     assert path.read_bytes() == TOYS["in place"]
-
-
-def spoil_bytes(path):
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
-    os.utime(path, ns=(MTIME, MTIME))
 
 
 @pytest.mark.parametrize(
@@ -241,100 +212,6 @@ def test_bytes_that_another_program_wrote_right_after_ours_are_not_called_fixed(
     assert path.read_bytes() == b"somebody else's"
 
 
-def test_hard_links_are_refused_unless_allowed(fixer, journal, make):
-    path = make()
-    path.with_name("other").hardlink_to(path)
-    assert "hard links" in fix(fixer, path).reason
-    assert path.read_bytes() == TOYS["in place"]
-    assert statuses(journal) == [WriteStatus.FAILED]
-    assert fix(replace(fixer, allow_hard_links=True), path).status is Status.FIXED
-    assert [outcome.status for outcome in take_back(journal, fixer.run, allow_hard_links=True)] == [Status.FIXED]
-    assert path.read_bytes() == path.with_name("other").read_bytes() == TOYS["in place"]
-
-
-@every_kind
-@pytest.mark.parametrize(("policy", "after", "back"), [(Mtime.SHIFT, 2 * 10**9, 0), (Mtime.KEEP, 0, 0)])
-def test_undo_gives_back_every_byte_and_the_time(fixer, journal, make, kind, policy, after, back):
-    path = make(kind)
-    path.chmod(0o640)
-    assert fix(replace(fixer, mtime=policy), path).stat.mtime_ns == MTIME + after
-    (outcome,) = take_back(journal, fixer.run)
-    assert path.read_bytes() == TOYS[kind]
-    assert (outcome.status, outcome.orientation) == (Status.FIXED, Toy().stored_orientation(None, TOYS[kind]))
-    assert (os.stat(path).st_mtime_ns, os.stat(path).st_mode & 0o777) == (MTIME + back, 0o640)
-    assert statuses(journal) == [WriteStatus.FIXED, WriteStatus.UNDONE]
-    assert journal.was_undone(outcome.sha256) == fixer.run
-    assert take_back(journal, fixer.run) == []
-
-
-def test_who_wants_the_time_of_the_write_gets_that_of_the_undo(fixer, journal, make):
-    path = make()
-    fix(replace(fixer, mtime=Mtime.NOW), path)
-    written = os.stat(path).st_mtime_ns
-    take_back(journal, fixer.run)
-    assert os.stat(path).st_mtime_ns >= written > MTIME
-
-
-def test_undo_takes_back_the_newest_write_first(fixer, journal, make):
-    path = make("grows")
-    for turn in (90, 180, 270):
-        assert fix(fixer, path, turn).status is Status.FIXED
-    outcomes = take_back(journal, fixer.run)
-    assert [outcome.status for outcome in outcomes] == [Status.FIXED] * 3
-    assert path.read_bytes() == TOYS["grows"]
-    assert os.stat(path).st_mtime_ns == MTIME
-
-
-def test_an_undo_is_not_undone(fixer, journal, make):
-    path = make()
-    fix(fixer, path)
-    take_back(journal, fixer.run)
-    undoing = journal.runs()[0].id
-    assert [write.status for write in journal.writes(undoing)] == [WriteStatus.FIXED]
-    assert take_back(journal, undoing) == []
-    assert path.read_bytes() == TOYS["in place"]
-
-
-@every_kind
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [(spoil_bytes, "changed since orientd wrote it"), (os.unlink, "vanished")],
-)
-def test_undo_leaves_alone_what_is_no_longer_what_was_written(fixer, journal, make, kind, change, reason):
-    path, other = make(kind), make(kind, "other.jpg")
-    fix(fixer, path), fix(fixer, other)
-    change(path)
-    left = path.read_bytes() if path.exists() else None
-    good, bad = take_back(journal, fixer.run)
-    assert (good.status, bad.status) == (Status.FIXED, Status.FAILED)
-    assert reason in bad.reason
-    assert (path.read_bytes() if path.exists() else None) == left
-    assert [write.status for write in journal.writes(fixer.run)] == [WriteStatus.UNDONE, WriteStatus.FIXED]
-
-
-def test_bytes_that_the_owner_put_back_himself_count_as_undone(fixer, journal, make):
-    path = make()
-    fix(fixer, path)
-    path.write_bytes(TOYS["in place"])
-    before = judged(path)
-    (outcome,) = take_back(journal, fixer.run)
-    assert (outcome.status, outcome.reason) == (Status.UNCHANGED, "the old bytes were back already")
-    assert judged(path) == before
-    assert journal.was_undone(before[2]) == fixer.run
-
-
-def test_an_undo_of_what_a_later_run_changed_again_names_that_run(fixer, journal, make):
-    path = make()
-    fix(fixer, path)
-    later = replace(fixer, run=journal.start_run("apply"))
-    fix(later, path)
-    (outcome,) = take_back(journal, fixer.run)
-    assert (outcome.status, outcome.reason) == (Status.FAILED, "run 2 changed it again: undo that first")
-    assert [outcome.status for outcome in take_back(journal, later.run)] == [Status.FIXED]
-    assert [outcome.status for outcome in take_back(journal, fixer.run)] == [Status.FIXED]
-    assert path.read_bytes() == TOYS["in place"]
-
-
 def test_a_reason_is_told_once(journal, make):
     path = make()
     disk = failing(0, errno.EROFS, only=("pwrite", "unlink"))
@@ -348,83 +225,6 @@ def test_a_raw_file_that_looks_like_a_plain_tiff_is_never_written(journal, make,
     outcome = fix(Fixer(journal, journal.start_run("apply"), formats, lambda data: 6), path)
     assert (outcome.status, outcome.reason.partition(":")[0]) == (Status.FAILED, "raw files are never changed")
     assert path.read_bytes() == stills.tiff(stills.Tiff())
-
-
-def test_a_touched_or_moved_time_does_not_hinder_undo(fixer, journal, make):
-    path = make()
-    fix(fixer, path)
-    os.utime(path, ns=(5, 5))
-    assert [outcome.status for outcome in take_back(journal, fixer.run)] == [Status.FIXED]
-    assert path.read_bytes() == TOYS["in place"]
-
-
-def interrupted(fixer, path):
-    """An intent as a kill just before the write leaves it, and the new bytes."""
-    data = path.read_bytes()
-    intent = fixer._intent(*judged(path), data, 90, fixer._change(data, 90))
-    return fixer.journal.intend(fixer.run, intent), intent
-
-
-def test_recovery_has_nothing_to_do_after_a_clean_run(fixer, journal, make):
-    fix(fixer, make())
-    journal.finish_run(fixer.run)
-    assert recover(journal) == []
-    assert [run.status for run in journal.runs()] == ["done"]
-
-
-@every_kind
-def test_recovery_settles_by_what_the_file_holds(fixer, journal, make, kind):
-    old, new, other, gone = (make(kind, name) for name in ("old", "new", "other", "gone"))
-    for path in (old, new, other, gone):
-        path.with_name(interrupted(fixer, path)[1].temp).write_bytes(b"half")
-    new.write_bytes(turned_toy(TOYS[kind]))
-    other.write_bytes(b"somebody else's")
-    gone.unlink()
-    outcomes = recover(journal)
-    assert [outcome.status for outcome in outcomes] == [Status.FAILED, Status.FIXED, Status.FAILED, Status.FAILED]
-    assert statuses(journal) == [WriteStatus.LOST, WriteStatus.LOST, WriteStatus.FIXED, WriteStatus.FAILED]
-    assert old.read_bytes() == TOYS[kind]
-    assert new.read_bytes() == turned_toy(TOYS[kind])
-    assert os.stat(new).st_mtime_ns == MTIME + 2 * 10**9
-    assert other.read_bytes() == b"somebody else's"
-    assert leftovers(old.parent) == []
-    assert [run.status for run in journal.runs()] == ["interrupted"]
-    assert recover(journal) == []
-
-
-def test_what_cannot_be_found_out_now_stays_open(fixer, journal, make):
-    path = make()
-    interrupted(fixer, path)
-    library = path.parent.rename(path.parent.with_name("unplugged"))
-    assert "not mounted" in recover(journal)[0].reason
-    assert statuses(journal) == [WriteStatus.INTENDED]
-    library.rename(path.parent)
-    recover(journal)
-    assert statuses(journal) == [WriteStatus.FAILED]
-
-
-def test_what_stays_open_is_told_once_and_again_for_another_reason(fixer, journal, make):
-    path = make()
-    _, intent = interrupted(fixer, path)
-    path.with_name(intent.temp).write_bytes(b"half")
-    stuck = [failing(None, code, only=["unlink"]) for code in (errno.EROFS, errno.EROFS, errno.EIO, errno.EIO)]
-    told = [[outcome.reason for outcome in recover(journal, disk)] for disk in stuck]
-    assert [len(each) for each in told] == [1, 0, 1, 0]
-    assert ("read-only" in told[0][0], "input/output" in told[2][0]) == (True, True)
-    (write,) = journal.unsettled()
-    assert write.reason == told[2][0]
-    assert [outcome.status for outcome in recover(journal)] == [Status.FAILED]
-    assert statuses(journal) == [WriteStatus.FAILED]
-
-
-def test_a_write_that_a_later_run_made_is_not_counted_again(fixer, journal, make):
-    path = make()
-    for _ in range(3):
-        interrupted(fixer, path)
-    assert fix(replace(fixer, run=journal.start_run("apply")), path).status is Status.FIXED
-    assert [outcome.status for outcome in recover(journal)] == [Status.UNCHANGED] * 3
-    assert statuses(journal) == [WriteStatus.FIXED] + [WriteStatus.FAILED] * 3
-    assert [run.fixed for run in journal.runs()] == [1, 0]
 
 
 @every_kind
@@ -464,69 +264,3 @@ def test_a_change_that_is_made_already_is_unchanged_whoever_asks_again(fixer, jo
     spoil_bytes(path)
     assert "changed since" in fix(later, path, before=before).reason
     assert statuses(journal) == [WriteStatus.FIXED]
-
-
-def test_a_change_that_was_taken_back_is_not_called_done(fixer, journal, make):
-    path = make()
-    before = judged(path)
-    fix(fixer, path)
-    new = path.read_bytes()
-    take_back(journal, fixer.run)
-    path.write_bytes(new)
-    assert "changed since" in fix(fixer, path, before=before).reason
-
-
-class FarOff(Disk):
-    """A file system with inode numbers and dates beyond SQLite's integers."""
-
-    @staticmethod
-    def _moved(found):
-        fields = {name: getattr(found, name) for name in dir(found) if name.startswith("st_")}
-        return SimpleNamespace(**fields | {"st_ino": found.st_ino + 2**63, "st_mtime_ns": found.st_mtime_ns + 10**19})
-
-    def fstat(self, file):
-        return self._moved(os.fstat(file))
-
-    def stat(self, path, **more):
-        return self._moved(os.stat(path, **more))
-
-    def utime(self, file, ns):
-        os.utime(file, ns=(ns[0], ns[1] - 10**19))
-
-
-@every_kind
-def test_a_photo_with_a_large_inode_or_a_late_date_is_written_and_taken_back(journal, make, kind):
-    path = make(kind)
-    digest = judged(path)[2]
-    fixer = Fixer(journal, journal.start_run("scan --fix"), Toy(), witness, disk=FarOff())
-    outcome = fixer.fix(str(path), None, MTIME + 10**19, digest, 90)
-    assert (outcome.status, outcome.reason) == (Status.FIXED, "")
-    assert path.read_bytes() == turned_toy(TOYS[kind])
-    (write,) = journal.writes(fixer.run)
-    assert write.intent.mtime_ns == MTIME + 10**19 + 2 * 10**9
-    assert min(write.intent.old_stat.inode, write.intent.old_stat.mtime_ns, write.new_stat.inode) >= 2**63
-    assert [each.status for each in take_back(journal, fixer.run, disk=FarOff())] == [Status.FIXED]
-    assert (path.read_bytes(), os.stat(path).st_mtime_ns) == (TOYS[kind], MTIME)
-
-
-def test_a_torn_write_is_taken_back(fixer, journal, make):
-    path = make("two tags in a page")
-    new = turned_toy(path.read_bytes())
-    _, intent = interrupted(fixer, path)
-    second = intent.patch.splices[1].offset
-    path.write_bytes(TOYS["two tags in a page"][:second] + new[second:])
-    (outcome,) = recover(journal)
-    assert path.read_bytes() == TOYS["two tags in a page"]
-    assert (outcome.status, os.stat(path).st_mtime_ns) == (Status.FAILED, MTIME)
-    assert statuses(journal) == [WriteStatus.FAILED]
-
-
-@pytest.mark.parametrize("kind", ["in place", "two tags in a page"])
-def test_what_another_program_put_in_the_same_place_is_not_taken_for_torn(fixer, journal, make, kind):
-    path = make(kind)
-    interrupted(fixer, path)
-    theirs = TOYS[kind].replace(b"<O:1>", b"<O:3>")
-    path.write_bytes(theirs)
-    recover(journal)
-    assert path.read_bytes() == theirs
-    assert statuses(journal) == [WriteStatus.LOST]

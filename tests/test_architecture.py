@@ -15,10 +15,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = {
     "vocabulary": {"", "errors", "items", "orientation", "spec", "names"},
-    "pure logic": {"decide", "settle", "formats", "judge", "guard", "share", "remarks"},
+    "pure logic": {"decide", "settle", "formats", "judge", "change", "share", "remarks"},
     "edges": {"config", "discover", "read", "decode", "infer", "rotate", "files", "record", "seen", "report", "plan", "progress"}
     | {"originals", "disk", "entries", "sidecars", "inotify", "mounts", "pacing", "metrics", "proposals", "ahead", "cuda"}
-    | {"claims", "attributes", "memory"},
+    | {"claims", "attributes", "memory", "guard"},
     "pipeline": {"pipeline"},
     "composed": {"act", "watch", "roots", "catalogue", "beside", "past", "source"},
     "app": {"app", "writer", "work", "gpu", "cards", "tensorrt"},

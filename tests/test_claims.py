@@ -17,7 +17,7 @@ import os, signal, sys
 from orientd.claims import Claim
 from orientd.errors import StateError
 
-signal.alarm(60)  # whatever happens, nobody waits for it for ever
+signal.alarm(600)  # whatever happens, nobody waits for it for ever
 os.setuid(int(sys.argv.pop(1)))
 sys.stdin.readline()
 try:
@@ -108,7 +108,7 @@ def test_a_claim_ends_with_its_process_however_that_ends(tree, end):
             other.kill()
         else:
             other.stdin.close()
-        other.wait(60)
+        other.wait(600)
         with Claim([str(tree / "photos")]):
             assert [pid for _, _, pid in claims._claims()].count(str(os.getpid())) == 1 + len(tree.parts)
 

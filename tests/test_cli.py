@@ -207,7 +207,8 @@ def test_json_lines_say_the_same_as_the_report(orientd, photos, tmp_path, capsys
     assert (summary["message_type"], summary["fix"], summary["keep"], summary["exit_code"]) == ("summary", 4, 4, 0)
 
 
-def test_exit_codes(orientd, photos, tmp_path, capsys):
+def test_exit_codes(orientd, photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where reports go that are not told where
     skies.library(photos)
     assert orientd("scan", photos, "--exit-code", "--report", tmp_path / "1.csv") == 11
     assert orientd("scan", tmp_path / "nowhere") == 75
@@ -265,9 +266,11 @@ def test_every_command_lists_the_exit_codes(orientd, capsys):
 
 
 def start(*arguments, model):
+    """The command as a process; what it tells is kept in so small a pipe that it cannot run far ahead of who reads it."""
     environment = os.environ | {"ORIENTD_MODEL": str(model), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "orientd", *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    pipes = {"stdout": subprocess.PIPE, "pipesize": 4096, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, env=environment, **pipes, text=True)
 
 
 def test_an_interrupted_scan_leaves_whole_files_and_a_partial_report(photos, tmp_path, model, orientd):
@@ -278,7 +281,7 @@ def test_an_interrupted_scan_leaves_whole_files_and_a_partial_report(photos, tmp
         if json.loads(line).get("outcome") == "fixed":
             process.send_signal(signal.SIGINT)
             break
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=600)[0]
     assert process.returncode == 130
     assert json.loads(output.splitlines()[-1])["message_type"] == "summary"
     done = {path for path, row in skies.rows(tmp_path / "1.csv.partial").items() if row["outcome"] == "fixed"}

@@ -19,6 +19,12 @@ def test_check_says_that_all_is_well_or_names_every_mistake(orientd, tmp_path, c
     assert "an address of this machine alone" in mistakes
 
 
+def test_check_finds_what_contradicts_itself(orientd, tmp_path, capsys):
+    (tmp_path / "orientd.yaml").write_text("fix: true\nplan: /srv/plan.csv\n")
+    assert orientd("config", "check", tmp_path / "orientd.yaml") == 2
+    assert "fix and plan exclude each other" in capsys.readouterr().err
+
+
 def test_the_file_of_the_service_is_the_usual_one_there(orientd, tmp_path, capsys, monkeypatch):
     (tmp_path / "orientd.yaml").write_text("settle: -1\n")
     monkeypatch.setenv("CONFIGURATION_DIRECTORY", str(tmp_path))

@@ -23,6 +23,7 @@ from writing_disks import (
     Killed,
     Toy,
     TroubledDisk,
+    admit,
     dying,
     failing,
     leftovers,
@@ -72,10 +73,10 @@ class Scene:
         with DyingJournal(self.state_dir) as journal:
             journal.disk = disk
             if deed == "recover":
-                return recover(journal, disk)
+                return recover(journal, disk, admit=admit)
             run = journal.start_run(deed)
             if deed == "undo":
-                (outcome,) = undo(journal, run, journal.writes(1), disk=disk) or [None]
+                (outcome,) = undo(journal, run, journal.writes(1), disk=disk, admit=admit) or [None]
                 return outcome
             digest = sha256(self.photo.read_bytes()).hexdigest()
             return Fixer(journal, run, Toy(), witness, disk=disk).fix(str(self.photo), None, None, digest, 90)
@@ -224,7 +225,7 @@ def test_the_reason_for_a_failure_is_plain(photo, patch, code):
         make_photo(photo)
         if disk.log[at] in ("close", "lease"):  # without a lease it goes on
             continue
-        if disk.log[at] == "open" and at < disk.log.index("flock") and code in (errno.EACCES, errno.EPERM):
+        if disk.log[at] == "open" and at < disk.log.index("fstat") and code in (errno.EACCES, errno.EPERM):
             continue  # it is tried again without O_NOATIME
         with pytest.raises(PhotoError, match=r"[a-z ]+.*: [a-z]+") as caught:
             write(photo, patch, disk=failing(at, code))

@@ -225,6 +225,7 @@ def test_names_that_are_not_utf8_come_out_as_they_are(tmp_path):
     assert os.fsencode(candidate.path) == raw
 
 
+@pytest.mark.alone
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
     def peak(root):
         tracemalloc.start()

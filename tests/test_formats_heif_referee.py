@@ -73,9 +73,6 @@ def judge(folder: Path, files: dict[str, bytes], turn: int) -> int:
     return len(files)
 
 
-# The judges first: they must find what is wrong
-
-
 def stale(data: bytes, patch: Patch) -> bytes:
     """The patch without the places told anew."""
     lists = range(data.index(b"iloc"), data.index(b"iinf"))
@@ -129,9 +126,6 @@ def test_exiftool_sees_a_wrong_file(tmp_path, fault):
     before, same, after = read_tags(tmp_path / name for name in ("good.heic", "same.heic", "bad.heic"))
     assert tag_changes(before, same, 0) == []
     assert tag_changes(before, after, 0) != []
-
-
-# Then the files
 
 
 @needs_exiftool

@@ -210,9 +210,6 @@ def test_pictures_behind_the_first_stay_where_the_index_says(order):
         assert image.offset == before.offset + len(after) - len(data)
 
 
-# Refused, and why
-
-
 GROWING = Recipe(orientations=(), maker_note=True)
 
 

@@ -65,9 +65,6 @@ def behind_header(*added: bytes, data: bytes = BARE) -> bytes:
     return data[:HEADER_END] + b"".join(added) + data[HEADER_END:]
 
 
-# The comparator first
-
-
 def test_the_comparator_finds_a_changed_byte_anywhere():
     good = png(Png(exif=Recipe(maker_note=True), xmp="element", others=TEXTS, trailer=b"end"))
     chunks, trailer = stills.split_png(good)
@@ -85,9 +82,6 @@ def test_the_comparator_finds_a_changed_byte_anywhere():
     assert png_changes(good, good + b"x")
     with pytest.raises(AssertionError, match="checksum"):
         png_changes(good, good[:-4] + b"oops")
-
-
-# Then the patches
 
 
 @given(recipes(), values)
@@ -157,8 +151,6 @@ def test_compressed_xmp_is_left_alone_unless_it_stores_an_orientation():
     assert "in compressed form" in refusal(behind_header(png_xmp(jpegs.packet("element", 1), compressed=True)))
 
 
-# Refused, and why
-
 EXIF = png_chunk(b"eXIf", jpegs.tiff(Recipe()))
 PACKET = jpegs.packet("element", 1)
 IDAT = BARE.index(b"IDAT") - 4
@@ -207,9 +199,6 @@ def test_refused(reason, data):
 def test_the_png_of_the_corpus_contradicts_itself():
     data = (CORPUS / "xmp-tags-orientation-exiftool.png").read_bytes()
     assert "viewers disagree" in refusal(data)
-
-
-# Damage
 
 
 @given(st.data(), recipes(), values)

@@ -91,9 +91,6 @@ def judge(folder: Path, files: dict[str, bytes], orientation: int) -> int:
     return len(files)
 
 
-# The judges first: they must find what is wrong
-
-
 WRONG = {
     "a text changed": lambda data: data.replace(b"nobody in particular", b"NOBODY in particular"),
     "a maker note lost": lambda data: data.replace(b"Firmware 1.23", b"\0" * 13),
@@ -148,9 +145,6 @@ def test_the_comparator_finds_a_changed_byte_anywhere():
         assert byte_changes(good, good[:place] + bytes(8) + good[place + 8 :])
     assert byte_changes(good, good[:2] + good[20:])
     assert byte_changes(good, good[:20] + jpegs.segment(0xFE, b"hello") + good[20:])
-
-
-# Then the files
 
 
 @needs_exiftool

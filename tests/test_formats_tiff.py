@@ -48,9 +48,6 @@ def long(tag: int, value: int) -> Tag:
     return Tag(tag, LONG, value.to_bytes(4, "little"))
 
 
-# The comparator first
-
-
 @pytest.mark.parametrize("recipe", [Tiff(xmp="element"), replace(LACKING, xmp="element", exif=True)], ids=["in place", "grown"])
 def test_the_comparator_finds_a_changed_byte_anywhere(recipe):
     good = tiff(recipe)
@@ -65,9 +62,6 @@ def test_the_comparator_finds_a_changed_byte_anywhere(recipe):
         assert tiff_changes(good, after[:5] + bytes([after[5] ^ 1]) + after[6:])
         assert tiff_changes(good, after[: tag + 12] + b"x" * 12 + after[tag + 24 :])
         assert tiff_changes(good, after + b"x")
-
-
-# Then the patches
 
 
 @given(recipes(), values)
@@ -129,8 +123,6 @@ def test_bytes_that_belong_to_nothing_forbid_growth_only():
 def test_a_page_of_a_document_is_a_picture_too():
     check_patch(tiff(Tiff(more=(long(0xFE, 2),))), 6)
 
-
-# Refused, and why
 
 GOOD = tiff(Tiff())
 STRIP = Tiff(directory_first=True)
@@ -201,9 +193,6 @@ def test_a_digit_that_another_tag_shares_is_left_alone():
     data = tiff(Tiff(xmp="element"))
     place = data.index(b"Orientation>1") + 10
     assert "shares bytes" in refusal(sharing(Tiff(xmp="element"), b"\x1a\1\5\0", place))
-
-
-# Damage
 
 
 @given(st.data(), recipes(), values)

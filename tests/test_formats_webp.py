@@ -59,9 +59,6 @@ def rebuilt(chunks: list[tuple[bytes, bytes]], trailer: bytes = b"") -> bytes:
     return riff(*(webp_chunk(*chunk) for chunk in chunks)) + trailer
 
 
-# The comparator first
-
-
 def test_the_comparator_finds_a_changed_byte_anywhere():
     good = webp(Webp(kind="alpha", exif=Recipe(maker_note=True), xmp="element", profile=b"icc", unknown=b"?", trailer=b"end"))
     chunks, trailer = stills.split_webp(good)
@@ -83,9 +80,6 @@ def test_the_comparator_finds_a_wrong_header(kind):
     assert webp_changes(data, after) == []
     for place in (20, 24, 27):
         assert webp_changes(data, after[:place] + bytes([after[place] ^ 0x10]) + after[place + 1 :])
-
-
-# Then the patches
 
 
 @given(recipes(), values)
@@ -153,8 +147,6 @@ def test_xmp_under_its_old_name_is_kept_in_step():
     assert jpegs.packet("element", 6) in plan(Format.WEBP, data, 6).apply(data)
 
 
-# Refused, and why
-
 LOSSY = stills.bitstream("lossy")[0]
 PICTURE = webp_chunk(*LOSSY)
 ALPHA = webp_chunk(*stills.bitstream("alpha")[0])
@@ -200,9 +192,6 @@ def test_refused(reason, data):
 
 def test_an_exif_chunk_behind_the_riff_part_is_none():
     assert stored_orientation(Format.WEBP, webp(Webp(flags=EXIF_FLAG)) + EXIF) is None
-
-
-# Damage
 
 
 @given(st.data(), recipes(), values)

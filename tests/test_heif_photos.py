@@ -81,9 +81,6 @@ def test_what_cannot_be_written_is_listed_with_its_turn(orientd, photos, tmp_pat
     assert skies.snapshot(photos) == before
 
 
-# The witness
-
-
 @pytest.mark.parametrize("brand", ["heif", "avif"])
 @pytest.mark.parametrize("turns", [(), ("irot0",), ("irot1",), ("irot2",), ("irot3",), ("irot1", "imir0"), ("irot3", "imir1")])
 def test_the_witness_sees_what_is_stored(brand, turns):
@@ -108,9 +105,6 @@ def test_the_witness_refuses_what_does_not_decode():
     data = build(Recipe())
     with pytest.raises(Exception, match="compare it with a backup"):
         witness(data[:-200])
-
-
-# How they are read
 
 
 @pytest.mark.parametrize("brand", ["heif", "avif"])

@@ -37,7 +37,7 @@ done.set()
 
 
 def arenas(*arguments):
-    run = subprocess.run([sys.executable, "-c", ALLOCATE, *arguments], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", ALLOCATE, *arguments], capture_output=True, text=True, timeout=600)
     if run.returncode == 77:
         pytest.skip("not glibc")
     assert run.returncode == 0, run.stderr

@@ -145,6 +145,23 @@ def test_undo_of_single_files_takes_back_the_last_change_of_each(run, library, p
     assert is_old(photos, library) == {"b", "d", "e"}
 
 
+def test_undo_of_a_folder_takes_back_what_the_last_run_there_did(run, library, photos, tmp_path, monkeypatch):
+    skies.draw(tmp_path / "more" / "x.jpg", 90)
+    assert run("scan", tmp_path / "more", "--fix") == 0
+    before = skies.snapshot(tmp_path / "more")
+    (tmp_path / "link").symlink_to(photos)
+    monkeypatch.chdir(tmp_path)
+    assert run("undo", "--file", "link/") == 0
+    assert is_old(photos, library) == {"d", "e"}
+    assert run("undo", 3, "--file", photos) == 2
+    assert run("undo", "--file", photos, "--file", photos / "b.jpg") == 0
+    assert is_old(photos, library) == set("abcde")
+    assert run("undo", "--file", photos) == 2
+    assert skies.snapshot(tmp_path / "more") == before
+    assert run("undo", "--file", tmp_path) == 0
+    assert skies.snapshot(tmp_path / "more") != before
+
+
 def test_undo_of_a_file_that_was_not_written_does_nothing(run, library, photos, capsys):
     for arguments in ((2, "--file", photos / "a.jpg"), ("--file", photos / "x.jpg", "--file", photos / "a.jpg")):
         assert run("undo", *arguments) == 2

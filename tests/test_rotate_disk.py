@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from writing_disks import BODY, MAGIC, DyingJournal, Killed, Toy, TroubledDisk, dying, failing, leftovers, witness
+from writing_disks import BODY, MAGIC, DyingJournal, Killed, Toy, TroubledDisk, admit, dying, failing, leftovers, witness
 
 from orientd import files
 from orientd.act import Fixer, forget, recover, undo
@@ -56,10 +56,10 @@ class Scene:
         with DyingJournal(self.state_dir) as journal:
             journal.disk = disk = disk or TroubledDisk()
             if deed == "recover":
-                return recover(journal, disk)
+                return recover(journal, disk, admit=admit)
             run = journal.start_run(deed)
             if deed == "undo":
-                return next(undo(journal, run, journal.writes(1), disk=disk), None)
+                return next(undo(journal, run, journal.writes(1), disk=disk, admit=admit), None)
             fixer = Fixer(journal, run, Toy(), witness, disk=disk, rotate=rotate)
             digest = sha256(self.photo.read_bytes()).hexdigest()
             return fixer.fix(str(self.photo), None, None, digest, 90, method=method)
@@ -234,6 +234,7 @@ def test_a_kill_at_any_step_leaves_old_or_new_and_the_next_run_finishes(scene, d
         scene.check_settled()
         assert scene.held() == ("old" if undoing else "new")
         assert os.stat(scene.photo).st_mtime_ns == (MTIME if undoing else MTIME + 2 * 10**9)
+        assert scene.copies() == ([] if undoing else [OLD])
     assert seen == {"old", "new"}
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from orientd.units import Place
 UNITS = Path(__file__).parents[1] / "systemd"
 SANDBOXED = ["orientd.service", "orientd@.service", "orientd-scan.service"]
 EXPOSURE = 2.0
+REALLY = units._succeeds
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is for Linux")
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
@@ -28,16 +30,28 @@ def analyse(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
 
 
+@pytest.fixture(autouse=True)
+def manager(tmp_path, monkeypatch):
+    """A systemctl that does nothing but answer: gives the file of its answer; and users who can do whatever is tried."""
+    (tmp_path / "bin").mkdir()
+    answer, program = tmp_path / "bin" / "answer", tmp_path / "bin" / "systemctl"
+    answer.write_text("inactive")
+    program.write_text(f"#!/bin/sh\ncat '{answer}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(units, "_succeeds", lambda *_: True)
+    return answer
+
+
 @pytest.fixture
-def installed(tmp_path, monkeypatch):
+def installed(tmp_path):
     """What install puts in place for a library with an awkward name: (folder, library)."""
-    monkeypatch.setattr(shutil, "which", lambda *_: None)
     library = tmp_path / 'my "photos" 100% $HOME'
     library.mkdir()
 
     def make(user=False, fix=True):
         place = placed(tmp_path, user)
-        lines = list(units.install(place, [str(library)], fix, "daemon"))
+        lines = list(units.install(place, [str(library)], fix, None if user else "daemon"))
         return place, library, lines
 
     return make
@@ -137,7 +151,6 @@ def test_install_names_the_program_the_user_and_what_may_be_written(installed):
     assert instances[2] == "ExecStart="
     assert instances[3].endswith(' "watch"')
     assert instances[4:] == ["User=daemon"]
-    assert any("daemon-reload" in line for line in lines)
     assert lines[-1].endswith("systemctl enable --now orientd")
 
 
@@ -176,7 +189,6 @@ def test_a_plan_beside_the_state_needs_nothing(installed, configured, tmp_path):
 
 
 def test_a_home_is_that_of_the_services_user(configured, tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda *_: None)
     monkeypatch.setenv("HOME", "/root")
     user = pwd.getpwnam("daemon")
     home = pwd.struct_passwd([*user[:5], str(tmp_path), user.pw_shell])
@@ -218,15 +230,14 @@ def test_a_users_service_reads_the_users_configuration(installed, configured):
 def test_a_name_that_no_unit_file_can_hold_is_refused(tmp_path, name, user):
     (tmp_path / name).mkdir()
     with pytest.raises(ConfigError, match="cannot be given"):
-        list(units.install(placed(tmp_path, user), [str(tmp_path / name)], True, "daemon"))
+        list(units.install(placed(tmp_path, user), [str(tmp_path / name)], True, None if user else "daemon"))
     assert not (tmp_path / "units").exists()
 
 
 @needs_systemd
 @pytest.mark.parametrize("name", ["orientd.service", "orientd@.service", "orientd-scan.service"])
-def test_systemd_reads_what_install_writes(installed, monkeypatch, name):
+def test_systemd_reads_what_install_writes(installed, name):
     place, _, _ = installed()
-    monkeypatch.undo()
     program = place.folder.parent / "orientd"
     program.symlink_to("/bin/true")
     drop_in = place.folder / f"{name}.d" / "install.conf"
@@ -239,11 +250,117 @@ def test_uninstall_takes_away_what_install_brought_and_nothing_else(installed):
     place, _, _ = installed()
     other = place.folder / "other.service"
     other.write_text("")
-    assert next(units.status(place)) == "orientd.service: installed, no systemctl here, no systemctl here"
-    assert len(list(units.uninstall(place))) == len(place.units) + 4
+    assert next(units.status(place)) == "orientd.service: installed, inactive, inactive"
+    assert len(list(units.uninstall(place))) == len(place.units) + 3
     assert list(place.folder.iterdir()) == [other]
     assert next(units.status(place)) == "orientd.service: not installed"
-    assert len(list(units.uninstall(place))) == 1
+    assert list(units.uninstall(place)) == [f"Nothing of it is installed in {place.folder}."]
+
+
+def test_without_systemd_nothing_is_installed_but_all_can_be_removed(installed, tmp_path, monkeypatch):
+    place, library, _ = installed()
+    monkeypatch.setattr(shutil, "which", lambda *_: None)
+    with pytest.raises(OrientdError, match=r"no systemd here.*orientd watch"):
+        list(units.install(placed(tmp_path / "other"), [str(library)], True, "daemon"))
+    assert not (tmp_path / "other").exists()
+    assert next(units.status(place)) == "orientd.service: installed, no systemctl here, no systemctl here"
+    assert len(list(units.uninstall(place))) == len(place.units) + 3
+
+
+def test_a_manager_that_does_not_answer_is_to_be_told_later(installed, manager):
+    manager.unlink()
+    _, _, lines = installed()
+    assert any(line.endswith("once it runs: systemctl daemon-reload") for line in lines)
+    assert lines[-1].endswith("systemctl enable --now orientd")
+
+
+@pytest.mark.parametrize(("user", "command"), [(False, "journalctl -u"), (True, "journalctl --user -u")])
+def test_where_to_read_why_it_failed_is_told(installed, manager, user, command):
+    manager.write_text("failed")
+    place, _, _ = installed(user=user)
+    assert next(units.status(place)) == f"orientd.service: installed, failed, failed ({command} orientd.service)"
+
+
+def test_one_that_runs_is_to_be_restarted(installed, manager):
+    manager.write_text("active")
+    assert installed()[2][-1].endswith("as it was installed before; to end that: systemctl restart orientd")
+    assert installed(user=True)[2][-1].endswith("systemctl --user restart orientd")
+
+
+@pytest.mark.parametrize("what", ["folder", "state_dir", "plan", "model", "orientd"])
+def test_what_the_service_cannot_see_is_refused(what, configured, tmp_path, monkeypatch):
+    hidden, seen = tmp_path / "tmp", tmp_path / "srv"
+    for folder in (hidden, seen, tmp_path / "tmpfoo"):
+        folder.mkdir()
+    (seen / "link").symlink_to(hidden)
+    place = replace(placed(tmp_path), hidden=("/var/tmp/not/here", str(hidden)))
+    configured(f"{what}: {seen / 'link' / 'x'}" if what in ("state_dir", "plan", "model") else "")
+    if what == "orientd":
+        monkeypatch.setattr(units, "_program", lambda: [str(hidden / "bin" / "orientd")])
+    with pytest.raises(ConfigError, match=r"PrivateTmp.*--user"):
+        list(units.install(place, [str(hidden if what == "folder" else seen)], False, "daemon"))
+    assert not place.folder.exists()
+
+
+def test_what_lies_beside_a_hidden_folder_is_seen_and_a_user_sees_all(tmp_path, manager):
+    (tmp_path / "tmpfoo").mkdir()
+    place = replace(placed(tmp_path), hidden=(str(tmp_path / "tmp"),))
+    assert list(units.install(place, [str(tmp_path / "tmpfoo")], False, "daemon"))
+    assert set(Place.of(False).hidden) == {"/tmp", "/var/tmp"}
+    assert Place.of(True).hidden == ()
+    sandbox = lines_of("orientd.service")
+    assert "PrivateTmp=yes" in sandbox
+    assert "ProtectHome=read-only" in sandbox, "homes are seen"
+    assert not [line for line in lines_of("orientd-user.service") if line.startswith(("PrivateTmp", "ProtectHome"))]
+
+
+def test_a_user_who_could_never_start_it_is_refused(configured, tmp_path, monkeypatch):
+    configured("")
+    asked = []
+
+    def succeeds(user, *command):
+        asked.append((user.pw_name, *command))
+        return "test" not in command
+
+    monkeypatch.setattr(units, "_succeeds", succeeds)
+    with pytest.raises(ConfigError, match=r"daemon cannot read .*orientd\.yaml"):
+        list(units.install(placed(tmp_path), [str(tmp_path)], False, "daemon"))
+    assert asked == [("daemon", *units._program(), "--version"), ("daemon", "test", "-r", str(tmp_path / "etc" / "orientd.yaml"))]
+    monkeypatch.setattr(units, "_succeeds", lambda *_: False)
+    with pytest.raises(ConfigError, match=r"daemon cannot run .*not in a home"):
+        list(units.install(placed(tmp_path), [str(tmp_path)], False, "daemon"))
+    assert not (tmp_path / "units").exists()
+
+
+@pytest.mark.parametrize(("fix", "rights"), [(False, ["read"]), (True, ["read", "write"])])
+def test_a_folder_that_its_user_cannot_use_is_told(tmp_path, monkeypatch, fix, rights):
+    monkeypatch.setattr(units, "_succeeds", lambda user, *command: str(tmp_path) not in command)
+    lines = list(units.install(placed(tmp_path), [str(tmp_path)], fix, "daemon"))
+    told = [line for line in lines if line.startswith("But ")]
+    assert [re.findall(r"daemon cannot (\w+)", line) for line in told] == [[right] for right in rights]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can try what others can")
+def test_what_a_user_can_do_is_really_tried(tmp_path):
+    daemon = pwd.getpwnam("daemon")
+    assert REALLY(daemon, "test", "-r", "/etc/passwd")
+    assert not REALLY(daemon, "test", "-w", "/etc/passwd")
+    assert not REALLY(daemon, "/no/such/program")
+    assert not REALLY(daemon, str(tmp_path / "bin" / "systemctl")), "tests are root's own"
+    assert REALLY(daemon, "sh", "-c", 'test "$(id -un)" = daemon && test "$(id -gn)" = daemon && test "$PWD" = /')
+
+
+def test_a_users_service_has_no_other_user(tmp_path):
+    with pytest.raises(ConfigError, match="leave out --as"):
+        list(units.install(placed(tmp_path, user=True), [str(tmp_path)], True, "daemon"))
+
+
+def test_a_program_that_systemd_could_not_start_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "a$b").mkdir()
+    (tmp_path / "a$b" / "orientd").touch()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "a$b" / "python"))
+    with pytest.raises(ConfigError, match=r"no folder has a \$"):
+        list(units.install(placed(tmp_path), [str(tmp_path)], True, "daemon"))
 
 
 def test_the_service_never_runs_as_root_nor_as_nobody_known(tmp_path):
@@ -262,9 +379,10 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
 
 def test_the_commands(orientd, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(shutil, "which", lambda *_: None)
-    assert orientd("service", "install", "--user", tmp_path) == 0
-    assert (tmp_path / "config" / "systemd" / "user" / "orientd.service").exists()
+    assert orientd("service", "install", "--user", tmp_path, tmp_path / "bin" / "..") == 0
+    folder = tmp_path / "config" / "systemd" / "user"
+    assert (folder / "orientd.service").exists()
+    assert (folder / units._DROP_IN).read_text().count(f'"{tmp_path}"') == 1
     assert orientd("service", "status", "--user") == 0
     assert "orientd.service: installed" in capsys.readouterr().out
     assert orientd("service", "uninstall", "--user") == 0

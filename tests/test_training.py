@@ -16,21 +16,21 @@ from orientd.spec import ModelSpec
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
+import trainings  # noqa: E402
 from orientd_training import calibrate, evaluate, photoset  # noqa: E402
 from orientd_training.calibrate import Search  # noqa: E402
 from orientd_training.config import Phase, Source, TrainConfig  # noqa: E402
 from orientd_training.export import export, stamp  # noqa: E402
 from orientd_training.looks import Looks, collect, predictions  # noqa: E402
 from orientd_training.network import Network  # noqa: E402
+from trainings import command  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     __import__("tqdm").tqdm.monitor_interval = 0  # torch's exporter shows bars with it, and it would leave a thread behind
-    yield
-    torch.set_num_threads(before)
+    with trainings.one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -56,45 +56,31 @@ def test_a_run_from_the_command_line_to_a_served_model(recipe, tmp_path, monkeyp
     text = {key: value for key, value in asdict(recipe).items() if value is not None}
     (tmp_path / "recipe.yaml").write_text(json.dumps(text, default=str))
     run, model = tmp_path / "run", tmp_path / "model.onnx"
-    train = ["orientd-train", "fit", "--config", str(tmp_path / "recipe.yaml"), "--out", str(run)]
-    assert command(train, monkeypatch) == 0
+    train = ["fit", "--config", tmp_path / "recipe.yaml", "--out", run]
+    assert command(monkeypatch, *train) == 0
     entries = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [entry["photos"] for entry in entries] == [40, 80]
-    assert command(train, monkeypatch) == 2
+    assert command(monkeypatch, *train) == 2
     assert "already holds a run" in capsys.readouterr().err
-    photos = ["--photos", str(recipe.train)]
-    prepared = str(tmp_path / "at40")
-    sources = str(recipe.train.parent / "photos")
-    assert command(["orientd-train", "prepare", sources, "--out", prepared, "--size", "40"], monkeypatch) == 0
-    assert command(["orientd-train", "export", str(run), "--photos", prepared, "--out", str(model)], monkeypatch) == 0
+    photos, prepared, sources = ["--photos", recipe.train], tmp_path / "at40", recipe.train.parent / "photos"
+    assert command(monkeypatch, "prepare", sources, "--out", prepared, "--size", 40) == 0
+    assert command(monkeypatch, "export", run, "--photos", prepared, "--out", model) == 0
     assert load_spec(model) == ModelSpec("tiny", 40)
-    assert command(["orientd-train", "calibrate", str(model), *photos], monkeypatch) == 2
+    assert command(monkeypatch, "calibrate", model, *photos) == 2
     assert "prepare them at that size" in capsys.readouterr().err
     photos = ["--photos", prepared]
-    assert command(["orientd-train", "calibrate", str(model), *photos], monkeypatch) == 0
+    assert command(monkeypatch, "calibrate", model, *photos) == 0
     assert load_spec(model).temperature != 1
-    assert command(["orientd-train", "evaluate", str(model), *photos, "--out", str(tmp_path / "out")], monkeypatch) == 0
+    assert command(monkeypatch, "evaluate", model, *photos, "--out", tmp_path / "out") == 0
     assert json.loads((tmp_path / "out" / "measure.json").read_text())["photos"] == 24
     capsys.readouterr()
-    against = ["--out", str(tmp_path / "run-out"), "--against", str(model)]
-    assert command(["orientd-train", "evaluate", str(run), *photos, *against], monkeypatch) == 0
+    assert command(monkeypatch, "evaluate", run, *photos, "--out", tmp_path / "run-out", "--against", model) == 0
     assert "is not calibrated" in capsys.readouterr().err
     compared = json.loads((tmp_path / "run-out" / "measure.json").read_text())["against"]["model"]
     assert compared["accuracy_one_view"]["difference"] == 0
-    described = ["orientd-train", "describe", str(run), "--measure", str(tmp_path / "run-out" / "measure.json")]
-    assert command([*described, "--out", str(tmp_path / "README.md")], monkeypatch) == 0
+    measure = tmp_path / "run-out" / "measure.json"
+    assert command(monkeypatch, "describe", run, "--measure", measure, "--out", tmp_path / "README.md") == 0
     assert "80 pictures were learned from" in (tmp_path / "README.md").read_text()
-
-
-def command(arguments, monkeypatch):
-    from orientd_training.cli import main
-
-    monkeypatch.setattr("sys.argv", arguments)
-    try:
-        main()
-    except SystemExit as ended:
-        return ended.code
-    return 0
 
 
 def test_an_exported_graph_that_errs_is_not_kept(recipe, tmp_path, monkeypatch):

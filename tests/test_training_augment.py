@@ -18,6 +18,7 @@ from orientd.read import read
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 
+import trainings  # noqa: E402
 from orientd_training import augment, jpeg, photoset  # noqa: E402
 from orientd_training.config import Augment, Change, TrainConfig  # noqa: E402
 from orientd_training.feed import Feed  # noqa: E402
@@ -26,10 +27,8 @@ from orientd_training.fit import _pictures  # noqa: E402
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with trainings.one_thread():
+        yield
 
 
 NEVER = Change(0, 0)

@@ -16,10 +16,8 @@ from orientd_training.feed import Feed  # noqa: E402
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with trainings.one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")

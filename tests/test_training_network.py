@@ -25,11 +25,9 @@ WANTED = ["tf_efficientnetv2_b0", "resnet18", "mobilevit_xxs", "mobilenetv4_conv
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
+    with trainings.one_thread():
+        yield
 
 
 def made(backbone=trainings.BACKBONE, **more):

@@ -9,13 +9,13 @@ import pytest
 
 from orientd.errors import ConfigError
 
-torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+pytest.importorskip("torch", reason="needs the extra 'train'")
 
-import trainings  # noqa: E402
-from orientd_training import config as recipes  # noqa: E402
-from orientd_training import fit, photoset  # noqa: E402
-from orientd_training.config import Augment, Change, Phase, Source, Teacher  # noqa: E402
-from orientd_training.groups import Split  # noqa: E402
+import trainings
+from orientd_training import config as recipes
+from orientd_training import fit, photoset
+from orientd_training.config import Augment, Change, Phase, Source, Teacher
+from orientd_training.groups import Split
 
 FOLDER = Path(__file__).parents[1] / "configs" / "train"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -35,10 +35,8 @@ TOLERANCE = 0.01
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with trainings.one_thread():
+        yield
 
 
 @pytest.fixture

@@ -41,9 +41,6 @@ def same_samples(before, after, by):
     return np.array_equal(orientation.apply(decoded(before), by), decoded(after))
 
 
-# The judges first
-
-
 @kinds
 def test_the_judges_agree_on_what_is_drawn(kind):
     values = drawn(kind, 9, 6)
@@ -62,9 +59,6 @@ def test_the_comparator_finds_a_wrong_turn_and_the_lowest_bit_of_sixteen():
     assert not any(same_samples(encoded(values, kind), after, by) for by in (1, 2, 3, 4, 5, 7, 8))
     values[3, 4, 1] ^= 1
     assert not same_samples(encoded(values, kind), after, 6)
-
-
-# Samples
 
 
 @kinds
@@ -113,9 +107,6 @@ def test_a_photo_does_not_grow(rotator):
 def test_a_small_palette_stays_small(rotator):
     data = encoded(np.zeros((200, 300, 1), int), Kind(3, 1))
     assert len(rotator.plan(Format.PNG, data, 6).apply(data)) < 250
-
-
-# Chunks
 
 
 def exif_of(stored, order="big"):
@@ -264,9 +255,6 @@ def test_physical_pixels_of_any_shape_change_places_only_with_the_sides(rotator)
         assert after[b"pHYs"] == struct.pack(">IIB", *sides, 0)
 
 
-# The proof
-
-
 @pytest.mark.parametrize(
     ("name", "lie"),
     [
@@ -289,9 +277,6 @@ def test_the_proof_asks_another_decoder(rotator, monkeypatch):
     monkeypatch.setattr(png_turn, "samples", lambda data: np.zeros((7, 13, 3), np.uint8))
     with pytest.raises(Refused, match="not be the same to the sample"):
         rotator.plan(Format.PNG, plain(), 3)
-
-
-# Hostile files
 
 
 def survives(rotator, data, by):

@@ -1,11 +1,11 @@
 """The watcher's loop in long bursts, beside others that write, and after a reload; what it says of photos left as they are."""
 
-import logging
 import shutil
 import time
 
 import pytest
 import skies
+import watching
 from watching import Watcher
 
 from orientd import app
@@ -20,17 +20,7 @@ from orientd.writer import PATIENCE, Writer
 DAY = 86_400.0
 
 
-@pytest.fixture(autouse=True)
-def _model(monkeypatch, model, caplog):
-    monkeypatch.setenv("ORIENTD_MODEL", str(model))
-    caplog.set_level(logging.INFO, logger="orientd")
-
-
-@pytest.fixture
-def photos(tmp_path):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    return folder
+_model, photos = watching.model_of_skies, watching.photos
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from watching import PATIENCE, TERMS, Library, put
+import watching
+from watching import PATIENCE, Library, put
 
 from orientd import roots
 from orientd.errors import LibraryUnavailable
@@ -16,25 +17,7 @@ from orientd.watch import Terms
 WAIT = Terms(settle=2, stalled=60, walk_every=1000, poll_every=100, wait_for_missing=True)
 
 
-@pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "photos"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def watched(folder):
-    """Make the library of the folder, started and closed again."""
-    made = []
-
-    def make(terms=TERMS):
-        made.append(Library(folder, terms=terms))
-        return made[-1].start()
-
-    yield make
-    for library in made:
-        library.close()
+folder, watched = watching.photos, watching.watched
 
 
 @pytest.fixture
@@ -68,7 +51,7 @@ def ended(library):
 
 
 def test_a_folder_that_was_deleted_and_made_again_is_watched_again(watched, folder, same):
-    library = watched()
+    library = watched(folder)
     shutil.rmtree(folder)
     put(folder / "deep" / "a.jpg")
     ended(library)
@@ -84,7 +67,7 @@ def test_a_disk_that_was_unmounted_and_mounted_quickly_is_watched_again(watched,
     point.mkdir(exist_ok=True)
     with mounted(point):
         put(point / "deep" / "a.jpg")
-        library = watched()
+        library = watched(folder)
         assert library.after(5) == ["a.jpg"]
         subprocess.run(["umount", str(point)], check=True)
         subprocess.run(["mount", "-t", "tmpfs", "none", str(point)], check=True)
@@ -97,7 +80,7 @@ def test_a_disk_that_was_unmounted_and_mounted_quickly_is_watched_again(watched,
 
 def test_folders_that_are_deleted_within_are_no_loss(watched, folder):
     put(folder / "deep" / "er" / "a.jpg")
-    library = watched()
+    library = watched(folder)
     shutil.rmtree(folder / "deep")
     library.hear()
     assert library.said == [f"watching {folder}: the kernel tells what happens"]
@@ -105,7 +88,7 @@ def test_folders_that_are_deleted_within_are_no_loss(watched, folder):
 
 
 def test_a_folder_that_is_gone_for_good_ends_the_watch(watched, folder):
-    library = watched()
+    library = watched(folder)
     shutil.rmtree(folder)
     ended(library)
     with pytest.raises(LibraryUnavailable):
@@ -115,7 +98,7 @@ def test_a_folder_that_is_gone_for_good_ends_the_watch(watched, folder):
 def test_a_disk_mounted_below_later_is_looked_through_and_watched(watched, folder):
     point = folder / "usb"
     point.mkdir()
-    library = watched()
+    library = watched(folder)
     with mounted(point):
         put(point / "a.jpg")
         mount(library, 2, point)
@@ -126,7 +109,7 @@ def test_a_disk_mounted_below_later_is_looked_through_and_watched(watched, folde
 
 
 def test_a_network_drive_mounted_below_later_is_looked_through_at_intervals(watched, folder):
-    library = watched()
+    library = watched(folder)
     mount(library, 2, folder / "nas", "nfs4")
     library.arrivals.check(library.now)
     assert library.said[1:] == [f"watching {folder}: it is looked through at intervals: nfs4 tells no changes"]
@@ -138,7 +121,7 @@ def test_a_network_drive_mounted_below_later_is_looked_through_at_intervals(watc
 @pytest.mark.parametrize("place", ["elsewhere", "photos/.cache/doc", "photos/@eaDir"])
 def test_what_is_mounted_where_nobody_looks_does_not_count(watched, folder, place):
     put(folder / "a.jpg")
-    library = watched()
+    library = watched(folder)
     library.known.add(str(folder / "a.jpg"))
     mount(library, 2, folder.parent / place, "fuse.portal")
     library.arrivals.check(library.now)

@@ -5,22 +5,13 @@ import os
 import pytest
 import raws
 import skies
+import watching
 from watching import Watcher
 
 from orientd import app, sidecars
 from orientd.formats import sidecar
 
-
-@pytest.fixture(autouse=True)
-def _model(monkeypatch, model):
-    monkeypatch.setenv("ORIENTD_MODEL", str(model))
-
-
-@pytest.fixture
-def photos(tmp_path):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    return folder
+_model, photos = watching.model_of_skies, watching.photos
 
 
 @pytest.fixture

@@ -1,16 +1,24 @@
-"""What the tests of training share: a cache of drawn landscapes and a recipe small enough to be carried out."""
+"""What the tests of training share: caches of drawn landscapes, a recipe that is soon carried out, and what a run leaves."""
 
+import json
+import os
+import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
 import landscapes
-from orientd_training import photoset
+import skies
+import torch
+from graphs import SIZE, sky_finder
+from orientd_training import cli, photoset
 from orientd_training.config import Change, Phase, TrainConfig
 from orientd_training.feed import Feed
 from orientd_training.fit import Run
 from orientd_training.groups import Split
 from orientd_training.machine import team
 
+EACH = 6
 BACKBONE = "test_efficientnet"
 small = partial(replace, TrainConfig("tiny", None, None, BACKBONE, (Phase(32, 48, 1), Phase(40, 32)), batch=8, validate_every=40))
 
@@ -33,3 +41,66 @@ def begun(config, rank=0):
     config = replace(config, devices=1)
     feed = Feed(config, [photoset.load(source.path, source.split or None) for source in config.sources], rank)
     return Run(config, feed, team(config)), feed
+
+
+@contextmanager
+def one_thread():
+    """More threads sum in another order, so that figures would differ from one machine to the next."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def albums(folder, size=SIZE, number=3):
+    """Landscapes in albums; every album but the first has one that is upside down although it counts as upright."""
+    for i in range(number * EACH):
+        upside_down = 180 if i >= EACH and i % EACH == 0 else 0
+        skies.draw(folder / "photos" / f"album-{i // EACH}" / f"{i:02}.jpg", upside_down, by_tag=False, seed=i)
+    photoset.prepare([folder / "photos"], folder / f"cache{size}", size, keep_duplicates=True)
+    return folder / f"cache{size}"
+
+
+def wrong_model(folder):
+    """A model that takes every photo for one that needs half a turn."""
+    return sky_finder(folder / "wrong.onnx", bias=(0, 0, 9, 0), spec=skies.SURE)
+
+
+def command(monkeypatch, *arguments):
+    """Run `orientd-train` in this process; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["orientd-train", *map(str, arguments)])
+    try:
+        cli.main()
+    except SystemExit as ended:
+        return ended.code
+    return 0
+
+
+def log(run):
+    """What was logged, without how fast it was."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in ("rate", "wait")} for line in lines]
+
+
+def differences(one, other, where=""):
+    """The paths at which two checkpoints differ."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        return [found for key in one for found in differences(one[key], other[key], f"{where}.{key}")]
+    if isinstance(one, list | tuple):
+        return [found for i, pair in enumerate(zip(one, other, strict=True)) for found in differences(*pair, f"{where}.{i}")]
+    same = torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+    return [] if same else [where]
+
+
+def signalled(monkeypatch, after, number):
+    """Send this process a signal in the middle of a step."""
+    step, done = Run.step, []
+
+    def stepping(run):
+        done.append(run)
+        if len(done) == after:
+            os.kill(os.getpid(), number)
+        return step(run)
+
+    monkeypatch.setattr(Run, "step", stepping)

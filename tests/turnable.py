@@ -149,9 +149,6 @@ def _second_tags(recipe: Recipe, at: int, size: int) -> list[Tag]:
     return [*tags, Tag(0x0201, LONG, at.to_bytes(4, order)), Tag(0x0202, LONG, size.to_bytes(4, order))]
 
 
-# Coefficients, read by the library's filter and turned by numpy
-
-
 class _Region(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_int) for name in "xywh")
 

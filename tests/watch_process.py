@@ -7,9 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 WATCHDOG = 2.0  # seconds
 
 
@@ -19,10 +18,11 @@ class Process:
     `first` is Python that it runs before it begins. No test waits for ever: a process that ends ends every wait for it.
     """
 
-    def __init__(self, folder, *arguments, first="", **settings):
+    def __init__(self, *arguments, first="", **settings):
         self.lines, self.heard, self.changed, self.ended = [], [], threading.Condition(), False
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.manager.bind(address := str(folder / f"notify-{time.monotonic_ns()}"))
+        self.manager.bind("")  # to a name that the kernel chooses
+        address = "@" + self.manager.getsockname()[1:].decode()
         usual = {"log_format": "json", "settle": "0.3", "latency": "0.1", "stalled": "1"}
         options = {f"ORIENTD_{name.upper()}": text for name, text in (usual | settings).items()}
         environment = os.environ | {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG * 1e6))} | options
@@ -38,15 +38,17 @@ class Process:
             with self.changed:
                 self.lines.append(json.loads(line) if line.startswith("{") else {"message": line.rstrip()})
                 self.changed.notify_all()
-        with self.changed:
-            self.ended = True
-            self.changed.notify_all()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", self.manager.getsockname())
 
     def _listen(self):
         while text := self.manager.recv(4096).decode():
             with self.changed:
                 self.heard.append(text)
                 self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
 
     def until(self, condition):
         with self.changed:
@@ -71,10 +73,17 @@ class Process:
         self.until(lambda: sum(text in message for message in self.messages) >= times)
 
     def end(self, number=signal.SIGTERM):
-        """Send a signal; the exit code and how many seconds it took to end."""
-        begun = time.monotonic()
+        """Send a signal; the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE), time.monotonic() - begun
+        return self.code()
+
+    def code(self):
+        """The exit code, once it has ended and all that it said was heard."""
+        code = self.process.wait(PATIENCE)
+        for reader in self.readers:
+            reader.join(PATIENCE)
+            assert not reader.is_alive(), "something else has its output open"
+        return code
 
     def __enter__(self):
         return self
@@ -82,11 +91,6 @@ class Process:
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(PATIENCE)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
-            last.sendto(b"", self.manager.getsockname())
-        for reader in self.readers:
-            reader.join(PATIENCE)
-            assert not reader.is_alive(), "something else has its output open"
+        self.code()
         self.process.stderr.close()
         self.manager.close()

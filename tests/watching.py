@@ -1,12 +1,18 @@
-"""A watcher whose clock the test turns, on real folders with real events of the kernel."""
+"""A watcher whose clock the test turns, on real folders with real events of the kernel.
+
+The fixtures are for the tests of watching alone: each of their files takes by name those that it needs.
+"""
 
 import itertools
 import logging
 import os
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from orientd.config import load
 from orientd.daemon import Daemon
@@ -17,29 +23,37 @@ from orientd.watch import Arrivals, Terms
 
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 TERMS = Terms(settle=2, stalled=60, walk_every=1000, poll_every=100)
-PATIENCE = 30.0  # for what another thread has to do; on a machine that is not busy it takes milliseconds
+_READ_AT_ONCE = 10_000  # more events than watchdog takes out of the queue before it handles the first of them
+PATIENCE = 120.0  # for what another thread has to do; on a machine that is not busy it takes milliseconds
 
 
 class Ear:
-    """Knows when the kernel has told everything: its events come in order, so a mark comes last."""
+    """Knows when the kernel has told everything: its events come in order, so the end of a mark comes last."""
 
     def __init__(self, arrivals, bell):
-        self.arrivals, self.bell, self.marks, self.heard = arrivals, bell, itertools.count(), set()
+        self.arrivals, self.bell, self.marks, self.gone = arrivals, bell, itertools.count(), Counter()
         self.put, arrivals._hints.put = arrivals._hints.put, self.spy
 
     def spy(self, path, hint):
         self.put(path, hint)
-        self.heard.add((os.path.basename(path), hint))
+        if hint is Hint.GONE:
+            self.gone[path] += 1
+            self.bell.ring()
 
     def hear(self):
         for root in self.arrivals.present() if self.arrivals._roots._inotify else ():
-            mark = f".mark{next(self.marks)}"  # hidden, so that it is passed over
-            Path(root, mark).touch()
+            mark = Path(root, f".mark{next(self.marks)}")  # hidden, so that it is passed over
+            mark.touch()
+            mark.unlink()
             deadline = time.monotonic() + PATIENCE
-            while (mark, Hint.TOUCHED) not in self.heard:
+            while self.gone[str(mark)] < self.tellers(root):
                 assert time.monotonic() < deadline, "the kernel told nothing"
                 self.bell.wait(0.1)
-            os.unlink(os.path.join(root, mark))
+
+    def tellers(self, root):
+        """How many threads tell of a root, each in its own time: of one within another, both."""
+        groups = [emitter._inotify for emitter in self.arrivals._roots._inotify._observer.emitters]
+        return max(sum(os.fsencode(root) in group._active_callbacks_by_path for group in groups if group), 1)
 
 
 @contextmanager
@@ -48,12 +62,16 @@ def deaf(arrivals, folder):
     instance, reading = arrivals._roots._inotify._observer._instance, threading.Event()
     hear = instance.handle_event
     instance.handle_event = lambda event: reading.wait(PATIENCE) and hear(event)
+    noise = [Path(folder, f".noise{number}") for number in range(2)]  # by turns: of one file, equal events would be one
     try:
-        for _ in range(int(QUEUE.read_text())):
-            Path(folder, ".noise").touch()
-            os.unlink(os.path.join(folder, ".noise"))
+        for file in noise:
+            file.touch()
+        for number in range(int(QUEUE.read_text()) + _READ_AT_ONCE):
+            os.utime(noise[number % 2])
         yield
     finally:
+        for file in noise:
+            file.unlink()
         instance.handle_event = hear
         reading.set()
 
@@ -119,6 +137,35 @@ class Library:
     def close(self):
         self.arrivals.close()
         self.bell.close()
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """An empty folder."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def watched():
+    """Make a Library of folders, started and closed again."""
+    made = []
+
+    def make(*paths, **more):
+        made.append(Library(*paths, **more))
+        return made[-1].start()
+
+    yield make
+    for library in made:
+        library.close()
+
+
+@pytest.fixture(autouse=True)
+def model_of_skies(monkeypatch, model, caplog):
+    """The model of every Watcher; what it logs is kept."""
+    monkeypatch.setenv("ORIENTD_MODEL", str(model))
+    caplog.set_level(logging.INFO, logger="orientd")
 
 
 def put(path, data=b"photo"):

@@ -109,6 +109,10 @@ def witness(data):
     return int(data[at + 3 : at + 4]) if at >= 0 else None
 
 
+def admit(*_):
+    """Stands for `guard.admit`, which knows no toys."""
+
+
 MAGIC = b"\xff\xd8\xff"
 BODY = bytes(range(256)) * 40
 TOYS = {

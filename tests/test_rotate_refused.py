@@ -1,0 +1,221 @@
+"""Photos whose pixels nobody must turn, a library that lies, and files damaged by chance: refused, or turned without loss."""
+
+import os
+from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
+
+import jpegs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from turnable import Recipe, draw, exif, needs_turbojpeg, same_coefficients
+
+from orientd import formats, rotate
+from orientd.errors import EngineUnavailable, Refused
+from orientd.formats import jpeg_core
+from orientd.items import Format
+
+MUTATIONS = int(os.environ.get("ORIENTD_MUTATIONS", "10000"))
+
+pytestmark = needs_turbojpeg
+
+
+@pytest.fixture(scope="module")
+def rotator():
+    return rotate.Rotator()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (Recipe(thumbnail_size=(48, 30)), "no multiple of its blocks"),
+        (Recipe(thumbnail_size=(32, 48)), "thumbnail is turned already"),
+        (Recipe(subject=(10, 64)), "where its subject is"),
+        (Recipe(subject=(1, 2, 3, 4, 5)), "where its subject is"),
+        (Recipe(trailer=b"\0\0\0\x18ftypmp42"), "more behind the picture"),
+        (Recipe(trailer=b"x" * 2000), "more behind the picture"),
+        (Recipe(trailer=jpegs.picture()), "more behind the picture"),
+        (Recipe(trailer=b"SEFT"), "more behind the picture"),
+    ],
+)
+def test_a_drawing_that_cannot_be_turned_is_refused(rotator, change, reason):
+    with pytest.raises(Refused, match=reason):
+        rotator.plan(Format.JPEG, draw(change), 3)
+
+
+def added(payload, marker=0xE1):
+    """A drawing with one segment more behind the EXIF block."""
+    data, segment = draw(Recipe(others=False)), jpegs.segment(marker, payload)
+    place = data.index(b"Exif\0\0") - 2
+    place += int.from_bytes(data[place : place + 2], "big")
+    return data[:place] + segment + data[place:]
+
+
+def in_xmp(text):
+    return added(b"http://ns.adobe.com/xap/1.0/\0" + text)
+
+
+WITH = {
+    "MPF": (added(b"MPF\0MM\0*", 0xE2), "several pictures"),
+    "extended XMP": (added(b"http://ns.adobe.com/xmp/extension/\0" + b"x" * 60), "extended part"),
+    "gain map": (in_xmp(b'<a hdrgm:Version="1.0"/>'), "gain map"),
+    "Apple's gain map": (in_xmp(b"<HDRGainMap:HDRGainMapVersion>"), "gain map"),
+    "motion photo": (in_xmp(b'GCamera:MotionPhoto="1"'), "motion photo"),
+    "motion photo in 16 bits": (in_xmp('GCamera:MotionPhoto="1"'.encode("utf-16-be")), "motion photo"),
+    "panorama": (in_xmp(b'GPano:ProjectionType="x"'), "panorama"),
+    "regions": (in_xmp(b"<mwg-rs:Regions>"), "regions"),
+    "ACDSee's regions": (in_xmp(b"<acdsee-rs:Regions>"), "regions"),
+    "edits not applied": (in_xmp(b'crs:CropTop="0.1" crs:AlreadyApplied="False"'), "Camera Raw"),
+    "edits that may be applied": (in_xmp(b"<crs:CropTop>0.1</crs:CropTop>"), "Camera Raw"),
+    "thumbnails in XMP": (in_xmp(b"<xmpGImg:image>"), "thumbnails"),
+    "one side in XMP": (in_xmp(b'tiff:ImageWidth="96"'), "a form that cannot be changed"),
+    "two of one side": (in_xmp(b'tiff:ImageWidth="96" tiff:ImageWidth="96" tiff:ImageLength="64"'), "a form that cannot"),
+    "unknown segment": (added(b"Meta", 0xE3), r"does not know \(APP3\)"),
+    "JPEG XT": (added(b"JP\0\1", 0xEB), r"does not know \(APP11\)"),
+    "FlashPix": (added(b"FPXR\0", 0xE2), r"does not know \(APP2\)"),
+    "Photoshop's thumbnail": (added(b"Photoshop 3.0\x008BIM\x04\x0c\0\0", 0xED), "of Photoshop"),
+    "a path of Photoshop": (added(b"Photoshop 3.0\x008BIM\x07\xd0\0\0", 0xED), "of Photoshop"),
+    "preview": (added(b"Ducky" + jpegs.picture()[:200], 0xEC), "another picture in its metadata"),
+    "two EXIF blocks": (added(b"Exif\0\0" + exif(Recipe())), "two EXIF"),
+    "comment behind tables": (
+        (plain := jpegs.picture())[: plain.index(b"\xff\xc4")] + jpegs.segment(0xFE, b"x") + plain[plain.index(b"\xff\xc4") :],
+        "between the tables",
+    ),
+    "arithmetic": (plain.replace(b"\xff\xc0", b"\xff\xc9"), "arithmetic-coded"),
+    "lossless": (plain.replace(b"\xff\xc0", b"\xff\xc3"), "lossless"),
+    "hierarchical": (plain.replace(b"\xff\xc0", b"\xff\xc5"), "hierarchical"),
+    "12 bits": (plain.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc1\0\x11\x0c"), "12 bits"),
+    "no EOI": (plain[:-2], "no end"),
+    "JFIF thumbnail": (plain[:18] + b"\1\1" + plain[20:], "JFIF thumbnail"),
+    "C2PA": (added(b"JP\0\1c2pa", 0xEB), "APP11"),
+}
+
+
+@pytest.mark.parametrize("what", WITH)
+def test_what_a_turn_would_leave_behind_is_refused(what):
+    data, reason = WITH[what]
+    turned = []
+    with pytest.raises(Refused, match=reason):
+        jpeg_core.plan(data, 6, lambda jpeg, by: turned.append(by) or jpeg)
+    assert set(turned) <= {6}
+
+
+def test_values_that_share_bytes_are_refused(rotator):
+    """Found by mutation: X and Y resolution, which change places, overlapped by half."""
+    data = draw(Recipe())
+    entry = data.index(b"\x01\x1a\0\5\0\0\0\1") + 8
+    place = int.from_bytes(data[entry : entry + 4], "big")
+    with pytest.raises(Refused, match="its values overlap"):
+        rotator.plan(Format.JPEG, data[:entry] + (place + 4).to_bytes(4, "big") + data[entry + 4 :], 6)
+
+
+def test_other_formats_are_refused(rotator):
+    with pytest.raises(Refused, match="the pixels of MPO are never turned"):
+        rotator.plan(Format.MPO, jpegs.multi_picture(), 6)
+
+
+class Liar:
+    """A library that turns wrong: by another turn, or with a coefficient changed."""
+
+    def __init__(self, how):
+        self.true, self.how = rotate.TurboJpeg(), how
+
+    def turn(self, jpeg, by):
+        return self.how(self.true.turn, jpeg, by)
+
+
+def quantised(turn, jpeg, by):
+    """One step of a quantiser more whenever the picture is turned."""
+    turned = turn(jpeg, by)
+    place = turned.index(b"\xff\xdb") + 5 + 10
+    return turned if by == 1 else turned[:place] + bytes([turned[place] + 1]) + turned[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        (lambda turn, jpeg, by: turn(jpeg, {6: 8, 8: 6}.get(by, by)), "look different"),
+        (lambda turn, jpeg, by: turn(jpeg, {6: 5, 8: 5}.get(by, by)), "look different"),
+        (quantised, "not be the same to the bit"),
+        (lambda turn, jpeg, by: turn(jpeg, by)[:-40] + b"\xff\xd9", "damaged|cannot turn|look different"),
+    ],
+)
+def test_the_proof_finds_a_library_that_lies(monkeypatch, how, reason):
+    rotator = rotate.Rotator()
+    data = draw(Recipe(thumbnail=False))
+    rotator.plan(Format.JPEG, data, 6)
+    rotator._library = Liar(how)
+    with pytest.raises(Refused, match=reason):
+        rotator.plan(Format.JPEG, data, 6)
+
+
+def test_a_damaged_photo_never_reaches_the_library(rotator, monkeypatch):
+    data = draw(Recipe())
+    monkeypatch.setattr(rotator, "_library", SimpleNamespace(turn=None))
+    for damaged in (data[:-500], b"", data[:2000] + b"\xff\xd9" * 50 + data[2100:], b"\xff\xd8\xff\xd9"):
+        with pytest.raises(Refused):
+            rotator.plan(Format.JPEG, damaged, 6)
+
+
+def test_a_missing_library_is_told_with_the_commands_that_bring_it(monkeypatch):
+    monkeypatch.setattr(rotate, "_NAMES", ())
+    monkeypatch.setattr(rotate, "find_library", lambda name: None)
+    with pytest.raises(EngineUnavailable, match=r"apt install libturbojpeg0.*brew install jpeg-turbo"):
+        rotate.planner("rotate")
+    for formats_ in ({"png", "jpeg"}, {""}):
+        with pytest.raises(EngineUnavailable):
+            rotate.planner_of(formats_)
+    assert rotate.planner("tag") is rotate.planner("sidecar") is rotate.planner_of(set()) is None
+    assert rotate.planner("auto")
+    assert rotate.planner_of({"png", "webp"})
+
+
+def test_a_library_of_another_kind_is_not_taken(monkeypatch):
+    monkeypatch.setattr(rotate, "_NAMES", ("libc.so.6", "no such library"))
+    monkeypatch.setattr(rotate, "find_library", lambda name: None)
+    with pytest.raises(EngineUnavailable):
+        rotate.TurboJpeg()
+
+
+def mutated(data, draw_from):
+    """A drawing with bytes changed, taken out or doubled, mostly before the scan."""
+    place = draw_from(st.integers(2, min(len(data) - 1, draw_from(st.sampled_from([700, 1500, len(data)])))))
+    many = draw_from(st.integers(1, 6))
+    kind = draw_from(st.sampled_from(["set", "cut", "double", "end"]))
+    if kind == "set":
+        return data[:place] + draw_from(st.binary(min_size=many, max_size=many)) + data[place + many :]
+    return {"cut": data[:place] + data[place + many :], "double": data[: place + many] + data[place:], "end": data[:place]}[kind]
+
+
+def survives(rotator, data, by):
+    """Plans a turn of anything: it is refused, or proved and exactly undone. True if it was turned."""
+    try:
+        patch = rotator.plan(formats.sniff(data), data, by)
+    except Refused:
+        return False
+    turned = patch.apply(data)
+    assert patch.inverse().apply(turned) == data
+    assert same_coefficients(data, turned, by)
+    return True
+
+
+@given(st.data(), st.integers(2, 8), st.sampled_from([Recipe(), Recipe(progressive=True), Recipe(restart=True, others=False)]))
+@settings(max_examples=150)
+def test_a_mutated_file_is_refused_or_turned_without_loss(data, by, recipe):
+    survives(rotate.Rotator(), mutated(draw(recipe), data.draw), by)
+
+
+@pytest.mark.slow
+def test_thousands_of_mutated_files_are_refused_or_turned_without_loss(rotator):
+    random = np.random.default_rng(7)
+    drawings = [draw(replace(Recipe(), progressive=progressive, restart=restart)) for progressive in (0, 1) for restart in (0, 1)]
+    counts = Counter()
+    for number in range(MUTATIONS):
+        data = bytearray(drawings[number % len(drawings)])
+        for _ in range(random.integers(1, 4)):
+            data[random.integers(2, len(data) if number % 3 else 1500)] = random.integers(0, 256)
+        counts[survives(rotator, bytes(data), int(random.integers(2, 9)))] += 1
+    assert min(counts.values()) > MUTATIONS // 100
+    print(f"{counts[True]} of {MUTATIONS} mutated files were turned, {counts[False]} refused")
