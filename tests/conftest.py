@@ -16,7 +16,7 @@ from hypothesis import settings
 settings.register_profile("orientd", deadline=None, derandomize="ORIENTD_FUZZ" not in os.environ)
 settings.load_profile("orientd")
 
-_GRACE_SECONDS = 2.0
+_GRACE_SECONDS = 60.0
 _ALONE = "TEST_ALONE"  # not a setting of orientd: those are taken away
 
 

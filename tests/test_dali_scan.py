@@ -78,12 +78,12 @@ def test_a_scan_with_dali_gives_the_decisions_of_the_cpu_road(orientd, photos, t
 
 def test_what_is_missing_is_named(orientd, photos, monkeypatch, capsys):
     skies.library(photos, 2)
-    assert orientd("scan", photos, "--provider", "cuda") == 1
+    assert orientd("scan", photos, "--provider", "cuda", "--report", photos.parent / "report.csv") == 1
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         assert 'pip install "orientd[gpu]"' in capsys.readouterr().err
     on_the_cpu(monkeypatch)
     monkeypatch.setitem(sys.modules, "nvidia.dali", None)
-    assert orientd("scan", photos, "--provider", "cuda") == 1
+    assert orientd("scan", photos, "--provider", "cuda", "--report", photos.parent / "report.csv") == 1
     assert "DALI, which decodes on the GPU, cannot be loaded" in capsys.readouterr().err
     with pytest.raises(EngineUnavailable, match=r'pip install "orientd\[gpu\]"'):
         dali.version()
@@ -92,7 +92,7 @@ def test_what_is_missing_is_named(orientd, photos, monkeypatch, capsys):
 def test_a_gpu_that_never_worked_is_an_error_and_not_a_silent_cpu_run(orientd, photos, monkeypatch, capsys):
     skies.library(photos, 2)
     on_the_cpu(monkeypatch, partial(FakePipeline, conduct=lambda: "memory"))
-    assert orientd("scan", photos, "--provider", "cuda") == 1
+    assert orientd("scan", photos, "--provider", "cuda", "--report", photos.parent / "report.csv") == 1
     assert "the GPU cannot decode and look at a photo: out of memory: run orientd doctor" in capsys.readouterr().err
 
 

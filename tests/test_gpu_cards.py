@@ -50,7 +50,7 @@ class Meeting(Decoder):
 
     def decode(self, photos):
         if self.barrier:
-            self.barrier.wait(10)
+            self.barrier.wait(120)
         return super().decode(photos)
 
 
