@@ -15,7 +15,8 @@ Another waits and finds it changed; if it waits in vain, the one that holds the 
 What is left to chance: another program that opens, or writes, the same file within the microseconds between the last check and
 our write, or at any time where leases are unknown (network drives, files of another user);
 another orientd within these microseconds where locks are unknown, as on NFS for files that are replaced;
-a power cut on a disk that writes less than a 4 KiB page at once (the journal keeps the old bytes, recovery puts them back);
+a power cut where less than a 4 KiB page is written at once, by the disk or by a file system of smaller blocks, such as ext4 on a
+small stick (the journal keeps the old bytes, the next run puts them back);
 a replaced file loses what no system call copies: its inode number, birth time and `chattr` flags.
 """
 
