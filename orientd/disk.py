@@ -186,9 +186,9 @@ def claimed(disk: Disk, path: str, access: int) -> Iterator[int]:
         Refused: as `check_unwritten`, or another file has taken its place.
         OSError: EAGAIN if another holds it, or as `os.open`.
     """
-    check_prompt(path)
+    found = check_prompt(path)
     with opened(disk, path, os.O_RDONLY) as file:
-        first = _kind(path) not in _BINDING and claim(disk, file)
+        first = found not in _BINDING and claim(disk, file)
         check_unwritten(disk, path, file)
         with opened(disk, path, os.O_RDWR) as writable:
             if not os.path.samestat(disk.fstat(file), disk.fstat(writable)):
@@ -227,14 +227,15 @@ def claim(disk: Disk, file: int) -> bool:
         disk.sleep(_PAUSE)
 
 
-def check_prompt(path: str) -> None:
-    """See that what is written to `path` is written once it is synced.
+def check_prompt(path: str) -> str:
+    """See that what is written to `path` is written once it is synced; gives the kind of its file system.
 
     Raises:
-        Refused: its file system does not keep to that.
+        Refused: that does not keep to it.
     """
-    if _kind(path) in _DEFERRING:
+    if (found := _kind(path)) in _DEFERRING:
         raise Refused(_DEFERRED)
+    return found
 
 
 def check_unwritten(disk: Disk, path: str, file: int) -> None:

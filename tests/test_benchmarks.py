@@ -156,6 +156,50 @@ def test_a_process_that_fails_is_no_measurement():
     assert usage.peak > 5
 
 
+class TestChanges:
+    @pytest.fixture
+    def changes(self):
+        import changes
+
+        return changes
+
+    def test_a_photo_costs_what_the_command_does_less_its_start_up(self, changes):
+        summary = changes._summary([(0.5, 2.5), (0.4, 1.4), (0.6, 3.6)], 10)
+        assert summary == {"CPU ms": 200, "rounds": [200, 100, 300], "start-up: CPU ms": 500}
+
+    def test_every_photo_of_a_plan_is_turned_to_the_side_that_can_be(self, changes, tmp_path):
+        report = tmp_path / "report.csv"
+        report.write_text("path,width,height,turn,decision,method\na,4000,3000,0,keep,\nb,3000,4000,90,fix,tag\n")
+        changes.planned(report, "rotate")
+        with report.open(newline="") as file:
+            rows = [(row["path"], row["turn"], row["decision"], row["method"]) for row in csv.DictReader(file)]
+        assert rows == [("a", "270", "fix", "rotate"), ("b", "90", "fix", "rotate")]
+
+    def test_photos_live_through_all_four_commands(self, changes, tmp_path):
+        case = changes.Case(1, "jpg", (320, 240), isolated=True)
+        spent = changes.life(changes.ROOT, case, changes.made(tmp_path, case), tmp_path / "living")
+        assert list(spent) == list(changes.COMMANDS)
+        assert all(seconds > 0 for seconds in spent.values())
+
+    def test_what_was_not_done_as_asked_is_no_measurement(self, changes, tmp_path):
+        case = changes.Case(1, "jpg", (322, 242), changes.ROTATE)  # no multiple of a block, so it gets the tag
+        with pytest.raises(RuntimeError, match="was not turned by rotate"):
+            changes.life(changes.ROOT, case, changes.made(tmp_path, case), tmp_path / "living")
+
+    @pytest.mark.slow
+    def test_cases_run_to_their_end_beside_another_checkout(self, changes, tmp_path):
+        other, cases = tmp_path / "other", ["12 MP PNG without noise, turned", "12 MP WebP, turned"]
+        other.symlink_to(changes.ROOT)
+        script = [sys.executable, str(FOLDER / "changes.py"), "--out", str(tmp_path), "--quick", "--rounds", "1"]
+        done = subprocess.run([*script, "--against", str(other), "--cases", *cases], capture_output=True, text=True, timeout=1200)
+        assert done.returncode == 0, done.stderr
+        found = json.loads((tmp_path / "changes.json").read_text())
+        assert list(found) == cases
+        for each in found.values():
+            assert [list(commands) for commands in each["found"].values()] == 2 * [list(changes.COMMANDS)]
+        assert all(f"| {name} (other) | 2 |" in done.stdout for name in cases)
+
+
 @pytest.mark.slow
 def test_every_step_runs_to_its_end(tmp_path):
     steps = ["start-up", "floor", "plain", "whole", "stages", "workers", "memory", "growth"]  # the slow disk needs root

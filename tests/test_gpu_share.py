@@ -60,7 +60,7 @@ GTX = Machine(gpu=2 / 120, cpu=0.030, other=0.003)
 SLOW_DISK = Machine(gpu=2 / 970, cpu=0.030, other=0.030)
 
 
-@pytest.mark.parametrize(("machine", "faster"), [(H200, 1.3), (GTX, 2.2), (SLOW_DISK, 1.0)])
+@pytest.mark.parametrize(("machine", "faster"), [(H200, 1.333), (GTX, 2.417), (SLOW_DISK, 1.0)])
 def test_all_are_busy_whatever_the_machine(machine, faster):
     alone, _ = machine.rate(Never(1))
     together, _ = machine.rate(Share(machine.threads))
