@@ -143,6 +143,17 @@ class Restless(Toy):
         return Patch((*super().plan(format, data, orientation).splices, Splice(len(data), b"", b"more")))
 
 
+class OneWay(Toy):
+    """Plans what cannot be taken back."""
+
+    class Way(Patch):
+        def inverse(self):
+            return Patch(())
+
+    def plan(self, format, data, orientation):  # noqa: A002
+        return self.Way(super().plan(format, data, orientation).splices)
+
+
 AT = 3 + len(BODY) + 3
 
 
@@ -156,6 +167,7 @@ def unreadable(data):
         (Mistaken((Splice(AT, b"?", b"6"),)), witness, "does not fit"),
         (Mistaken((Splice(AT, b"1", b"8"),)), witness, "does not read back"),
         (Mistaken((Splice(10**6, b"", b"6"),)), witness, "does not fit"),
+        (OneWay(), witness, "could not be taken back exactly"),
         (Restless(), witness, "a second run would change it again"),
         (Toy(), lambda data: 1, "another reader would not see"),
         (Toy(), lambda data: None, "another reader would not see"),

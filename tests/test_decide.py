@@ -1,5 +1,6 @@
 """The policy, tested on its own: no model, no files."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -38,6 +39,19 @@ def test_views_that_disagree_are_unsure():
     decision = decide(sure_of(90, agreeing=6), POLICY)
     assert decision.verdict is Verdict.UNSURE
     assert "views disagree: 6 of 8" in decision.reason
+
+
+def test_the_bounds_themselves_suffice_and_nothing_below_them():
+    enough = sure_of(90, agreeing=POLICY.min_agreement)
+    confidence = decide(enough, POLICY).confidence
+    assert decide(enough, replace(POLICY, min_confidence=confidence)).verdict is Verdict.FIX
+    assert decide(enough, replace(POLICY, min_confidence=math.nextafter(confidence, 1))).verdict is Verdict.UNSURE
+    assert not needs_second_look(sure_of(0, share=POLICY.second_look_below), POLICY)
+    assert needs_second_look(sure_of(0, share=math.nextafter(POLICY.second_look_below, 0)), POLICY)
+
+
+def test_where_nothing_is_possible_the_prior_stands():
+    assert with_prior((1, 0, 0, 0), 0.0) == [0, 1 / 3, 1 / 3, 1 / 3]
 
 
 def test_the_prior_holds_back_a_weak_turn():

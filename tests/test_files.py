@@ -106,6 +106,21 @@ def test_only_one_page_is_overwritten_in_place(photo, patch, kept):
     assert disk.log.count("pwrite") == 1
 
 
+@every_patch
+def test_a_patch_for_other_bytes_is_never_written(photo, patch):
+    other = Patch(tuple(replace(splice, old=b"?" * len(splice.old), offset=splice.offset + 10**6) for splice in patch.splices))
+    with pytest.raises(Refused, match="changed since it was judged"):
+        write(photo, other)
+    assert photo.read_bytes() == OLD
+
+
+def test_a_file_that_is_removed_once_it_is_open_is_not_said_to_be_written(photo):
+    disk = TroubledDisk(lambda disk, number, name, args: photo.unlink(missing_ok=True) if name == "fstat" else None)
+    with pytest.raises(Refused, match="changed since it was judged"):
+        write(photo, IN_PLACE, disk=disk)
+    assert "pwrite" not in disk.log
+
+
 def test_the_times_that_the_policies_ask_for():
     assert Mtime.SHIFT.after(MTIME) == MTIME + 2 * 10**9
     assert Mtime.KEEP.after(MTIME) == MTIME

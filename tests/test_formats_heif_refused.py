@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import jpegs
 import pytest
 from heifs import (
     EXIF,
     OTHER,
     PHOTO,
     THUMBNAIL,
+    XMP,
     Recipe,
     box,
     build,
@@ -60,6 +62,7 @@ REFUSED = [
     ("image sequence", build(replace(ROUND, brand="avif")).replace(b"avifmif1", b"avismif1", 1)),
     ("content credentials", signed(b"uuid")),
     ("content credentials", signed(b"jumb")),
+    ("content credentials", with_derived(b"mime\0application/c2pa", ROUND)),
     ("without being turned", build(Recipe(turns=("imir0",)))),
     ("without being turned", build(Recipe("avif", turns=("imir1",)))),
     ("mirrored before it is turned", build(Recipe("avif", turns=("imir1", "irot1")))),
@@ -143,6 +146,58 @@ def test_places_that_cannot_be_told_anew_forbid_growth():
         (4, b"\1", b"\3", "unknown version 3"),
     ):
         assert reason in refusal(iloc_field(PLAIN, offset, old, new))
+
+
+def test_metadata_whose_place_is_not_told_for_certain_is_refused():
+    # With two items the second entry of the index, as above, starts at 28.
+    inside, outside = (build(replace(ROUND, exif=8, exif_in_idat=within)) for within in (True, False))
+    assert "cannot be read where" in refusal(iloc_field(inside, 30, b"\0\1", b"\0\2"))
+    assert "cannot be read where" in refusal(iloc_field(outside, 30, b"\0\0", b"\0\1"))
+    assert "cannot be read where" in refusal(iloc_field(outside, 32, b"\0\0", b"\0\1"))
+    assert "cannot be read where" in refusal(outside.replace(b"\0\0Exif\0", b"\0\1Exif\0"))
+    place = outside.index(b"iloc") + 36
+    where, length = outside[place : place + 4], outside[place + 4 : place + 8]
+    lists, past_end = number(outside.index(b"meta"), 4), number(len(outside) - int.from_bytes(where, "big") + 1, 4)
+    assert "lies within the lists" in refusal(iloc_field(outside, 36, where, lists))
+    assert "lies outside the file" in refusal(iloc_field(outside, 40, length, past_end))
+    assert "lies outside the file" in refusal(iloc_field(outside, 40, length, bytes(4)))
+    assert "shorter than what it should hold" in refusal(iloc_field(outside, 10, b"\0\2", b"\0\3"), 6)
+    assert "the place of an item twice" in refusal(iloc_field(outside, 28, number(EXIF, 2), number(PHOTO, 2)), 6)
+
+
+def test_a_packet_that_two_items_share_is_refused():
+    """Each would change the same digit."""
+    recipe = replace(ROUND, other=(), xmp="element", xmp_value=8)
+    data = with_derived(b"mime\0application/rdf+xml", recipe)
+    at, size = data.index(b"iloc") + 12, 16
+    photo, _, packet = (data[at + size * place :][:size] for place in range(3))
+    assert packet.startswith(number(XMP, 2))
+    where = number(data.index(jpegs.packet("element", 8)), 4)
+    both = b"".join(number(item, 2) + packet[2:8] + where + packet[12:] for item in (9, XMP))
+    shared = data[:at] + photo + both + data[at + 3 * size :]
+    assert "its EXIF, XMP and lists overlap" in refusal(shared)
+
+
+def test_lists_that_contradict_themselves_are_refused():
+    data = build(replace(ROUND, other=("irot1",)))
+    at = data.index(b"ipma") + 12  # item, number of properties, a byte for each; the next item
+    second = at + 3 + data[at + 2]
+    assert data[second : second + 2] == number(OTHER, 2)
+    twice = data[:second] + number(PHOTO, 2) + data[second + 2 :]
+    beyond = data[: at + 3] + b"\x7f" + data[at + 4 :]
+    assert all("the properties of an item twice, or some" in refusal(broken, 6) for broken in (twice, beyond))
+    assert "it lists an item twice" in refusal(with_derived(b"hvc1", ROUND, PHOTO), 6)
+    old = data.index(b"infe") + 4
+    assert "items without a type" in refusal(data[:old] + b"\1" + data[old + 1 :], 6)
+    assert "longer than any photo needs" in refusal(build(replace(ROUND, extra_meta=box(b"free", bytes(2**22)))), 6)
+
+
+def test_a_last_box_may_reach_to_the_end_of_the_file():
+    data = build(ROUND)
+    at = data.index(b"mdat") - 4
+    endless = data[:at] + bytes(4) + data[at + 4 :]
+    after = build(replace(ROUND, turns=("irot3",)))
+    assert patched(endless, 6) == after[:at] + bytes(4) + after[at + 4 :]
 
 
 def test_a_number_that_overflows_forbids_growth():

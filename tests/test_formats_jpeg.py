@@ -203,6 +203,7 @@ def test_pictures_behind_the_first_stay_where_the_index_says(order):
     with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(after)) as image:
         assert image.getexif()[0x0112] == 6
         assert before.mpinfo[0xB002][0]["Size"] + len(after) - len(data) == image.mpinfo[0xB002][0]["Size"]
+        assert before.mpinfo[0xB002][1]["Size"] == image.mpinfo[0xB002][1]["Size"] == len(jpegs.picture(24, 24))
         before.seek(1)
         image.seek(1)
         assert image.size == (24, 24)
@@ -293,24 +294,29 @@ def test_frames_without_a_size_are_refused():
     width = PLAIN[: frame + 7] + b"\0\0" + PLAIN[frame + 9 :]
     none = PLAIN[: frame + 1] + b"\xe5" + PLAIN[frame + 2 :]
     assert all("no size" in refusal(data) for data in (height, width, none))
-    assert "no size" not in refusal(PLAIN[: frame + 2] + b"\0\4" + PLAIN[frame + 2 :])
+    header, behind = PLAIN[frame + 4 : frame + 10], PLAIN[PLAIN.index(b"\xff\xc4") :]
+    assert "bad segment length" in refusal(PLAIN[:frame] + segment(0xC0, header[:5]) + behind)
+    assert stored_orientation(Format.JPEG, patched(PLAIN[:frame] + segment(0xC0, header) + behind, 6)) == 6
 
 
-def noted(base: str, order: str, spoilt: bool) -> bytes:
-    """A maker note that holds the offset of a preview behind the picture, counted from `base`."""
-    trailer = b"MAKER" + (b"\0" + PREVIEW[1:] if spoilt else PREVIEW)
+def noted(base: str, order: str, trailer: bytes, place: int) -> bytes:
+    """A maker note that holds the offset of that place in the trailer, counted from `base`."""
     data = build(replace(GROWING, order=order, trailer=trailer))
     note = data.index(b"IMG:Canon") - 42
     start = {"file": 0, "block": data.index(b"Exif\0\0") + 6, "note": note}[base]
-    pointer = (data.index(b"MAKER") + 5 - start).to_bytes(4, order)
+    pointer = (data.index(trailer) + place - start).to_bytes(4, order)
     return data[: note + 120] + pointer + data[note + 124 :]
 
 
 @pytest.mark.parametrize("order", ["little", "big"])
-@pytest.mark.parametrize("spoilt", [False, True])
+@pytest.mark.parametrize(
+    ("trailer", "place"),
+    [(b"MAKER" + PREVIEW, 5), (b"MAKER\0" + PREVIEW[1:], 5), (b"MAKER", 0)],
+    ids=["preview", "spoilt preview", "start"],
+)
 @pytest.mark.parametrize("base", ["file", "block", "note"])
-def test_a_maker_note_that_points_behind_the_picture_forbids_growth_only(base, order, spoilt):
-    data = noted(base, order, spoilt)
+def test_a_maker_note_that_points_behind_the_picture_forbids_growth_only(base, order, trailer, place):
+    data = noted(base, order, trailer, place)
     assert "maker note may point" in refusal(data)
     carrying = build(replace(GROWING, orientations=((SHORT, 1),), trailer=PREVIEW))
     assert pillow_reads(patched(carrying, 6)) == 6

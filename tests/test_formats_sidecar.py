@@ -68,6 +68,11 @@ every_real = pytest.mark.parametrize("packet", REAL.values(), ids=REAL)
 every_value = pytest.mark.parametrize("orientation", range(1, 9))
 
 
+def swap(old, new, packet=DARKTABLE):
+    assert old in packet
+    return packet.replace(old, new)
+
+
 def without_orientation(packet):
     """What a sidecar says but for the orientation, as another reader understands it."""
     tree = ElementTree.fromstring(packet)
@@ -109,6 +114,13 @@ def test_one_digit_or_one_attribute_is_all_that_changes(packet, orientation):
 
 
 @every_value
+def test_of_several_descriptions_the_first_gets_the_attribute(orientation):
+    two = swap(b"<rdf:Description/>", b"<rdf:Description/><rdf:Description/>", BARE)
+    (splice,) = sidecar.plan(two, orientation).splices
+    assert splice.offset == two.index(b"<rdf:Description") + len(b"<rdf:Description")
+
+
+@every_value
 @pytest.mark.parametrize("extension", ["", "CR2", 'we"ird&<'])
 def test_a_new_sidecar_reads_back(orientation, extension):
     new = sidecar.fresh(orientation, extension)
@@ -116,11 +128,6 @@ def test_a_new_sidecar_reads_back(orientation, extension):
     assert ElementTree.fromstring(new.decode()) is not None
     assert sidecar.extension(sidecar.fresh(orientation, "NEF")) == "nef"
     assert sidecar.extension(sidecar.fresh(orientation)) == sidecar.extension(DARKTABLE) == ""
-
-
-def swap(old, new, packet=DARKTABLE):
-    assert old in packet
-    return packet.replace(old, new)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +138,10 @@ def swap(old, new, packet=DARKTABLE):
         (DARKTABLE + b"\0\0", "not well-formed"),
         (DARKTABLE.decode().replace("UTF-8", "UTF-16").encode("utf-16"), "not in UTF-8"),
         (swap(b'Rating="1"', b'Rating="\xff"'), "not in UTF-8"),
+        (swap(b"<rdf:Description/>", b"<rdf:Description/><rdf:Description rdf:about='x'/>", BARE), "describes several things"),
+        (swap(b"<rdf:Description/>", b"<rdf:Description/><rdf:Description about='x'/>", BARE), "describes several things"),
+        (b'<a xmlns:a="urn:a">' + BARE + b"</a>", "one RDF graph"),
+        (swap(b"<rdf:Description/>", b"<rdf:li><rdf:Description/></rdf:li>", BARE), "one RDF graph"),
         (swap(b'"UTF-8"', b'"ISO-8859-1"'), "says that it is in ISO-8859-1"),
         (swap(b"<x:xmpmeta", b'<!DOCTYPE x [<!ENTITY a "b">]><x:xmpmeta'), "document type"),
         (swap(b"rdf:RDF", b"rdf:Bag"), "does not hold one RDF graph"),

@@ -2,6 +2,7 @@
 
 import io
 
+import jpegs
 import numpy as np
 import pytest
 import skies
@@ -126,6 +127,17 @@ def test_a_jpeg_turned_by_pixels_is_taken_back_with_the_library_and_without(monk
     for wrong in (upside_down, new, *([other] if library else [])):
         with pytest.raises(Refused, match="not the same picture"):
             guard.admit(write("rotate"), new, wrong)
+
+
+@turnable.needs_turbojpeg
+def test_several_pictures_never_take_the_place_of_one():
+    """Whose pixels they might prove: metadata is not compared."""
+    old, several = jpegs.with_segments(jfif=False), jpegs.multi_picture()
+    new = rotate.Rotator().plan(Format.JPEG, old, 6).apply(old)
+    rotate.checker()(Format.JPEG, several, new, 6)
+    guard.admit(write("rotate"), new, old)
+    with pytest.raises(Refused, match="never makes"):
+        guard.admit(write("rotate"), new, several)
 
 
 def test_the_pixels_of_others_are_never_turned():

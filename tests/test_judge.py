@@ -84,6 +84,17 @@ def test_the_fault_of_one_photo_stays_its_own():
     assert rows[2].sha256 == "", "a fault of this machine is not to be remembered"
 
 
+def test_what_the_walk_gave_up_is_never_opened():
+    decoded, stat = [], FileStat(1, 1, 1, 1)
+    given = [Candidate("/a.jpg", stat, skip="a film"), Candidate("/b.jpg", stat, error="no permission")]
+    rows = judge(Eyes(), decoded=decoded)(given)
+    assert [(row.path, row.decision, row.reason) for row in rows] == [
+        ("/a.jpg", "skip", "a film"),
+        ("/b.jpg", "error", "no permission"),
+    ]
+    assert decoded == []
+
+
 def test_no_photo_is_turned_that_was_decoded_in_part():
     decoded, paths = [], ["/a.jpg", "/part.jpg", "/hollow-part.jpg"]
     rows = judge(Eyes(), decoded=decoded)([Candidate(path, FileStat(1, 1, 1, 1)) for path in paths])

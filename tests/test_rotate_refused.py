@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from turnable import Recipe, draw, exif, needs_turbojpeg, same_coefficients
+from jpegs import ASCII, LONG, SHORT, Tag
+from turnable import Recipe, draw, exif, needs_turbojpeg, rotated, same_coefficients, small
 
 from orientd import formats, rotate
 from orientd.errors import EngineUnavailable, Refused
-from orientd.formats import jpeg_core
-from orientd.items import Format
+from orientd.formats import exif_turn, jpeg_core
+from orientd.items import Format, Patch
 
 MUTATIONS = int(os.environ.get("ORIENTD_MUTATIONS", "10000"))
 
@@ -73,6 +74,7 @@ WITH = {
     "one side in XMP": (in_xmp(b'tiff:ImageWidth="96"'), "a form that cannot be changed"),
     "two of one side": (in_xmp(b'tiff:ImageWidth="96" tiff:ImageWidth="96" tiff:ImageLength="64"'), "a form that cannot"),
     "unknown segment": (added(b"Meta", 0xE3), r"does not know \(APP3\)"),
+    "unknown segment of the last kind": (added(b"Meta", 0xEF), r"does not know \(APP15\)"),
     "JPEG XT": (added(b"JP\0\1", 0xEB), r"does not know \(APP11\)"),
     "FlashPix": (added(b"FPXR\0", 0xE2), r"does not know \(APP2\)"),
     "Photoshop's thumbnail": (added(b"Photoshop 3.0\x008BIM\x04\x0c\0\0", 0xED), "of Photoshop"),
@@ -82,6 +84,12 @@ WITH = {
     "comment behind tables": (
         (plain := jpegs.picture())[: plain.index(b"\xff\xc4")] + jpegs.segment(0xFE, b"x") + plain[plain.index(b"\xff\xc4") :],
         "between the tables",
+    ),
+    "comment between scans": (
+        (scans := jpegs.picture(progressive=True))[: scans.rindex(b"\xff\xda")]
+        + jpegs.segment(0xFE, b"x")
+        + scans[scans.rindex(b"\xff\xda") :],
+        "between the scans",
     ),
     "arithmetic": (plain.replace(b"\xff\xc0", b"\xff\xc9"), "arithmetic-coded"),
     "lossless": (plain.replace(b"\xff\xc0", b"\xff\xc3"), "lossless"),
@@ -100,6 +108,136 @@ def test_what_a_turn_would_leave_behind_is_refused(what):
     with pytest.raises(Refused, match=reason):
         jpeg_core.plan(data, 6, lambda jpeg, by: turned.append(by) or jpeg)
     assert set(turned) <= {6}
+
+
+MAKE = Tag(0x010F, ASCII, b"me\0")
+
+
+def short(tag, *values):
+    return Tag(tag, SHORT, b"".join(value.to_bytes(2, "big") for value in values))
+
+
+def long(tag, *values):
+    return Tag(tag, LONG, b"".join(value.to_bytes(4, "big") for value in values))
+
+
+def chained(*directories):
+    """An EXIF block of IFD0, IFD1 and so on with these tags."""
+    block = b"MM\0*" + (8).to_bytes(4, "big")
+    for number, tags in enumerate(directories, 1):
+        end = len(block) + len(jpegs.directory(tags, len(block), "big"))
+        block += jpegs.directory(tags, len(block), "big", end if number < len(directories) else 0)
+    return block
+
+
+def with_thumbnail(thumbnail, start=0, longer=0, photo=None, stored=None):
+    """A block with that thumbnail at its end, or said to start elsewhere or to be longer; it and the photo store what is told."""
+    tags = [MAKE] if photo is None else [MAKE, short(0x0112, photo)]
+    second = [short(0x0103, 6)] if stored is None else [short(0x0103, 6), short(0x0112, stored)]
+    at = start or len(chained(tags, [*second, long(0x0201, 0), long(0x0202, 0)]))
+    return chained(tags, [*second, long(0x0201, at), long(0x0202, len(thumbnail) + longer)]) + thumbnail
+
+
+def in_exif(block):
+    return jpegs.with_segments(jpegs.app1(block))
+
+
+THUMBNAIL = small(Recipe())
+HEIGHT_AT = THUMBNAIL.index(b"\xff\xc0") + 5
+SUB_IMAGE = chained([long(0x014A, 26)], [MAKE])
+IN_EXIF = {
+    "three directories": (in_exif(chained([MAKE], [MAKE], [MAKE])), "more pictures than a thumbnail"),
+    "a sub-image": (in_exif(SUB_IMAGE[:22] + bytes(4) + SUB_IMAGE[26:]), "more pictures than a thumbnail"),
+    "a thumbnail of strips": (in_exif(chained([MAKE], [long(0x0111, 8)])), "thumbnail is no JPEG"),
+    "a thumbnail without compression": (in_exif(chained([MAKE], [short(0x0103, 1)])), "thumbnail is no JPEG"),
+    "a thumbnail without length": (in_exif(chained([MAKE], [long(0x0201, 8)])), "does not say where its thumbnail is"),
+    "a thumbnail without start": (in_exif(chained([MAKE], [long(0x0202, 8)])), "does not say where its thumbnail is"),
+    "a thumbnail with two starts": (
+        in_exif(chained([MAKE], [long(0x0201, 8, 8), long(0x0202, 8)])),
+        "does not say where its thumbnail is",
+    ),
+    "a thumbnail in the header": (in_exif(with_thumbnail(THUMBNAIL, start=7)), "outside its EXIF block"),
+    "a thumbnail past the end": (in_exif(with_thumbnail(THUMBNAIL, longer=1)), "outside its EXIF block"),
+    "a thumbnail with metadata": (
+        in_exif(with_thumbnail(THUMBNAIL[:2] + jpegs.app1(chained([MAKE])) + THUMBNAIL[2:])),
+        "thumbnail holds more than a picture",
+    ),
+    "a thumbnail with a trailer": (in_exif(with_thumbnail(THUMBNAIL + b"x")), "thumbnail holds more than a picture"),
+    "a thumbnail without height": (
+        in_exif(with_thumbnail(THUMBNAIL[:HEIGHT_AT] + bytes(2) + THUMBNAIL[HEIGHT_AT + 2 :])),
+        "the frame has no size$",
+    ),
+    "a thumbnail without width": (
+        in_exif(with_thumbnail(THUMBNAIL[: HEIGHT_AT + 2] + bytes(2) + THUMBNAIL[HEIGHT_AT + 4 :])),
+        "the frame has no size$",
+    ),
+    "a thumbnail turned otherwise": (in_exif(with_thumbnail(THUMBNAIL, photo=1, stored=3)), "another orientation than the photo"),
+    "a thumbnail turned alone": (in_exif(with_thumbnail(THUMBNAIL, stored=6)), "another orientation than the photo"),
+    "a preview before the thumbnail": (
+        jpegs.with_segments(jpegs.segment(0xEC, b"Ducky" + jpegs.picture()[:200]), jpegs.app1(with_thumbnail(THUMBNAIL))),
+        "another picture in its metadata",
+    ),
+    "one side": (in_exif(chained([short(0xA002, 48)])), r"only one of a width and a height \(tag 0xa002\)"),
+    "the other side": (in_exif(chained([short(0xA003, 48)])), r"only one of a width and a height \(tag 0xa003\)"),
+    "a side too long for the other": (in_exif(chained([short(0x0100, 48), long(0x0101, 2**16)])), "cannot change places"),
+    "a side of two numbers": (in_exif(chained([short(0x0100, 48, 48), short(0x0101, 32)])), "cannot change places"),
+    "a side of as many bytes": (in_exif(chained([short(0x0100, 48, 48), long(0x0101, 32)])), "cannot change places"),
+    "two frames": (plain[: plain.index(b"\xff\xc4")] + plain[plain.index(b"\xff\xc0") :], "not one frame but several, or none"),
+    "no frame": (plain.replace(b"\xff\xc0", b"\xff\xdc"), "not one frame but several, or none"),
+}
+
+
+@pytest.mark.parametrize("what", IN_EXIF)
+def test_an_exif_block_or_a_thumbnail_that_cannot_be_turned_is_refused(what):
+    data, reason = IN_EXIF[what]
+    with pytest.raises(Refused, match=reason):
+        jpeg_core.plan(data, 6, lambda jpeg, by: jpeg)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        in_exif(chained([MAKE], [MAKE])),
+        in_exif(with_thumbnail(THUMBNAIL)),
+        in_exif(with_thumbnail(THUMBNAIL + b"\0")),
+        in_exif(with_thumbnail(b"")),
+        in_exif(chained([short(0x0100, 48), long(0x0101, 2**16 - 1)])),
+        in_exif(with_thumbnail(THUMBNAIL, stored=1)),
+        in_exif(with_thumbnail(THUMBNAIL, photo=6, stored=6)),
+        in_exif(with_thumbnail(THUMBNAIL, photo=6)),
+    ],
+    ids=range(8),
+)
+def test_what_comes_near_to_that_is_turned(data):
+    patch = jpeg_core.plan(data, 6, lambda jpeg, by: jpeg)
+    assert patch.inverse().apply(patch.apply(data)) == data
+
+
+@pytest.mark.parametrize("shorter", [0, 1, 100])
+def test_a_thumbnail_that_becomes_no_longer_stays_and_so_does_what_is_behind_it(shorter):
+    block = with_thumbnail(THUMBNAIL) + b"behind"
+    small_at = len(block) - len(THUMBNAIL) - 6
+    splices = exif_turn.patch(block, 6, 48, 32, lambda jpeg, by: jpeg[: len(jpeg) - shorter])
+    after = Patch(tuple(splices)).apply(block)
+    assert after[small_at:] == THUMBNAIL[: len(THUMBNAIL) - shorter] + bytes(shorter) + b"behind"
+    assert exif_turn.thumbnail(after) == (small_at, small_at + len(THUMBNAIL) - shorter)
+
+
+def test_an_exif_segment_grows_to_its_last_byte_and_no_further(rotator):
+    """What stands behind the thumbnail makes the longer one move to the end of the block."""
+
+    def turned(room):
+        return rotator.plan(Format.JPEG, draw(Recipe(behind_thumbnail=b"x" * room)), 6)
+
+    def size(data):
+        return int.from_bytes(data[(place := data.index(b"Exif\0\0")) - 2 : place], "big")
+
+    least = 2 + len(exif(Recipe())) % 2
+    room = 2**16 - 1 - size(turned(least).apply(draw(Recipe(behind_thumbnail=b"x" * least))))
+    full = draw(Recipe(behind_thumbnail=b"x" * (least + room - room % 2)))
+    assert 2**16 - 2 <= size(rotated(rotator, full, 6)) < 2**16
+    with pytest.raises(Refused, match="EXIF segment is full"):
+        turned(least + room - room % 2 + 2)
 
 
 def test_values_that_share_bytes_are_refused(rotator):

@@ -231,6 +231,10 @@ REFUSED = {
     "colour of 4 bits": (in_header(8, 4), "header is broken"),
     "a filter for all": (in_header(11, 1), "header is broken"),
     "no width": (in_header(3, 0), "header is broken"),
+    "no height": (in_header(7, 0), "header is broken"),
+    "packed otherwise": (in_header(10, 1), "header is broken"),
+    "a header of 14 bytes": (plain()[:8] + png_chunk(b"IHDR", plain()[16:29] + b"\0") + plain()[33:], "header is broken"),
+    "another chunk first": (plain()[:8] + png_chunk(b"tIME", plain()[16:29]) + plain()[8:], "header is broken"),
     "one row more": (in_header(7, 8), "not the size"),
     "one row less": (in_header(7, 6), "not the size"),
     "not packed": (unpacked_otherwise(b"garbage"), "cannot be unpacked"),
@@ -246,6 +250,16 @@ def test_what_a_turn_would_leave_behind_is_refused(rotator, what):
     data, reason = REFUSED[what]
     with pytest.raises(Refused, match=reason):
         rotator.plan(Format.PNG, data, 6)
+
+
+def test_values_that_share_bytes_are_refused(rotator):
+    """X and Y resolution, which change places, overlapped by half."""
+    block = exif_of(1)
+    entry = block.index(b"\x01\x1a\0\5\0\0\0\1") + 8
+    place = int.from_bytes(block[entry : entry + 4], "big") + 4
+    overlapped = block[:entry] + place.to_bytes(4, "big") + block[entry + 4 :]
+    with pytest.raises(Refused, match="its values overlap"):
+        rotator.plan(Format.PNG, plain(before=[png_chunk(b"eXIf", overlapped)]), 6)
 
 
 def test_physical_pixels_of_any_shape_change_places_only_with_the_sides(rotator):
