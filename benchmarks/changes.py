@@ -110,7 +110,7 @@ def life(checkout: Path, case: Case, originals: Sequence[Path], place: Path) -> 
     isolate = ["--isolate"] if case.isolated else []
     spent = {"scan": seconds("scan", "-q", library, "--workers", 1, "--report", report, *isolate)}
     planned(report, case.method)
-    spent["apply"] = seconds("apply", "-q", report, *isolate)
+    spent["apply"] = seconds("apply", "-q", report, "--report", place / "done.csv", *isolate)
     for original, copy in zip(originals, copies, strict=True):
         if shape(original) != (shape(copy)[::-1] if case.method == ROTATE else shape(copy)) or same(original, copy):
             raise RuntimeError(f"{copy} was not turned by {case.method}")

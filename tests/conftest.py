@@ -92,6 +92,14 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 
 @pytest.fixture(autouse=True)
+def _nothing_left_here(pytestconfig: pytest.Config) -> Iterator[None]:
+    before = set(pytestconfig.rootpath.iterdir())
+    yield
+    left = [path.name for path in set(pytestconfig.rootpath.iterdir()) - before if path.name.startswith("orientd-")]
+    assert not left, f"the test left in the folder of the tests: {', '.join(left)}"
+
+
+@pytest.fixture(autouse=True)
 def _nothing_left_running() -> Iterator[None]:
     before = _running()
     yield

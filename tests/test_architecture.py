@@ -194,6 +194,9 @@ def test_thread():
 def test_process():
     multiprocessing.get_context("fork").Process(target=wait.acquire, name="stray process", daemon=True).start()
 
+def test_report():
+    open("orientd-report.csv", "x").close()
+
 def test_clean():
     threading.Thread(target=os.getpid).start()
     assert os.environ["XDG_STATE_HOME"].startswith(os.environ["TMPDIR"])
@@ -218,4 +221,8 @@ def test_what_every_test_leaves_behind_is_checked_and_who_asks_gets_a_process(tm
     assert "ERROR test_inner.py::test_thread - AssertionError: the test left running: stray thread" in output
     assert "ERROR test_inner.py::test_process - AssertionError: the test left running: stray process" in output
     assert "AssertionError: in a process of its own" in output
-    assert "1 failed, 3 passed, 1 warning, 2 errors" in output, "a mark that is not registered here is the warning"
+    assert (
+        "ERROR test_inner.py::test_report - AssertionError: the test left in the folder of the tests: orientd-report.csv"
+        in output
+    )
+    assert "1 failed, 4 passed, 1 warning, 3 errors" in output, "a mark that is not registered here is the warning"
