@@ -24,11 +24,7 @@ from orientd_training.config import Augment, Change, TrainConfig  # noqa: E402
 from orientd_training.feed import Feed  # noqa: E402
 from orientd_training.fit import _pictures  # noqa: E402
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    with trainings.one_thread():
-        yield
+_one_thread = trainings.on_one_thread
 
 
 NEVER = Change(0, 0)

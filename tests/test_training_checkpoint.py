@@ -3,7 +3,6 @@
 import errno
 import os
 import resource
-import shutil
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -26,32 +25,8 @@ from trainings import log  # noqa: E402
 KB = 1024
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    with trainings.one_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return trainings.cache(tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture
-def recipe(cache):
-    return trainings.recipe(cache)
-
-
-@pytest.fixture(scope="module")
-def whole(cache, tmp_path_factory):
-    run = tmp_path_factory.mktemp("whole") / "run"
-    fit.fit(trainings.recipe(cache), run)
-    return run
-
-
-@pytest.fixture
-def unbroken(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "unbroken")
+_one_thread, cache, recipe = trainings.on_one_thread, trainings.its_cache, trainings.its_recipe
+whole, unbroken = trainings.whole, trainings.unbroken
 
 
 def test_of_the_best_ones_the_latest_stay(tmp_path):

@@ -13,21 +13,7 @@ from orientd_training import fit, photoset  # noqa: E402
 from orientd_training.config import Source  # noqa: E402
 from orientd_training.feed import Feed  # noqa: E402
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    with trainings.one_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return trainings.cache(tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture
-def recipe(cache):
-    return trainings.recipe(cache)
+_one_thread, cache, recipe = trainings.on_one_thread, trainings.its_cache, trainings.its_recipe
 
 
 def test_photos_that_cannot_train_are_refused(recipe, cache, tmp_path):

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import shutil
 import signal
 from dataclasses import replace
 
@@ -19,33 +18,8 @@ from orientd_training import checkpoint, fit, machine, photoset, weights  # noqa
 from orientd_training.feed import Feed  # noqa: E402
 from trainings import command, differences, log, signalled  # noqa: E402
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    with trainings.one_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return trainings.cache(tmp_path_factory.mktemp("cache"))
-
-
-@pytest.fixture
-def recipe(cache):
-    return trainings.recipe(cache)
-
-
-@pytest.fixture(scope="module")
-def whole(cache, tmp_path_factory):
-    run = tmp_path_factory.mktemp("whole") / "run"
-    fit.fit(trainings.recipe(cache), run)
-    return run
-
-
-@pytest.fixture
-def unbroken(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "unbroken")
+_one_thread, cache, recipe = trainings.on_one_thread, trainings.its_cache, trainings.its_recipe
+whole, unbroken = trainings.whole, trainings.unbroken
 
 
 def test_differences_are_found():

@@ -33,10 +33,7 @@ GOLDEN = (
 TOLERANCE = 0.01
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    with trainings.one_thread():
-        yield
+_one_thread, cache = trainings.on_one_thread, trainings.its_cache
 
 
 @pytest.fixture
@@ -151,11 +148,6 @@ def test_the_project_s_recipes_are_in_order(path):
     assert path.stem.startswith(config.name)
     header = [line for line in path.read_text().splitlines() if line.startswith("#")]
     assert any(f"orientd-train fit --config configs/train/{path.name} --out runs/{path.stem}" in line for line in header)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return trainings.cache(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.mark.slow

@@ -23,15 +23,7 @@ import trainings
 from orientd_training import card, mistakes, photoset, plots, sheets, trial
 from trainings import command
 
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return trainings.albums(tmp_path_factory.mktemp("measured"))
-
-
-@pytest.fixture(scope="module")
-def wrong_model(tmp_path_factory):
-    return trainings.wrong_model(tmp_path_factory.mktemp("wrong"))
+cache, wrong_model = trainings.its_albums, trainings.its_wrong_model
 
 
 @pytest.fixture(scope="module")

@@ -20,15 +20,7 @@ import trainings
 from orientd_training import looks, photoset, trial
 from trainings import command
 
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return trainings.albums(tmp_path_factory.mktemp("measured"))
-
-
-@pytest.fixture(scope="module")
-def wrong_model(tmp_path_factory):
-    return trainings.wrong_model(tmp_path_factory.mktemp("wrong"))
+cache, wrong_model = trainings.its_albums, trainings.its_wrong_model
 
 
 def test_looks_are_collected_once(cache, model, tmp_path, monkeypatch):

@@ -1,17 +1,22 @@
-"""What the tests of training share: caches of drawn landscapes, a recipe that is soon carried out, and what a run leaves."""
+"""What the tests of training share: caches of drawn landscapes, a recipe that is soon carried out, and what a run leaves.
+
+Each file of tests takes by name those of the fixtures that it needs.
+"""
 
 import json
 import os
+import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
 import landscapes
+import pytest
 import skies
 import torch
 from graphs import SIZE, sky_finder
-from orientd_training import cli, photoset
+from orientd_training import cli, fit, photoset
 from orientd_training.config import Change, Phase, TrainConfig
 from orientd_training.feed import Feed
 from orientd_training.fit import Run
@@ -104,3 +109,43 @@ def signalled(monkeypatch, after, number):
         return step(run)
 
     monkeypatch.setattr(Run, "step", stepping)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_one_thread():
+    with one_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
+def its_cache(tmp_path_factory):
+    return cache(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def its_recipe(cache):
+    return recipe(cache)
+
+
+@pytest.fixture(scope="module")
+def whole(cache, tmp_path_factory):
+    """A run that was carried out, which no test may change."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    fit.fit(recipe(cache), run)
+    return run
+
+
+@pytest.fixture
+def unbroken(whole, tmp_path):
+    """The same run, to be changed."""
+    return shutil.copytree(whole, tmp_path / "unbroken")
+
+
+@pytest.fixture(scope="module")
+def its_albums(tmp_path_factory):
+    return albums(tmp_path_factory.mktemp("measured"))
+
+
+@pytest.fixture(scope="module")
+def its_wrong_model(tmp_path_factory):
+    return wrong_model(tmp_path_factory.mktemp("wrong"))
