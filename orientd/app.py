@@ -147,7 +147,8 @@ def scan(
         judge, identity = make_judge(config, notify, rotate, source, stop)
         seen = stack.enter_context(open_seen(config, identity, notify))
         given = real_roots(roots)
-        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, given)) if fix else None
+        within = past.folders(given)
+        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, within)) if fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
         journal.add_roots(given)
 
@@ -200,8 +201,9 @@ def apply(
         LibraryUnavailable: one of `roots` is not there.
     """
     given = real_roots(roots)
+    within = past.folders(given)
     rotate = planner_of({row.format for row in rows if row.decision == Verdict.FIX and _method(row) is Method.ROTATE})
-    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify, rotate, given) as writer:
+    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify, rotate, within) as writer:
         for row in rows:
             if stop():
                 return
@@ -229,7 +231,9 @@ def undo(
         ConfigError: there is nothing to undo, or no such run.
     """
     within, admit = past.folders(paths), partial(guard.admit, named=bool(paths))
-    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify, roots=within) as writer:
+    with ExitStack() as stack:
+        seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
+        writer = stack.enter_context(Writer(config, seen, command, stop, notify, roots=within, admit=admit))
         writes, left = undoable(writer.journal, run, moves, paths), writer.journal.undoable()
         done = False
         for outcome in act.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links, admit=admit):
@@ -280,6 +284,7 @@ def status(config: Config, notify: Notify) -> dict[str, str]:
     with open_journal(config, notify) as journal, Seen(Path(config.state_dir), "", notify) as seen:
         unsettled, known = len(journal.unsettled()), seen.count()
     runs, kept = history(config, notify), Originals(config.state_dir).sizes()
+    mended = ", mended by the next run that writes there; orientd verify names them" if unsettled else ""
     return {
         "state": config.state_dir,
         "model": str(chosen_model(config).path),
@@ -287,7 +292,7 @@ def status(config: Config, notify: Notify) -> dict[str, str]:
         "runs that wrote": f"{len(runs):,}" + (f", the last {runs[0].status}: {runs[0].command}" if runs else ""),
         "photos put right": f"{sum(run.fixed for run in runs):,}",
         "originals kept": f"{len(kept):,}" + (f", {sum(kept) / 1e6:,.1f} MB; orientd forget deletes them" if kept else ""),
-        "interrupted writes": f"{unsettled:,}" + (", mended by the next run that writes there" if unsettled else ""),
+        "interrupted writes": f"{unsettled:,}{mended}",
     }
 
 

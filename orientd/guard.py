@@ -85,8 +85,7 @@ def _noted(new: bytes, old: bytes) -> bool:
     orientation = normalise(sidecar.stored(new))
     if old:
         return sidecar.plan(old, orientation).apply(old) == new
-    fresh = (sidecar.fresh(orientation, ending) for ending in ("", sidecar.extension(new)))
-    return new.lower() in [each.lower() for each in fresh]  # the extension stands in it as in the name of the photo
+    return new == sidecar.fresh(orientation, sidecar.extension(new))  # which stands there as in the name of the photo
 
 
 def _is_sidecar(data: bytes) -> bool:

@@ -100,16 +100,17 @@ def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Se
     wanted = {name: path for path in paths for name in _names(path)}
     beside = {name: path for alias, path in wanted.items() for name in sidecars.paths(alias)}
     above = {name: path for name, path in wanted.items() if os.path.isdir(name)}
-    found: dict[str, list[Write]] = {}
+    found: dict[str, tuple[int, list[int]]] = {}  # numbers only: of a million writes each holds what it changed
     for write in (moved(write, moves) for number in runs for write in journal.writes(number) if write.is_undoable):
         intent = write.intent
         path = wanted.get(intent.path) or (beside.get(intent.path) if intent.method == Method.SIDECAR else None)
-        path = path or next((above[folder] for folder in above if below(intent.path, [folder])), None)
-        if path and found.setdefault(path, [write])[0].run == write.run and write not in found[path]:
-            found[path].append(write)
+        path = path or above.get(max((folder for folder in above if below(intent.path, [folder])), key=len, default=""))
+        if path and found.setdefault(path, (write.run, []))[0] == write.run:
+            found[path][1].append(write.id)
     if missing := [path for path in paths if path not in found]:
         raise ConfigError(f"nothing to undo at {', '.join(missing)}: orientd did not write there, or that was taken back already")
-    return sorted((write for writes in found.values() for write in writes), key=lambda write: -write.id)
+    chosen = sorted((number for _, numbers in found.values() for number in numbers), reverse=True)
+    return (moved(journal.write(number), moves) for number in chosen)
 
 
 def verify(journal: Journal, moves: Sequence[Move]) -> Iterator[Finding]:

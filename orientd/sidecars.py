@@ -114,10 +114,10 @@ def _tells_of(found: Sidecar, photo: str) -> bool:
     """False for `photo.xmp` if it says that it is for photo.nef and the photo is photo.cr2."""
     if found.path in _full(photo):
         return True
-    said = sidecar.extension(found.data)
+    said = sidecar.extension(found.data).strip().lower()
     if not said and len(namesakes := _namesakes(photo)) > 1:
         raise Refused(f"{os.path.basename(found.path)} does not say whether it is for {' or '.join(sorted(namesakes))}")
-    return said in ("", names.suffix(photo)[1:])
+    return said in ("", names.suffix(photo)[1:].strip())
 
 
 def _namesakes(photo: str) -> set[str]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import count
 from typing import Final
 
-from orientd import act, formats
+from orientd import act, formats, guard
 from orientd.beside import Noter
 from orientd.change import Rotate
 from orientd.config import Config
@@ -54,7 +54,7 @@ class Writable:
 @dataclass
 class Writer:
     """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done below the real
-    folders `roots` or, without any, anywhere.
+    folders `roots` or, without any, anywhere; see `act.recover` for `admit`.
 
     What was remembered of a photo is forgotten before it is written, as `--mtime keep` leaves no other sign of a change. For a
     watcher that holds the lock it waits, for `patience` seconds.
@@ -68,6 +68,7 @@ class Writer:
     rotate: Rotate | None = None
     roots: Sequence[str] = ()
     patience: float = PATIENCE
+    admit: act.Admit = guard.admit
     journal: Journal = field(init=False)
     _stack: ExitStack = field(init=False)
 
@@ -75,7 +76,7 @@ class Writer:
         with ExitStack() as stack:
             stack.enter_context(Lock(self.config.state_dir, wait=self._waiting()))
             self.journal = stack.enter_context(open_journal(self.config, self.notify))
-            for outcome in act.recover(self.journal, within=self.roots):
+            for outcome in act.recover(self.journal, within=self.roots, admit=self.admit):
                 self.seen.forget(outcome.path)
                 self.notify(f"{outcome.path}: {outcome.reason or 'the interrupted change was finished'}")
             self._stack = stack.pop_all()

@@ -211,17 +211,21 @@ def test_what_must_stop_the_run_stops_it(journal, make):
 
 
 @every_kind
-def test_bytes_that_another_program_wrote_right_after_ours_are_not_called_fixed(journal, make, kind):
+@pytest.mark.parametrize("trace", [True, False])
+def test_bytes_that_another_program_wrote_right_after_ours_are_not_called_fixed(journal, make, kind, trace):
     path = make(kind)
+    theirs = b"somebody else's".ljust(len(turned_toy(TOYS[kind])))
 
     def trouble(disk, number, name, args):
         if name == "open" and args[0] == path.name and path.read_bytes() == turned_toy(TOYS[kind]):
-            path.write_bytes(b"somebody else's")
+            mtime = MTIME if trace else os.stat(path).st_mtime_ns
+            path.write_bytes(theirs)
+            os.utime(path, ns=(mtime, mtime))
 
     outcome = fix(Fixer(journal, journal.start_run("scan --fix"), Toy(), witness, disk=TroubledDisk(trouble)), path)
     assert (outcome.status, statuses(journal)) == (Status.FAILED, [WriteStatus.LOST])
     assert "neither the old nor the new" in outcome.reason
-    assert path.read_bytes() == b"somebody else's"
+    assert path.read_bytes() == theirs
 
 
 def test_a_reason_is_told_once(journal, make):

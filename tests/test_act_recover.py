@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 from writing_disks import TOYS, Toy, admit, failing, leftovers, turned_toy, witness
-from writing_toys import MTIME, every_kind, fix, interrupted, maker, statuses
+from writing_toys import MTIME, every_kind, fix, interrupted, judged, maker, statuses
 
 from orientd import act
 from orientd.act import Fixer
@@ -97,14 +97,42 @@ def test_a_write_that_a_later_run_made_is_not_counted_again(fixer, journal, make
 
 def test_a_torn_write_is_taken_back(fixer, journal, make):
     path = make("two tags in a page")
-    new = turned_toy(path.read_bytes())
+    before, new = judged(path), turned_toy(path.read_bytes())
     _, intent = interrupted(fixer, path)
     second = intent.patch.splices[1].offset
     path.write_bytes(TOYS["two tags in a page"][:second] + new[second:])
     (outcome,) = recover(journal)
     assert path.read_bytes() == TOYS["two tags in a page"]
     assert (outcome.status, os.stat(path).st_mtime_ns) == (Status.FAILED, MTIME)
+    assert (outcome.sha256, outcome.orientation) == (before[2], 1)
     assert statuses(journal) == [WriteStatus.FAILED]
+
+
+def test_a_torn_write_to_a_photo_that_changed_elsewhere_too_is_left_alone(fixer, journal, make):
+    path = make("two tags in a page")
+    old, new = path.read_bytes(), turned_toy(path.read_bytes())
+    second = interrupted(fixer, path)[1].patch.splices[1].offset
+    theirs = old[:second] + new[second:-1] + b"?"
+    path.write_bytes(theirs)
+    recover(journal)
+    assert (path.read_bytes(), statuses(journal)) == (theirs, [WriteStatus.LOST])
+
+
+@pytest.mark.parametrize("deed", ["fix", "undo"])
+def test_whoever_admits_the_mending_is_told_of_the_change_whether_it_was_being_made_or_taken_back(fixer, journal, make, deed):
+    path = make("two tags in a page")
+    old, new = path.read_bytes(), turned_toy(path.read_bytes())
+    number, intent = interrupted(fixer, path)
+    second = intent.patch.splices[1].offset
+    if deed == "undo":
+        journal.settle(number, WriteStatus.FIXED)
+        back = replace(intent, old_sha256=intent.new_sha256, new_sha256=intent.old_sha256, turn=270, undoes=number)
+        journal.intend(fixer.run, replace(back, patch=intent.patch.inverse()))
+    path.write_bytes(old[:second] + new[second:])
+    told = []
+    recover(journal, admit=lambda done, *held: told.append((done.turn, *held)))
+    assert told == [(90, new, old)]
+    assert path.read_bytes() == (old if deed == "fix" else new)
 
 
 @pytest.mark.parametrize("kind", ["in place", "two tags in a page"])

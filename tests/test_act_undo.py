@@ -109,6 +109,7 @@ def test_bytes_that_the_owner_put_back_himself_count_as_undone(fixer, journal, m
     before = judged(path)
     (outcome,) = take_back(journal, fixer.run)
     assert (outcome.status, outcome.reason) == (Status.UNCHANGED, "the old bytes were back already")
+    assert (outcome.sha256, outcome.orientation) == (before[2], 1)
     assert judged(path) == before
     assert journal.was_undone(before[2]) == fixer.run
 

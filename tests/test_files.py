@@ -273,6 +273,12 @@ def test_old_bytes_that_cannot_be_put_back_are_told(photo):
         write(photo, IN_PLACE, disk=failing(at, errno.EIO, until=at + 99))
 
 
+def test_old_bytes_of_which_only_a_part_goes_back_are_told(photo):
+    disk = TroubledDisk(lambda disk, number, name, args: os.pwrite(args[0], args[1][:1], args[2]) if name == "pwrite" else None)
+    with pytest.raises(WriteError, match=r"short write.*putting the old bytes back"):
+        write(photo, IN_PLACE, disk=disk)
+
+
 def test_finishing_sets_the_time_and_syncs_file_and_folder(photo):
     disk = TroubledDisk()
     stat = files.finish(str(photo), state(photo), MTIME + 7, disk)
@@ -281,6 +287,13 @@ def test_finishing_sets_the_time_and_syncs_file_and_folder(photo):
     assert files.finish(str(photo), state(photo), None) == stat
     with pytest.raises(Refused, match="changed"):
         files.finish(str(photo), replace(stat, size=1), None)
+
+
+def test_finishing_a_file_that_was_removed_syncs_its_folder(photo):
+    disk, none = TroubledDisk(), files.absent(state(photo).dev)
+    photo.unlink()
+    assert files.finish(str(photo), none, MTIME + 7, disk) == none
+    assert disk.log.count("fsync") == 1
 
 
 def test_a_file_is_gone_only_where_its_folder_is_still_there(photo):

@@ -170,13 +170,14 @@ class Cifs:
     """A lock keeps every other descriptor from the bytes."""
 
     def __init__(self):
-        self.locked = {}
+        self.locked, self.claimed = {}, set()
 
     def __call__(self, disk, at, name, args):
         if name == "close":
             self.locked = {inode: file for inode, file in self.locked.items() if file != args[0]}
         elif name == "flock":
             self.locked[os.fstat(args[0]).st_ino] = args[0]
+            self.claimed.add(os.fstat(args[0]).st_ino)
         elif name in ("pread", "pwrite") and self.locked.get(os.fstat(args[0]).st_ino, args[0]) != args[0]:
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
@@ -185,10 +186,10 @@ class Cifs:
 def test_where_a_lock_binds_its_own_holder_it_is_laid_on_what_is_written(path, monkeypatch, patch):
     make_photo(path)
     on(monkeypatch, path, "cifs")
-    disk = TroubledDisk(Cifs())
-    write(path, patch, disk=disk)
+    cifs, inode = Cifs(), os.stat(path).st_ino
+    write(path, patch, disk=TroubledDisk(cifs))
     assert path.read_bytes() == patch.apply(OLD)
-    assert "flock" in disk.log
+    assert cifs.claimed == {inode, os.stat(path).st_ino}
 
 
 def test_the_lock_that_binds_its_own_holder_would_be_noticed(path):

@@ -5,11 +5,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from writing_disks import failing, leftovers
+from writing_disks import TroubledDisk, failing, leftovers
 from writing_photos import ATIME, GROWS, IN_PLACE, MTIME, OLD, every_patch, make_photo, state, write
 
 from orientd import files
 from orientd.errors import Refused
+from orientd.items import Patch, Splice
 
 ACL, DEFAULT_ACL = "system.posix_acl_access", "system.posix_acl_default"
 
@@ -87,6 +88,20 @@ def test_the_owner_survives(photo):
     write(photo, GROWS)
     found = os.stat(photo)
     assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (1234, 4321, 0o4755)
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_a_sidecar_belongs_to_whom_its_folder_belongs_to_where_that_may_be(tmp_path, may):
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file away")
+    folder, path = tmp_path / "theirs", tmp_path / "theirs" / "a.xmp"
+    folder.mkdir()
+    os.chown(folder, 1234, 4321)
+    disk = TroubledDisk() if may else failing(None, errno.EPERM, only=["fchown"])
+    absent = files.absent(os.stat(folder).st_dev)
+    files.write(str(path), absent, b"", Patch((Splice(0, b"", b"new"),)), None, files.temp_name(), disk=disk)
+    assert path.read_bytes() == b"new"
+    assert (os.stat(path).st_uid, os.stat(path).st_gid) == ((1234, 4321) if may else (0, os.getegid()))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import jpegs
 import numpy as np
 import pytest
 from heifs import (
+    COVER,
     OTHER,
     PHOTO,
     Recipe,
@@ -14,7 +15,6 @@ from heifs import (
     build,
     patched,
     planned,
-    properties_of,
     reference,
     refusal,
     with_derived,
@@ -207,11 +207,16 @@ def test_reserved_bits_of_the_rotation_stay():
 
 
 def test_a_gain_map_that_is_a_source_of_a_tone_mapped_picture_turns_with_the_photo():
-    data = with_derived(b"tmap", Recipe(other=(), extra_references=reference(b"dimg", 9, PHOTO, OTHER)))
-    after = patched(data, 6)
-    assert after.count(b"irot") == 1
-    listed = after[after.index(b"ipma") :]
-    assert listed.count(bytes([0x80 | properties_of(after)])) >= 2
+    recipe = Recipe(other=(), extra_references=reference(b"dimg", 9, PHOTO, OTHER))
+    after = patched(with_derived(b"tmap", recipe), 6)
+    assert after == with_derived(b"tmap", replace(recipe, turns=("irot3+",), other=("irot3+",)))
+
+
+def test_a_picture_that_a_tone_mapped_one_only_refers_to_does_not_turn():
+    made = reference(b"dimg", 9, PHOTO, COVER) + reference(b"cdsc", 9, OTHER)
+    recipe = Recipe(alpha=(), other=(), extra_references=made)
+    after = patched(with_derived(b"tmap", recipe), 6)
+    assert after == with_derived(b"tmap", replace(recipe, turns=("irot3+",), alpha=("irot3+",)))
 
 
 def test_a_property_that_other_pictures_share_with_nobody_is_theirs():

@@ -192,6 +192,19 @@ def test_lists_that_contradict_themselves_are_refused():
     assert "longer than any photo needs" in refusal(build(replace(ROUND, extra_meta=box(b"free", bytes(2**22)))), 6)
 
 
+@pytest.mark.parametrize("item", [PHOTO, THUMBNAIL])
+def test_a_picture_that_is_in_one_list_and_not_in_the_other_is_refused(item):
+    data = build(replace(ROUND, thumbnail=("irot1",)))
+    nameless = data.replace(b"infe\2\0\0\0" + number(item, 2), b"infe\2\0\0\0" + number(77, 2))
+    at = data.index(b"ipma") + 12
+    at += (item == THUMBNAIL) * (3 + data[at + 2])
+    plain = data[:at] + number(77, 2) + data[at + 2 :]
+    assert data[at : at + 2] == number(item, 2)
+    assert nameless != data
+    for broken in (nameless, plain):
+        assert "is not listed" in refusal(broken, 6)
+
+
 def test_a_last_box_may_reach_to_the_end_of_the_file():
     data = build(ROUND)
     at = data.index(b"mdat") - 4

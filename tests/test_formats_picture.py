@@ -88,6 +88,20 @@ def test_two_pictures_are_two_shots_only_if_taken_at_other_times(one, other, sam
     assert is_same(marks(Format.JPEG, jpeg(3, one)), marks(Format.JPEG, jpeg(3, other))) is True
 
 
+def test_the_marks_of_a_photo_are_its_picture_and_its_times():
+    times = ["2024:05:01 12:30:00", "2024:05:02 08:00:59"]
+    found = marks(Format.JPEG, jpeg(taken=times))
+    assert found - set(pictures(found)) == {f"taken {time}" for time in times}
+
+
+def test_what_a_heif_does_not_list_is_no_part_of_its_picture():
+    data = heifs.build(heifs.Recipe(other=()))
+    unlisted = data.replace(b"infe\2\0\0\0\0\4", b"infe\2\0\0\0\0\7")
+    assert unlisted != data
+    assert len(pictures(marks(Format.HEIF, unlisted))) == 1
+    assert is_same(marks(Format.HEIF, unlisted), marks(Format.HEIF, data)) is None
+
+
 def test_what_is_not_known_has_no_picture():
     assert marks(Format.BMP, b"BM") == marks(Format.UNKNOWN, b"") == frozenset()
     assert marks(Format.JPEG, jpeg()[:-2]) == frozenset(), "without an end it could be any"

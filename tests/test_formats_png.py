@@ -178,7 +178,7 @@ REFUSED = [
     ("'exif'", behind_header(png_chunk(b"tEXt", b"exif\0" + jpegs.tiff(Recipe())))),
     ("of the wrong kind", behind_header(png_chunk(b"tEXt", b"XML:com.adobe.xmp\0" + PACKET))),
     ("chunk that is broken", behind_header(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\2\0\0\0" + PACKET))),
-    ("broken XMP", behind_header(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + PACKET))),
+    ("broken XMP: Error", behind_header(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + PACKET))),
     ("cut short, or too long", behind_header(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(PACKET)[:-9]))),
     ("cut short, or too long", behind_header(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + BOMB))),
     ("EXIF says 3, XMP says 1", png(Png(exif=Recipe(orientations=((SHORT, 3),)), xmp="element"))),

@@ -1,9 +1,11 @@
 """Raw files: which preview is taken, how it lies, and what is refused. The files are drawn (see `raws`)."""
 
+import io
 import shutil
 import subprocess
 from contextlib import suppress
 
+import jpegs
 import pytest
 import raws
 from hypothesis import given, settings
@@ -48,6 +50,44 @@ def test_a_preview_that_says_otherwise_is_refused():
     assert raw.preview(raws.arw(raws.preview(exif=exif(6)), 6))
     with pytest.raises(Refused, match="says orientation 6, its preview says 3"):
         raw.preview(raws.arw(raws.preview(exif=exif(3)), 6))
+
+
+@every_maker
+def test_the_least_preview(maker):
+    assert raw.preview(maker(least := raws.preview(width=raw._LEAST_SIDE, height=240))) == least
+    with pytest.raises(Refused, match="no preview"):
+        raw.preview(maker(raws.preview(width=raw._LEAST_SIDE - 1, height=240)))
+
+
+@pytest.mark.parametrize(("frame", "shown"), [(0xC0, True), (0xC1, True), (0xC2, True), (0xC3, False), (0xC7, False)])
+def test_a_preview_is_lossy(frame, shown):
+    """Small raw files of Canon hold three colours in a lossless JPEG."""
+    picture = PICTURE.replace(b"\xff\xc0", bytes([0xFF, frame]), 1)
+    if shown:
+        assert raw.preview(raws.cr2(picture)) == picture
+    else:
+        with pytest.raises(Refused, match="no preview"):
+            raw.preview(raws.cr2(picture))
+
+
+def test_a_preview_that_is_not_whole_is_none():
+    data = raws.raf(PICTURE)
+    end = data.index(PICTURE) + len(PICTURE)
+    assert raw.preview(data[:end]) == PICTURE
+    with pytest.raises(Refused, match="no preview"):
+        raw.preview(data[: end - 1])
+
+
+@every_maker
+def test_a_comment_tells_no_sides_and_grey_is_no_preview(maker):
+    """The sides and the colours of a thumbnail, were its comment a frame, would be those of a large picture."""
+    small = raws.preview(width=160, height=120)
+    with pytest.raises(Refused, match="no preview"):
+        raw.preview(maker(small[:2] + jpegs.segment(0xFE, b"large\3") + small[2:]))
+    file = io.BytesIO()
+    Image.open(io.BytesIO(PICTURE)).convert("L").save(file, "JPEG")
+    with pytest.raises(Refused, match="no preview"):
+        raw.preview(maker(file.getvalue()))
 
 
 @every_maker

@@ -64,6 +64,8 @@ REAL = {"darktable": DARKTABLE, "lightroom": LIGHTROOM, "exiftool": EXIFTOOL, "b
 REAL["byte order mark"] = b"\xef\xbb\xbf" + DARKTABLE
 REAL["other line ends"] = DARKTABLE.replace(b"\n", b"\r\n")
 REAL["other prefix"] = DARKTABLE.replace(b'rdf:about=""', b'rdf:about="" xmlns:t="http://ns.adobe.com/tiff/1.0/"', 1)
+REAL["names declared"] = LIGHTROOM.replace(b' tiff:Orientation="1"', b"")
+REAL["no encoding told"] = DARKTABLE.replace(b' encoding="UTF-8"', b"")
 every_real = pytest.mark.parametrize("packet", REAL.values(), ids=REAL)
 every_value = pytest.mark.parametrize("orientation", range(1, 9))
 
@@ -106,6 +108,7 @@ def test_one_digit_or_one_attribute_is_all_that_changes(packet, orientation):
     if sidecar.stored(packet) is None:
         assert patch.splices[0].old == b""
         assert patch.splices[0].new.endswith(b'Orientation="%d"' % orientation)
+        assert new.count(TIFF.encode()) == 1
     else:
         assert patch.keeps_length
     assert without_orientation(new) == without_orientation(packet)
@@ -126,7 +129,7 @@ def test_a_new_sidecar_reads_back(orientation, extension):
     new = sidecar.fresh(orientation, extension)
     assert sidecar.stored(new) == orientation
     assert ElementTree.fromstring(new.decode()) is not None
-    assert sidecar.extension(sidecar.fresh(orientation, "NEF")) == "nef"
+    assert sidecar.extension(sidecar.fresh(orientation, "NEF")) == "NEF"
     assert sidecar.extension(sidecar.fresh(orientation)) == sidecar.extension(DARKTABLE) == ""
 
 

@@ -61,7 +61,10 @@ HEADS = [
     (b"GIF87a\1\0\1\0", Format.GIF),
     (b"II+\0\x08\0\0\0", Format.TIFF),
     (b"RIFF\x10\0\0\0WAVEfmt ", Format.UNKNOWN),
+    (b"FORM\x10\0\0\0WEBPVP8 ", Format.UNKNOWN),
     (b"BM is how this text starts", Format.UNKNOWN),
+    (bytes(14) + b"\x28\0\0\0", Format.UNKNOWN),
+    (ftyp(b"heic"), Format.HEIF),
     (ftyp(b"heic", b"mif1", b"heic"), Format.HEIF),
     (ftyp(b"mif1", b"mif1", b"heic"), Format.HEIF),
     (ftyp(b"mif1", b"mif1", b"avif", b"miaf"), Format.AVIF),
@@ -86,6 +89,7 @@ HEADS = [
     (tiff("little", short(0xFE, 1), MAKE, SUB_IFDS), Format.RAW),
     (tiff("little", short(0xFE, 0), MAKE, SUB_IFDS), Format.TIFF),
     (tiff("little", short(0xFE, 1), MAKE), Format.TIFF),
+    (tiff("little", short(0xFE, 1), SUB_IFDS), Format.TIFF),
     (tiff("little", short(0x103, 65535)), Format.RAW),
     (tiff("big", short(0x103, 1, "big")), Format.TIFF),
     (tiff("little", short(0x106, 32803)), Format.RAW),
@@ -113,6 +117,13 @@ def test_many_frames_make_an_mpo_when_the_index_is_in_reach(order, kind):
     data = jpegs.multi_picture(order=order, kind=kind)
     assert sniff(data) == Format.MPO
     assert sniff(data[:64]) == Format.JPEG
+
+
+def test_the_index_is_told_from_other_segments():
+    profile = jpegs.segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(100))
+    assert sniff(jpegs.multi_picture(profile)) == Format.MPO
+    index = jpegs.multi_picture()
+    assert sniff(index.replace(b"\xff\xe2", b"\xff\xe4", 1)) == Format.JPEG
 
 
 @pytest.mark.parametrize("kind", [0, 0x010001, 0x030000])

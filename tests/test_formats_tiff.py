@@ -2,16 +2,18 @@ import io
 from dataclasses import replace
 
 import jpegs
+import numpy as np
 import pytest
 import stills
 import tifffile
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from jpegs import BYTE, LONG, SHORT, SLONG, UNDEFINED, Tag
+from PIL import Image
 from stills import Tiff, check_patch, judge_damaged, tiff, tiff_changes
 
 from orientd.errors import Refused
-from orientd.formats import plan, stored_orientation
+from orientd.formats import plan, stored_orientation, tiff_block
 from orientd.items import Format
 
 LACKING = Tiff(orientations=())
@@ -120,8 +122,51 @@ def test_bytes_that_belong_to_nothing_forbid_growth_only():
     assert check_patch(tiff(Tiff(trailer=b"a stack of more pictures")), 6).keeps_length
 
 
+def test_a_full_file_does_not_grow(monkeypatch):
+    data = tiff(LACKING)
+    monkeypatch.setattr(tiff_block, "_LARGEST", len(data) + 1)
+    assert not check_patch(data, 6).keeps_length
+    monkeypatch.setattr(tiff_block, "_LARGEST", len(data))
+    assert "too large (4 GB) to grow" in refusal(data)
+    assert check_patch(GOOD, 6).keeps_length
+
+
 def test_a_page_of_a_document_is_a_picture_too():
     check_patch(tiff(Tiff(more=(long(0xFE, 2),))), 6)
+
+
+WRITTEN = [("1", "raw"), ("1", "tiff_ccitt"), ("1", "group3"), ("1", "group4"), ("L", "raw"), ("P", "packbits"), ("LAB", "raw")]
+WRITTEN += [("RGB", "tiff_lzw"), ("RGB", "tiff_adobe_deflate"), ("RGB", "tiff_deflate"), ("YCbCr", "jpeg"), ("CMYK", "tiff_lzw")]
+
+
+@pytest.mark.parametrize(("mode", "compression"), WRITTEN)
+def test_what_pillow_writes_is_a_picture(mode, compression):
+    out, image = io.BytesIO(), Image.fromarray(stills.PIXELS)
+    space = {"LAB": lambda: Image.frombytes("LAB", image.size, image.tobytes())}.get(mode, lambda: image.convert(mode))
+    space().save(out, "TIFF", compression=compression)
+    data = out.getvalue()
+    after = plan(Format.TIFF, data, 6).apply(data)
+    assert stored_orientation(Format.TIFF, after) == 6
+    assert stills.decoded(after) == stills.decoded(data) is not None
+    assert tiff_changes(data, after) == []
+
+
+def test_colours_that_lie_apart_are_a_picture():
+    out = io.BytesIO()
+    planes = np.ascontiguousarray(stills.PIXELS.transpose(2, 0, 1))
+    tifffile.imwrite(out, planes, photometric="rgb", planarconfig="separate", rowsperstrip=5, metadata=None)
+    assert not check_patch(out.getvalue(), 6).keeps_length
+
+
+@pytest.mark.parametrize(("mark", "order"), [("<", "little"), (">", "big")])
+def test_tiles_are_a_picture_too(mark, order):
+    out = io.BytesIO()
+    tifffile.imwrite(out, stills.PIXELS, byteorder=mark, photometric="rgb", tile=(16, 16), metadata=None)
+    data = out.getvalue()
+    assert not check_patch(data, 6).keeps_length
+    place = data.index((0x145).to_bytes(2, order) + SHORT.to_bytes(2, order)) + 8
+    assert data[place : place + 4] == (16 * 16 * 3).to_bytes(2, order) * 2
+    assert "where its picture starts" in refusal(data[:place] + (16 * 16 * 3 - 1).to_bytes(2, order) + data[place + 2 :])
 
 
 GOOD = tiff(Tiff())
@@ -170,6 +215,8 @@ REFUSED = [
     ("where its picture starts", tiff(Tiff(strips=2, without=(0x117,), more=(long(0x117, 99),)))),
     ("where its picture starts", tiff(Tiff(strips=2, without=(0x116,)))),
     ("where its picture starts", tiff(Tiff(without=(0x101,), more=(Tag(0x101, SHORT, b"\x20\0"),)))),
+    ("where its picture starts", tiff(Tiff(without=(0x100,), more=(Tag(0x100, SHORT, b"\x20\0"),)))),
+    ("where its picture starts", tiff(Tiff(without=(0x100,)))),
     ("where its picture starts", tiff(Tiff(without=(0x115,), more=(Tag(0x115, SHORT, b"\4\0"),)))),
     ("where its picture starts", tiff(Tiff(more=(long(0x144, 8), long(0x145, 99))))),
     ("a tag twice", tiff(Tiff(more=(long(0x100, 5),)))),

@@ -10,6 +10,7 @@ from stills import Webp, check_patch, judge_damaged, riff, webp, webp_changes, w
 
 from orientd.errors import Refused
 from orientd.formats import plan, stored_orientation
+from orientd.formats import webp as container
 from orientd.items import Format
 
 KINDS = ("lossy", "lossless", "alpha", "lossless alpha")
@@ -140,6 +141,14 @@ def test_bytes_behind_the_end_stay_as_they_are():
     assert "AFCP" in refusal(webp(Webp(trailer=b"AXS!" + bytes(40))))
     assert "AFCP" in refusal(webp(Webp(exif=Recipe(orientations=()), trailer=b"AXS*" + bytes(40))))
     assert check_patch(webp(Webp(exif=Recipe(), trailer=b"AXS!" + bytes(40))), 6).keeps_length
+
+
+def test_a_full_file_does_not_grow(monkeypatch):
+    monkeypatch.setattr(container, "_LARGEST", len(BARE) - 8 + 52)
+    assert not check_patch(BARE, 6).keeps_length
+    monkeypatch.setattr(container, "_LARGEST", len(BARE) - 8 + 51)
+    assert "the file is full (4 GB)" in refusal(BARE)
+    assert check_patch(webp(Webp(exif=Recipe())), 6).keeps_length
 
 
 def test_xmp_under_its_old_name_is_kept_in_step():

@@ -1,5 +1,6 @@
 """A glance at the thumbnail: the photo as it is shown, or nothing. Thumbnails that lie are not believed."""
 
+import jpegs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,10 +8,10 @@ from hypothesis import strategies as st
 from landscapes import landscape
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
-from thumbnails import encoded, photo, reduced
+from thumbnails import encoded, exif, photo, reduced
 
 from orientd.decode.cpu import CpuDecoder
-from orientd.decode.glance import glance
+from orientd.decode.glance import _is_true, glance
 from orientd.formats import sniff, stored_orientation
 from orientd.items import FileStat, Photo
 
@@ -77,6 +78,19 @@ def test_a_thumbnail_of_another_photo_or_of_more_of_it_is_not_believed():
     assert seen(photo(image.crop((240, 300, 720, 660)), reduced(image))) is None
 
 
+def test_a_thumbnail_of_another_brightness_is_not_believed():
+    image = drawn()
+    for more, believed in ((4, True), (24, False)):
+        lighter = Image.fromarray((np.asarray(image).astype(int) + more).clip(0, 255).astype(np.uint8))
+        assert (seen(photo(image, reduced(lighter))) is not None) == believed
+
+
+def test_a_few_rows_prove_nothing():
+    shown, upper = reduced(drawn()), drawn().crop((0, 0, 960, 8))
+    assert _is_true(shown, (upper, 0.0125))
+    assert not _is_true(shown, (upper, 0.0099))
+
+
 def test_bright_bars_are_part_of_a_photo():
     image = drawn(960, 640)
     assert seen(photo(image, reduced(image, bars=(90, 90, 90)))) is None
@@ -92,6 +106,20 @@ def test_a_thumbnail_with_an_orientation_of_its_own_is_not_believed():
     assert seen(photo(image, small, 6, 6)) is not None
     assert seen(photo(image, small, 6, 1)) is None
     assert seen(photo(image, small, None, 1)) is not None
+
+
+def test_xmp_beside_it_does_not_matter():
+    data, packet = photo(drawn(), reduced(drawn())), b"http://ns.adobe.com/xap/1.0/\0" + jpegs.packet("element", 1)
+    assert seen(data[:2] + jpegs.segment(0xE1, packet) + data[2:]) is not None
+
+
+def test_of_two_exif_blocks_none_is_believed():
+    data = photo(drawn(), reduced(drawn()))
+    other = jpegs.app1(exif(encoded(reduced(drawn(seed=6)))))
+    assert seen(data) is not None
+    assert seen(data[:2] + other + data[2:]) is None
+    end = 4 + int.from_bytes(data[4:6], "big")
+    assert seen(data[:end] + other + data[end:]) is None
 
 
 def test_a_photo_above_the_limit_is_not_seen():

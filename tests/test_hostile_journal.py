@@ -118,6 +118,22 @@ def test_what_a_former_orientd_wrote_is_taken_back_once_the_photo_or_its_folder_
     assert victim.read_bytes() == old
 
 
+def test_what_a_former_orientd_left_torn_is_mended_once_the_photo_is_named(orientd, journal, photos, capsys):
+    """It would have changed the camera's name, too, of which only the first byte reached the disk."""
+    victim = photos / "a.jpg"
+    held = victim.read_bytes()
+    old = formats.plan(Format.JPEG, held, 8).apply(held)
+    former, torn = (held.replace(b"a camera", name) for name in (b"my photo", b"m camera"))
+    at, end = next(i for i, pair in enumerate(zip(old, former, strict=True)) if pair[0] != pair[1]), former.index(b"my photo") + 8
+    victim.write_bytes(torn)
+    splice = ("UPDATE splices SET offset = ?, old = ?, new = ?", at, old[at:end], former[at:end])
+    change(journal, *told(victim, former, "intended", old), splice)
+    orientd("undo")
+    assert (victim.read_bytes() == torn, "undo --file PATH" in capsys.readouterr().err) == (True, True)
+    orientd("undo", "--file", victim)
+    assert victim.read_bytes() == old
+
+
 @pytest.mark.parametrize("command", [("undo",), ("scan", "{photos}", "--fix", "--report", "{photos}.csv")])
 def test_a_half_done_write_elsewhere_makes_no_other_photo(orientd, journal, elsewhere, photos, capsys, command):
     """The bytes are neither those before the write nor those after it, as if it had been torn."""
@@ -166,7 +182,7 @@ def test_a_half_done_write_is_finished_by_the_next_command_for_its_folder(orient
         assert (os.stat(photo).st_mtime_ns, left.exists()) == (5, True)
     capsys.readouterr()
     assert orientd("status") == 0
-    assert "1, mended by the next run that writes there" in capsys.readouterr().out
+    assert "1, mended by the next run that writes there; orientd verify names them" in " ".join(capsys.readouterr().out.split())
     assert orientd("scan", photo.parent, "--fix", *more) == 0
     assert (os.stat(photo).st_mtime_ns > 5, left.exists()) == (True, False)
 

@@ -50,6 +50,7 @@ def supply(folder, name, **values):
 def test_on_battery_is_an_emptying_battery_without_mains(tmp_path, status, mains, expected):
     supply(tmp_path, "BAT0", type="Battery", status=status)
     supply(tmp_path, "AC", type="Mains", online=mains)
+    supply(tmp_path, "ucsi-source-psy", type="USB", online=1)
     supply(tmp_path, "hid-mouse", type="Battery", scope="Device", status="Discharging")
     assert on_battery(str(tmp_path)) is expected
 

@@ -11,8 +11,8 @@ import raws
 import skies
 
 from orientd.errors import ConfigError
-from orientd.past import Move
-from orientd.record import Journal
+from orientd.past import Move, undoable
+from orientd.record import Journal, Write
 
 # The journal as the first version of orientd made it; never to be changed.
 VERSION_1 = """
@@ -125,6 +125,16 @@ def test_a_library_that_is_not_mounted_is_a_fault_and_one_that_moved_can_be_name
     assert checked("--map", f"{photos}={moved}", code=0)["a"] == "vanished"
 
 
+def test_an_empty_folder_on_another_device_is_taken_for_a_disk_that_is_not_mounted(run, library, photos, state, checked):
+    with closing(sqlite3.connect(state / "journal.db")) as db, db:
+        db.execute("UPDATE writes SET old_stat = json_set(old_stat, '$[0]', json_extract(old_stat, '$[0]') + 1)")
+    (photos / "a.jpg").unlink()
+    assert checked(code=0) == dict.fromkeys("abcde", "holds") | {"a": "vanished"}
+    for path in photos.iterdir():
+        path.unlink()
+    assert set(checked(code=3).values()) == {"unreadable"}
+
+
 def test_verify_with_nothing_written_and_of_sidecars(run, photos, checked):
     assert checked(code=0) == {}
     photos.mkdir()
@@ -160,6 +170,29 @@ def test_undo_of_a_folder_takes_back_what_the_last_run_there_did(run, library, p
     assert skies.snapshot(tmp_path / "more") == before
     assert run("undo", "--file", tmp_path) == 0
     assert skies.snapshot(tmp_path / "more") != before
+
+
+def test_undo_of_a_folder_and_one_in_it_takes_back_the_last_run_of_each(run, library, photos, tmp_path):
+    skies.draw(tmp_path / "more" / "x.jpg", 90)
+    assert run("scan", tmp_path / "more", "--fix") == 0
+    before = skies.snapshot(tmp_path / "more")
+    assert run("undo", "--file", tmp_path, "--file", photos) == 0
+    assert is_old(photos, library) == {"d", "e"}
+    assert skies.snapshot(tmp_path / "more") != before
+
+
+def test_the_writes_below_a_folder_are_neither_compared_nor_held_all_at_once(run, library, photos, state, monkeypatch):
+    """Of a large library that took hours, and gigabytes."""
+    read = []
+    monkeypatch.setattr(Write, "__eq__", lambda *_: pytest.fail("compared"))
+    with Journal(state) as journal:
+        writes = undoable(journal, None, (), [str(photos)])
+        monkeypatch.setattr(
+            Journal, "write", lambda self, number, write=Journal.write: read.append(number) or write(self, number)
+        )
+        assert read == []
+        assert [write.id for write in writes] == read == sorted(read, reverse=True)
+    assert len(read) > 1
 
 
 def test_undo_of_a_file_that_was_not_written_does_nothing(run, library, photos, capsys):

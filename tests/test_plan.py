@@ -151,6 +151,7 @@ def test_every_bad_row_is_named_with_its_line(tmp_path):
 def test_a_great_many_bad_rows_are_counted(tmp_path):
     found = problems(edited(tmp_path, "\n".join([HEADER, *[line(turn=1)] * 50])))
     assert (len(found), found[-1]) == (21, "and 30 more")
+    assert len(problems(edited(tmp_path, "\n".join([HEADER, *[line(turn=1)] * 20])))) == 20
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def test_it_is_a_plan_after_every_flush(plan, proposals):
         assert proposals.add(row(path))
         proposals.flush()
         assert read_plan(str(plan))[-1].path == path
+        assert b"\n\n" not in plan.read_bytes()
     assert [each.path for each in read_plan(str(plan))] == awkward
     assert plan.stat().st_mode & 0o077 == 0
 

@@ -99,8 +99,29 @@ def test_what_is_settled_is_no_longer_open(journal):
     numbers = [journal.intend(run, replace(INTENT, path=f"/{n}")) for n in range(5)]
     for number, status in zip(numbers, list(WriteStatus)[1:], strict=False):
         journal.settle(number, status, "because")
+    numbers.append(journal.intend(run, INTENT))
     assert [write.id for write in journal.unsettled()] == numbers[4:]
     assert [write.id for write in journal.writes(run)] == numbers[::-1]
+
+
+def test_what_is_settled_keeps_its_reason_and_the_state_it_left(journal):
+    number = journal.intend(journal.start_run("scan --fix"), INTENT)
+    journal.note(number, "not mounted")
+    assert journal.write(number).reason == "not mounted"
+    journal.settle(number, WriteStatus.FIXED, "", STAT)
+    journal.note(number, "not mounted")
+    assert (journal.write(number).reason, journal.write(number).new_stat) == ("", STAT)
+    journal.settle(number, WriteStatus.UNDONE, "the old bytes were back already")
+    assert (journal.write(number).reason, journal.write(number).new_stat) == ("the old bytes were back already", STAT)
+
+
+def test_of_each_file_the_last_write_that_did_not_fail_is_listed(journal):
+    run = journal.start_run("scan --fix")
+    numbers = {status: journal.intend(run, INTENT) for status in (WriteStatus.UNDONE, WriteStatus.FIXED, WriteStatus.FAILED)}
+    for status, number in numbers.items():
+        journal.settle(number, status)
+    journal.settle(journal.intend(run, replace(INTENT, path="/photos/b.jpg")), WriteStatus.FAILED)
+    assert [write.id for write in journal.last_writes()] == [numbers[WriteStatus.FIXED]]
 
 
 def test_the_journal_may_change_while_it_is_read(journal):
@@ -112,6 +133,11 @@ def test_the_journal_may_change_while_it_is_read(journal):
         journal.intend(run, INTENT)
         seen.append(write.id)
     assert seen == numbers[::-1]
+
+
+def test_a_write_that_is_not_there_is_told(journal):
+    with pytest.raises(StateError, match="write 7: there is none"):
+        journal.write(7)
 
 
 def test_undoing_settles_both_writes(journal):
@@ -139,6 +165,75 @@ def test_the_last_run_that_can_be_undone(journal):
     undoing = journal.start_run("undo")
     journal.settle(journal.intend(undoing, replace(INTENT, undoes=done)), WriteStatus.FIXED)
     assert journal.undoable() == []
+
+
+def settled(journal, run, status, **changes):
+    number = journal.intend(run, replace(INTENT, **changes))
+    journal.settle(number, status)
+    return number
+
+
+def test_the_newest_run_is_undone_first(journal):
+    runs = [journal.start_run("scan --fix") for _ in range(3)]
+    for run in (runs[1], runs[0], runs[2]):
+        settled(journal, run, WriteStatus.FIXED)
+    assert journal.undoable() == runs[::-1]
+
+
+def test_what_was_taken_back_at_a_path_is_told_by_the_orientation_before(journal):
+    run, beside = journal.start_run("scan --fix"), "/photos/a.xmp"
+    settled(journal, run, WriteStatus.UNDONE)
+    settled(journal, run, WriteStatus.UNDONE, path=beside, old_orientation=8)
+    settled(journal, run, WriteStatus.FIXED, path=beside, old_orientation=3)
+    asked = [(path, value) for path in (INTENT.path, beside, "/photos/b.jpg") for value in (None, 3, 6, 8)]
+    assert [each for each in asked if journal.was_undone_at([each[0]], each[1])] == [(INTENT.path, None), (beside, 8)]
+    assert journal.was_undone_at([INTENT.path, beside], 8) == run
+    later = journal.start_run("apply")
+    settled(journal, later, WriteStatus.UNDONE)
+    assert journal.was_undone_at([INTENT.path], None) == journal.was_undone(INTENT.old_sha256) == later
+
+
+def test_roots_and_marks_are_noted_once_and_what_is_none_is_passed_over(journal):
+    number = journal.intend(journal.start_run("scan"), replace(INTENT, marks=frozenset({"picture"})))
+    for roots in (["/a", "/caf\udce9"], ["/a", "/b"]):
+        journal.add_roots(roots)
+    journal._db.execute("INSERT INTO roots VALUES ('/text')")
+    journal._db.execute("INSERT INTO marks VALUES (?, x'00')", (number,))
+    assert sorted(journal.roots()) == ["/a", "/b", "/caf\udce9"]
+    assert journal.write(number).intent.marks == {"picture"}
+
+
+def test_a_later_run_that_wrote_a_photo_is_found_unless_that_was_taken_back(journal):
+    first, second = journal.start_run("scan --fix"), journal.start_run("apply")
+    number = settled(journal, first, WriteStatus.FIXED)
+    assert (journal.run_that_wrote(INTENT.path, number - 1), journal.run_that_wrote(INTENT.path, number)) == (first, None)
+    for status in (WriteStatus.UNDONE, WriteStatus.FAILED, WriteStatus.INTENDED):
+        settled(journal, second, status)
+    settled(journal, second, WriteStatus.FIXED, path="/photos/b.jpg")
+    settled(journal, second, WriteStatus.FIXED, undoes=settled(journal, second, WriteStatus.FIXED))
+    assert journal.run_that_wrote(INTENT.path, number) is None
+
+
+def test_the_run_that_made_these_bytes_is_known_by_path_turn_and_hashes(journal):
+    run, right = journal.start_run("scan --fix"), (INTENT.path, 90, "b" * 64)
+    number = settled(journal, run, WriteStatus.FIXED)
+    assert journal.run_that_made(*right) == journal.run_that_made(*right, "a" * 64) == run
+    for wrong in (("/photos/b.jpg", *right[1:]), (right[0], 180, right[2]), (*right[:2], "a" * 64), (*right, "b" * 64)):
+        assert journal.run_that_made(*wrong) is None
+    settled(journal, run, WriteStatus.FIXED, undoes=number, old_sha256="b" * 64, new_sha256="a" * 64, turn=270)
+    assert journal.run_that_made(*right) is journal.run_that_made(INTENT.path, 270, "a" * 64) is None
+
+
+def test_the_turns_of_a_photo_are_found_by_its_path_and_its_marks_newest_first(journal):
+    run, marks = journal.start_run("scan --fix"), frozenset({"picture"})
+    here = settled(journal, run, WriteStatus.UNDONE)
+    moved = settled(journal, run, WriteStatus.FIXED, path="/photos/b.jpg", marks=marks)
+    settled(journal, run, WriteStatus.FIXED, path="/photos/c.jpg", marks=frozenset({"another"}))
+    settled(journal, run, WriteStatus.FAILED, marks=marks)
+    settled(journal, run, WriteStatus.FIXED, marks=marks, turn=180)
+    settled(journal, run, WriteStatus.FIXED, marks=marks, undoes=here)
+    assert [write.id for write in journal.turns(90, INTENT.path, ["picture", "other"])] == [moved, here]
+    assert [write.id for write in journal.turns(90, INTENT.path, [])] == [here]
 
 
 def test_runs_tell_their_story(journal):
@@ -252,6 +347,7 @@ def test_the_lock_names_its_holder_and_dies_with_it(tmp_path):
             Lock(tmp_path)
         holder.send_signal(signal.SIGKILL)
         holder.wait()
+    (tmp_path / "lock").write_text("9" * 20)
     with Lock(tmp_path):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
 

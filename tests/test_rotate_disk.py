@@ -10,8 +10,9 @@ from writing_disks import BODY, MAGIC, DyingJournal, Killed, Toy, TroubledDisk, 
 
 from orientd import files
 from orientd.act import Fixer, forget, recover, undo
+from orientd.change import plan_change
 from orientd.errors import Refused
-from orientd.items import Method, Patch, Splice, Status
+from orientd.items import Format, Method, Patch, Splice, Status
 from orientd.originals import Originals
 from orientd.record import Journal, WriteStatus
 
@@ -155,6 +156,14 @@ def test_a_photo_with_several_names_is_not_turned_by_pixels(scene):
     assert (scene.held(), scene.copies()) == ("old", [])
 
 
+def test_of_a_photo_with_several_names_all_may_get_the_tag_but_no_turned_pixels():
+    assert plan_change(Toy(), rotate, Format.JPEG, OLD, 6, 1).method is Method.ROTATE
+    change = plan_change(Toy(), rotate, Format.JPEG, OLD, 6, 2)
+    assert (change.method, change.orientation) == (Method.TAG, 6)
+    assert change.remark == "by tag, not by pixels, as it has several names (hard links)"
+    assert plan_change(Toy(), lambda *_: None, Format.JPEG, OLD, 6, 2).remark == ""
+
+
 def test_without_its_method_a_photo_is_not_turned_by_pixels(scene):
     assert scene.act("fix", method=Method.TAG).method is Method.TAG
 
@@ -163,7 +172,8 @@ def test_without_its_method_a_photo_is_not_turned_by_pixels(scene):
     ("spoil", "reason"),
     [
         (lambda copy: copy.unlink(), "copy of its original was deleted"),
-        (lambda copy: copy.write_bytes(NEW), "changed or damaged"),
+        (lambda copy: copy.write_bytes(NEW), "copy of its original was changed or damaged"),
+        (lambda copy: (copy.unlink(), copy.mkdir()), "copy of its original cannot be read"),
     ],
 )
 def test_a_copy_that_is_lost_or_damaged_is_never_written_back(scene, spoil, reason):
@@ -182,6 +192,13 @@ def test_a_photo_that_changed_since_is_left_alone_and_its_copy_kept(scene):
     assert "changed since" in reason
     assert Path(reason.rpartition(" ")[2].rstrip(")")).read_bytes() == OLD
     assert scene.copies() == [OLD]
+
+
+def test_the_copy_of_a_photo_that_its_owner_put_back_himself_is_dropped(scene):
+    scene.reset(fixed=True)
+    scene.photo.write_bytes(OLD)
+    outcome = scene.act("undo")
+    assert (outcome.status, scene.held(), scene.copies()) == (Status.UNCHANGED, "old", [])
 
 
 def test_copies_are_deleted_only_when_asked_for(scene):
@@ -216,6 +233,23 @@ def test_without_room_for_the_copy_the_photo_is_not_touched(scene, monkeypatch):
     assert kept == [[OLD], []]  # what was written of it had made room before the journal needed some
 
 
+def test_the_copy_is_on_the_disk_before_the_photo_is_touched(scene):
+    synced = []
+
+    def trouble(disk, number, name, args):
+        if name == "fsync":
+            synced.append((os.readlink(f"/proc/self/fd/{args[0]}"), scene.copies()))
+
+    disk = TroubledDisk(trouble)
+    assert scene.act("fix", disk).status is Status.FIXED
+    folder = Originals(scene.state_dir).folder
+    paths = [path for path, _ in synced]
+    assert (os.path.dirname(paths[0]), paths[1:3]) == (folder, [folder, str(scene.state_dir)])
+    assert os.path.dirname(paths[3]) == str(scene.photo.parent)
+    assert all(copies == [OLD] for _, copies in synced)
+    assert disk.log.count("close") == disk.log.count("open") + disk.log.count("folder")
+
+
 @pytest.mark.parametrize("deed", ["fix", "undo"])
 def test_a_kill_at_any_step_leaves_old_or_new_and_the_next_run_finishes(scene, deed):
     undoing, seen, disk = deed == "undo", set(), TroubledDisk()
@@ -236,6 +270,18 @@ def test_a_kill_at_any_step_leaves_old_or_new_and_the_next_run_finishes(scene, d
         assert os.stat(scene.photo).st_mtime_ns == (MTIME if undoing else MTIME + 2 * 10**9)
         assert scene.copies() == ([] if undoing else [OLD])
     assert seen == {"old", "new"}
+
+
+def test_a_photo_of_the_same_size_in_the_place_of_one_being_turned_is_not_taken_for_torn(scene):
+    disk, theirs = TroubledDisk(), OLD[:-1] + b"?"
+    scene.act("fix", disk)
+    scene.reset()
+    with pytest.raises(Killed):
+        scene.act("fix", dying(disk.log.index("after intend")))
+    scene.photo.write_bytes(theirs)
+    (outcome,) = scene.act("recover")
+    assert (outcome.status, "neither the old nor the new" in outcome.reason) == (Status.FAILED, True)
+    assert (scene.photo.read_bytes(), [write.status for write in scene.writes()]) == (theirs, [WriteStatus.LOST])
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])

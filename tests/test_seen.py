@@ -117,6 +117,58 @@ def test_damage_met_later_is_moved_aside_too(tmp_path):
     assert len(told) == 1
 
 
+@pytest.mark.parametrize(
+    "change", ["turn = 45", "turn = 'left'", "decision = 'perhaps'", "decision = NULL", "confidence = 'high'", "size = '123 '"]
+)
+def test_a_row_that_orientd_never_wrote_counts_for_nothing(tmp_path, change):
+    with Seen(tmp_path, "one", pytest.fail) as seen:
+        seen.add([ROW])
+        seen.flush()
+        seen._db.execute(f"UPDATE seen SET {change}")
+        assert seen.lookup([candidate()]) == [None]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER ours AFTER INSERT ON seen BEGIN UPDATE seen SET turn = 90; END",
+        "CREATE TABLE ours (path)",
+        "ALTER TABLE seen ADD COLUMN ours",
+    ],
+)
+def test_a_cache_with_more_in_it_is_moved_aside(tmp_path, statement):
+    with Seen(tmp_path, "one", pytest.fail) as seen:
+        seen.add([ROW])
+        seen.flush()
+        seen._db.execute(statement)
+    told = []
+    with Seen(tmp_path, "one", told.append) as seen:
+        assert seen.lookup([candidate()]) == [None]
+    assert len(told) == len(list(tmp_path.glob("seen.db.damaged-*"))) == 1
+
+
+def test_a_cache_of_another_version_is_begun_anew_without_a_word(tmp_path):
+    with Seen(tmp_path, "one", pytest.fail) as seen:
+        seen.add([ROW])
+        seen.flush()
+        seen._db.executescript("ALTER TABLE seen ADD COLUMN ours; PRAGMA user_version = 99")
+    for found in (None, ROW):
+        with Seen(tmp_path, "one", pytest.fail) as seen:
+            assert seen.lookup([candidate()]) == [found]
+            seen.add([ROW])
+
+
+def test_a_cache_that_cannot_be_opened_stays_where_it_is(tmp_path):
+    with Seen(tmp_path, "one", pytest.fail) as seen:
+        seen.add([ROW])
+    (tmp_path / "seen.db-wal").mkdir()
+    with pytest.raises(StateError, match="cannot be used"):
+        Seen(tmp_path, "one", pytest.fail)
+    (tmp_path / "seen.db-wal").rmdir()
+    with Seen(tmp_path, "one", pytest.fail) as seen:
+        assert seen.lookup([candidate()]) == [ROW]
+
+
 def test_what_was_forgotten_does_not_come_back(tmp_path):
     with Seen(tmp_path, "one", pytest.fail) as seen:
         seen.add([ROW])

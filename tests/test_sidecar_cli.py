@@ -2,6 +2,8 @@
 
 import csv
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import raws
 import skies
 
 from orientd.formats import sidecar
+from orientd.record import Journal
 
 EDITED = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/">\r
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\r
@@ -159,6 +162,16 @@ def test_other_photos_that_are_never_written_get_one_too(scan, orientd, photos, 
     assert os.listdir(photos) == [path.name]
 
 
+@pytest.mark.parametrize("ending", ["php?id=5&w=9", "Gif ", "it's <\"", "GIF", "ÉT"])
+def test_a_sidecar_for_an_odd_extension_is_obeyed_and_taken_back(scan, orientd, photos, ending):
+    path = skies.draw(photos / f"a.{ending}", 90, by_tag=False, kind="GIF")
+    assert scan("--fix", "--sidecar-naming", "adobe")[path.name]["outcome"] == "fixed"
+    assert scan("--rescan")[path.name]["decision"] == "keep"
+    assert sidecar.extension((photos / "a.xmp").read_bytes()) == ending
+    assert orientd("undo") == 0
+    assert os.listdir(photos) == [path.name]
+
+
 @pytest.mark.parametrize("beside", [None, EDITED], ids=["made", "changed"])
 def test_a_plan_may_be_applied_again_and_says_what_is_done_already(scan, orientd, photos, tmp_path, beside):
     raw_file(photos / "a.dng")
@@ -213,3 +226,15 @@ def test_a_raw_file_without_a_preview_is_no_error(scan, photos):
     (photos / "a.cr2").write_bytes(raws.cr2(raws.SENSOR))
     row = scan()["a.cr2"]
     assert (row["decision"], "no preview" in row["reason"]) == ("skip", True)
+
+
+def test_a_half_done_sidecar_is_finished_by_the_next_command_for_its_photo(scan, orientd, photos, tmp_path, monkeypatch):
+    path = raw_file(photos / "a.dng")
+    monkeypatch.setenv("ORIENTD_STATE_DIR", str(tmp_path / "state"))
+    assert scan("--fix")["a.dng"]["outcome"] == "fixed"
+    for command in (("scan", path, "--fix", *WRITE), ("apply", tmp_path / "report.csv", path)):
+        with closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as db, db:
+            db.execute("UPDATE writes SET status = 'intended'")
+        assert orientd(*command, "--report", tmp_path / "more.csv") == 0
+        with Journal(tmp_path / "state") as journal:
+            assert journal.unsettled() == []

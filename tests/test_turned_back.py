@@ -90,6 +90,15 @@ def test_a_copy_is_left_alone_once_no_photo_stands_where_it_was_put_right(scan, 
     assert scan() == dict.fromkeys(["a.jpg", "b.jpg"], "skip" + BACK)
 
 
+def test_a_photo_turned_back_and_moved_is_known_though_another_has_taken_its_place(scan, photos):
+    path = shot(photos / "a.jpg")
+    assert scan() == {"a.jpg": "fixed"}
+    store(path, 1)
+    path.rename(photos / "b.jpg")
+    store(shot(path, seed=1), from_turn(90))
+    assert scan() == {"a.jpg": "keep", "b.jpg": "skip" + BACK}
+
+
 def test_a_photo_that_was_undone_and_edited_since_is_known_anywhere(scan, orientd, photos, tmp_path):
     path = shot(photos / "a.jpg")
     assert scan() == {"a.jpg": "fixed"}

@@ -7,7 +7,7 @@ or an attribute added, and every other byte stays. Whatever is not plainly under
 import re
 from typing import Final
 from xml.parsers import expat
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import quoteattr, unescape
 
 from orientd.errors import Refused
 from orientd.formats import xmp
@@ -17,7 +17,8 @@ _TIFF: Final = "http://ns.adobe.com/tiff/1.0/"
 _RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _ABOVE: Final[tuple[list[str], ...]] = ([], ["adobe:ns:meta/ xmpmeta"], ["adobe:ns:meta/ xapmeta"])
 _TAG: Final = re.compile(rb"<[^\s/>]+")
-_EXTENSION: Final = re.compile(rb"""SidecarForExtension(?:\s*=\s*["']|\s*>)\s*([^"'<]*)""")
+_EXTENSION: Final = re.compile(rb"""SidecarForExtension\s*(?:=\s*(?:"([^"<]*)"|'([^'<]*)')|>([^<]*))""")
+_QUOTED: Final = {"&quot;": '"', "&#9;": "\t", "&#10;": "\n", "&#13;": "\r"}  # as `quoteattr` does, besides what `unescape` knows
 _ENCODINGS: Final = (None, "utf-8", "us-ascii", "ascii")
 
 _FRESH: Final = """\
@@ -67,9 +68,9 @@ def fresh(orientation: int, extension: str = "") -> bytes:
 
 
 def extension(packet: bytes) -> str:
-    """The extension, in lower case, of the photos a sidecar says it is for; empty if it does not say."""
+    """The extension, exactly as it stands there, of the photos a sidecar says it is for; empty if it does not say."""
     found = _EXTENSION.search(packet)
-    return found[1].decode("utf-8", "replace").strip().lower() if found else ""
+    return unescape(found[found.lastindex or 0].decode("utf-8", "replace"), _QUOTED) if found else ""
 
 
 class _Outline:

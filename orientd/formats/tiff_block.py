@@ -227,7 +227,7 @@ def _check_apart(directories: list[Directory]) -> None:
 def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]:
     """IFD0 with the orientation added at the end of the block; the old one stays behind, unused."""
     block.extents()  # refuses the block if anything it means lies past its end, and so would move when it grows
-    if len(block.data) > _LARGEST:
+    if len(block.data) >= _LARGEST:  # a byte may be needed to end evenly
         raise Refused("the file is too large (4 GB) to grow")
     place = next((entry.offset for entry in first.entries if entry.tag > ORIENTATION), first.end)
     data = block.data
