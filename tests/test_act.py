@@ -6,31 +6,18 @@ from dataclasses import replace
 
 import pytest
 import stills
+import writing_toys
 from writing_disks import BODY, TOYS, Toy, TroubledDisk, failing, turned_toy, witness
-from writing_toys import MTIME, every_kind, fix, judged, maker, spoil_bytes, statuses
+from writing_toys import MTIME, every_kind, fix, judged, spoil_bytes, statuses
 
 from orientd import formats, orientation
 from orientd.act import Fixer
 from orientd.errors import StateError
 from orientd.files import Mtime
 from orientd.items import LAST_TIME, Format, Patch, Splice, Status
-from orientd.record import Journal, WriteStatus
+from orientd.record import WriteStatus
 
-
-@pytest.fixture
-def journal(tmp_path):
-    with Journal(tmp_path / "state") as journal:
-        yield journal
-
-
-@pytest.fixture
-def fixer(journal):
-    return Fixer(journal, journal.start_run("scan --fix"), Toy(), witness)
-
-
-@pytest.fixture
-def make(tmp_path):
-    return maker(tmp_path / "photos")
+journal, fixer, make = writing_toys.journal, writing_toys.fixer, writing_toys.make
 
 
 @every_kind

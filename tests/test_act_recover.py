@@ -6,31 +6,18 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from writing_disks import TOYS, Toy, admit, failing, leftovers, turned_toy, witness
-from writing_toys import MTIME, every_kind, fix, interrupted, judged, maker, statuses
+import writing_toys
+from writing_disks import TOYS, admit, failing, leftovers, turned_toy
+from writing_toys import MTIME, every_kind, fix, interrupted, judged, statuses
 
 from orientd import act
-from orientd.act import Fixer
 from orientd.items import Status
-from orientd.record import Journal, WriteStatus
+from orientd.record import WriteStatus
 
 recover = partial(act.recover, admit=admit)
 
 
-@pytest.fixture
-def journal(tmp_path):
-    with Journal(tmp_path / "state") as journal:
-        yield journal
-
-
-@pytest.fixture
-def fixer(journal):
-    return Fixer(journal, journal.start_run("scan --fix"), Toy(), witness)
-
-
-@pytest.fixture
-def make(tmp_path):
-    return maker(tmp_path / "photos")
+journal, fixer, make = writing_toys.journal, writing_toys.fixer, writing_toys.make
 
 
 def test_recovery_has_nothing_to_do_after_a_clean_run(fixer, journal, make):

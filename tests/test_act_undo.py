@@ -5,30 +5,17 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import writing_toys
 from writing_disks import TOYS, Toy, turned_toy, witness
-from writing_toys import MTIME, every_kind, fix, judged, maker, spoil_bytes, statuses, take_back
+from writing_toys import MTIME, every_kind, fix, judged, spoil_bytes, statuses, take_back
 
 from orientd.act import Fixer
 from orientd.disk import Disk
 from orientd.files import Mtime
 from orientd.items import Status
-from orientd.record import Journal, WriteStatus
+from orientd.record import WriteStatus
 
-
-@pytest.fixture
-def journal(tmp_path):
-    with Journal(tmp_path / "state") as journal:
-        yield journal
-
-
-@pytest.fixture
-def fixer(journal):
-    return Fixer(journal, journal.start_run("scan --fix"), Toy(), witness)
-
-
-@pytest.fixture
-def make(tmp_path):
-    return maker(tmp_path / "photos")
+journal, fixer, make = writing_toys.journal, writing_toys.fixer, writing_toys.make
 
 
 def test_hard_links_are_refused_unless_allowed(fixer, journal, make):

@@ -1,29 +1,46 @@
-"""Toys to write to, to take back and to mend: for the tests of act."""
+"""Toys to write to, to take back and to mend: for the tests of act.
+
+Each file of these tests takes the fixtures by name.
+"""
 
 import os
 from hashlib import sha256
 
 import pytest
-from writing_disks import TOYS, admit
+from writing_disks import TOYS, Toy, admit, witness
 
 from orientd import files
-from orientd.act import undo
+from orientd.act import Fixer, undo
+from orientd.record import Journal
 
 MTIME = 1_600_000_000_123_456_789
 every_kind = pytest.mark.parametrize("kind", TOYS)
 
 
-def maker(folder):
+@pytest.fixture
+def journal(tmp_path):
+    with Journal(tmp_path / "state") as journal:
+        yield journal
+
+
+@pytest.fixture
+def fixer(journal):
+    return Fixer(journal, journal.start_run("scan --fix"), Toy(), witness)
+
+
+@pytest.fixture
+def make(tmp_path):
     """Makes toys in a new folder: of a kind, or of these bytes."""
+    folder = tmp_path / "photos"
     folder.mkdir()
 
-    def make(kind="in place", name="photo.jpg"):
+    def made(kind="in place", name="photo.jpg"):
         path = folder / name
         path.write_bytes(TOYS.get(kind, kind))
         os.utime(path, ns=(MTIME, MTIME))
         return path
 
-    return make
+    return made
 
 
 def judged(path):
