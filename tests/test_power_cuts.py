@@ -19,6 +19,7 @@ from orientd.record import Journal
 
 SHIFTED, SECTOR = MTIME + 2 * 10**9, 512
 CHANGING = ("after intend", "open", "pwrite", "utime", "fchmod", "fsync", "replace")
+FAILING = ("pwrite", "utime", "fsync", "fchmod", "replace")
 every_deed = pytest.mark.parametrize("deed", ["fix", "undo"])
 
 
@@ -77,6 +78,27 @@ class Cut(Scene):
             self.act("recover", TroubledDisk())
             self.check_settled()
 
+    def check_cuts(self, deed):
+        """A power cut at any moment of a deed, and another at any moment of the run that follows, leave old or new."""
+        seen = set()
+        for left in cuts(self.begin(deed), self.events(deed)):
+            self.put(left)
+            self.check_whole()
+            seen.add(self.held())
+            self.check_recoveries(cuts(self.start(), self.events("recover")))
+        assert seen == {"old", "new"}
+
+    def check_kills(self, deed, calls):
+        """A kill right after any of these calls, and a power cut at any moment of the run that follows, leave old or new."""
+        self.begin(deed)
+        log = self.steps(deed)
+        after = [at for at in range(1, len(log)) if log[at - 1] in calls]
+        assert after
+        for at in after:
+            start = self.begin(deed)
+            before = self.killed(deed, at)
+            self.check_recoveries(cuts(start, before + self.events("recover"), since=len(before)))
+
 
 def cuts(start, events, unit=PAGE, since=0):
     """What a power cut at any moment, `since` so many events, may leave, each once."""
@@ -92,13 +114,7 @@ def scene(photo, kind):  # noqa: F811
 @every_kind
 @every_deed
 def test_a_power_cut_and_another_in_the_next_run_leave_old_or_new(scene, deed):
-    seen = set()
-    for left in cuts(scene.begin(deed), scene.events(deed)):
-        scene.put(left)
-        scene.check_whole()
-        seen.add(scene.held())
-        scene.check_recoveries(cuts(scene.start(), scene.events("recover")))
-    assert seen == {"old", "new"}
+    scene.check_cuts(deed)
 
 
 @every_deed
@@ -114,23 +130,18 @@ def test_a_page_torn_by_a_power_cut_is_mended(scene, deed):
 
 @every_kind
 @every_deed
-@pytest.mark.parametrize("call", ["pwrite", "utime", "fsync", "fchmod", "replace"])
-def test_an_error_and_a_power_cut_leave_old_or_new(scene, deed, call):
+def test_an_error_and_a_power_cut_leave_old_or_new(scene, deed):
     scene.begin(deed)
     log = scene.steps(deed)
-    for at in (at for at, name in enumerate(log) if name == call):
+    assert {"pwrite", "utime", "fsync"} <= set(log)
+    for at in (at for at, name in enumerate(log) if name in FAILING):
         scene.check_recoveries(cuts(scene.begin(deed), scene.events(deed, failing(at, errno.EIO).trouble)))
 
 
 @every_kind
 @every_deed
 def test_a_kill_and_a_power_cut_in_the_next_run_leave_old_or_new(scene, deed):
-    scene.begin(deed)
-    log = scene.steps(deed)
-    for at in (at for at in range(1, len(log)) if log[at - 1] in CHANGING):
-        start = scene.begin(deed)
-        before = scene.killed(deed, at)
-        scene.check_recoveries(cuts(start, before + scene.events("recover"), since=len(before)))
+    scene.check_kills(deed, CHANGING)
 
 
 def synced(disk, file, but):
