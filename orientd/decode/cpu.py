@@ -35,7 +35,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import formats, orientation
-from orientd.decode import progressive
+from orientd.decode import flaws, progressive
 from orientd.decode.glance import glance
 from orientd.errors import DecodeError
 from orientd.items import FileStat, Format, Photo, Picture
@@ -59,13 +59,7 @@ _SCAN: Final = b"\xff\xda\0"  # the marker and the first byte of its length; two
 _MOST_SCANS: Final = 1000  # of a progressive JPEG: each goes through all blocks, however few its bytes; programs write a dozen
 _TURNED_BY_LIBRARY: Final = (Format.TIFF, Format.HEIF)
 
-# Real cameras write these and no pixel is lost: a few bytes of padding before the end, junk between the first segments, the
-# spectral selection of a progressive scan in a sequential one (Samsung), a JFIF version of their own, and samplings such as
-# 4:1:0 that TurboJPEG has no name for.
-_HARMLESS: Final = re.compile(
-    r": \d extraneous bytes before marker 0xd9|extraneous bytes before marker 0x(db|fe|c[0-2]|e.)|"
-    r"Invalid SOS parameters for sequential JPEG|unknown JFIF revision|Could not determine subsampling"
-)
+_HARMLESS: Final = re.compile("Could not determine subsampling")  # some that are in use, such as 4:1:0, have no name in TurboJPEG
 
 
 def witness(data: bytes) -> int | None:
@@ -165,16 +159,35 @@ def _stored_orientation(image: Image.Image, photo: Photo) -> int:
 def _jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image:
     """The RGB pixels reduced by the inverse DCT to no less than `size` on either side; whole if one is smaller already.
 
-    TurboJPEG stops at the first warning, whereas Pillow notices truncation but not damage; it gets what is no damage at all.
+    TurboJPEG notices damage, but stops at flaws too that are none, so these are taken out. Pillow notices truncation alone; it
+    gets what TurboJPEG cannot decode at all.
     """
     least = size if min(image.size) >= size else 0  # 0: do not reduce; a few pixels would become even fewer
     try:
-        return Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least))
+        return Image.fromarray(_strictly(data, "RGB", least))
     except ValueError as error:
         if not _HARMLESS.search(str(error)):
             raise
     image.draft("RGB", (size, size))
     return image
+
+
+def _strictly(data: bytes, colors: str, least: int) -> NDArray[np.uint8]:
+    """The pixels that TurboJPEG decodes without a warning once the flaws that cost none are taken out.
+
+    Raises:
+        ValueError: the warning that is left.
+    """
+    for _ in range(flaws.MOST):
+        try:
+            pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colors, min_height=least, min_width=least)
+            return pixels
+        except ValueError as error:
+            mended = flaws.without(data, str(error))
+            if mended is None:
+                raise
+            data = mended
+    raise ValueError("it has more flaws than any camera writes")
 
 
 def _part_of_jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image | None:

@@ -15,6 +15,8 @@ from orientd.items import Splice
 _NAME: Final = "http://ns.adobe.com/tiff/1.0/ Orientation "
 _PROVENANCE: Final = "http://purl.org/dc/terms/ provenance"
 _RESOURCE: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns# resource"
+_SPHERES: Final = "http://ns.google.com/photos/1.0/panorama/ "
+_FLAT: Final = {"", "rectilinear"}
 _URI: Final = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:\S+\s*")  # not self#jumbf=…, a manifest in the file itself
 _PARENTS: Final = ["http://www.w3.org/1999/02/22-rdf-syntax-ns# " + name for name in ("RDF", "Description")]
 _TAG: Final = re.compile(rb"<[^\s/>]+")
@@ -32,8 +34,10 @@ def find(packet: bytes) -> list[Digit]:
     """The orientations of the image the packet describes, as an attribute or as an element.
 
     Raises:
-        Refused: the packet is not well-formed, or holds an orientation that is not one plain digit.
+        Refused: the packet is not well-formed, holds an orientation that is not one plain digit, or says that the image is a
+            panorama for sphere viewers, which have its top from there, so that turned it is always wrong.
     """
+    _check_flat(packet)
     if b"Orientation" not in packet.replace(b"\0", b""):
         return []
     return _Finder(packet.rstrip(b"\0")).found
@@ -55,6 +59,21 @@ def links_manifest(packet: bytes) -> bool:
         return any(_URI.fullmatch(value) for value in _values(packet.rstrip(b"\0"), _PROVENANCE))
     except expat.ExpatError:
         return True
+
+
+def _check_flat(packet: bytes) -> None:
+    """See Google's Photo Sphere XMP: the projection says which way is up, for a part of a sphere too."""
+    if _SPHERES.strip().encode() not in packet.replace(b"\0", b""):
+        return
+    try:
+        kinds, *uses = (
+            {value.strip().lower() for value in _values(packet.rstrip(b"\0"), _SPHERES + name)}
+            for name in ("ProjectionType", "UsePanoramaViewer", "IsPhotosphere")
+        )
+    except expat.ExpatError as error:
+        raise Refused(f"broken XMP: {error}") from error
+    if kinds - _FLAT or any("true" in values for values in uses):
+        raise Refused("a panorama that viewers show on a sphere (GPano in XMP): turned it would always be shown wrong")
 
 
 def check_agreement(value: int | None, digits: list[Digit]) -> None:
