@@ -243,6 +243,7 @@ REFUSED = [
     ("no scan", PLAIN[:20]),
     ("no scan", PLAIN[:20] + b"\xff\xff"),
     ("unexpected marker 0xd8", PLAIN[:2] + PLAIN),
+    ("unexpected marker 0x01", PLAIN[:2] + b"\xff\x01" + PLAIN[2:]),
     ("the EXIF segment has a broken header", with_segments(segment(0xE1, b"Exif\0\xff" + tiff(Recipe())))),
     ("content credentials", with_segments(segment(0xEB, SIGNED))),
     ("does not start with a TIFF header", with_segments(app1(b"II+\0\x08\0\0\0"))),

@@ -28,7 +28,7 @@ _SOS, _EOI, _APP0, _APP1, _APP2 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH: Final = frozenset(range(0xC0)) | frozenset(range(0xD0, 0xD9))
 _FILL: Final = re.compile(rb"\xff*")
-_PASSED_OVER: Final = re.compile(rb"(?:[^\xff]+|\xff+[\0\x01\xd0-\xd7])*")
+_PASSED_OVER: Final = re.compile(rb"(?:[^\xff]+|\xff+[\0\xd0-\xd7])*")
 _IN_SCAN: Final = re.compile(rb"\xff([^\0\xd0-\xd7\xff])")
 _LARGEST: Final = 0xFFFF
 
@@ -199,6 +199,8 @@ def _in_segment(data: bytes, layout: _Layout, segment: Segment, orientation: int
         raise Refused("the EXIF segment is full (64 KB)")
     length = Splice(segment.start - 2, data[segment.start - 2 : segment.start], (size + growth).to_bytes(2, "big"))
     for exif in layout.exif:
+        if data[exif.start + len(EXIF) :][:4] not in tiff_block.HEADERS:
+            raise Refused("the EXIF block goes on in a second segment, so it cannot grow")
         _check_maker_notes(data, layout, exif)
     return [length, *splices, *_carried(data, layout, segment.end, growth)]
 

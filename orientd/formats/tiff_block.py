@@ -13,6 +13,7 @@ from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.items import Splice
 
+HEADERS: Final[dict[bytes, Literal["little", "big"]]] = {b"II*\0": "little", b"MM\0*": "big"}
 ORIENTATION: Final = 0x0112
 MAKER_NOTE: Final = 0x927C
 STRIPS: Final = (0x0111, 0x0117)
@@ -21,7 +22,7 @@ THUMBNAIL: Final = (0x0201, 0x0202)
 _SUBDIRECTORIES: Final = (0x014A, 0x8769, 0x8825, 0xA005)
 
 _SHORT: Final = 3
-_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}  # 129: EXIF 3.0
+_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIGNED: Final = (6, 8, 9)
 _INTEGERS: Final = (1, _SHORT, 4, *_SIGNED)
 _POINTERS: Final = (4, 9, 13)
@@ -65,11 +66,10 @@ class TiffBlock:
     """
 
     def __init__(self, data: bytes) -> None:
-        orders: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
-        if data[:4] not in orders:
+        if data[:4] not in HEADERS:
             raise Refused("broken EXIF: it does not start with a TIFF header")
         self.data = data
-        self.order = orders[data[:4]]
+        self.order = HEADERS[data[:4]]
 
     def number(self, offset: int, size: int, *, signed: bool = False) -> int:
         if not 0 <= offset <= len(self.data) - size:

@@ -5,6 +5,7 @@ changed digit for digit, so that not one other byte of it moves.
 """
 
 import re
+from codecs import BOM_UTF16_LE
 from typing import Final, NamedTuple
 from xml.parsers import expat
 
@@ -40,7 +41,7 @@ def find(packet: bytes) -> list[Digit]:
     _check_flat(packet)
     if b"Orientation" not in packet.replace(b"\0", b""):
         return []
-    return _Finder(packet.rstrip(b"\0")).found
+    return _Finder(_unpadded(packet)).found
 
 
 def find_within(data: bytes, start: int, end: int) -> list[Digit]:
@@ -61,13 +62,18 @@ def links_manifest(packet: bytes) -> bool:
         return True
 
 
+def _unpadded(packet: bytes) -> bytes:
+    """Without the zeros that some writers put behind the packet; in UTF-16 with the low byte first, one belongs to it."""
+    return packet.rstrip(b"\0") + (b"\0" if packet.startswith(BOM_UTF16_LE) else b"")
+
+
 def _check_flat(packet: bytes) -> None:
     """See Google's Photo Sphere XMP: the projection says which way is up, for a part of a sphere too."""
     if _SPHERES.strip().encode() not in packet.replace(b"\0", b""):
         return
     try:
         kinds, *uses = (
-            {value.strip().lower() for value in _values(packet.rstrip(b"\0"), _SPHERES + name)}
+            {value.strip().lower() for value in _values(_unpadded(packet), _SPHERES + name)}
             for name in ("ProjectionType", "UsePanoramaViewer", "IsPhotosphere")
         )
     except expat.ExpatError as error:
