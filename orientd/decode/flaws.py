@@ -21,15 +21,14 @@ from typing import Final
 
 from orientd.decode import progressive
 from orientd.errors import Refused
-from orientd.formats import jpeg
+from orientd.formats import jpeg, jpeg_frame
 from orientd.formats.jpeg import Segment
 
 MOST: Final = 8  # flaws of one file
 
 _EOI: Final = b"\xff\xd9"
-_APP0, _APP2, _APP14, _SOS, _PROGRESSIVE = 0xE0, 0xE2, 0xEE, 0xDA, 0xC2
-_SEQUENTIAL: Final = (0xC0, 0xC1)
-_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_APP0, _APP2, _APP14, _SOS = 0xE0, 0xE2, 0xEE, 0xDA
+_SEQUENTIAL: Final = (jpeg_frame.BASELINE, jpeg_frame.EXTENDED)
 _JFIF, _ADOBE, _ICC = b"JFIF\0", b"Adobe", b"ICC_PROFILE\0"
 _TRANSFORMS: Final = {3: 1, 4: 2}  # number of components → YCbCr, YCCK
 _MARKER: Final = re.compile(rb"\xff([^\0\xd0-\xd7\xff])")
@@ -60,7 +59,7 @@ def _with_jfif_1(data: bytes, _: re.Match[str]) -> bytes:
 
 
 def _with_known_transform(data: bytes, _: re.Match[str]) -> bytes:
-    numbers = [data[one.start + 5] for one in jpeg.segments(data, lenient=True) if one.marker in _FRAMES]
+    numbers = [data[one.start + 5] for one in jpeg.segments(data, lenient=True) if one.marker in jpeg_frame.MARKERS]
     code = bytes((_TRANSFORMS.get(numbers[0] if numbers else 0, 0),))
 
     def mended(one: Segment, content: bytes) -> bytes:
@@ -92,7 +91,7 @@ def _with_whole_spectrum(data: bytes, _: re.Match[str]) -> bytes:
 def _with_end(data: bytes, _: re.Match[str]) -> bytes:
     """With an end, unless whole scans are missing, which libjpeg would not notice: half a scan it does."""
     frame, closed = _frame(data), data + _EOI
-    if frame.marker == _PROGRESSIVE:
+    if frame.marker == jpeg_frame.PROGRESSIVE:
         return closed if progressive.abridged(closed) else data
     told = {name for scan in _scans(data) for name in data[scan.start + 1 : scan.start + 1 + 2 * data[scan.start] : 2]}
     wanted = set(data[frame.start + 6 : frame.end : 3])
@@ -100,7 +99,7 @@ def _with_end(data: bytes, _: re.Match[str]) -> bytes:
 
 
 def _frame(data: bytes) -> Segment:
-    frames = [one for one in jpeg.segments(data, lenient=True) if one.marker in _FRAMES]
+    frames = [one for one in jpeg.segments(data, lenient=True) if one.marker in jpeg_frame.MARKERS]
     if len(frames) != 1:
         raise Refused("it has not one frame but several, or none")
     return frames[0]
