@@ -282,3 +282,19 @@ def test_damaged_blocks_are_refused_or_changed_in_their_orientations_alone(rando
     assert stored_orientation(Format.JPEG, after) == orientation
     assert byte_changes(data, after) == []
     assert plan(Format.JPEG, after, orientation) == Patch(())
+
+
+def with_xmp(packet: bytes) -> bytes:
+    return with_segments(app1(says(1)), jpegs.xmp_segment(packet))
+
+
+def test_broken_xmp_is_a_reason_only_if_it_may_tell_of_the_orientation():
+    """DxO Optics Pro writes a name with a slash in it, and an orientation in words under a name of its own."""
+    broken = b"""<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>
+ <rdf:Description xmlns:exif='http://ns.adobe.com/exif/1.0/'><exif:Orientation>Top-left</exif:Orientation>
+ <exif:TIFF/EPStandardID>1, 0, 0, 0</exif:TIFF/EPStandardID></rdf:Description></rdf:RDF></x:xmpmeta>"""
+    assert len(turned(with_xmp(broken))) == len(with_xmp(broken))
+    telling = broken.replace(b"adobe.com/exif/", b"adobe.com/tiff/").replace(b"Top-left", b"1")
+    assert "broken XMP" in refusal(with_xmp(telling))
+    assert "broken XMP" in refusal(with_xmp(telling.decode().encode("utf-16")))
+    assert "broken XMP" in refusal(with_xmp(broken.replace(b"exif:Orientation", b"tiff:Orientation")))

@@ -14,6 +14,7 @@ from orientd.errors import Refused
 from orientd.items import Splice
 
 _NAME: Final = "http://ns.adobe.com/tiff/1.0/ Orientation "
+_SIGNS: Final = (b"http://ns.adobe.com/tiff/1.0/", b"tiff:Orientation")
 _PROVENANCE: Final = "http://purl.org/dc/terms/ provenance"
 _RESOURCE: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns# resource"
 _SPHERES: Final = "http://ns.google.com/photos/1.0/panorama/ "
@@ -142,7 +143,9 @@ class _Finder:
         try:
             self._parser.Parse(packet, True)
         except expat.ExpatError as error:
-            raise Refused(f"broken XMP: {error}") from error
+            if any(name in packet.replace(b"\0", b"") for name in _SIGNS):
+                raise Refused(f"broken XMP: {error}") from error
+            self.found.clear()  # whoever reads it nevertheless finds no such name in it
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._path.append(" ".join(name.split(" ")[:2]))
