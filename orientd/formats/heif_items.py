@@ -171,11 +171,11 @@ def read(data: bytes) -> Catalogue:
 def _top(data: bytes) -> tuple[tuple[Box, ...], int]:
     """The boxes of the file, and where they end; a second `ftyp` starts another file, a film say, appended to this one.
 
-    Padding of zeros is no box, though it reads like one that reaches to the end.
+    Neither is what has no name that can be printed, as padding of zeros: it is appended, too.
     """
     found: list[Box] = []
     place = 0
-    while (one := box(data, place, len(data))) and one.kind != bytes(4) and not (found and one.kind == b"ftyp"):
+    while (one := box(data, place, len(data))) and one.name.isprintable() and not (found and one.kind == b"ftyp"):
         found.append(one)
         place = one.end
     if data[place + 4 : place + 8] in _MUST_BE_WHOLE:
