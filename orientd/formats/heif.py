@@ -24,7 +24,7 @@ _ANGLES: Final = tuple(group.from_turn(-90 * angle % 360) for angle in range(4))
 _CROPS: Final = (b"clap", b"iscl")
 _KNOWN: Final = frozenset(
     b"hvcC lhvC avcC av1C vvcC evcC jpgC j2kH uncC cmpd cpat splz sbpm snuc a1op a1lx lsel tols oinf ispe pixi colr pasp auxC"
-    b" rloc udes altt clli mdcv cclv amve rref crtt mdft iscl clap irot imir".split()
+    b" rloc udes altt clli mdcv cclv amve crtt mdft iscl clap irot imir".split()
 )
 _SEQUENCES: Final = frozenset({b"hevc", b"hevx", b"hevm", b"hevs", b"avis", b"msf1"})
 _C2PA: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -131,12 +131,12 @@ def _family(listed: Catalogue) -> list[int]:
 
 
 def _unturned_gain_maps(listed: Catalogue, maps: set[int]) -> set[int]:
-    """The gain maps that are not turned though the photo is; a rotation by 0 is none."""
-    if _orientation(listed, listed.primary) == group.UPRIGHT:
-        return set()
+    """The gain maps that are not turned though the photo is; a rotation by 0 is none, unless the photo has no other."""
     inputs = set[int]().union(*(one.targets for one in listed.references if one.kind == b"dimg" and one.source in maps))
-    found = inputs | {item for item in listed.entries if _is_gain_map(listed, item)}
-    return {item for item in found if _orientation(listed, item) == group.UPRIGHT}
+    found = (inputs | {item for item in listed.entries if _is_gain_map(listed, item)}) - {listed.primary}
+    if _orientation(listed, listed.primary) != group.UPRIGHT:
+        return {item for item in found if _orientation(listed, item) == group.UPRIGHT}
+    return {item for item in found if _turns(listed, listed.primary) and not _turns(listed, item)}
 
 
 def _is_gain_map(listed: Catalogue, item: int) -> bool:

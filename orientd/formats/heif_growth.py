@@ -65,6 +65,8 @@ def _shifted(listed: Catalogue, inserted: dict[int, int]) -> Iterator[Splice]:
         if location.method == 0:
             yield from _moved(location, inserted, len(listed.data))
     for start, length in trailer.pointers if trailer else ():
+        if start.value < listed.meta.end and start.value + length > listed.meta.start:
+            raise Refused("it would have to grow, and Samsung's trailer names what is no video")
         yield from _moved(Location(0, False, Number(0, 0, 0), ((start, length),)), inserted, len(listed.data))
 
 
@@ -75,6 +77,8 @@ def _check_behind(listed: Catalogue, trailer: samsung.Trailer | None) -> None:
     if strange or (appended and not trailer) or (trailer and trailer.start < listed.meta.end):
         what = f"the '{strange[0]}' box in it" if strange else "what is appended to it"
         raise Refused(f"it would have to grow, and {what} may count bytes from the start of the file")
+    if not trailer and listed.data.find(samsung.VIDEO, listed.meta.end) >= 0:
+        raise Refused("it would have to grow, and Samsung's trailer, which tells where the video is, cannot be read")
     videos = [(part.body, part.end) for part in listed.top if part.kind == _VIDEO] + [(listed.end, len(listed.data))]
     if any(place >= end - start for start, end in videos for place in _chunks(listed.data, start, end)):
         raise Refused("it would have to grow, and the video in it counts bytes from the start of the file")

@@ -14,9 +14,10 @@ from typing import Final, NamedTuple
 from orientd.errors import Refused
 from orientd.formats.isobmff import Number
 
+VIDEO: Final = b"MotionPhoto_Data"  # the name of the entry that tells where the video is
+_VIDEO_KIND: Final = (0x0A30).to_bytes(2, "little")
 _HEADER: Final = b"SEFH"
 _END: Final = b"SEFT"
-_VIDEO: Final = (0x0A30).to_bytes(2, "little")
 
 
 class Pointer(NamedTuple):
@@ -81,7 +82,7 @@ def _content(data: bytes, entry: _Entry) -> int:
 
 def _pointers(data: bytes, listed: list[_Entry]) -> Iterator[Pointer]:
     for entry in listed:
-        if entry.kind[2:] != _VIDEO:
+        if entry.kind[2:] != _VIDEO_KIND:
             continue
         start = _content(data, entry)
         held = data[start : entry.end]
