@@ -75,6 +75,13 @@ def test_a_gain_map_that_the_camera_does_not_turn_stays_as_it_is(turn):
     assert seen_turned(data, after, turn)
 
 
+@pytest.mark.parametrize("first", [1, 3, 8])
+def test_it_stays_as_it_is_whatever_the_photo_is_turned_to_first(first):
+    middle = patched(build(S24), first)
+    assert planned(middle, 6 if first == 1 else 1).keeps_length
+    assert patched(middle, 6) == build(S24)
+
+
 def test_alpha_that_is_not_turned_beside_a_photo_that_is_stays_refused():
     assert "turned otherwise than the photo" in refusal(build(replace(S24, auxiliary=ALPHA)))
 

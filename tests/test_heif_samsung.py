@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from referee import HAS_EXIFTOOL
 from test_formats_heif_referee import judge
+from test_heif_photos import draw, shown_turned
 
 from orientd import orientation
 from orientd.decode.cpu import witness
@@ -221,6 +222,20 @@ def test_padding_of_zeros_moves_and_anything_else_forbids_growth(zeros):
     padded = replace(LANDSCAPE, trailer=bytes(zeros))
     assert patched(build(padded), 6) == build(aimed(padded, 6))
     assert "what is appended to it may count" in ending(bytes(zeros) + b"\1" + bytes(zeros))
+
+
+def test_motion_photos_are_put_right_and_taken_back(orientd, photos, tmp_path):
+    path = draw(photos / "a.heic", 90, by_tag=False)
+    still = path.read_bytes()
+    path.write_bytes(still + samsung.tail(LANDSCAPES["motion"], len(still)))
+    before = path.read_bytes()
+    assert orientd("scan", photos, "--fix", "--report", tmp_path / "1.csv") == 0
+    after = path.read_bytes()
+    assert shown_turned(path) == 0
+    assert len(after) > len(before)
+    assert (without_place(after), told_video(after)) == (without_place(before), film())
+    assert orientd("undo") == 0
+    assert path.read_bytes() == before
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not here")

@@ -125,7 +125,8 @@ def _family(listed: Catalogue) -> list[int]:
         raise Refused("more pictures belong to it than to any photo")
     _check_family(listed, family, mapped)
     turning = {item for item in mapped if _orientation(listed, item) != group.UPRIGHT}
-    if any(one.targets - {listed.primary} - apart for one in listed.references if one.kind == b"dimg" and one.source in turning):
+    made_of = [one.targets for one in listed.references if one.kind == b"dimg" and one.source in turning]
+    if not all({listed.primary} < inputs <= apart | {listed.primary} for inputs in made_of):
         raise Refused("the pieces it is made of are turned themselves")
     return sorted(family | turning)
 
