@@ -64,9 +64,14 @@ def _shifted(listed: Catalogue, inserted: dict[int, int]) -> Iterator[Splice]:
             raise Refused("it would have to grow, and an item is not told by its place in this file")
         if location.method == 0:
             yield from _moved(location, inserted, len(listed.data))
-    for start, length in trailer.pointers if trailer else ():
-        if start.value < listed.meta.end and start.value + length > listed.meta.start:
-            raise Refused("it would have to grow, and Samsung's trailer names what is no video")
+    yield from _pointed_anew(listed, trailer, inserted) if trailer else ()
+
+
+def _pointed_anew(listed: Catalogue, trailer: samsung.Trailer, inserted: dict[int, int]) -> Iterator[Splice]:
+    for start, length in trailer.pointers:
+        end = start.value + length
+        if (start.value < listed.meta.end and end > listed.meta.start) or end > trailer.start:
+            raise Refused("it would have to grow, and what Samsung's trailer names is no video")
         yield from _moved(Location(0, False, Number(0, 0, 0), ((start, length),)), inserted, len(listed.data))
 
 
