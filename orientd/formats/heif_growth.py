@@ -64,10 +64,12 @@ def _shifted(listed: Catalogue, inserted: dict[int, int]) -> Iterator[Splice]:
             raise Refused("it would have to grow, and an item is not told by its place in this file")
         if location.method == 0:
             yield from _moved(location, inserted, len(listed.data))
-    yield from _pointed_anew(listed, trailer, inserted) if trailer else ()
+    if trailer:
+        yield from _pointed_anew(listed, trailer, inserted)
 
 
 def _pointed_anew(listed: Catalogue, trailer: samsung.Trailer, inserted: dict[int, int]) -> Iterator[Splice]:
+    """The place of the video in Samsung's trailer."""
     for start, length in trailer.pointers:
         end = start.value + length
         if (start.value < listed.meta.end and end > listed.meta.start) or end > trailer.start:
