@@ -3,7 +3,8 @@
 
 Viewers turn the picture as these two properties say and leave EXIF aside. So one byte is changed, the angle in `irot`; where
 there is none it is added, and the places of the items are told anew. The pictures that belong to the photo (thumbnails, alpha,
-depth and gain maps) are turned with it. An orientation in EXIF or XMP follows where it said the same.
+depth and gain maps) are turned with it, but for a gain map that the camera left as it was beside a photo that it turned. An
+orientation in EXIF or XMP follows where it said the same.
 """
 
 from collections.abc import Iterable, Iterator
