@@ -68,13 +68,14 @@ def rows(report: Path, new: set[str]) -> list[dict[str, str]]:
         return [{name: value for name, value in row.items() if name not in new} for row in csv.DictReader(file)]
 
 
-def everything_turned(report: Path, plan: Path) -> None:
-    """A plan that turns every photo of a report by 90°."""
+def everything_turned(report: Path, plan: Path, method: str) -> None:
+    """A plan that turns every photo of a report by 90°, by its own method or, if one is given, by that."""
     with report.open(newline="", encoding="utf-8") as source, plan.open("w", newline="", encoding="utf-8") as target:
         reader = csv.DictReader(source)
         writer = csv.DictWriter(target, reader.fieldnames or [])
         writer.writeheader()
-        writer.writerows(row | {"decision": "fix", "turn": "90"} for row in reader if row["sha256"])
+        change = {"decision": "fix", "turn": "90"} | ({"method": method} if method else {})
+        writer.writerows(row | change for row in reader if row["sha256"])
 
 
 def steps(orientd: str, original: Path, place: Path, new: set[str]) -> Iterator[Step]:
@@ -84,7 +85,7 @@ def steps(orientd: str, original: Path, place: Path, new: set[str]) -> Iterator[
     shutil.copytree(original, library)
     reports.mkdir()
     os.environ["XDG_STATE_HOME"] = str(place / "state")
-    plan = reports / "plan.csv"
+    plan, pixels = reports / "plan.csv", reports / "pixels.csv"
     commands: dict[str, list[str]] = {
         "scan": ["scan", "-q", str(library)],
         "scan again": ["scan", "-q", str(library)],
@@ -97,7 +98,7 @@ def steps(orientd: str, original: Path, place: Path, new: set[str]) -> Iterator[
         "verify all": ["verify"],
         "scan what was turned": ["scan", "-q", str(library)],
         "undo all": ["undo"],
-        "pixels": ["apply", "-q", str(plan), "--method", "rotate"],
+        "pixels": ["apply", "-q", str(pixels)],
         "undo pixels": ["undo"],
     }
     for name, arguments in commands.items():
@@ -109,7 +110,8 @@ def steps(orientd: str, original: Path, place: Path, new: set[str]) -> Iterator[
             sys.exit(f"{orientd} {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr.decode()}")
         yield name, done.returncode, rows(report, new), state(library)
         if name == "scan":
-            everything_turned(report, plan)
+            everything_turned(report, plan, "")
+            everything_turned(report, pixels, "rotate")
 
 
 def differences(before: Step, after: Step) -> Iterator[str]:
@@ -132,8 +134,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("archive", type=Path)
-    parser.add_argument("--before", required=True)
-    parser.add_argument("--after", required=True)
+    parser.add_argument("--before", type=os.path.abspath, required=True)
+    parser.add_argument("--after", type=os.path.abspath, required=True)
     parser.add_argument("--new", default="reason_code", help="columns that only one of them writes, separated by commas")
     parser.add_argument("--limit", type=int, default=500)
     options = parser.parse_args()

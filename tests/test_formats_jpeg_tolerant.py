@@ -12,7 +12,7 @@ from PIL import Image
 from referee import HAS_EXIFTOOL, byte_changes, read_tags, tag_changes
 
 from orientd.errors import Refused
-from orientd.formats import plan, stored_orientation, tiff_block
+from orientd.formats import jpeg_core, plan, stored_orientation, tiff_block
 from orientd.items import Format, Patch
 
 MAKE = Tag(0x010F, 2, b"me\0\0")
@@ -298,3 +298,12 @@ def test_broken_xmp_is_a_reason_only_if_it_may_tell_of_the_orientation():
     assert "broken XMP" in refusal(with_xmp(telling))
     assert "broken XMP" in refusal(with_xmp(telling.decode().encode("utf-16")))
     assert "broken XMP" in refusal(with_xmp(broken.replace(b"exif:Orientation", b"tiff:Orientation")))
+
+
+def test_what_is_wrong_with_a_thumbnail_is_said_of_the_thumbnail():
+    data = jpegs.build(Recipe(thumbnail=True))
+    place = data.index(b"\xff\xd8\xff\xe0", 2)
+    spoilt = data[:place] + b"BM" + data[place + 2 :]
+    with pytest.raises(Refused, match="its thumbnail cannot be turned: not a JPEG"):
+        jpeg_core.plan(spoilt, 6, lambda whole, _by: whole)
+    assert len(turned(spoilt)) == len(spoilt)

@@ -10,12 +10,13 @@ from typing import Final, NamedTuple
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats import exif_turn, jpeg, jpeg_frame, xmp_turn
+from orientd.formats import exif_turn, jpeg, xmp_turn
 from orientd.formats.exif_turn import Turn
 from orientd.items import Patch, Splice
 
 _SOI: Final = b"\xff\xd8"
 _PROGRESSIVE: Final = 0xC2
+_FRAMES: Final = {**dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "lossless"), **dict.fromkeys(range(0xC9, 0xCF), "arithmetic-coded")}
 _KNOWN: Final = (
     (0xE0, b"JFIF\0"),
     (0xE1, jpeg.EXIF),
@@ -68,8 +69,7 @@ def find(data: bytes) -> Core:
         *(int.from_bytes(data[frame.start + at : frame.start + at + 2], "big") for at in (1, 3)),
     )
     if frame.marker not in (0xC0, 0xC1, _PROGRESSIVE):
-        only = jpeg_frame.only(data, [frame])
-        raise Refused(f"it is {only.kind if only else 'a broken JPEG'}")
+        raise Refused(f"it is {_FRAMES.get(frame.marker, 'hierarchical')}")
     if precision != 8:
         raise Refused(f"it has {precision} bits a channel")
     if not width or not height:
