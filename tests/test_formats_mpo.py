@@ -117,9 +117,17 @@ def test_a_frame_cut_out_of_such_a_file_is_a_photo_like_others():
     assert stored_orientation(Format.JPEG, plan(Format.JPEG, alone, 8).apply(alone)) == 8
 
 
+def too_large(data: bytes) -> bytes:
+    """With a size of the first picture that cannot become larger."""
+    place = data.index(STEREO.to_bytes(3, "big")) + 3
+    return data[:place] + b"\xff\xff\xff\xff" + data[place + 4 :]
+
+
 STORED = Recipe(orientations=((SHORT, 1),))
 TWO = (mpos.frame(app1(tiff(STORED))), mpos.frame(app1(tiff(STORED))))
+GROWING = mpos.file(mpos.frame(app1(tiff(NONE))), mpos.frame(app1(tiff(NONE))))
 REFUSED = [
+    ("(MPF) is broken", too_large(GROWING)),
     ("different orientations (1 and 6)", mpos.file(TWO[0], mpos.frame(app1(tiff(replace(STORED, orientations=((SHORT, 6),))))))),
     ("different orientations (6 and 1)", mpos.file(mpos.frame(app1(tiff(replace(STORED, orientations=((SHORT, 6),))))), TWO[1])),
     ("parts of a panorama", mpos.file(*TWO, kinds=(PANORAMA, PANORAMA))),
@@ -128,6 +136,7 @@ REFUSED = [
     ("not where", mpos.file(*TWO)[: -len(TWO[1])]),
     ("overlap", mpos.file(TWO[0], TWO[1], TWO[1], offsets=(0, 0, -len(TWO[1]) - 1))),
     ("XMP says 3", mpos.file(TWO[0], mpos.frame(app1(tiff(STORED)), jpegs.xmp_segment(jpegs.packet("element", 3))))),
+    ("more pictures than", mpos.file(*[TWO[1]] * 65)),
     ("broken EXIF", mpos.file(TWO[0], mpos.frame(app1(b"II*\0\xff\0\0\0")))),
 ]
 

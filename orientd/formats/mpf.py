@@ -15,6 +15,7 @@ PANORAMA: Final = 0x020001
 _NUMBER_OF_IMAGES, _ENTRIES = 0xB001, 0xB002
 _KIND: Final = 0xFFFFFF
 _MULTI_FRAME: Final = 0x02
+_LARGEST: Final = 0xFFFFFFFF
 
 
 class Image(NamedTuple):
@@ -62,9 +63,15 @@ def images(payload: bytes) -> list[Image]:
 
 
 def resized(payload: bytes, image: Image, growth: int, shift: int = 0) -> list[Splice]:
-    """The splices, relative to the payload, for an image that becomes `growth` bytes longer and lies `shift` bytes further."""
+    """The splices, relative to the payload, for an image that becomes `growth` bytes longer and lies `shift` bytes further.
+
+    Raises:
+        Refused: a number would become too large.
+    """
     order = TiffBlock(payload[len(SIGNATURE) :]).order
     changes = ((image.place + 4, image.size, growth), (image.place + 8, image.offset, shift))
+    if any(number + more > _LARGEST for _, number, more in changes):
+        raise Refused("the multi-picture index (MPF) is broken")
     return [Splice(at, payload[at : at + 4], (number + more).to_bytes(4, order)) for at, number, more in changes if more]
 
 

@@ -5,6 +5,7 @@ and stay as they are.
 """
 
 from itertools import pairwise
+from typing import Final
 
 from orientd import orientation as group
 from orientd.errors import Refused
@@ -12,6 +13,7 @@ from orientd.formats import jpeg, mpf
 from orientd.items import Patch, Splice
 
 _APP2, _SOI = 0xE2, b"\xff\xd8"
+_MOST_IMAGES: Final = 64
 
 
 def plan(data: bytes, orientation: int) -> Patch:
@@ -25,10 +27,13 @@ def plan(data: bytes, orientation: int) -> Patch:
     images = mpf.images(payload)
     if any(image.kind == mpf.PANORAMA for image in images):
         raise Refused("its pictures are parts of a panorama, which a turn would take out of their order")
-    growth: dict[int, int] = {}
+    if len(images) > _MOST_IMAGES:
+        raise Refused("it has more pictures than any camera writes")
+    *_, scan = jpeg.segments(data, lenient=True)
+    end, growth = jpeg.end_of_image(data, scan.end), dict[int, int]()
     for image in images[1:]:
         if image.is_frame:
-            patch = _frame(data, start + len(mpf.SIGNATURE) + image.offset, orientation)
+            patch = _frame(data, end, start + len(mpf.SIGNATURE) + image.offset, orientation)
             splices += patch
             growth[image.offset] = sum(len(splice.new) - len(splice.old) for splice in patch)
     for image in images[1:]:
@@ -49,10 +54,9 @@ def _index(data: bytes) -> tuple[int, bytes]:
     raise Refused("the multi-picture index (MPF) lists no images")
 
 
-def _frame(data: bytes, start: int, orientation: int) -> list[Splice]:
-    """The splices for the picture behind the first that starts there."""
-    *_, scan = jpeg.segments(data, lenient=True)
-    if start < jpeg.end_of_image(data, scan.end) or not data.startswith(_SOI, start):
+def _frame(data: bytes, end: int, start: int, orientation: int) -> list[Splice]:
+    """The splices for the picture that starts there, behind the `end` of the first."""
+    if start < end or not data.startswith(_SOI, start):
         raise Refused("its other picture is not where the multi-picture index (MPF) says")
     frame = data[start:]
     stored, first = jpeg.stored(frame), jpeg.stored(data)
