@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from orientd import files, names
 from orientd.disk import DISK, Disk
-from orientd.errors import PhotoError, Refused
+from orientd.errors import PhotoError, Refused, Signed
 from orientd.formats import sidecar
 from orientd.items import FileStat, Patch, Splice
 
@@ -74,11 +74,18 @@ def find(photo: str, naming: Naming, disk: Disk = DISK) -> Sidecar:
 
 
 def check_silent(photo: str, disk: Disk = DISK) -> None:
-    """See that no sidecar stores an orientation of a photo that is about to be written itself.
+    """See that nothing beside a photo that is about to be written itself would contradict it afterwards.
 
     Raises:
-        Refused: one does, or one that is there cannot be read.
+        Signed: a manifest of its content lies there (C2PA technical specification 2.2, section 11.4).
+        Refused: a sidecar stores an orientation, or one that is there cannot be read.
     """
+    manifest = os.path.splitext(photo)[0] + ".c2pa"
+    if os.path.lexists(manifest):
+        raise Signed(
+            f"its content is signed by {os.path.basename(manifest)} (C2PA), which any change would break: turn it in a program that"
+            " keeps sidecars"
+        )
     for path, _ in _present(photo):
         found = _read(path, disk)
         if found.orientation is not None and _tells_of(found, photo):

@@ -77,6 +77,7 @@ def test_a_signature_is_seen_in_the_first_part_of_a_photo():
         (signed.packet(), True),
         (signed.packet("dcterms:provenance='http://localhost/x.c2pa'"), True),
         (signed.packet("", f"<dcterms:provenance>\n {signed.LINK} </dcterms:provenance>"), True),
+        (signed.packet("", f"<dcterms:title>a b</dcterms:title><dcterms:provenance>{signed.LINK}</dcterms:provenance>"), True),
         (signed.packet("", f'<dcterms:provenance rdf:resource="{signed.LINK}"/>'), True),
         (signed.packet('xmlns:q="http://purl.org/dc/terms/" q:provenance="https://x&#47;y"'), True),
         (signed.packet().decode().encode("utf-16"), True),

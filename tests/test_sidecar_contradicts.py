@@ -127,6 +127,20 @@ def test_whose_a_sidecar_without_the_suffix_of_the_photo_is(scan, photos, others
     assert reason in row["reason"]
 
 
+def test_a_manifest_of_its_content_beside_it_is_not_broken(scan, orientd, photos, tmp_path):
+    path, plan = draw(photos / "a.jpg"), tmp_path / "plan.csv"
+    assert orientd("scan", photos, "--report", plan) == 0
+    (photos / "a.c2pa").write_bytes(signed.MANIFEST)
+    before = skies.snapshot(photos)
+    assert orientd("apply", plan, "--report", tmp_path / "done.csv") == 3
+    reasons = [
+        skies.rows(tmp_path / "done.csv")[str(path)]["reason"],
+        scan("--rescan", "--fix", "--sidecar", "write")["a.jpg"]["reason"],
+    ]
+    assert all("signed by a.c2pa (C2PA)" in reason for reason in reasons)
+    assert skies.snapshot(photos) == before
+
+
 def test_pixels_are_not_turned_either(scan, photos):
     draw(photos / "a.png", "PNG")
     (photos / "a.png.xmp").write_bytes(sidecar.fresh(1))
