@@ -83,8 +83,8 @@ def check_silent(photo: str, disk: Disk = DISK) -> None:
     manifest = os.path.splitext(photo)[0] + ".c2pa"
     if os.path.lexists(manifest):
         raise Signed(
-            f"its content is signed by {os.path.basename(manifest)} (C2PA), which any change would break: turn it in a program that"
-            " keeps sidecars"
+            f"its content is signed by {os.path.basename(manifest)} (C2PA), which any change would break: turn it in a program"
+            " that keeps sidecars"
         )
     for path, _ in _present(photo):
         found = _read(path, disk)
