@@ -23,7 +23,6 @@ RAW: Final = _words("""
     .rwl .sr2 .srf .srw .x3f
 """)
 PHOTOS: Final = JUDGED | RAW | {".jxl"}
-NEVER_WRITTEN: Final = RAW | _words(".bmp .dib .gif .j2c .j2k .jp2 .jpc .jpf .jpx .jxl")
 
 _SIDECARS: Final = ".aae .acr .cocatalogdb .cop .cos .cot .dop .lrcat .lrcat-data .lrprev .nksc .on1 .pp3 .thm .xmp"
 _MEDIA: Final = """

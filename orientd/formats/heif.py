@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import Final
 
 from orientd import orientation as group
-from orientd.errors import Refused
-from orientd.formats import heif_growth, heif_items, tiff_block, xmp
+from orientd.errors import Refused, Signed
+from orientd.formats import c2pa, heif_growth, heif_items, tiff_block, xmp
 from orientd.formats.heif_items import Catalogue, Content, Reference
 from orientd.formats.isobmff import Box
 from orientd.formats.magic import sniff
@@ -28,7 +28,6 @@ _KNOWN: Final = frozenset(
     b" rloc udes altt clli mdcv cclv amve crtt mdft iscl clap irot imir".split()
 )
 _SEQUENCES: Final = frozenset({b"hevc", b"hevx", b"hevm", b"hevs", b"avis", b"msf1"})
-_C2PA: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _MOST_PICTURES: Final = 64
 _LEAST_EXIF: Final = 4 + 8  # the number before it and the header of a TIFF block; what is shorter tells nobody anything
 _BESIDE: Final = (b"thmb", b"auxl")
@@ -93,13 +92,11 @@ def _effect(data: bytes, box: Box) -> int:
 
 def _check_file(listed: Catalogue) -> None:
     kinds = {box.kind for box in listed.top}
-    contents = {item.content for item in listed.items.values()}
     brands = listed.data[listed.top[0].body : listed.top[0].end]
     if b"moov" in kinds or _SEQUENCES & {brands[at : at + 4] for at in range(0, len(brands), 4)}:
         raise Refused("it holds an image sequence")
-    signed = any(listed.data[box.body : box.body + 16] == _C2PA for box in listed.top if box.kind == b"uuid")
-    if signed or b"jumb" in kinds or b"application/c2pa" in contents:
-        raise Refused("signed with content credentials (C2PA), which any change would break")
+    if c2pa.is_listed(listed):
+        raise Signed(c2pa.REASON)
     if listed.primary not in listed.entries or listed.primary not in listed.items:
         raise Refused("broken HEIF: the photo it names is not listed")
     if all(box.kind != b"ispe" for _, box in listed.properties_of(listed.primary)):

@@ -13,6 +13,9 @@ from orientd.errors import Refused
 from orientd.items import Splice
 
 _NAME: Final = "http://ns.adobe.com/tiff/1.0/ Orientation "
+_PROVENANCE: Final = "http://purl.org/dc/terms/ provenance"
+_RESOURCE: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns# resource"
+_URI: Final = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:\S+\s*")  # not self#jumbf=…, a manifest in the file itself
 _PARENTS: Final = ["http://www.w3.org/1999/02/22-rdf-syntax-ns# " + name for name in ("RDF", "Description")]
 _TAG: Final = re.compile(rb"<[^\s/>]+")
 _ATTRIBUTE: Final = re.compile(rb"""\s+([^\s=<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
@@ -41,6 +44,19 @@ def find_within(data: bytes, start: int, end: int) -> list[Digit]:
     return [Digit(start + digit.offset, digit.value) for digit in find(data[start:end])]
 
 
+def links_manifest(packet: bytes) -> bool:
+    """True if the packet links to a C2PA manifest that is kept elsewhere: `dcterms:provenance` is a URI, not a text.
+
+    True as well if it mentions a provenance and is not well-formed XML: other readers may find the link.
+    """
+    if b"provenance" not in packet.replace(b"\0", b""):
+        return False
+    try:
+        return any(_URI.fullmatch(value) for value in _values(packet.rstrip(b"\0"), _PROVENANCE))
+    except expat.ExpatError:
+        return True
+
+
 def check_agreement(value: int | None, digits: list[Digit]) -> None:
     """Viewers obey EXIF and other programs obey XMP: where they disagree nobody knows how the photo was seen.
 
@@ -56,6 +72,35 @@ def check_agreement(value: int | None, digits: list[Digit]) -> None:
 def patch(digits: list[Digit], orientation: int) -> list[Splice]:
     """The splices that make each digit say `orientation` (1–8)."""
     return [Splice(digit.offset, b"%d" % digit.value, b"%d" % orientation) for digit in digits if digit.value != orientation]
+
+
+def _values(packet: bytes, name: str) -> list[str]:
+    """What the packet says under a name (namespace, space, local name) of the image it describes.
+
+    Raises:
+        expat.ExpatError: it is not well-formed.
+    """
+    path: list[str] = []
+    found: list[str] = []
+    texts: list[str] = []
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        path.append(tag)
+        if path[-2:] == _PARENTS:
+            found.extend(value for key, value in attributes.items() if key == name)
+        elif tag == name:
+            found.extend(value for key, value in attributes.items() if key == _RESOURCE)
+        texts.clear()
+
+    def end(tag: str) -> None:
+        path.pop()
+        if tag == name and path[-2:] == _PARENTS:
+            found.append("".join(texts))
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, texts.append
+    parser.Parse(packet, True)
+    return found
 
 
 class _Finder:
