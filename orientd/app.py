@@ -13,6 +13,8 @@ from typing import Final
 from orientd import act, cards, catalogue, change, formats, guard, memory, names, past, pipeline, sidecars
 from orientd.config import Config, data_directory
 from orientd.decide import decide, needs_second_look
+from orientd.decode import Decoder
+from orientd.decode.isolated import IsolatedDecoder
 from orientd.discover import below, presence, real_place, real_roots, walk
 from orientd.errors import ConfigError, ReadError, Refused
 from orientd.items import Candidate, Decision, Format, Method, Photo, Picture, Prediction, Row, Status, Verdict
@@ -75,8 +77,6 @@ def make_judge(
         ModelError: the model cannot be used.
     """
     from orientd import infer
-    from orientd.decode.cpu import CpuDecoder
-    from orientd.decode.isolated import IsolatedDecoder
 
     memory.share_one_arena()
     model, crowd = chosen_model(config), None
@@ -101,7 +101,7 @@ def make_judge(
         engine: infer.Engine = local.engine
         return engine
 
-    decoder = (IsolatedDecoder if config.isolate else CpuDecoder)(first.spec.input_size, config.max_pixels)
+    decoder = _decoder(config, first.spec.input_size)
     crowd = crowd and crowd.beside(decoder.decode, config.workers or os.cpu_count() or 1, stop)
     naming = naming_of(config)
 
@@ -142,7 +142,7 @@ def scan(
     """
     with ExitStack() as stack:
         check_presence, candidates = presence(roots), walk(roots, config.exclude, config.one_file_system, stop)
-        rotate = planner(config.method)
+        rotate = planner(config.method, isolate=config.isolate)
         source = stack.enter_context(closing(Source(config, naming_of(config), glances=config.first_look == "thumbnail")))
         judge, identity = make_judge(config, notify, rotate, source, stop)
         seen = stack.enter_context(open_seen(config, identity, notify))
@@ -202,7 +202,8 @@ def apply(
     """
     given = real_roots(roots)
     within = past.folders(given)
-    rotate = planner_of({row.format for row in rows if row.decision == Verdict.FIX and _method(row) is Method.ROTATE})
+    turned_by_pixels = {row.format for row in rows if row.decision == Verdict.FIX and _method(row) is Method.ROTATE}
+    rotate = planner_of(turned_by_pixels, isolate=config.isolate)
     with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify, rotate, within) as writer:
         for row in rows:
             if stop():
@@ -331,6 +332,14 @@ def inspect(config: Config, path: str) -> Inspection:
     except Refused as error:
         refusal = str(error)
     return Inspection(photo, picture, first, second, decision, refusal)
+
+
+def _decoder(config: Config, size: int) -> Decoder:
+    if config.isolate:
+        return IsolatedDecoder(size, config.max_pixels)
+    from orientd.decode.cpu import CpuDecoder
+
+    return CpuDecoder(size, config.max_pixels)
 
 
 def _method(row: Row) -> Method:

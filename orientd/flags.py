@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from orientd.config import HELP, Config, load
+from orientd.config import HELP, OPTIONS, Config, load
 
 EXIT_CODES: Final = """\b
 Exit codes:
@@ -126,5 +126,6 @@ def command_line() -> str:
 def _option(name: str) -> Callable[[Command], Command]:
     kind, flag = _FLAGS[name], "--" + name.replace("_", "-")
     if kind is bool:
-        return click.option(flag, is_flag=True, default=None, help=HELP[name])
+        both = f"{flag}/--no-{flag.removeprefix('--')}" if OPTIONS[name].default else flag
+        return click.option(both, is_flag=True, default=None, help=HELP[name])
     return click.option(flag, type=kind, multiple=name == "exclude", help=HELP[name])

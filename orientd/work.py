@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from orientd import memory, pipeline, sidecars
 from orientd.app import at_once, make_judge, make_stages, open_seen
+from orientd.children import CHILDREN
 from orientd.config import Config
 from orientd.errors import StateError
 from orientd.items import Candidate, Prediction, Row, Status, Verdict
@@ -68,7 +69,7 @@ class Work:
             OrientdError: the model or the state directory cannot be used.
         """
         if self._judge is None:
-            rotate = planner(self.config.method)
+            rotate = planner(self.config.method, isolate=self.config.isolate)
             notify = self.log.warning if not self._identity else None
             judge, identity = make_judge(self.config, notify, rotate, None, self.stop)
             self._judge = self._timed(judge)
@@ -93,6 +94,7 @@ class Work:
         """Give back the memory of the model, on the card too."""
         if self._judge is not None:
             self._judge = None
+            CHILDREN.end()
             gc.collect()
             memory.give_back()
 
@@ -156,7 +158,7 @@ class Work:
 
     def _writer(self, seen: Seen) -> Writer:
         """All writes of a day are one run, so that history stays short and one `undo` takes back one day."""
-        rotate = planner(self.config.method)
+        rotate = planner(self.config.method, isolate=self.config.isolate)
         writer = Writer(self.config, seen, self.command, self.stop, self.log.warning, rotate, self.roots, patience=0)
         day, run = self._day
         if day == self._today():

@@ -10,8 +10,9 @@ from typing import Final
 
 from orientd import act, formats, guard
 from orientd.beside import Noter
-from orientd.change import Rotate
+from orientd.change import Rotate, Witness
 from orientd.config import Config
+from orientd.decode import isolated
 from orientd.errors import Refused
 from orientd.files import Mtime
 from orientd.items import Format, Method, Patch, Row, Status, Verdict
@@ -108,14 +109,11 @@ class Writer:
 
     @cached_property
     def _fixer(self) -> act.Fixer:
-        from orientd.decode.cpu import witness
-        from orientd.decode.isolated import IsolatedDecoder
-
         return act.Fixer(
             self.journal,
             self.run,
             Writable(self.config.formats),
-            IsolatedDecoder(0).witness if self.config.isolate else witness,
+            _witness(self.config),
             Mtime(self.config.mtime),
             self.config.hard_links,
             rotate=self.rotate,
@@ -139,6 +137,14 @@ class Writer:
         if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
             done = done._replace(new_orientation=outcome.orientation, method=outcome.method.value)
         return done, outcome
+
+
+def _witness(config: Config) -> Witness:
+    if config.isolate:
+        return isolated.witness
+    from orientd.decode.cpu import witness
+
+    return witness
 
 
 def put_right(row: Row, outcome: act.Outcome, run: int) -> Row:

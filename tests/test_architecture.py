@@ -17,7 +17,7 @@ LAYERS = {
     "pure logic": {"decide", "settle", "formats", "judge", "change", "share", "remarks"},
     "edges": {"config", "discover", "read", "decode", "infer", "rotate", "files", "record", "seen", "report", "plan", "progress"}
     | {"originals", "disk", "entries", "sidecars", "inotify", "mounts", "pacing", "metrics", "proposals", "ahead", "cuda"}
-    | {"claims", "attributes", "memory", "guard"},
+    | {"claims", "attributes", "memory", "guard", "children", "child"},
     "pipeline": {"pipeline"},
     "composed": {"act", "watch", "roots", "catalogue", "beside", "past", "source"},
     "app": {"app", "writer", "work", "gpu", "cards", "tensorrt"},
