@@ -37,9 +37,9 @@ def serve(memory: int) -> None:
         except EOFError:
             return
         _limit(question["seconds"], question["memory"])
-        _die_with_the_parent(questions.fileno(), True)
+        die_with_the_parent(questions.fileno(), True)
         said, parts = _answer(question, load(memory, question["parts"]))
-        _die_with_the_parent(questions.fileno(), False)
+        die_with_the_parent(questions.fileno(), False)
         _limit(0, question["memory"])
         store(memory, parts)
         send(answers, {**said, "size": sum(map(len, parts))})
@@ -53,7 +53,7 @@ def _limit(seconds: float, memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory if most == resource.RLIM_INFINITY else min(memory, most), most))
 
 
-def _die_with_the_parent(pipe: int, wanted: bool) -> None:
+def die_with_the_parent(pipe: int, wanted: bool) -> None:
     """While it works, it does not look at its pipe: the kernel shall send SIGIO, and so end it, when that is closed."""
     flags = fcntl.fcntl(pipe, fcntl.F_GETFL)
     fcntl.fcntl(pipe, fcntl.F_SETFL, flags | os.O_ASYNC if wanted else flags & ~os.O_ASYNC)

@@ -1,11 +1,13 @@
 """Decoding and turning pixels in child processes (see `children`), which hostile bytes may kill without ending the run."""
 
 import os
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
 from orientd.children import CHILDREN, DECODING, Children, Limits
+from orientd.decode import Decoder
 from orientd.errors import DecodeError, Refused
 from orientd.items import Format, Patch, Photo, Picture, Splice
 
@@ -48,6 +50,24 @@ def witness(data: bytes, children: Children = CHILDREN) -> int | None:
     """As `cpu.witness`; raises as `Children.ask`."""
     seen: int | None = children.ask({"task": "witness"}, [data])[0]["orientation"]
     return seen
+
+
+def decoder(input_size: int, max_pixels: int, *, isolate: bool) -> Decoder:
+    """One that decodes in child processes if `isolate`, else in this one."""
+    if isolate:
+        return IsolatedDecoder(input_size, max_pixels)
+    from orientd.decode.cpu import CpuDecoder  # Pillow is loaded only where it is needed
+
+    return CpuDecoder(input_size, max_pixels)
+
+
+def second_reader(*, isolate: bool) -> Callable[[bytes], int | None]:
+    """`cpu.witness`, in child processes if `isolate`."""
+    if isolate:
+        return witness
+    from orientd.decode import cpu
+
+    return cpu.witness
 
 
 class IsolatedRotator:
