@@ -39,13 +39,14 @@ class Case(NamedTuple):
     make: str  # a key of MAKERS
     sides: tuple[int, int]
     method: str = TAG
-    isolated: bool = False
+    isolated: bool = True
+    first_look: str = "photo"
 
 
 CASES = {
     "0.1 MP JPEG": Case(250, "jpg", (400, 300)),
     "12 MP JPEG": Case(24, "jpg", (4000, 3000)),
-    "12 MP JPEG, isolated": Case(24, "jpg", (4000, 3000), isolated=True),
+    "12 MP JPEG, not isolated": Case(24, "jpg", (4000, 3000), isolated=False),
     "12 MP JPEG, turned": Case(4, "jpg", (4000, 3000), ROTATE),
     "12 MP PNG, turned": Case(1, "png", (4000, 3000), ROTATE),
     "12 MP PNG without noise, turned": Case(1, "smooth", (4000, 3000), ROTATE),
@@ -104,13 +105,13 @@ def life(checkout: Path, case: Case, originals: Sequence[Path], place: Path) -> 
     copies = [Path(shutil.copy2(photo, library)) for photo in originals]
 
     def seconds(*arguments: object) -> float:
-        orientd = ["/usr/bin/env", f"PYTHONPATH={checkout}", sys.executable, "-P", "-m", "orientd"]
+        settings = [f"ORIENTD_ISOLATE={case.isolated}", f"ORIENTD_FIRST_LOOK={case.first_look}"]
+        orientd = ["/usr/bin/env", f"PYTHONPATH={checkout}", *settings, sys.executable, "-P", "-m", "orientd"]
         return timed([*orientd, *map(str, arguments), "--state-dir", str(state)]).cpu
 
-    isolate = ["--isolate"] if case.isolated else []
-    spent = {"scan": seconds("scan", "-q", library, "--workers", 1, "--report", report, *isolate)}
+    spent = {"scan": seconds("scan", "-q", library, "--workers", 1, "--report", report)}
     planned(report, case.method)
-    spent["apply"] = seconds("apply", "-q", report, "--report", place / "done.csv", *isolate)
+    spent["apply"] = seconds("apply", "-q", report, "--report", place / "done.csv")
     for original, copy in zip(originals, copies, strict=True):
         if shape(original) != (shape(copy)[::-1] if case.method == ROTATE else shape(copy)) or same(original, copy):
             raise RuntimeError(f"{copy} was not turned by {case.method}")

@@ -14,7 +14,6 @@ from orientd.children import WALL, load, receive, send, store
 from orientd.decode.cpu import CpuDecoder, witness
 from orientd.errors import Refused
 from orientd.items import FileStat, Format, Photo, Picture
-from orientd.rotate import Rotator
 
 Answer = tuple[dict[str, Any], list[bytes]]
 
@@ -23,7 +22,7 @@ _LEFT_TO_THE_PARENT: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # i
 
 def serve(memory: int) -> None:
     """Answer until the pipe is closed; `memory` is the number of the file in memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit(resource.RLIMIT_CORE, 0)
     for number in _LEFT_TO_THE_PARENT:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -48,9 +47,14 @@ def serve(memory: int) -> None:
 def _limit(seconds: float, memory: int) -> None:
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, WALL * seconds)
-    most = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit(resource.RLIMIT_AS, memory)
+
+
+def limit(kind: int, amount: int) -> None:
+    """Set the soft limit of a resource (see setrlimit(2)), to no more than the hard one."""
+    most = resource.getrlimit(kind)[1]
     with suppress(OSError, ValueError):  # a sandbox may forbid it, and has limits of its own
-        resource.setrlimit(resource.RLIMIT_AS, (memory if most == resource.RLIM_INFINITY else min(memory, most), most))
+        resource.setrlimit(kind, (amount if most == resource.RLIM_INFINITY else min(amount, most), most))
 
 
 def die_with_the_parent(pipe: int, wanted: bool) -> None:
@@ -104,7 +108,9 @@ _TASKS: Final[dict[str, Callable[..., Answer]]] = {
 
 
 @cache
-def _rotator(jpeg: bool) -> Rotator:
+def _rotator(jpeg: bool) -> Any:
+    from orientd.rotate import Rotator  # most children turn nothing
+
     return Rotator(jpeg=jpeg)
 
 

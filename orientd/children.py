@@ -74,7 +74,7 @@ class Children:
             if used:
                 with suppress(_Crashed):
                     return self._asked(_Child(self.command), question, parts, limits)
-            raise DecodeError(f"its data makes the decoder crash ({crash}): compare it with a backup") from None
+            raise DecodeError(f"its data makes the decoder crash ({crash}): open it in a viewer, or compare it with a backup") from None
 
     def end(self) -> None:
         """End those that have nothing to do; others are started when they are needed."""
@@ -140,12 +140,16 @@ class _Child:
             os.ftruncate(self._memory, _KEPT)
         return said, body
 
-    def end(self) -> int:
-        """The exit code of the child, which has ended, or is made to."""
+    def dismiss(self) -> None:
+        """Close the pipes, which the child notices."""
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe
             with suppress(OSError):  # what was not sent yet never will be
                 pipe.close()
+
+    def end(self) -> int:
+        """The exit code of the child, which has ended, or is made to."""
+        self.dismiss()
         try:
             code = self.process.wait(_ENDED)
         except subprocess.TimeoutExpired:
@@ -217,9 +221,14 @@ def _cause(code: int, limits: Limits) -> Exception:
 
 
 def _end(children: list[_Child]) -> None:
+    ending = []
     while children:
-        with suppress(IndexError):
-            children.pop().end()
+        with suppress(IndexError):  # another thread may be faster
+            ending.append(children.pop())
+    for child in ending:
+        child.dismiss()
+    for child in ending:
+        child.end()
 
 
 CHILDREN: Final = Children()

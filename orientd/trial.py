@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from orientd.app import make_judge, naming_of
 from orientd.change import plan_change, proved
-from orientd.child import die_with_the_parent
+from orientd.child import die_with_the_parent, limit
 from orientd.children import receive, send
 from orientd.config import Config
 from orientd.decode import isolated
@@ -31,7 +31,7 @@ _SECONDS: Final = 600.0  # for one file
 
 def serve() -> None:
     """Answer with a line when it is ready, and with one for each file."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit(resource.RLIMIT_CORE, 0)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     asked = receive(sys.stdin.buffer)

@@ -176,7 +176,7 @@ class TestChanges:
         assert rows == [("a", "270", "fix", "rotate"), ("b", "90", "fix", "rotate")]
 
     def test_photos_live_through_all_four_commands(self, changes, tmp_path):
-        case = changes.Case(1, "jpg", (320, 240), isolated=True)
+        case = changes.Case(1, "jpg", (320, 240), isolated=False)
         spent = changes.life(changes.ROOT, case, changes.made(tmp_path, case), tmp_path / "living")
         assert list(spent) == list(changes.COMMANDS)
         assert all(seconds > 0 for seconds in spent.values())

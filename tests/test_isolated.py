@@ -340,7 +340,7 @@ def test_the_limits_are_set():
     IsolatedDecoder(SIZE).decode(drawn())
     (child,) = children()
     assert resource.prlimit(child, resource.RLIMIT_AS) == (DECODING.memory, before[1])
-    assert resource.prlimit(child, resource.RLIMIT_CORE) == (0, 0)
+    assert resource.prlimit(child, resource.RLIMIT_CORE)[0] == 0
     assert resource.getrlimit(resource.RLIMIT_AS) == before
     assert os.getsid(child) == child != os.getsid(0)
     assert WALL * DECODING.seconds == 600
