@@ -40,7 +40,6 @@ class Case(NamedTuple):
     sides: tuple[int, int]
     method: str = TAG
     isolated: bool = True
-    first_look: str = "photo"
 
 
 CASES = {
@@ -105,8 +104,8 @@ def life(checkout: Path, case: Case, originals: Sequence[Path], place: Path) -> 
     copies = [Path(shutil.copy2(photo, library)) for photo in originals]
 
     def seconds(*arguments: object) -> float:
-        settings = [f"ORIENTD_ISOLATE={case.isolated}", f"ORIENTD_FIRST_LOOK={case.first_look}"]
-        orientd = ["/usr/bin/env", f"PYTHONPATH={checkout}", *settings, sys.executable, "-P", "-m", "orientd"]
+        settings = [f"PYTHONPATH={checkout}", f"ORIENTD_ISOLATE={case.isolated}"]
+        orientd = ["/usr/bin/env", *settings, sys.executable, "-P", "-m", "orientd"]
         return timed([*orientd, *map(str, arguments), "--state-dir", str(state)]).cpu
 
     spent = {"scan": seconds("scan", "-q", library, "--workers", 1, "--report", report)}
@@ -143,11 +142,11 @@ def measure(cases: dict[str, Case], checkouts: dict[str, Path], out: Path, round
         name: {"photos": case.number, "found": {each: {} for each in checkouts}} for name, case in cases.items()
     }
     for ((name, checkout), lives), each in product(spent.items(), COMMANDS):
-        found[name]["found"][checkout][each] = _summary([(few[each], all_[each]) for few, all_ in lives], cases[name].number)
+        found[name]["found"][checkout][each] = summary([(few[each], all_[each]) for few, all_ in lives], cases[name].number)
     return found
 
 
-def _summary(pairs: Sequence[tuple[float, float]], number: int) -> dict[str, Any]:
+def summary(pairs: Sequence[tuple[float, float]], number: int) -> dict[str, Any]:
     """Of the seconds for a tiny photo, and for so many photos, in each round."""
     rounds = [round(1000 * (whole - start_up) / number, 2) for start_up, whole in pairs]
     return {"CPU ms": round(median(rounds), 2), "rounds": rounds, "start-up: CPU ms": round(1000 * median(s for s, _ in pairs))}

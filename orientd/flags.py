@@ -19,7 +19,8 @@ Exit codes:
   3    finished, but some photos could not be read or written
   11   wrongly turned photos were found (only with --exit-code)
   75   a folder is not mounted or not readable
-  130  interrupted"""
+  130  interrupted
+  134, 139  crashed at a photo: run it again, and it finds the photo and leaves it out"""
 
 _FLAGS: dict[str, Any] = {
     "model": click.Path(),

@@ -164,7 +164,7 @@ class TestChanges:
         return changes
 
     def test_a_photo_costs_what_the_command_does_less_its_start_up(self, changes):
-        summary = changes._summary([(0.5, 2.5), (0.4, 1.4), (0.6, 3.6)], 10)
+        summary = changes.summary([(0.5, 2.5), (0.4, 1.4), (0.6, 3.6)], 10)
         assert summary == {"CPU ms": 200, "rounds": [200, 100, 300], "start-up: CPU ms": 500}
 
     def test_every_photo_of_a_plan_is_turned_to_the_side_that_can_be(self, changes, tmp_path):
