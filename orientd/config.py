@@ -70,9 +70,9 @@ class Config:
     max_pixels: int = _option(200_000_000, "Photos with more pixels than this are listed, not judged", 1, 2**31)
     max_bytes: int = _option(512 * 2**20, "Files with more bytes than this are listed, not judged", 1, 2**40)
     isolate: bool = _option(
-        False,
-        "Decode in child processes, which a damaged or hostile photo may crash without ending the run; about 3 ms more a photo,"
-        " and some 100 MB of memory more a worker. What a graphics card decodes, it decodes in orientd itself.",
+        True,
+        "Decode, and turn pixels, in child processes, which a damaged or hostile photo may crash without ending the run; about a"
+        " millisecond more a photo. What a graphics card decodes, it decodes in orientd itself.",
     )
     mtime: Literal["shift", "keep", "now"] = _option(
         "shift",

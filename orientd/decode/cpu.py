@@ -22,9 +22,8 @@ import numpy as np
 import pillow_heif
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import AvifImagePlugin, ExifTags, Image
 from PIL import __version__ as pillow_version
-from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
@@ -49,13 +48,14 @@ _OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
     Format.WEBP: WebPImageFile,
     Format.TIFF: TiffImageFile,
     Format.HEIF: pillow_heif.HeifImageFile,
-    Format.AVIF: AvifImageFile,
+    Format.AVIF: AvifImagePlugin.AvifImageFile,
     Format.BMP: BmpImageFile,
     Format.GIF: GifImageFile,
     Format.JPEG2000: Jpeg2KImageFile,
     Format.RAW: JpegImageFile,  # the preview
 }
 _JPEGS: Final = (Format.JPEG, Format.MPO, Format.RAW)
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # every worker would start one for each core
 _WITNESS_SIZE: Final = 32
 _SCAN: Final = b"\xff\xda\0"  # the marker and the first byte of its length; two bytes alone are in any video behind a picture
 _MOST_SCANS: Final = 1000  # of a progressive JPEG: each goes through all blocks, however few its bytes; programs write a dozen
