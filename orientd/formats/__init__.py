@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from orientd.errors import Refused, Signed
-from orientd.formats import c2pa, heif, jpeg, png, raw, tiff, webp
+from orientd.formats import c2pa, heif, jpeg, mpo, png, raw, tiff, webp
 from orientd.formats.magic import sniff
 from orientd.items import Format, Patch
 
@@ -25,7 +25,7 @@ _READERS: Final[dict[Format, Callable[[bytes], int | None]]] = {
 }
 _WRITERS: Final[dict[Format, Callable[[bytes, int], Patch]]] = {
     Format.JPEG: jpeg.plan,
-    Format.MPO: jpeg.plan,
+    Format.MPO: mpo.plan,
     Format.PNG: png.plan,
     Format.TIFF: tiff.plan,
     Format.WEBP: webp.plan,

@@ -43,7 +43,7 @@ def is_listed(listed: Catalogue) -> bool:
 
 
 def _jpeg(data: bytes) -> Iterator[bool]:
-    for segment in jpeg.segments(data):
+    for segment in jpeg.segments(data, lenient=True):
         payload = data[segment.start : segment.end]
         if segment.marker == _APP11:
             yield payload.startswith(b"JP") and b"c2pa" in payload[:_JUMBF_HEAD]

@@ -158,7 +158,10 @@ def _exif(data: bytes, exif: jpeg.Segment, core: Core, orientation: int, turn: T
     start = exif.start + len(jpeg.EXIF)
 
     def small(thumbnail: bytes, by: int) -> bytes:
-        inside = find(thumbnail)
+        try:
+            inside = find(thumbnail)
+        except Refused as error:
+            raise Refused(f"its thumbnail cannot be turned: {error}") from error
         if any(segment.marker == 0xE1 for segment in inside.metadata) or inside.end != len(thumbnail.rstrip(b"\0")):
             raise Refused("its thumbnail holds more than a picture")
         if (inside.width - inside.height) * (core.width - core.height) < 0:
