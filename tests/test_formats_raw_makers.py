@@ -152,6 +152,25 @@ def test_movies_and_raw_files_by_name():
     assert names.promises_photo("a.ORI")
 
 
+def test_how_much_is_looked_at_is_bounded():
+    """Of a thousand segments and more nobody has made a preview; without a bound a hostile one takes half a minute."""
+    for comments, shown in [(900, True), (1000, False)]:
+        picture = PICTURE[:2] + b"\xff\xfe\0\2" * comments + PICTURE[2:]
+        for data in (raws.arw(picture), raws.raf(picture)):
+            if shown:
+                assert raw.preview(data) == picture
+            else:
+                with pytest.raises(Refused, match="no preview that can be judged"):
+                    raw.preview(data)
+
+
+@pytest.mark.parametrize(("entries", "read"), [(900, 6), (1001, None)])
+def test_a_directory_of_more_entries_than_any_camera_writes_is_not_read(entries, read):
+    builder = raws.Builder()
+    more = [(0xC700, raws.SHORT, 1, 0)] * (entries - 1)
+    assert raw.stored(builder.finish(builder.directory((raws.ORIENTATION, raws.SHORT, 1, 6), *more))) == read
+
+
 DRAWN = {**raws.MAKERS, **raw_notes.NOTES, "crw": raw_notes.crw}
 
 

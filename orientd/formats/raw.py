@@ -29,7 +29,8 @@ _LOSSY: Final = (0xC0, 0xC1, 0xC2)  # frames of the JPEGs that are pictures; sen
 _COLOURS: Final = 3
 _LEAST_SIDE: Final = 320  # pixels on the longer side: smaller ones are thumbnails, many of them framed by black bars
 _ENOUGH: Final = 1024  # pixels on the longer side: what is larger costs more and shows no more
-_MOST_SEGMENTS: Final = 1000  # of a preview; cameras write up to 60
+_MOST_SEGMENTS: Final = 1000  # before the scan of a preview, and
+_MOST_BEFORE_SCAN: Final = 4 * 2**20  # bytes: far more than any camera writes
 _CLEARLY: Final = 1.1  # sides that differ by less do not tell whether a picture is upright or lies
 
 
@@ -45,7 +46,7 @@ def preview(data: bytes) -> bytes:
         Refused: there is none, only a thumbnail, or one that lies otherwise than the file says.
     """
     contents = _contents(data)
-    found = {place: _sides(_piece(data, place)) for place in contents.places if data.startswith(_JPEG, place[0])}
+    found = {place: _sides(data, place) for place in contents.places if data.startswith(_JPEG, place[0])}
     fit = {place: sides for place, sides in found.items() if max(sides) >= _LEAST_SIDE}
     if not fit:
         raise Refused(f"this raw file has no preview that can be judged{_why(data, found)}")
@@ -59,7 +60,8 @@ def preview(data: bytes) -> bytes:
 def _contents(data: bytes) -> Contents:
     if data.startswith(_FUJI):
         place = _number(data, _FUJI_PREVIEW, 4), _number(data, _FUJI_PREVIEW + 4, 4)
-        return Contents(jpeg.stored(_piece(data, place)), (0, 0), (place,))
+        own = jpeg.stored(_piece(data, place)) if any(_sides(data, place)) else None
+        return Contents(own, (0, 0), (place,))
     if data.startswith(cr3.BRAND, 4):
         return cr3.read(data)
     if data.startswith(crw.HEADER, 6):
@@ -98,13 +100,14 @@ def _piece(data: bytes, place: tuple[int, int]) -> bytes:
     return data[start : start + length] if start + length <= len(data) else b""
 
 
-def _sides(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels of a picture that can be decoded; zeros if it is none."""
-    sides = 0, 0
+def _sides(data: bytes, place: tuple[int, int]) -> tuple[int, int]:
+    """Width and height in pixels of the picture at a place, if it is whole and one that can be decoded; zeros if not."""
+    (start, length), sides = place, (0, 0)
+    head = data[start : start + min(length, _MOST_BEFORE_SCAN)] if start + length <= len(data) else b""
     try:
-        for segment in islice(jpeg.segments(data), _MOST_SEGMENTS):
-            if segment.marker in _LOSSY and data[segment.start + 5] == _COLOURS:
-                sides = _number(data, segment.start + 3, 2), _number(data, segment.start + 1, 2)
+        for segment in islice(jpeg.segments(head), _MOST_SEGMENTS):
+            if segment.marker in _LOSSY and head[segment.start + 5] == _COLOURS:
+                sides = _number(head, segment.start + 3, 2), _number(head, segment.start + 1, 2)
             if segment.marker == _SOS:
                 return sides
     except (Refused, IndexError):
