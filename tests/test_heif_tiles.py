@@ -73,6 +73,16 @@ def test_edges_and_colors(size, options):
     assert apart(tiles, whole) < FAR
 
 
+def test_the_colors_that_the_file_tells_hold_for_tiles():
+    data = grid()
+    at = data.index(b"nclx") + 8
+    other = data[:at] + b"\0\x09\0" + data[at + 3 :]  # BT.2020, limited range
+    tiles, whole = both(other)
+    assert not tiles.whole
+    assert apart(tiles, whole) < FAR
+    assert apart(whole, decode(data, whole=True)) > 4 * FAR
+
+
 def test_the_comparison_sees_tiles_in_another_order(monkeypatch):
     data = grid()
     in_order = heif_tiles._tiles

@@ -92,17 +92,20 @@ def _grid(listed: Catalogue) -> _Grid:
     each = {tuple(_properties(listed, tile)) for tile in set(tiles)}
     _check(len(each) == 1)
     alike = each.pop()
-    kinds = {kind for kind, _ in alike}
-    _check({b"hvcC", b"ispe"} <= kinds <= _OF_TILES and len(kinds) == len(alike))
+    kinds = [kind for kind, _ in alike]
+    _check(set(kinds) <= _OF_TILES and kinds.count(b"hvcC") == kinds.count(b"ispe") == 1)
     side = next(_sides(box) for kind, box in alike if kind == b"ispe")
     _check(columns * side[0] >= size[0] > 0 and rows * side[1] >= size[1] > 0)
     return _Grid(size, columns, tiles, side, _colored(own, alike))
 
 
 def _colored(own: list[tuple[bytes, bytes]], alike: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes, ...]:
-    """The properties of a tile, and the colors of the photo, which hold for its tiles; those of the tiles must not differ."""
-    photo, tile = ([box for kind, box in listed if kind == b"colr"] for listed in (own, alike))
-    _check(not tile or not photo or set(tile) <= set(photo))
+    """The properties of a tile, with the colors of the photo, which hold for its tiles; those of the tiles must not differ.
+
+    ICC profiles change nothing about how pixels are decoded.
+    """
+    photo, tile = ([box for kind, box in listed if kind == b"colr" and box[8:12] == b"nclx"] for listed in (own, alike))
+    _check(photo == tile or not tile or not photo)
     return (*(box for kind, box in alike if kind != b"colr"), *(photo or tile))
 
 
