@@ -34,7 +34,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import formats, orientation
-from orientd.decode import flaws, progressive
+from orientd.decode import flaws, heif_tiles, progressive
 from orientd.decode.glance import glance
 from orientd.errors import DecodeError
 from orientd.formats import jpeg_frame
@@ -132,8 +132,12 @@ class CpuDecoder:
         if photo.format in _JPEGS:
             part = None if whole else _part_of_jpeg(image, photo.data, self._size)
             image = part or _jpeg(image, photo.data, self._size)
+        elif photo.format is Format.HEIF and not whole:
+            part = heif_tiles.square(photo.data, image, self._size, pillow_heif.HeifImageFile)
+            width, height = image.size[::-1] if part and orientation.swaps_sides(stored) else image.size
+            image = part or image
         image = _displayable(image)
-        if photo.format in _TURNED_BY_LIBRARY and stored != orientation.UPRIGHT:
+        if photo.format in _TURNED_BY_LIBRARY and part is None and stored != orientation.UPRIGHT:
             image = Image.fromarray(orientation.apply(np.asarray(image), orientation.inverse(stored)).copy())
             width, height = image.size
         return Picture(orientation.apply(_square(image, self._size), stored).copy(), width, height, whole=part is None)
