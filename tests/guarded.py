@@ -26,6 +26,7 @@ from orientd.formats import jpeg_frame
 from orientd.items import FileStat, Format, Photo
 
 SIZE, MOST_PIXELS = 24, 500_000
+REDUCIBLE = (0xC0, 0xC1, 0xC2)
 _PROT_NONE = 0
 _BYTES = {"RGB": 3, "GRAY": 1, "CMYK": 4}
 _decode, _draft = simplejpeg.decode_jpeg, JpegImageFile.draft
@@ -49,7 +50,7 @@ class Watched:
 
     def __init__(self):
         self._guarded = Guarded()
-        self.done = collections.Counter()
+        self.done = collections.Counter(disagree=0, astray=0)
 
     def decode(self, data, colors, min_height, min_width):
         """`simplejpeg.decode_jpeg`, which makes a buffer of the size that its header tells; CMYK becomes RGB afterwards."""
@@ -66,19 +67,23 @@ class Watched:
         image.fp.seek(0)
         frame = jpeg_frame.only(image.fp.read())
         image.fp.seek(place)
-        assert frame is not None
-        assert frame.is_reducible
-        assert image.size == (frame.width, frame.height)
+        if not frame or frame.marker not in REDUCIBLE or frame.bits != 8 or image.size != (frame.width, frame.height):
+            self.done["astray"] += 1  # an exception would count as damage of the photo
+            return None
         self.done["draft"] += 1
         return _draft(image, mode, size)
 
 
 def agrees(data):
-    """True unless libjpeg and Pillow, which makes its buffers by the frame header it finds, find different ones."""
-    with suppress(Exception):
-        height, width = simplejpeg.decode_jpeg_header(data, strict=False)[:2]
-        return JpegImageFile(io.BytesIO(data)).size == (width, height)
-    return True
+    """True unless Pillow, which makes its buffers by the frame header it finds, finds another than orientd or libjpeg."""
+    try:
+        sides = JpegImageFile(io.BytesIO(data)).size
+    except Exception:  # Pillow gives up, and makes none
+        return True
+    found = [(frame.width, frame.height)] if (frame := jpeg_frame.only(data)) else []
+    with suppress(ValueError, KeyError):  # the latter of samplings without a name
+        found.append(simplejpeg.decode_jpeg_header(data, strict=False)[1::-1])
+    return all(each == sides for each in found)
 
 
 def tried(data, decoder, turn):

@@ -15,9 +15,15 @@ from pathlib import Path
 
 import frames
 import frames_mutated
+import guarded
 import pytest
 import simplejpeg
+import thumbnails
+from jpegs import app1
+from PIL import Image
 from scenes import scene
+
+from orientd.formats import jpeg_frame
 
 CHILD = Path(__file__).with_name("guarded.py")
 PER_CHILD, CHILDREN = 1000, 4
@@ -54,6 +60,26 @@ def _is_refused(data, room):
     return False
 
 
+def test_the_child_notices_that_pillow_is_asked_for_a_smaller_picture_of_a_lossless_jpeg():
+    """Of its upper rows, where it has a thumbnail: of one that is too small to be reduced as a whole."""
+    small = thumbnails.encoded(Image.fromarray(scene(160, 120)))
+    data = b"\xff\xd8" + app1(thumbnails.exif(small)) + frames.lossless(scene(28, 21))[2:]
+    for manner, astray in (("trusting", 1), ("as it is", 0)):
+        said, died_of = run(manner, [data])
+        assert (json.loads(said[-2])["astray"], died_of) == (astray, 0)
+
+
+def test_other_sides_than_pillow_finds_are_noticed(monkeypatch):
+    data = frames_mutated.sound()[0]
+    assert guarded.agrees(data)
+    with monkeypatch.context() as other:
+        other.setattr(simplejpeg, "decode_jpeg_header", lambda data, **how: (60, 81, "YCbCr", "444"))
+        assert not guarded.agrees(data)
+    with monkeypatch.context() as other:
+        other.setattr(jpeg_frame, "only", lambda data, only=jpeg_frame.only: only(data)._replace(height=61))
+        assert not guarded.agrees(data)
+
+
 @pytest.mark.parametrize("seed", range(CHILDREN))
 def test_no_header_makes_a_decoder_write_too_much(seed):
     chance = random.Random(None if "ORIENTD_FUZZ" in os.environ else seed)
@@ -61,5 +87,5 @@ def test_no_header_makes_a_decoder_write_too_much(seed):
     said, died_of = run("as it is", files)
     assert not died_of, f"{signal.Signals(died_of).name}: {files[int(said[-2])].hex()}"
     done = json.loads(said[-2])
-    assert not done["disagree"]
+    assert (done["disagree"], done["astray"]) == (0, 0)
     assert min(done["reduced"], done["whole"], done["draft"], done.get("turned", 1)) > 0, done
