@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from orientd import act, cards, catalogue, change, deaths, formats, guard, memory, names, past, pipeline, sidecars
+from orientd import act, cards, catalogue, change, deaths, guard, memory, past, pipeline, sidecars
 from orientd.config import Config, data_directory
 from orientd.decide import decide, needs_second_look
 from orientd.decode import isolated
 from orientd.discover import below, presence, real_place, real_roots, walk
 from orientd.errors import ConfigError, ReadError, Refused
 from orientd.in_hand import Hand
-from orientd.items import Candidate, Decision, Format, Method, Photo, Picture, Prediction, Row, Status, Verdict
+from orientd.items import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Status, Verdict
 from orientd.judge import NOT_A_PHOTO, Judge, until
 from orientd.orientation import turned
 from orientd.originals import Originals
@@ -29,7 +29,7 @@ from orientd.sidecars import Naming
 from orientd.source import Source
 from orientd.writer import Notify, Writable, Writer, open_journal, put_right
 
-JUDGEMENT: Final = "2"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
+JUDGEMENT: Final = "3"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
 _OUTSIDE: Final = (
     "it is outside the folders named or, if none is, outside all that was ever scanned: if it shall be written, name its folder, "
     "as in orientd apply PLAN.csv FOLDER"
@@ -77,6 +77,7 @@ def make_judge(
         ModelError: the model cannot be used.
     """
     from orientd import infer
+    from orientd.decode.noted import as_noted
 
     memory.share_one_arena()
     model, crowd = chosen_model(config), None
@@ -102,11 +103,12 @@ def make_judge(
         return engine
 
     decoder = isolated.decoder(first.spec.input_size, config.max_pixels, isolate=config.isolate)
-    crowd = crowd and crowd.beside(decoder.decode, config.workers or os.cpu_count() or 1, stop)
+    shown = as_noted(decoder.decode)
+    crowd = crowd and crowd.beside(shown, config.workers or os.cpu_count() or 1, stop)
     naming = naming_of(config)
 
     def check(photo: Photo, orientation: int) -> tuple[Method, str]:
-        if naming and not formats.can_write(photo.format):
+        if naming and photo.by_sidecar:
             beside = sidecars.find(photo.path, naming)
             beside.plan(orientation, photo.path)
             return Method.SIDECAR, f"by its sidecar {os.path.basename(beside.path)}"
@@ -114,11 +116,12 @@ def make_judge(
             raise Refused("it has several names (hard links): run with --hard-links to change all of them")
         names = photo.stat.nlink
         planned = change.plan_change(Writable(config.formats), rotate, photo.format, photo.data, orientation, names)
+        sidecars.check_silent(photo.path)
         return planned.method, planned.remark
 
     source = source or Source(config, naming)
     glance = partial(source.glance, look=decoder.glance)
-    opened, decode, eyes_of = until(stop, source.open), until(stop, decoder.decode), (lambda: crowd) if crowd else eyes
+    opened, decode, eyes_of = until(stop, source.open), until(stop, shown), (lambda: crowd) if crowd else eyes
     judge = Judge(opened, decode, eyes_of, until(stop, check), config.policy, crowd, until(stop, glance))
     written = f"{config.hard_links}-{','.join(sorted(config.formats))}-{config.sidecar}-{config.sidecar_naming}"
     limits = f"{config.max_pixels}-{config.max_bytes}" + "-glances" * source.glances
@@ -355,13 +358,15 @@ def _method(row: Row) -> Method:
 
 
 def _beside(config: Config) -> Callable[[Row], str]:
-    """What the memory of a row depends on beyond its file: the sidecars of a photo that is never written itself."""
+    """What the memory of a row depends on beyond its file: the sidecars of a photo that is to be put right, and those of one that
+    is never written itself, or that was left alone as they are not clear."""
+    obeyed = naming_of(config) is not None
 
     def state(row: Row) -> str:
-        never = not formats.can_write(Format(row.format)) if row.format else names.suffix(row.path) in names.NEVER_WRITTEN
-        return sidecars.signature(row.path) if never else ""
+        by_sidecar = obeyed and (row.method == Method.SIDECAR or not row.format)
+        return sidecars.signature(row.path) if by_sidecar or row.decision == Verdict.FIX else ""
 
-    return state if naming_of(config) else lambda _: ""
+    return state
 
 
 def _undone(journal: Journal, row: Row) -> str:

@@ -74,7 +74,9 @@ class Children:
             if used:
                 with suppress(_Crashed):
                     return self._asked(_Child(self.command), question, parts, limits)
-            raise DecodeError(f"its data makes the decoder crash ({crash}): open it in a viewer, or compare it with a backup") from None
+            raise DecodeError(
+                f"its data makes the decoder crash ({crash}): open it in a viewer, or compare it with a backup"
+            ) from None
 
     def end(self) -> None:
         """End those that have nothing to do; others are started when they are needed."""

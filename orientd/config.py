@@ -91,8 +91,8 @@ class Config:
     )
     sidecar: Literal["off", "write"] = _option(
         "off",
-        "Photos that are never written themselves, such as raw files: off = they are left alone; write = they are judged, and"
-        " how they are to be shown is written to an XMP sidecar beside them, for photo programs to obey.",
+        "Photos that are never written themselves, such as raw files and signed ones (C2PA): off = they are left alone; write ="
+        " they are judged, and how they are to be shown is written to an XMP sidecar beside them, for photo programs to obey.",
     )
     sidecar_naming: Literal["full", "adobe"] = _option(
         "full", "Name of a new sidecar: full = photo.cr2.xmp, as of darktable and digiKam; adobe = photo.xmp."

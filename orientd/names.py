@@ -19,16 +19,15 @@ JUDGED: Final = _words("""
 """)
 JPEG: Final = _words(".jfif .jif .jpe .jpeg .jpg .mpo")
 RAW: Final = _words("""
-    .3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .pef .ptx .raf .raw .rw2
-    .rwl .sr2 .srf .srw .x3f
+    .3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf .ori .pef .ptx .raf .raw
+    .rw2 .rwl .sr2 .srf .srw .x3f
 """)
 PHOTOS: Final = JUDGED | RAW | {".jxl"}
-NEVER_WRITTEN: Final = RAW | _words(".bmp .dib .gif .j2c .j2k .jp2 .jpc .jpf .jpx .jxl")
 
 _SIDECARS: Final = ".aae .acr .cocatalogdb .cop .cos .cot .dop .lrcat .lrcat-data .lrprev .nksc .on1 .pp3 .thm .xmp"
 _MEDIA: Final = """
-    .3g2 .3gp .aac .aif .aiff .amr .asf .avi .flac .flv .insv .lrv .m2ts .m4a .m4v .mid .mkv .mov .mp3 .mp4 .mpeg .mpg .mts .ogg
-    .ogv .opus .srt .ts .vob .wav .webm .wma .wmv .wpl
+    .3g2 .3gp .aac .aif .aiff .amr .asf .avi .crm .flac .flv .insv .lrv .m2ts .m4a .m4v .mid .mkv .mov .mp3 .mp4 .mpeg .mpg .mts
+    .ogg .ogv .opus .srt .ts .vob .wav .webm .wma .wmv .wpl
 """
 _DOCUMENTS: Final = """
     .ai .cdr .csv .doc .docx .eml .eps .epub .htm .html .ico .ics .indd .key .kra .md .numbers .odp .ods .odt .pages .pdf .ppt

@@ -172,7 +172,7 @@ def put_right(row: Row, outcome: act.Outcome, run: int) -> Row:
         p270=p270,
         decision=Verdict.KEEP.value,
         new_orientation=None,
-        method="",
+        method=row.method if outcome.method is Method.SIDECAR else "",
         reason=f"put right in run {run}",
         size=outcome.stat.size,
         mtime_ns=outcome.stat.mtime_ns,

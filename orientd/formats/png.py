@@ -23,7 +23,6 @@ _MOST_XMP: Final = 16 * 2**20
 _REFUSED: Final = {
     b"acTL": "an animated PNG (APNG) is no photo",
     b"fcTL": "an animated PNG (APNG) is no photo",
-    b"caBX": "signed with content credentials (C2PA), which any change would break",
     b"zxIf": "its EXIF is stored in a form that few programs read (zxIf)",
 }
 

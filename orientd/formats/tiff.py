@@ -37,7 +37,6 @@ _REFUSED: Final = {
     0x8482: _MAP,
     0x85D8: _MAP,
     0x87AF: _MAP,
-    0xCD41: "signed with content credentials (C2PA), which any change would break",
 }
 
 

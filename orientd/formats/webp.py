@@ -94,8 +94,6 @@ def _checked(data: bytes) -> list[Chunk]:
     """All chunks of a still picture whose parts are there once, and in the order that decoders insist on."""
     found = list(chunks(data))
     names = [chunk.name for chunk in found]
-    if b"C2PA" in names:
-        raise Refused("signed with content credentials (C2PA), which any change would break")
     if len([name for name in names if name in _BITSTREAMS]) > 1 or any(names.count(name) > 1 for name in (b"VP8X", b"ALPH")):
         raise Refused("it holds its picture, or the header of it, twice")
     if names.count(b"EXIF") > 1:
