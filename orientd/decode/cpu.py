@@ -30,21 +30,21 @@ from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import formats, orientation
 from orientd.decode import progressive
 from orientd.decode.glance import glance
+from orientd.decode.opened import png
 from orientd.errors import DecodeError
 from orientd.items import FileStat, Format, Photo, Picture
 
-# The class named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
+# What is named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
 _OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
     Format.JPEG: JpegImageFile,
     Format.MPO: JpegImageFile,
-    Format.PNG: PngImageFile,
+    Format.PNG: png,
     Format.WEBP: WebPImageFile,
     Format.TIFF: TiffImageFile,
     Format.HEIF: pillow_heif.HeifImageFile,

@@ -3,7 +3,7 @@
 As in `decode.cpu`, importing this module loads Pillow.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, Final
@@ -11,14 +11,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngImageFile
+from PIL.ImageFile import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import orientation as group
+from orientd.decode.opened import png
 from orientd.errors import DecodeError
 from orientd.items import Format
 
-_OPENERS: Final = {Format.PNG: PngImageFile, Format.WEBP: WebPImageFile}
+_OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {Format.PNG: png, Format.WEBP: WebPImageFile}
 _EFFORT: Final = 4  # of 0 to 6
 
 
