@@ -215,6 +215,20 @@ def maker_notes(data: bytes) -> list[tuple[int, int]]:
     return [block.value(entry) for ifd in block.every() for entry in ifd.entries if entry.tag == MAKER_NOTE]
 
 
+def added(block: TiffBlock, directory: Directory, orientation: int, follows: int) -> bytes:
+    """A directory that stores no orientation with one, to stand behind the block; `follows` is where the next one starts, or 0.
+
+    Raises:
+        Refused: the block cannot grow.
+    """
+    if len(block.data) >= _LARGEST:  # a byte may be needed to end evenly
+        raise Refused("the file is too large (4 GB) to grow")
+    data = block.data
+    place = next((entry.offset for entry in directory.entries if entry.tag > ORIENTATION), directory.end)
+    entries = [data[directory.start + 2 : place], _entry(orientation, block.order), data[place : directory.end]]
+    return _directory(entries, follows, block.order)
+
+
 def _check_apart(directories: list[Directory]) -> None:
     """Directories that share a byte are a loop or a trap: a change to one would change the other."""
     if len(directories) > _MOST_DIRECTORIES:
@@ -227,16 +241,12 @@ def _check_apart(directories: list[Directory]) -> None:
 def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]:
     """IFD0 with the orientation added at the end of the block; the old one stays behind, unused."""
     block.extents()  # refuses the block if anything it means lies past its end, and so would move when it grows
-    if len(block.data) >= _LARGEST:  # a byte may be needed to end evenly
-        raise Refused("the file is too large (4 GB) to grow")
-    place = next((entry.offset for entry in first.entries if entry.tag > ORIENTATION), first.end)
     data = block.data
-    entries = [data[first.start + 2 : place], _entry(orientation, block.order), data[place : first.end]]
     pad = b"\0" * (len(data) % 2)
     header = (len(data) + len(pad)).to_bytes(4, block.order)
     return [
         Splice(4, data[4:8], header),
-        Splice(len(data), b"", pad + _directory(entries, first.next, block.order)),
+        Splice(len(data), b"", pad + added(block, first, orientation, first.next)),
     ]
 
 
