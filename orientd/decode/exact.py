@@ -15,6 +15,7 @@ from PIL.ImageFile import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import orientation as group
+from orientd.decode import faults
 from orientd.decode.opened import png
 from orientd.errors import DecodeError
 from orientd.items import Format
@@ -29,7 +30,7 @@ def pixels(format: Format, data: bytes) -> NDArray[Any]:  # noqa: A002
     Raises:
         DecodeError: it is damaged, cut short or not supported.
     """
-    with _faults_told(format):
+    with _faults_told(format, data):
         image = _OPENERS[format](BytesIO(data))
         return np.asarray(image.convert("RGBA") if format is Format.WEBP else image)
 
@@ -40,18 +41,17 @@ def turned_webp(data: bytes, orientation: int) -> bytes:
     Raises:
         DecodeError: `data` is damaged, cut short or not supported.
     """
-    with _faults_told(Format.WEBP):
+    with _faults_told(Format.WEBP, data):
         shown = group.apply(np.asarray(WebPImageFile(BytesIO(data))), orientation)
         Image.fromarray(np.ascontiguousarray(shown)).save(out := BytesIO(), "WEBP", lossless=True, exact=True, method=_EFFORT)
         return out.getvalue()
 
 
 @contextmanager
-def _faults_told(format: Format) -> Iterator[None]:  # noqa: A002
+def _faults_told(format: Format, data: bytes) -> Iterator[None]:  # noqa: A002
     try:
         yield
     except MemoryError:  # this machine's fault, not the photo's
         raise
     except Exception as error:  # parsers of hostile bytes raise anything
-        detail = " ".join(str(error).split()) or type(error).__name__
-        raise DecodeError(f"its {format.name} data is damaged or not supported ({detail}): compare it with a backup") from error
+        raise DecodeError(faults.reason(format, data, error)) from error
