@@ -83,6 +83,10 @@ def reason(kind: Format, data: bytes, error: Exception) -> str:
         return _unsupported(name, detail)
     if _DAMAGED.search(detail):
         return _damaged(name, detail)
+    return _unclear(name, detail)
+
+
+def _unclear(name: str, detail: str) -> str:
     return f"its {name} data cannot be decoded ({detail}): if other programs do not show it either, compare it with a backup"
 
 
@@ -100,6 +104,8 @@ def _tiff(tags: _Tags, size: int, detail: str) -> str:
         pairs = zip(tags.get(starts, ()), tags.get(lengths, ()), strict=False)
         if any(start + length > size for start, length in pairs):
             return _damaged("TIFF", "it is cut short")
+    if re.search("truncat", detail) and _is_plain(tags):
+        return _unclear("TIFF", detail)
     of_a_sure_kind = not _UNSUPPORTED.search(detail) and _first(tags, _COMPRESSION, 1) in _SURE and _is_plain(tags)
     if of_a_sure_kind or re.search("dimensions", detail):
         return _damaged("TIFF", detail)

@@ -73,11 +73,15 @@ def plan(data: bytes, orientation: int) -> Patch:
     """
     found = _checked(data)
     value = stored(data)
-    digits = {chunk: _digits(data, chunk) for chunk in found if chunk.name in TEXTS}
+    texts = [chunk for chunk in found if chunk.name in TEXTS]
+    digits = {chunk: _digits(data, chunk) for chunk in texts}
     xmp.check_agreement(value, [digit for each in digits.values() for digit in each])
     splices = _exif(data, found, orientation)
     for chunk, each in digits.items():
-        splices += _rewritten(data, chunk, xmp.patch(each, orientation))
+        if packet(data, chunk)[0] is None:
+            splices += _repacked(data, found, chunk, xmp.patch(each, orientation))
+        else:
+            splices += _rewritten(data, chunk, xmp.patch(each, orientation))
     return Patch(tuple(sorted(splices, key=lambda splice: splice.offset)))
 
 
@@ -130,13 +134,30 @@ def _checked(data: bytes) -> list[Chunk]:
 
 
 def _digits(data: bytes, chunk: Chunk) -> list[xmp.Digit]:
-    """The orientations in a text chunk, if it holds XMP, at their offsets in the file."""
+    """The orientations in a text chunk, if it holds XMP, at their offsets in the file, or in the text where that is packed."""
     start, text = packet(data, chunk)
     if start is not None:
         return xmp.find_within(data, start, chunk.end)
-    if xmp.find(text):
-        raise Refused("XMP holds the orientation in compressed form, or in a text chunk of the wrong kind")
-    return []
+    digits = xmp.find(text)
+    if digits and png_text.keyword(data[chunk.start : chunk.end]) != png_text.XMP:
+        raise Refused("XMP holds the orientation in an old text chunk")
+    return digits
+
+
+def _repacked(data: bytes, found: list[Chunk], chunk: Chunk, splices: list[Splice]) -> list[Splice]:
+    """The splice of a whole text chunk, for those within its text."""
+    if not splices:
+        return []
+    text = png_text.read(chunk.name, data[chunk.start : chunk.end])
+    changed = Patch(tuple(sorted(splices, key=lambda splice: splice.offset))).apply(text.content)
+    return [_replaced(data, found, chunk, whole(chunk.name, text._replace(content=changed).body))]
+
+
+def _replaced(data: bytes, found: list[Chunk], chunk: Chunk, new: bytes) -> Splice:
+    start, end = chunk.start - 8, chunk.end + 4
+    if len(new) != end - start:
+        _check_growth(data, found, start)
+    return Splice(start, data[start:end], new)
 
 
 def _exif(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
@@ -178,16 +199,11 @@ def _old_exif(data: bytes, found: list[Chunk]) -> _OldExif | None:
 
 def _old_replaced(data: bytes, found: list[Chunk], old: _OldExif, orientation: int | None) -> list[Splice]:
     """The splice that takes the old text chunk out or, with an orientation, keeps it in step."""
-    start, end = old.chunk.start - 8, old.chunk.end + 4
-    new = b""
-    if orientation:
-        block = _patched(old.block, orientation)
-        if block == old.block:
-            return []
-        new = whole(old.chunk.name, png_text.with_exif(old.text, block).body)
-    if len(new) != end - start:
-        _check_growth(data, found, start)
-    return [Splice(start, data[start:end], new)]
+    if orientation is None:
+        return [_replaced(data, found, old.chunk, b"")]
+    block = _patched(old.block, orientation)
+    new = whole(old.chunk.name, png_text.with_exif(old.text, block).body)
+    return [] if block == old.block else [_replaced(data, found, old.chunk, new)]
 
 
 def _patched(block: bytes, orientation: int) -> bytes:

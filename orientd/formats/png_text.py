@@ -109,7 +109,8 @@ def _raw(name: bytes, body: bytes) -> tuple[Text, bytes]:
         profile = bytes.fromhex(found[4].decode("ascii")) if found else b""
     except ValueError:
         profile = b""
-    if not found or len(profile) != int(found[2]):
+    translated = name == b"iTXt" and len(text.head) > len(keyword(body)) + 5  # exiftool takes that for another key
+    if not found or len(profile) != int(found[2]) or translated:
         raise Refused(f"its metadata stands in an old text chunk ({_told(keyword(body))}) that is broken")
     return text, profile
 
