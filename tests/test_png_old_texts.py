@@ -123,11 +123,11 @@ def test_exiftool_sees_no_other_tag_changed(tmp_path):
     for n, (old, new) in enumerate(zip(old_tags, new_tags, strict=True)):
         changes = tag_changes(old, new, len((*after, wrong)[n]) - len((files + files[:1])[n]))
         assert (changes == []) == (n < len(files)), (n, changes)
-        assert set(new["EXIF:IFD0:Orientation"]) == {"6"}
-        assert set(new.get("XMP:XMP-tiff:Orientation", {"6": 1})) == {"6"}
+        assert {value.strip('" ') for value in new["EXIF:IFD0:Orientation"]} == {"6"}
+        assert {value.strip('" ') for value in new.get("XMP:XMP-tiff:Orientation", ["6"])} == {"6"}
 
 
-BOTH = [(1, 1), (None, None), (1, None), (None, 1), (6, 6), (8, 8)]
+BOTH = [(1, 1), (None, None), (1, 9), (0, 1), (6, 6), (8, 8)]
 FORMS = ["no orientation", *(form for form in jpegs.XMP_FORMS if form != "no orientation")]
 
 
@@ -148,6 +148,8 @@ REFUSED = [
     ("chunk says 6, its own chunk says nothing", behind_header(raw(6))),
     ("chunk says 3, its own chunk says 6", png(Png(exif=recipe(6), others=(raw(3),)))),
     ("chunk says None, its own chunk says 8", png(Png(exif=recipe(8), others=(raw(None),)))),
+    ("cannot grow in step", png(Png(exif=recipe(1), others=(raw(None),)))),
+    ("cannot grow in step", png(Png(exif=recipe(None), others=(raw(1),)))),
     ("two old text chunks", behind_header(raw(1), raw(1, key=KEYS[1]))),
     (
         "several orientations",
@@ -191,10 +193,9 @@ def test_damaged_texts_are_refused_or_moved_without_a_change_of_pixels(value, ki
     stills.judge_damaged(data, value)
 
 
-@pytest.mark.parametrize(("told", "kind"), [(told, kind) for told in (None, 1) for kind in KINDS])
-def test_the_text_is_changed_as_little_as_may_be(told, kind):
-    """Digit for digit where the orientation is there, and by twelve bytes and a copy of the directory where it is not."""
-    data = png(Png(exif=recipe(1), others=(text_chunk(b"tEXt", KEYS[0], profile(jpegs.tiff(recipe(told)))),)))
+@pytest.mark.parametrize("told", [None, 1])
+def test_the_text_is_changed_as_little_as_may_be(told):
+    data = png(Png(exif=recipe(told), others=(text_chunk(b"tEXt", KEYS[0], profile(jpegs.tiff(recipe(told)))),)))
     after = turned(data, 6)
     old, new = (next(body for _, body in stills.split_png(each)[0] if KEYS[0] in body) for each in (data, after))
     if told:

@@ -194,6 +194,9 @@ def _old_exif(data: bytes, found: list[Chunk]) -> _OldExif | None:
         if group.normalise(told) != group.normalise(value):
             says = "nothing" if value is None else value
             raise Refused(f"EXIF in an old text chunk says {told}, its own chunk says {says}: viewers disagree about this photo")
+        for chunk in found:
+            if chunk.name == b"eXIf" and None in (told, value) and not data[: chunk.end].endswith(each.block):
+                raise Refused("EXIF stands in its own chunk and otherwise in an old text chunk, so that it cannot grow in step")
     return old[0] if old else None
 
 

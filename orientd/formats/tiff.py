@@ -65,7 +65,7 @@ def plan(data: bytes, orientation: int) -> Patch:
     _check_plain(block, first)
     for copy in copies:
         _check_copy(block, first, copy)
-    pages = [page for page in (first, *copies) if _shown(block, page) == _shown(block, first)]
+    pages = [first, *(copy for copy in copies if orientation != _shown(block, copy) == _shown(block, first))]
     packets = {page: [block.value(entry) for entry in page.entries if entry.tag == _XMP] for page in pages}
     digits = {page: [digit for start, end in packets[page] for digit in xmp.find_within(data, start, end)] for page in pages}
     for page in pages:
