@@ -14,7 +14,6 @@ from orientd.items import Format
 
 _DAMAGED: Final = re.compile(
     r"truncat|cut short|broken PNG|checksum|corrupt|premature|end of data segment|unrecognized data stream|not enough|"
-    r"read next frame|"
     r"(missing|invalid) dimensions",
     re.IGNORECASE,
 )
@@ -81,7 +80,7 @@ def reason(kind: Format, data: bytes, error: Exception) -> str:
         return _tiff(tags, len(data), detail)
     if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(detail):
         return _unsupported(name, detail)
-    if _DAMAGED.search(detail):
+    if kind is Format.WEBP or _DAMAGED.search(detail):  # libwebp reads every WebP that is whole
         return _damaged(name, detail)
     return _unclear(name, detail)
 
