@@ -29,22 +29,22 @@ from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import formats, orientation
-from orientd.decode import flaws, heif_tiles, progressive
+from orientd.decode import faults, flaws, heif_tiles, progressive
 from orientd.decode.glance import glance
+from orientd.decode.opened import png
 from orientd.errors import DecodeError
 from orientd.formats import jpeg_frame
 from orientd.items import FileStat, Format, Photo, Picture
 
-# The class named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
+# What is named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
 _OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
     Format.JPEG: JpegImageFile,
     Format.MPO: JpegImageFile,
-    Format.PNG: PngImageFile,
+    Format.PNG: png,
     Format.WEBP: WebPImageFile,
     Format.TIFF: TiffImageFile,
     Format.HEIF: pillow_heif.HeifImageFile,
@@ -117,9 +117,7 @@ class CpuDecoder:
         except (DecodeError, MemoryError):  # short memory is this machine's fault, not the photo's
             raise
         except Exception as error:  # parsers of hostile bytes raise anything: OSError, struct.error, IndexError…
-            detail = " ".join(str(error).split()) or type(error).__name__
-            reason = f"its {photo.format.name} data is damaged or not supported ({detail}): compare it with a backup"
-            raise DecodeError(reason) from error
+            raise DecodeError(faults.reason(photo.format, photo.data, error)) from error
 
     def glance(self, photo: Photo) -> Picture | None:
         """See `glance.glance`."""
@@ -225,7 +223,9 @@ def _part_of_jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image | N
 def _displayable(image: Image.Image) -> Image.Image:
     """The loaded pixels as RGB, or as RGBA if any are transparent."""
     if image.mode in ("I", "F"):
-        raise DecodeError("pixels of 32 bits are not supported: convert it to 8 or 16 bits")
+        raise NotImplementedError("pixels of 32 bits")
+    if image.mode == "La":
+        image = image.convert("LA")  # which alone leads on
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
