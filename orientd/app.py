@@ -75,6 +75,7 @@ def make_judge(
         ModelError: the model cannot be used.
     """
     from orientd import infer
+    from orientd.decode.admitted import AdmittedDecoder
     from orientd.decode.cpu import CpuDecoder
     from orientd.decode.isolated import IsolatedDecoder
 
@@ -101,7 +102,8 @@ def make_judge(
         engine: infer.Engine = local.engine
         return engine
 
-    decoder = (IsolatedDecoder if config.isolate else CpuDecoder)(first.spec.input_size, config.max_pixels)
+    plain = (IsolatedDecoder if config.isolate else CpuDecoder)(first.spec.input_size, config.max_pixels)
+    decoder = AdmittedDecoder(plain, memory.Budget(memory.for_decoding(config.max_memory)))
     crowd = crowd and crowd.beside(decoder.decode, config.workers or os.cpu_count() or 1, stop)
     naming = naming_of(config)
 
