@@ -77,6 +77,7 @@ def make_judge(
         ModelError: the model cannot be used.
     """
     from orientd import infer
+    from orientd.decode.admitted import AdmittedDecoder
     from orientd.decode.noted import as_noted
 
     memory.share_one_arena()
@@ -102,7 +103,8 @@ def make_judge(
         engine: infer.Engine = local.engine
         return engine
 
-    decoder = isolated.decoder(first.spec.input_size, config.max_pixels, isolate=config.isolate)
+    plain = isolated.decoder(first.spec.input_size, config.max_pixels, isolate=config.isolate)
+    decoder = AdmittedDecoder(plain, memory.Budget(memory.for_decoding(config.max_memory)))
     shown = as_noted(decoder.decode)
     crowd = crowd and crowd.beside(shown, config.workers or os.cpu_count() or 1, stop)
     naming = naming_of(config)

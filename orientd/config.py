@@ -69,6 +69,13 @@ class Config:
     one_file_system: bool = _option(False, "Stay on the disk a folder is on: do not enter others mounted below it.")
     max_pixels: int = _option(200_000_000, "Photos with more pixels than this are listed, not judged", 1, 2**31)
     max_bytes: int = _option(512 * 2**20, "Files with more bytes than this are listed, not judged", 1, 2**40)
+    max_memory: int = _option(
+        0,
+        "Memory for decoding photos, in MiB: a photo waits until those under way leave room for it, and one that takes more is"
+        " decoded alone; 0 for half of what is free when orientd starts",
+        0,
+        2**20,
+    )
     isolate: bool = _option(
         True,
         "Decode, and turn pixels, in child processes, which a damaged or hostile photo may crash without ending the run; about a"

@@ -16,6 +16,7 @@ from orientd import formats
 from orientd.decode import heif_tiles
 from orientd.decode.cpu import CpuDecoder
 from orientd.errors import DecodeError
+from orientd.formats import footprint
 from orientd.items import FileStat, Format, Photo, Picture
 
 SIZE, TILE = 32, 128
@@ -25,7 +26,7 @@ FAR = 1.0  # mean difference of the levels of two pictures, of 255
 @pytest.fixture(autouse=True, scope="module")
 def _small_photos_too():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heif_tiles, "_LEAST_PIXELS", 0)
+        patch.setattr(footprint, "TILED_FROM", 0)
         yield
 
 
@@ -108,9 +109,9 @@ def test_what_is_no_plain_grid_is_decoded_whole(data):
 
 
 def test_small_photos_are_decoded_whole(monkeypatch):
-    monkeypatch.setattr(heif_tiles, "_LEAST_PIXELS", 640 * 384 + 1)
+    monkeypatch.setattr(footprint, "TILED_FROM", 640 * 384 + 1)
     assert decode(grid(), whole=False).whole
-    monkeypatch.setattr(heif_tiles, "_LEAST_PIXELS", 640 * 384)
+    monkeypatch.setattr(footprint, "TILED_FROM", 640 * 384)
     assert not decode(grid(), whole=False).whole
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from PIL import Image
 
-from orientd.formats import heif_items
+from orientd.formats import footprint, heif_items
 from orientd.formats.heif_items import Catalogue
 from orientd.formats.isobmff import Reader, inside
 
@@ -23,7 +23,6 @@ _TURNS: Final = (b"irot", b"imir")
 _FULL_BOX: Final = 12
 _FACTORS: Final = (32, 16, 8, 4, 2)
 _MOST_TILES: Final = 4096
-_LEAST_PIXELS: Final = 24_000_000  # smaller photos take libheif less than 300 MiB
 
 
 class _Unusual(Exception):
@@ -47,7 +46,7 @@ def square(data: bytes, shown: Image.Image, size: int, opener: Callable[[BytesIO
     data: the whole file. shown: the same file as the decoder opened it, not loaded; it has checked the file. opener: opens a
     HEIF file of one tile. None if the photo is small, is no plain grid or would not be reduced, or a tile cannot be decoded.
     """
-    if shown.mode != "RGB" or shown.width * shown.height < _LEAST_PIXELS:
+    if shown.mode != "RGB" or shown.width * shown.height < footprint.TILED_FROM:
         return None
     try:
         listed = heif_items.read(data)

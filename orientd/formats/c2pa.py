@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from orientd.errors import Refused
-from orientd.formats import heif_items, jpeg, png, webp, xmp
+from orientd.formats import heif_items, jpeg, png, png_text, webp, xmp
 from orientd.formats.heif_items import Catalogue
 from orientd.formats.tiff_block import TiffBlock
 from orientd.items import Format
@@ -54,7 +54,7 @@ def _jpeg(data: bytes) -> Iterator[bool]:
 def _png(data: bytes) -> Iterator[bool]:
     for chunk in png.chunks(data):
         yield chunk.name == b"caBX"
-        if chunk.name in png.TEXTS:
+        if chunk.name in png_text.TEXTS:
             yield xmp.links_manifest(_packet(data, chunk))
 
 

@@ -310,8 +310,8 @@ def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]
 
 
 def _place(first: Directory) -> int:
-    """Where among the entries of a directory an orientation is added: by its number, but not behind a first entry of an unknown type,
-    where exiftool stops reading.
+    """Where among the entries of a directory an orientation is added: by its number, but not behind a first entry of an unknown
+    type, where exiftool stops reading.
 
     Raises:
         Refused: programs would read entries then that they do not read now.
