@@ -69,10 +69,17 @@ class Config:
     one_file_system: bool = _option(False, "Stay on the disk a folder is on: do not enter others mounted below it.")
     max_pixels: int = _option(200_000_000, "Photos with more pixels than this are listed, not judged", 1, 2**31)
     max_bytes: int = _option(512 * 2**20, "Files with more bytes than this are listed, not judged", 1, 2**40)
+    max_memory: int = _option(
+        0,
+        "Memory for decoding photos, in MiB: a photo waits until those under way leave room for it, and one that takes more is"
+        " decoded alone; 0 for half of what is free when orientd starts",
+        0,
+        2**20,
+    )
     isolate: bool = _option(
-        False,
-        "Decode in child processes, which a damaged or hostile photo may crash without ending the run; about 3 ms more a photo,"
-        " and some 100 MB of memory more a worker. What a graphics card decodes, it decodes in orientd itself.",
+        True,
+        "Decode, and turn pixels, in child processes, which a damaged or hostile photo may crash without ending the run; about a"
+        " millisecond more a photo. What a graphics card decodes, it decodes in orientd itself.",
     )
     mtime: Literal["shift", "keep", "now"] = _option(
         "shift",
@@ -91,8 +98,8 @@ class Config:
     )
     sidecar: Literal["off", "write"] = _option(
         "off",
-        "Photos that are never written themselves, such as raw files: off = they are left alone; write = they are judged, and"
-        " how they are to be shown is written to an XMP sidecar beside them, for photo programs to obey.",
+        "Photos that are never written themselves, such as raw files and signed ones (C2PA): off = they are left alone; write ="
+        " they are judged, and how they are to be shown is written to an XMP sidecar beside them, for photo programs to obey.",
     )
     sidecar_naming: Literal["full", "adobe"] = _option(
         "full", "Name of a new sidecar: full = photo.cr2.xmp, as of darktable and digiKam; adobe = photo.xmp."

@@ -1,4 +1,4 @@
-"""Raw files drawn to order: TIFFs with a preview, as cameras build them, but with noise for sensor data."""
+"""Raw files drawn to order, with a preview where cameras put it, but with zeros or noise for sensor data."""
 
 import io
 import struct
@@ -9,6 +9,8 @@ import skies
 ORIENTATION, COMPRESSION, STRIP, STRIP_LENGTH, SUB_IFDS = 0x112, 0x103, 0x111, 0x117, 0x14A
 PREVIEW, PREVIEW_LENGTH, DNG_VERSION, JPG_FROM_RAW = 0x201, 0x202, 0xC612, 0x2E
 SHORT, LONG, UNDEFINED = 3, 4, 7
+CR3_METADATA = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+CR3_PREVIEW = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")
 SENSOR = b"\xff\xd8\xff\xc3\0\x0b\x0e\x10\0\x10\0\x01\x01\x11\0" + bytes(200_000)  # a lossless JPEG, larger than any preview
 
 
@@ -95,4 +97,30 @@ def raf(picture, orientation=1):
     return head + struct.pack(">II", 100, len(picture)) + bytes(8) + picture + np.arange(999, dtype=np.uint8).tobytes()
 
 
-MAKERS = {"dng": dng, "arw": arw, "cr2": cr2, "rw2": rw2, "orf": orf}
+def box(kind, *content):
+    body = b"".join(content)
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def cr3(picture, orientation=1, full=SENSOR, sides=(), listed=True):
+    """IFD0 in CMT1, a thumbnail in THMB, the picture in PRVW, a JPEG of the full size as the sample of the first track.
+
+    Its size stands in a list of sizes, as in new cameras, or alone.
+    """
+    thumbnail = preview(width=160, height=120)
+    ifd0 = Builder()
+    sensor = [(tag, LONG, 1, side) for tag, side in zip((0x100, 0x101), sides, strict=False)]
+    told = box(b"CMT1", ifd0.finish(ifd0.directory(*sensor, (ORIENTATION, SHORT, 1, orientation))))
+    small = box(b"THMB", struct.pack(">IHHIHH", 0, 160, 120, len(thumbnail), 1, 0), thumbnail)
+    metadata = box(b"uuid", CR3_METADATA, box(b"CNCV", b"CanonCR3_001/00.09.00/00.00.00"), told, small)
+    shown = box(b"PRVW", struct.pack(">IHHHHI", 0, 1, 1620, 1080, 1, len(picture)), picture)
+    shown = box(b"uuid", CR3_PREVIEW, struct.pack(">II", 0, 1), shown)
+    sizes = box(b"stsz", struct.pack(">4I", 0, 0, 1, len(full)) if listed else struct.pack(">3I", 0, len(full), 1))
+    track_size = 4 * 8 + len(sizes) + 24
+    start = 24 + 8 + len(metadata) + 108 + track_size + len(shown) + 8
+    table = box(b"stbl", sizes, box(b"co64", struct.pack(">IIQ", 0, 1, start)))
+    movie = box(b"moov", metadata, box(b"mvhd", bytes(100)), box(b"trak", box(b"mdia", box(b"minf", table))))
+    return box(b"ftyp", b"crx \0\0\0\1crx isom") + movie + shown + box(b"mdat", full, bytes(5000))
+
+
+MAKERS = {"dng": dng, "arw": arw, "cr2": cr2, "rw2": rw2, "orf": orf, "cr3": cr3}

@@ -71,6 +71,7 @@ def test_nor_of_a_header_with_odd_numbers(changed):
         file(frames.frame(0xC0, 640, 480), before=b"\xff\xd9"),
         file(frames.frame(0xC0, 640, 480), before=b"\xff\0"),
         file(frames.frame(0xC0, 640, 480) + b"\0"),
+        *[file(frames.frame(0xC0, 640, 480), before=frames.segment(marker)) for marker in (0xC8, 0xDE, 0xDF, 0xF0, 0xFD)],
         file(frames.segment(0xC0, bytes((8, 1, 1, 1, 1, 3, 1, 0x11, 0)))),
         file(frames.segment(0xC0, bytes((8, 1, 1, 1)))),
         file(frames.frame(0xC0, 640, 480))[:-80],

@@ -12,7 +12,8 @@ class Decoder(Protocol):
         """The whole picture, as viewers show it, squeezed to a square. May be called from several threads at once.
 
         Unless `whole`, data that make no difference at that size may be left unread, which the Picture says: it is the same to
-        the bit, but damage there is not noticed.
+        the bit, but damage there is not noticed. A large HEIF grid may be put together otherwise than by its decoder: then it is
+        the same but for rounding.
 
         Raises:
             DecodeError: the photo is damaged, cut short, too large or of a kind that is not supported.

@@ -22,40 +22,40 @@ import numpy as np
 import pillow_heif
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import AvifImagePlugin, ExifTags, Image
 from PIL import __version__ as pillow_version
-from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import formats, orientation
-from orientd.decode import flaws, progressive
+from orientd.decode import faults, flaws, heif_tiles, progressive
 from orientd.decode.glance import glance
+from orientd.decode.opened import png
 from orientd.errors import DecodeError
 from orientd.formats import jpeg_frame
 from orientd.items import FileStat, Format, Photo, Picture
 
-# The class named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
+# What is named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
 _OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
     Format.JPEG: JpegImageFile,
     Format.MPO: JpegImageFile,
-    Format.PNG: PngImageFile,
+    Format.PNG: png,
     Format.WEBP: WebPImageFile,
     Format.TIFF: TiffImageFile,
     Format.HEIF: pillow_heif.HeifImageFile,
-    Format.AVIF: AvifImageFile,
+    Format.AVIF: AvifImagePlugin.AvifImageFile,
     Format.BMP: BmpImageFile,
     Format.GIF: GifImageFile,
     Format.JPEG2000: Jpeg2KImageFile,
     Format.RAW: JpegImageFile,  # the preview
 }
 _JPEGS: Final = (Format.JPEG, Format.MPO, Format.RAW)
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # every worker would start one for each core
 _WITNESS_SIZE: Final = 32
 _SCAN: Final = b"\xff\xda\0"  # the marker and the first byte of its length; two bytes alone are in any video behind a picture
 _MOST_SCANS: Final = 1000  # of a progressive JPEG: each goes through all blocks, however few its bytes; programs write a dozen
@@ -117,9 +117,7 @@ class CpuDecoder:
         except (DecodeError, MemoryError):  # short memory is this machine's fault, not the photo's
             raise
         except Exception as error:  # parsers of hostile bytes raise anything: OSError, struct.error, IndexError…
-            detail = " ".join(str(error).split()) or type(error).__name__
-            reason = f"its {photo.format.name} data is damaged or not supported ({detail}): compare it with a backup"
-            raise DecodeError(reason) from error
+            raise DecodeError(faults.reason(photo.format, photo.data, error)) from error
 
     def glance(self, photo: Photo) -> Picture | None:
         """See `glance.glance`."""
@@ -132,8 +130,12 @@ class CpuDecoder:
         if photo.format in _JPEGS:
             part = None if whole else _part_of_jpeg(image, photo.data, self._size)
             image = part or _jpeg(image, photo.data, self._size)
+        elif photo.format is Format.HEIF and not whole:
+            part = heif_tiles.square(photo.data, image, self._size, pillow_heif.HeifImageFile)
+            width, height = image.size[::-1] if part and orientation.swaps_sides(stored) else image.size
+            image = part or image
         image = _displayable(image)
-        if photo.format in _TURNED_BY_LIBRARY and stored != orientation.UPRIGHT:
+        if photo.format in _TURNED_BY_LIBRARY and part is None and stored != orientation.UPRIGHT:
             image = Image.fromarray(orientation.apply(np.asarray(image), orientation.inverse(stored)).copy())
             width, height = image.size
         return Picture(orientation.apply(_square(image, self._size), stored).copy(), width, height, whole=part is None)
@@ -221,7 +223,9 @@ def _part_of_jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image | N
 def _displayable(image: Image.Image) -> Image.Image:
     """The loaded pixels as RGB, or as RGBA if any are transparent."""
     if image.mode in ("I", "F"):
-        raise DecodeError("pixels of 32 bits are not supported: convert it to 8 or 16 bits")
+        raise NotImplementedError("pixels of 32 bits")
+    if image.mode == "La":
+        image = image.convert("LA")  # which alone leads on
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from orientd.errors import Refused
-from orientd.formats import heif_items, jpeg, png, webp, xmp
+from orientd.formats import heif_items, jpeg, png, png_text, webp, xmp
 from orientd.formats.heif_items import Catalogue
 from orientd.formats.tiff_block import TiffBlock
 from orientd.items import Format
@@ -54,7 +54,7 @@ def _jpeg(data: bytes) -> Iterator[bool]:
 def _png(data: bytes) -> Iterator[bool]:
     for chunk in png.chunks(data):
         yield chunk.name == b"caBX"
-        if chunk.name in png.TEXTS:
+        if chunk.name in png_text.TEXTS:
             yield xmp.links_manifest(_packet(data, chunk))
 
 
@@ -86,9 +86,9 @@ def _heif(data: bytes) -> Iterator[bool]:
 
 def _listed(listed: Catalogue) -> Iterator[bool]:
     for box in listed.top:
-        kind, body = listed.data[box.body : box.body + 16], listed.data[box.body + 16 : box.end]
-        yield box.kind == b"jumb" or (box.kind == b"uuid" and kind == _MANIFEST_BOX)
-        yield box.kind == b"uuid" and kind == _XMP_BOX and xmp.links_manifest(body)
+        kind = listed.data[box.body : box.body + 16] if box.kind == b"uuid" else b""
+        yield box.kind == b"jumb" or kind == _MANIFEST_BOX
+        yield kind == _XMP_BOX and xmp.links_manifest(listed.data[box.body + 16 : box.end])
     for number, item in listed.items.items():
         yield item.content == b"application/c2pa"
         if item.content == b"application/rdf+xml":

@@ -1,7 +1,8 @@
 """The frame header of a JPEG: how its picture is coded, its sides and its components (ITU-T T.81, B.2.2 and table B.1).
 
 Decoders are handed buffers whose size follows from it, so a header counts only if it stands in plain sight: in a file that has
-one, and nothing but whole segments before its first scan. There libjpeg finds the same header, or an error.
+one, and nothing but whole segments of known kinds before its first scan. There libjpeg and Pillow find the same header, or an
+error. Segments of other kinds are an error for libjpeg, whereas Pillow looks for headers inside them.
 """
 
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from orientd.formats import jpeg
 BASELINE, EXTENDED, PROGRESSIVE, LOSSLESS = range(0xC0, 0xC4)
 MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _LOSSLESS_ARITHMETIC, _DHP = 0xCB, 0xDE
+_UNKNOWN: Final = frozenset((0xC8, _DHP, 0xDF, *range(0xF0, 0xFE)))  # to libjpeg
 _KINDS: Final = {
     BASELINE: "a baseline JPEG",
     EXTENDED: "an extended JPEG",
@@ -77,10 +79,12 @@ def only(data: bytes, segments: Iterable[jpeg.Segment] | None = None) -> Frame |
     `segments` are those before the first scan, if they are known. The length of the header is right, its numbers may be anything.
     """
     try:
-        found = [each for each in (jpeg.segments(data) if segments is None else segments) if each.marker in MARKERS]
+        segments = list(jpeg.segments(data) if segments is None else segments)
     except Refused:
         return None
-    return _parsed(data, found[0]) if len(found) == 1 else None
+    found = [each for each in segments if each.marker in MARKERS]
+    is_plain = len(found) == 1 and not any(each.marker in _UNKNOWN for each in segments)
+    return _parsed(data, found[0]) if is_plain else None
 
 
 def unsupported(data: bytes) -> str | None:

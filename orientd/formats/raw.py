@@ -1,94 +1,118 @@
 """Raw photos: the orientation they store and the preview they carry. They are read here and never written.
 
-Most raw files are TIFFs inside, a few with a header of their own (DNG 1.7, chapter 2; the others as ExifTool documents them,
-https://exiftool.org/TagNames/). Previews lie as the sensor saw the scene, so the orientation in IFD0 holds for them, too.
+Each kind of container says where its previews may lie (`raw_tiff`, `cr3`, `crw`; Fuji's header as ExifTool documents it,
+https://exiftool.org/TagNames/FujiFilm.html#RAF). Which of these is judged is decided here. Previews lie as the sensor saw the
+scene, so the stored orientation holds for them, too; where a preview shows that it does not, the file is refused.
 """
 
-from collections.abc import Iterator
+from itertools import islice
 from math import prod
 from typing import Final
 
 from orientd.errors import Refused
-from orientd.formats import jpeg, tiff_block
-from orientd.formats.tiff_block import Directory, TiffBlock
+from orientd.formats import cr3, crw, jpeg, raw_tiff
+from orientd.formats.raw_tiff import Contents
 from orientd.orientation import normalise
 
-_HEADERS: Final = {b"IIRO": b"II*\0", b"IIRS": b"II*\0", b"MMOR": b"MM\0*", b"IIU\0": b"II*\0"}  # Olympus, Panasonic
 _FUJI: Final = b"FUJIFILMCCD-RAW"
 _FUJI_PREVIEW: Final = 84
-_JPG_FROM_RAW: Final = 0x2E  # Panasonic
+_TIFFS: Final = (b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")  # the last four are Olympus and Panasonic
+_UNREAD: Final = {
+    b"FOVb": "Sigma's X3F is not read",
+    b"\0MRM": "Minolta's MRW is not read",
+    b"II+\0": "BigTIFF is not read",
+    b"MM\0+": "BigTIFF is not read",
+}
 _JPEG: Final = b"\xff\xd8\xff"
-_NONE: Final = "this raw file has no preview that can be judged"
+_SOS: Final = 0xDA
 _LOSSY: Final = (0xC0, 0xC1, 0xC2)  # frames of the JPEGs that are pictures; sensor data is in lossless ones
 _COLOURS: Final = 3
 _LEAST_SIDE: Final = 320  # pixels on the longer side: smaller ones are thumbnails, many of them framed by black bars
+_ENOUGH: Final = 1024  # pixels on the longer side: what is larger costs more and shows no more
+_MOST_SEGMENTS: Final = 1000  # before the scan of a preview, and
+_MOST_BEFORE_SCAN: Final = 4 * 2**20  # bytes: far more than any camera writes
+_CLEARLY: Final = 1.1  # sides that differ by less do not tell whether a picture is upright or lies
 
 
 def stored(data: bytes) -> int | None:
     """The orientation in IFD0 (in the preview where there is no IFD0), exactly as found; None if there is none."""
-    try:
-        return jpeg.stored(preview(data)) if data.startswith(_FUJI) else tiff_block.stored(_as_tiff(data))
-    except Refused:
-        return None
+    return _contents(data).orientation
 
 
 def preview(data: bytes) -> bytes:
-    """The largest JPEG that a raw file carries of itself.
+    """The JPEG of a raw file to be judged: the smallest of at least 1024 pixels on the longer side, else the largest.
 
     Raises:
-        Refused: there is none, only a thumbnail, or one that says it lies otherwise than the file says.
+        Refused: there is none, only a thumbnail, or one that lies otherwise than the file says.
     """
-    if not data.startswith((_FUJI, b"II*\0", b"MM\0*", *_HEADERS)):
-        raise Refused(_NONE)
-    found = max((data[start : start + length] for start, length in _previews(data)), key=_area, default=b"")
-    if max(_sides(found)) < _LEAST_SIDE:
-        raise Refused(_NONE)
-    own, file = jpeg.stored(found), None if data.startswith(_FUJI) else stored(data)
+    contents = _contents(data)
+    found = {place: _sides(data, place) for place in contents.places if data.startswith(_JPEG, place[0])}
+    fit = {place: sides for place, sides in found.items() if max(sides) >= _LEAST_SIDE}
+    if not fit:
+        raise Refused(f"this raw file has no preview that can be judged{_why(data, found)}")
+    enough = [place for place, sides in fit.items() if max(sides) >= _ENOUGH]
+    chosen = min(enough, key=lambda place: prod(fit[place])) if enough else max(fit, key=lambda place: prod(fit[place]))
+    picture = _piece(data, chosen)
+    _check_agreement(contents, jpeg.stored(picture), fit[chosen])
+    return picture
+
+
+def _contents(data: bytes) -> Contents:
+    if data.startswith(_FUJI):
+        place = _number(data, _FUJI_PREVIEW, 4), _number(data, _FUJI_PREVIEW + 4, 4)
+        own = jpeg.stored(_piece(data, place)) if any(_sides(data, place)) else None
+        return Contents(own, (0, 0), (place,))
+    if data.startswith(cr3.BRAND, 4):
+        return cr3.read(data)
+    if data.startswith(crw.HEADER, 6):
+        return crw.read(data)
+    return raw_tiff.read(data) if data.startswith(_TIFFS) else Contents()
+
+
+def _check_agreement(contents: Contents, own: int | None, sides: tuple[int, int]) -> None:
+    """Refuse a preview that says, or shows by its sides, that it lies otherwise than the sensor saw the scene."""
+    file = contents.orientation
     if own is not None and file is not None and normalise(own) != normalise(file):
         raise Refused(f"this raw file says orientation {file}, its preview says {own}: nobody knows how it is shown")
-    return found
+    if _lies(sides) != _lies(contents.sensor) and None not in (_lies(sides), _lies(contents.sensor)):
+        raise Refused("the preview of this raw file is turned already: nobody knows how it is shown")
 
 
-def _previews(data: bytes) -> Iterator[tuple[int, int]]:
-    """Where each JPEG starts, and its length."""
-    if data.startswith(_FUJI):
-        places = iter([(_number(data, _FUJI_PREVIEW, 4), _number(data, _FUJI_PREVIEW + 4, 4))])
-    else:
-        block = TiffBlock(_as_tiff(data))
-        places = (place for directory in block.every() for place in _within(block, directory))
-    return ((start, length) for start, length in places if data.startswith(_JPEG, start) and start + length <= len(data))
+def _lies(sides: tuple[int, int]) -> bool | None:
+    """True if the width is the longer one of (width, height); None if that is not clear."""
+    width, height = sides
+    return width > height if max(sides) > _CLEARLY * min(sides) else None
 
 
-def _within(block: TiffBlock, directory: Directory) -> Iterator[tuple[int, int]]:
-    entries = {entry.tag: entry for entry in directory.entries}
-    for tags in (tiff_block.THUMBNAIL, tiff_block.STRIPS):
-        if all(tag in entries for tag in tags):
-            starts, lengths = (block.numbers(entries[tag]) for tag in tags)
-            if len(starts) == len(lengths) == 1:
-                yield starts[0], lengths[0]
-    if _JPG_FROM_RAW in entries:
-        start, end = block.value(entries[_JPG_FROM_RAW])
-        yield start, end - start
+def _why(data: bytes, found: dict[tuple[int, int], tuple[int, int]]) -> str:
+    unread = next((reason for start, reason in _UNREAD.items() if data.startswith(start)), "")
+    if unread:
+        return f": {unread}"
+    if any(start + length > len(data) for start, length in found):
+        return ": the file ends within it, so compare it with a backup"
+    width, height = max(found.values(), key=prod, default=(0, 0))
+    return f": only a thumbnail of {width} × {height} pixels" if width else ""
 
 
-def _area(data: bytes) -> int:
-    return prod(_sides(data))
+def _piece(data: bytes, place: tuple[int, int]) -> bytes:
+    """What lies at a place; empty if it ends after the file."""
+    start, length = place
+    return data[start : start + length] if start + length <= len(data) else b""
 
 
-def _sides(data: bytes) -> tuple[int, int]:
-    """Height and width of a picture in pixels; zeros if it is none."""
+def _sides(data: bytes, place: tuple[int, int]) -> tuple[int, int]:
+    """Width and height in pixels of the picture at a place, if it is whole and one that can be decoded; zeros if not."""
+    (start, length), sides = place, (0, 0)
+    head = data[start : start + min(length, _MOST_BEFORE_SCAN)] if start + length <= len(data) else b""
     try:
-        for segment in jpeg.segments(data):
-            if segment.marker in _LOSSY and data[segment.start + 5] == _COLOURS:
-                return _number(data, segment.start + 1, 2), _number(data, segment.start + 3, 2)
+        for segment in islice(jpeg.segments(head), _MOST_SEGMENTS):
+            if segment.marker in _LOSSY and head[segment.start + 5] == _COLOURS:
+                sides = _number(head, segment.start + 3, 2), _number(head, segment.start + 1, 2)
+            if segment.marker == _SOS:
+                return sides
     except (Refused, IndexError):
         pass
     return 0, 0
-
-
-def _as_tiff(data: bytes) -> bytes:
-    header = _HEADERS.get(data[:4])
-    return header + data[4:] if header else data
 
 
 def _number(data: bytes, place: int, size: int) -> int:

@@ -274,6 +274,20 @@ def _of_thumbnail(block: TiffBlock, first: Directory) -> list[Field]:
         return []
 
 
+def added(block: TiffBlock, directory: Directory, orientation: int, follows: int) -> bytes:
+    """A directory that stores no orientation with one, to stand behind the block; `follows` is where the next one starts, or 0.
+
+    Raises:
+        Refused: the block cannot grow.
+    """
+    if len(block.data) >= _LARGEST:  # a byte may be needed to end evenly
+        raise Refused("the file is too large (4 GB) to grow")
+    data = block.data
+    place = _place(directory)
+    entries = [data[directory.start + 2 : place], _entry(orientation, block.order), data[place : directory.end]]
+    return _directory(entries, follows, block.order)
+
+
 def _check_apart(directories: list[Directory]) -> None:
     """Directories that share a byte are a loop or a trap: a change to one would change the other."""
     if len(directories) > _MOST_DIRECTORIES:
@@ -286,22 +300,18 @@ def _check_apart(directories: list[Directory]) -> None:
 def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]:
     """IFD0 with the orientation added at the end of the block; the old one stays behind, unused."""
     block.extents()  # refuses the block if anything it means lies past its end, and so would move when it grows
-    if len(block.data) >= _LARGEST:  # a byte may be needed to end evenly
-        raise Refused("the file is too large (4 GB) to grow")
-    place = _place(first)
     data = block.data
-    entries = [data[first.start + 2 : place], _entry(orientation, block.order), data[place : first.end]]
     pad = b"\0" * (len(data) % 2)
     header = (len(data) + len(pad)).to_bytes(4, block.order)
     return [
         Splice(4, data[4:8], header),
-        Splice(len(data), b"", pad + _directory(entries, first.next, block.order)),
+        Splice(len(data), b"", pad + added(block, first, orientation, first.next)),
     ]
 
 
 def _place(first: Directory) -> int:
-    """Where among the entries of IFD0 an orientation is added: by its number, but not behind a first entry of an unknown type,
-    where exiftool stops reading.
+    """Where among the entries of a directory an orientation is added: by its number, but not behind a first entry of an unknown
+    type, where exiftool stops reading.
 
     Raises:
         Refused: programs would read entries then that they do not read now.

@@ -1,0 +1,23 @@
+"""A decoder whose photos wait for their turn: what is decoded at the same time fits the memory that there is."""
+
+from orientd.decode import Decoder
+from orientd.formats.footprint import footprint
+from orientd.items import Photo, Picture
+from orientd.memory import Budget
+
+
+class AdmittedDecoder:
+    """A `Decoder` that counts the memory of a photo before another decoder decodes it."""
+
+    def __init__(self, decoder: Decoder, budget: Budget) -> None:
+        self._decoder = decoder
+        self._budget = budget
+
+    def decode(self, photo: Photo, *, whole: bool = True) -> Picture:
+        """See `Decoder.decode`."""
+        with self._budget.taking(footprint(photo.format, photo.data, whole=whole)):
+            return self._decoder.decode(photo, whole=whole)
+
+    def glance(self, photo: Photo) -> Picture | None:
+        """See `Decoder.glance`. A thumbnail is not worth counting."""
+        return self._decoder.glance(photo)

@@ -1,0 +1,176 @@
+"""Raw files that are TIFFs inside: the orientation, the side of the sensor's picture, and where JPEGs may lie.
+
+Most have previews as strips or thumbnails of their directories (DNG 1.7, chapter 2; TIFF/EP); some hide them in the maker note
+(ExifTool, https://exiftool.org/TagNames/, under Nikon, Olympus, Pentax and Samsung). Cameras break rules that are enforced
+where something is written, so what cannot be read here is passed over; how much is looked at is bounded.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain, islice
+from math import prod
+from typing import Final, Literal, NamedTuple
+
+from orientd.errors import Refused
+from orientd.formats import tiff_block
+from orientd.formats.tiff_block import Directory, Entry, TiffBlock
+
+_SUBFILE_TYPE, _SIDES, _SUB_IFDS, _EXIF, _JPG_FROM_RAW = 0xFE, (0x100, 0x101), 0x14A, 0x8769, 0x2E  # the last is Panasonic's
+_MASKS: Final = 4 | 8  # bits of the subfile type: transparency, semantic and depth maps (DNG 1.7, NewSubFileType)
+_UNDEFINED: Final = 7
+_POINTERS: Final = (3, 4, 13)
+_MOST_DIRECTORIES: Final = 64
+_MOST_ENTRIES: Final = 1000  # of a directory; cameras write up to 150
+_MOST_POINTERS: Final = 16
+_MOST_PLACES: Final = 32
+
+
+class Contents(NamedTuple):
+    """What a raw file says of itself: `orientation` exactly as found, (width, height) of the sensor's picture in pixels, zeros if
+    it is not told, and where JPEGs may start, and their lengths: none of these is proved.
+    """
+
+    orientation: int | None = None
+    sensor: tuple[int, int] = (0, 0)
+    places: tuple[tuple[int, int], ...] = ()
+
+
+class _Note(NamedTuple):
+    """How a maker note is built, all from its start: its directory, from where its offsets count (None: the start of the TIFF)
+    and its byte order (None: that of the TIFF); the tag that points at a directory with the preview, if any; start and length.
+    """
+
+    directory: int
+    base: int | None
+    order: int | None
+    pointer: int | None
+    pair: tuple[int, int]
+
+
+_NIKON_PAIR, _OLYMPUS_PAIR = tiff_block.THUMBNAIL, (0x101, 0x102)
+_NOTES: Final = {
+    re.compile(b"OLYMPUS\0"): _Note(12, 0, 8, 0x2020, _OLYMPUS_PAIR),
+    re.compile(b"OM SYSTEM\0"): _Note(16, 0, 12, 0x2020, _OLYMPUS_PAIR),
+    re.compile(b"(OLYMP|EPSON)\0"): _Note(8, None, None, 0x2020, _OLYMPUS_PAIR),
+    re.compile(b"PENTAX \0"): _Note(10, 0, 8, None, (4, 3)),
+    re.compile(b"AOC\0(II|MM)"): _Note(6, None, 4, None, (4, 3)),
+    re.compile(b"Nikon\0\2"): _Note(18, 10, 10, 0x11, _NIKON_PAIR),
+    re.compile(b"..\1\0\7\0\4\0\0\0", re.DOTALL): _Note(0, None, None, 0x35, _NIKON_PAIR),  # Samsung
+}
+
+
+class _Block(TiffBlock):
+    """A block of any header, or of none, whose offsets count from `base`."""
+
+    def __init__(self, data: bytes, order: Literal["little", "big"], base: int = 0) -> None:
+        self.data = data
+        self.order = order
+        self.base = base
+
+    def number(self, offset: int, size: int, *, signed: bool = False) -> int:
+        return super().number(self.base + offset, size, signed=signed)
+
+    def bounded(self, start: int) -> Directory:
+        if self.number(start, 2) > _MOST_ENTRIES:
+            raise Refused("it has more entries than any camera writes")
+        return self.directory(start)
+
+    def few(self, entry: Entry | None) -> list[int]:
+        """The whole numbers of an entry; none if it is not there, cannot be read or holds many."""
+        if entry is not None and entry.type in _POINTERS and entry.length <= _MOST_POINTERS:
+            with suppress(Refused):
+                return self.numbers(entry)
+        return []
+
+
+def read(data: bytes) -> Contents:
+    """What a TIFF, or a raw file that is one but for its header, says of itself; nothing of one that cannot be read."""
+    block = _Block(data, _order(data, 0))
+    directories = list(islice(_directories(block), _MOST_DIRECTORIES))
+    sides = [_sides(block, _tags(directory)) for directory in directories]
+    places = chain.from_iterable(_places(block, directory) for directory in directories)
+    bounded = tuple(dict.fromkeys(islice(places, _MOST_PLACES)))
+    return Contents(_orientation(block, directories), max(sides, key=prod, default=(0, 0)), bounded)
+
+
+def _order(data: bytes, place: int) -> Literal["little", "big"]:
+    return "little" if data.startswith(b"II", place) else "big"
+
+
+def _orientation(block: _Block, directories: list[Directory]) -> int | None:
+    with suppress(Refused):
+        fields = block.orientations(directories[0]) if directories else []
+        return fields[0].value if fields else None
+    return None
+
+
+def _directories(block: _Block) -> Iterator[Directory]:
+    """Each directory that can be read, IFD0 first, then what follows and lies below; a GPS directory has no pictures."""
+    known: set[int] = set()
+    try:
+        waiting = [block.number(4, 4)]
+        block.bounded(waiting[0])  # without IFD0 nobody knows which directory is the first
+    except Refused:
+        return
+    while waiting:
+        start = waiting.pop(0)
+        if start in known:
+            continue
+        known.add(start)
+        with suppress(Refused):
+            directory = block.bounded(start)
+            yield directory
+            tags = _tags(directory)
+            waiting += [*block.few(tags.get(_SUB_IFDS)), *block.few(tags.get(_EXIF)), *filter(None, [directory.next])]
+
+
+def _tags(directory: Directory) -> dict[int, Entry]:
+    return {entry.tag: entry for entry in directory.entries}
+
+
+def _sides(block: _Block, tags: dict[int, Entry]) -> tuple[int, int]:
+    width, height = (sum(block.few(tags.get(tag))[:1]) for tag in _SIDES)
+    return width, height
+
+
+def _places(block: _Block, directory: Directory) -> Iterator[tuple[int, int]]:
+    tags = _tags(directory)
+    if sum(block.few(tags.get(_SUBFILE_TYPE))) & _MASKS:
+        return
+    for pair in (tiff_block.THUMBNAIL, tiff_block.STRIPS):
+        yield from _pair(block, tags, pair)
+    with suppress(Refused):
+        if _JPG_FROM_RAW in tags:
+            start, end = block.value(tags[_JPG_FROM_RAW])
+            yield start, end - start
+        if tiff_block.MAKER_NOTE in tags:
+            yield from _noted(block, block.value(tags[tiff_block.MAKER_NOTE])[0])
+
+
+def _pair(block: _Block, tags: dict[int, Entry], pair: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    starts, lengths = (block.few(tags.get(tag)) for tag in pair)
+    if len(starts) == len(lengths) == 1:
+        yield starts[0], lengths[0]
+
+
+def _noted(block: _Block, start: int) -> Iterator[tuple[int, int]]:
+    """What the maker note at `start` points at. Some makers count from other places than they should, so each is tried."""
+    note = next((note for pattern, note in _NOTES.items() if pattern.match(block.data, start)), None)
+    if note is None:
+        return
+    base = 0 if note.base is None else start + note.base
+    inner = _Block(block.data, block.order if note.order is None else _order(block.data, start + note.order), base)
+    tags = _tags(inner.bounded(start - base + note.directory))
+    for found in [tags] if note.pointer is None else _pointed(inner, tags.get(note.pointer), start - base):
+        for place, length in _pair(inner, found, note.pair):
+            yield from ((origin + place, length) for origin in (0, base, start))
+
+
+def _pointed(inner: _Block, entry: Entry | None, start: int) -> Iterator[dict[int, Entry]]:
+    """The directory of a maker note below its first one: an entry points at it, or holds it (old cameras of Olympus)."""
+    held = entry is not None and entry.type == _UNDEFINED
+    for at in inner.value(entry)[:1] if entry and held else inner.few(entry)[:1]:
+        for origin in (0, start):
+            with suppress(Refused):
+                yield _tags(inner.bounded(origin + at))
