@@ -22,7 +22,7 @@ from measuring import ROOT, first_scan, timed
 KINDS = {
     "0.1 MP JPEG": Case(250, "jpg", (400, 300)),
     "12 MP JPEG": Case(72, "jpg", (4000, 3000)),
-    "24 MP JPEG": Case(36, "jpg", (6000, 4000)),
+    "24 MP JPEG": Case(12, "jpg", (6000, 4000)),
     "12 MP JPEG, turned": Case(4, "jpg", (4000, 3000), ROTATE),
 }
 THUMBNAILS = "12 MP JPEG, thumbnails first"
