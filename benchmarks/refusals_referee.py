@@ -46,7 +46,7 @@ def _changes(before: Path, after: Path, tags: dict[str, referee.Tags]) -> list[s
 
 
 def harm(before: Path, after: Path) -> list[str]:
-    """As `changed_tags`, but positions do not count, as what lies there is compared, nor orientations of pages, nor free space."""
+    """As `changed_tags`, but positions do not count, as what lies there is compared, orientations of pages, and free space."""
     changes = changed_tags([(before, after)])[str(after)]
     return [change for change in changes if not _MAY_DIFFER.fullmatch(change.split(": ")[0])]
 
