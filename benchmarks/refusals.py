@@ -213,9 +213,10 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="the --out of another run, to be compared with")
     parser.add_argument("--every", type=int, default=1, help="only every Nth file")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
+    parser.add_argument("--work", type=Path, help="folder for copies, best in memory, such as /dev/shm/survey")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    folder, work, viewer = options.files.resolve(), options.out.resolve() / "work", Viewer()
+    folder, work, viewer = options.files.resolve(), (options.work or options.out / "work").resolve(), Viewer()
     if "write" in options.steps:
         survey = Survey(options.orientd.absolute(), work, viewer)
         _write_all(survey, list(fitting(read_list(), folder))[:: options.every], folder, options.out / "found.json")
@@ -229,8 +230,9 @@ def main() -> None:
 
 
 def _write_all(survey: Survey, files: Sequence[Listed], folder: Path, result: Path) -> None:
-    found: list[Found] = []
-    for start in range(0, len(files), TOGETHER):
+    """Go on where an earlier run was interrupted."""
+    found: list[Found] = json.loads(result.read_text()) if result.exists() else []
+    for start in range(len(found), len(files), TOGETHER):
         found += survey(files[start : start + TOGETHER], folder)
         result.write_text(json.dumps(found, indent=1))
         print(f"{len(found)} of {len(files)}", file=sys.stderr, flush=True)

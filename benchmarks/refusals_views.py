@@ -12,6 +12,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
@@ -25,6 +26,8 @@ SEEN, WRONG, LOST, BLIND = "seen", "wrong", "lost", "blind"
 SECONDS: Final = 180  # for one question
 NEAR: Final = 3.0  # levels in the mean: half-resolution colors are interpolated before or after the turn
 _MULTI_FRAME: Final = "Multi-Frame"
+_SHOWN: Final = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 3), 6: (False, 1), 7: (True, 1), 8: (False, 3)}
+"""Orientation → mirrored from left to right, and then turned by so many quarters clockwise."""
 
 
 class View(NamedTuple):
@@ -37,17 +40,34 @@ class View(NamedTuple):
 def by_pillow(path: Path) -> View:
     """Whole, by Pillow; of a JPEG with several pictures those that are frames of one photo, previews and gain maps left out."""
     import pillow_heif
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None
     pillow_heif.register_heif_opener()
-    with warnings.catch_warnings(), Image.open(path) as image:
+    with warnings.catch_warnings(), Image.open(BytesIO(path.read_bytes())) as image:  # by name, Pillow 13 garbles mapped TIFFs
         warnings.simplefilter("ignore")
         frames = []
         for index in range(min(_frames(image), 20)):
             image.seek(index)
-            frames.append(np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
+            image.load()
+            frames.append(_as_shown(_pixels(image), image.getexif().get(0x0112)))
     return View(frames)
+
+
+def _pixels(image: Any) -> Pixels:
+    """RGB of 8 bits; of more bits the whole range, as conversion would cut it off."""
+    if not image.mode.startswith(("I", "F")):
+        return np.asarray(image.convert("RGB"))
+    numbers = np.nan_to_num(np.asarray(image, np.float64))
+    low, high = numbers.min(), numbers.max()
+    gray = (255 * (numbers - low) / (high - low or 1)).astype(np.uint8)
+    return np.repeat(gray[..., None], 3, axis=2)
+
+
+def _as_shown(pixels: Pixels, orientation: Any) -> Pixels:
+    """As the tag says (EXIF 2.32, 0x0112). Pillow's own `exif_transpose` rewrites metadata, too, and may fail at it."""
+    mirrored, turns = _SHOWN.get(orientation, (False, 0))
+    return np.rot90(pixels[:, ::-1] if mirrored else pixels, -turns)
 
 
 def _frames(image: Any) -> int:
