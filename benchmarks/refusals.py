@@ -53,6 +53,7 @@ class Survey:
         try:
             return self._group([each.place(folder) for each in files], files)
         except Died as death:
+            print(f"{len(files)} files from {files[0].path} on: {death}", file=sys.stderr, flush=True)
             if len(files) == 1:
                 return [{**files[0]._asdict(), "died": str(death)}]
             half = len(files) // 2

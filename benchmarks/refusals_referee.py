@@ -15,6 +15,7 @@ import heif_referee
 import referee
 
 _TOGETHER = 60  # pairs for one call of exiftool: all their tags are in memory, thumbnails too
+_PLACE = re.compile(r".*(Offset|Start): \['(?P<old>\d+)'\] became \['(?P<new>\d+)'\]")
 _MAY_DIFFER = re.compile(r".*(Offsets?|Start|Length)|EXIF:IFD\d+:Orientation|QuickTime:Free")
 
 
@@ -42,7 +43,14 @@ def _changes(before: Path, after: Path, tags: dict[str, referee.Tags]) -> list[s
     if not tags[str(before)] or not tags[str(after)]:
         return ["exiftool says nothing of it"]
     judge = heif_referee if before.read_bytes()[4:8] == b"ftyp" else referee
-    return judge.tag_changes(tags[str(before)], tags[str(after)], after.stat().st_size - before.stat().st_size)
+    growth = after.stat().st_size - before.stat().st_size
+    return [each for each in judge.tag_changes(tags[str(before)], tags[str(after)], growth) if not _moved(each, growth)]
+
+
+def _moved(change: str, growth: int) -> bool:
+    """True of a position in the file that lies behind what grew."""
+    found = _PLACE.fullmatch(change)
+    return bool(found) and int(found["old"]) + growth == int(found["new"])
 
 
 def harm(before: Path, after: Path) -> list[str]:

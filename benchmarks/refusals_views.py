@@ -25,6 +25,7 @@ Pixels = NDArray[np.uint8]
 SEEN, WRONG, LOST, BLIND = "seen", "wrong", "lost", "blind"
 SECONDS: Final = 180  # for one question
 NEAR: Final = 3.0  # levels in the mean: half-resolution colors are interpolated before or after the turn
+FAR: Final = 4  # times nearer than any other turn: where sides are odd, these colors shift by half a sample
 _MULTI_FRAME: Final = "Multi-Frame"
 _SHOWN: Final = {2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 3), 6: (False, 1), 7: (True, 1), 8: (False, 3)}
 """Orientation → mirrored from left to right, and then turned by so many quarters clockwise."""
@@ -48,7 +49,8 @@ def by_pillow(path: Path) -> View:
         warnings.simplefilter("ignore")
         frames = []
         for index in range(min(_frames(image), 20)):
-            image.seek(index)
+            if index:  # a HEIF opens at its primary picture, which need not be the first
+                image.seek(index)
             image.load()
             frames.append(_as_shown(_pixels(image), image.getexif().get(0x0112)))
     return View(frames)
@@ -105,11 +107,18 @@ def by_heif_convert(path: Path) -> View:
         made = Path(folder, "shown.jpg")
         command = ["heif-convert", "-q", "95", str(path), str(made)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        several = made.with_name("shown-1.jpg")
-        if not made.exists() and not several.exists():
+        shown = made if made.exists() else made.with_name(f"shown-{_primary(path)}.jpg")
+        if not shown.exists():
             raise ValueError(_line(done.stderr or done.stdout or f"exit code {done.returncode}"))
-        with Image.open(made if made.exists() else several) as image:
+        with Image.open(shown) as image:
             return View([np.asarray(image.convert("RGB"))])
+
+
+def _primary(path: Path) -> int:
+    """Which of several pictures is the primary one, from 1."""
+    told = subprocess.run(["heif-info", str(path)], capture_output=True, text=True, check=False, timeout=60).stdout
+    pictures = [line for line in told.splitlines() if line.startswith("image: ")]
+    return next((number for number, line in enumerate(pictures, 1) if line.endswith("primary")), 1)
 
 
 def decoders(path: Path) -> dict[str, Callable[[Path], View]]:
@@ -165,9 +174,10 @@ def _is_turned(before: Pixels, after: Pixels, turn: int) -> bool:
         return False
     if np.array_equal(wanted, after):
         return True
-    others = [np.rot90(each, quarters) for each in (before, before[:, ::-1]) for quarters in range(4)]
-    nearest = min(_distance(each, after) for each in others if each.shape == after.shape)
-    return _distance(wanted, after) <= min(NEAR, nearest)
+    ways = [np.rot90(each, quarters) for each in (before, before[:, ::-1]) for quarters in range(4)]
+    distance = _distance(wanted, after)
+    others = [_distance(each, after) for each in ways if each.shape == after.shape and not np.array_equal(each, wanted)]
+    return distance <= min([NEAR, *others]) or distance * FAR <= min([255.0, *others])
 
 
 def _distance(one: Pixels, other: Pixels) -> float:
