@@ -18,6 +18,8 @@ def reason_of(found: Found) -> str:
     if "died" in found:
         return f"the process died ({found['died'].split(': ')[1]})"
     refused = [told for told in found["turns"].values() if not told["changed"]]
+    if refused and found.get("decision") == "skip" and not found["format"]:  # such as a raw file without a preview
+        return _kind(found["reason"])
     return _kind(refused[0]["reason"] or refused[0]["outcome"]) if refused else ""
 
 
