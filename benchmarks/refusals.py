@@ -27,8 +27,8 @@ from typing import Any, Final
 import refusals_referee as referee
 from refusals_changes import changes
 from refusals_files import Listed, fitting, read_list
-from refusals_table import table
-from refusals_views import SEEN, Viewer
+from refusals_table import BY_DESIGN, reason_of, table
+from refusals_views import NOTHING, SEEN, Viewer
 
 TURNS: Final = (90, 180)
 STEPS: Final = ("write", "weigh")
@@ -162,7 +162,11 @@ def weigh(found: Found, source: Path, scratch: Path, viewer: Viewer) -> None:
     refused = "died" in found or any(not told["changed"] for told in found["turns"].values())
     if refused or found["decision"] == "error":
         found["readable"] = viewer.readable(source)
-    if refused:
+    if (
+        refused
+        and not BY_DESIGN.search(reason_of(found))
+        and not any(said.startswith(NOTHING) for said in found["readable"].values())
+    ):
         found["harmless"] = _harmless(source, scratch / source.name, viewer)
 
 
@@ -245,6 +249,8 @@ def _weigh_all(folder: Path, scratch: Path, viewer: Viewer, result: Path) -> Non
     found = json.loads(result.read_text())
     scratch.mkdir(parents=True, exist_ok=True)
     for each in found:
+        if "readable" in each:
+            continue
         weigh(each, Listed(each["repository"], each["path"], each["blob"]).place(folder), scratch, viewer)
     result.write_text(json.dumps(found, indent=1))
 

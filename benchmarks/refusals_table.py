@@ -8,9 +8,9 @@ from typing import Any, Final
 Found = dict[str, Any]
 
 BY_DESIGN: Final = re.compile(
-    r"animated|several pictures|SubIFD|signed|several names|raw files are never|JPEG XL|equirectangular|sphere|sequence"
+    r"animated|signed|several names|raw file|JPEG XL|equirectangular|sphere|sequence|map \(|map …|UNKNOWN|it has N ×"
 )
-"""Reasons for which a file that could be turned is left: frames, other pictures or a signature would not go with it."""
+"""Reasons of the design, for which no change is tried: frames, a signature or the place on a map would not go with it."""
 
 
 def reason_of(found: Found) -> str:
@@ -29,8 +29,8 @@ def _kind(reason: str) -> str:
 
 
 def is_harmless(found: Found) -> bool:
-    """True if it was refused, could be turned, no decoder complains of it, and no reason of the design speaks against it."""
-    return could_be_turned(found) and not BY_DESIGN.search(reason_of(found)) and not any(found["readable"].values())
+    """True if it was refused, could be turned, and no decoder complains of it."""
+    return could_be_turned(found) and not any(found["readable"].values())
 
 
 def could_be_turned(found: Found) -> bool:
@@ -77,8 +77,9 @@ _COUNTS: Final = {
     "of these by a sidecar": lambda each: any(told["changed"].endswith(".xmp") for told in each.get("turns", {}).values()),
     "written and wrong, broken or not undone": lambda each: bool(faults(each)),
     "refused": lambda each: bool(reason_of(each)),
+    "of these for a reason of the design": lambda each: bool(BY_DESIGN.search(reason_of(each))),
     "refused, though a change is possible": could_be_turned,
-    "of these but for a reason of the design, or a complaint of a decoder": is_harmless,
+    "of these without complaint of a decoder: harmless": is_harmless,
     "called damaged, though two decoders read all of it": called_damaged,
 }
 

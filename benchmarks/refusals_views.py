@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 SEEN, WRONG, LOST, BLIND = "seen", "wrong", "lost", "blind"
+NOTHING: Final = "shows nothing: "
 SECONDS: Final = 180  # for one question
 NEAR: Final = 3.0  # levels in the mean: half-resolution colors are interpolated before or after the turn
 FAR: Final = 4  # times nearer than any other turn: where sides are odd, these colors shift by half a sample
@@ -185,8 +186,8 @@ def _distance(one: Pixels, other: Pixels) -> float:
 
 
 def readable(path: Path) -> dict[str, str]:
-    """For each decoder: empty if it shows the whole file without complaint, else what it says."""
-    return {name: view if isinstance(view, str) else view.faults for name, view in seen(path).items()}
+    """What each decoder complains of: empty if it shows the whole file; behind NOTHING if it shows none of it."""
+    return {name: NOTHING + view if isinstance(view, str) else view.faults for name, view in seen(path).items()}
 
 
 def _line(error: object) -> str:
@@ -206,7 +207,7 @@ class Viewer:
 
     def readable(self, path: Path) -> dict[str, str]:
         """As the function of that name."""
-        return self._ask({"read": str(path)}) or {"both": "the decoder died"}
+        return self._ask({"read": str(path)}) or {"both": NOTHING + "the decoder died"}
 
     def close(self) -> None:
         if self._child:
