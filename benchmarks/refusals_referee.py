@@ -16,6 +16,7 @@ import referee
 
 _TOGETHER = 60  # pairs for one call of exiftool: all their tags are in memory, thumbnails too
 _PLACE = re.compile(r".*(Offset|Start): \['(?P<old>\d+)'\] became \['(?P<new>\d+)'\]")
+_FLAGS = {f"RIFF:WebP_Flags: [] became ['{flags}']" for flags in (8, 24)}
 _MAY_DIFFER = re.compile(r".*(Offsets?|Start|Length)|EXIF:IFD\d+:Orientation|QuickTime:Free")
 
 
@@ -48,9 +49,9 @@ def _changes(before: Path, after: Path, tags: dict[str, referee.Tags]) -> list[s
 
 
 def _moved(change: str, growth: int) -> bool:
-    """True of a position in the file that lies behind what grew."""
+    """True of a position in the file that lies behind what grew, and of the new flags of a WebP: EXIF, or EXIF and alpha."""
     found = _PLACE.fullmatch(change)
-    return bool(found) and int(found["old"]) + growth == int(found["new"])
+    return change in _FLAGS or (bool(found) and int(found["old"]) + growth == int(found["new"]))
 
 
 def harm(before: Path, after: Path) -> list[str]:
