@@ -248,10 +248,12 @@ def _write_all(survey: Survey, files: Sequence[Listed], folder: Path, result: Pa
 def _weigh_all(folder: Path, scratch: Path, viewer: Viewer, result: Path) -> None:
     found = json.loads(result.read_text())
     scratch.mkdir(parents=True, exist_ok=True)
-    for each in found:
-        if "readable" in each:
-            continue
+    left = [each for each in found if "readable" not in each]
+    for number, each in enumerate(left):
         weigh(each, Listed(each["repository"], each["path"], each["blob"]).place(folder), scratch, viewer)
+        if number % 100 == 0:
+            result.write_text(json.dumps(found, indent=1))
+            print(f"weighed {number} of {len(left)}", file=sys.stderr, flush=True)
     result.write_text(json.dumps(found, indent=1))
 
 

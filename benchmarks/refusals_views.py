@@ -12,6 +12,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -147,8 +148,14 @@ def compared(before: Path, afters: dict[int, Path]) -> dict[int, dict[str, str]]
 
     `seen`: turned so; `wrong`: another picture or turn; `lost`: it showed the photo and no longer does; `blind`: it never did.
     """
-    views = seen(before)
+    views = _seen_before(before)
     return {turn: _verdicts(views, seen(after), turn) for turn, after in afters.items()}
+
+
+@lru_cache(maxsize=1)
+def _seen_before(path: Path) -> dict[str, View | str]:
+    """As `seen`: a photo that several changes are tried on is decoded once."""
+    return seen(path)
 
 
 def _verdicts(views: dict[str, View | str], shown: dict[str, View | str], turn: int) -> dict[str, str]:
@@ -187,7 +194,7 @@ def _distance(one: Pixels, other: Pixels) -> float:
 
 def readable(path: Path) -> dict[str, str]:
     """What each decoder complains of: empty if it shows the whole file; behind NOTHING if it shows none of it."""
-    return {name: NOTHING + view if isinstance(view, str) else view.faults for name, view in seen(path).items()}
+    return {name: NOTHING + view if isinstance(view, str) else view.faults for name, view in _seen_before(path).items()}
 
 
 def _line(error: object) -> str:
