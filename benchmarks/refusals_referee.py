@@ -17,6 +17,7 @@ import referee
 _TOGETHER = 60  # pairs for one call of exiftool: all their tags are in memory, thumbnails too
 _PLACE = re.compile(r".*(Offset|Start): \['(?P<old>\d+)'\] became \['(?P<new>\d+)'\]")
 _FLAGS = {f"RIFF:WebP_Flags: [] became ['{flags}']" for flags in (8, 24)}
+_SECOND_BLOCK = re.compile(r"File:ExifByteOrder: |ExifTool:Warning: .* became .*IFD0 pointer references previous IFD0 directory")
 _MAY_DIFFER = re.compile(r".*(Offsets?|Start|Length)|EXIF:IFD\d+:Orientation|QuickTime:Free")
 
 
@@ -45,13 +46,21 @@ def _changes(before: Path, after: Path, tags: dict[str, referee.Tags]) -> list[s
         return ["exiftool says nothing of it"]
     judge = heif_referee if before.read_bytes()[4:8] == b"ftyp" else referee
     growth = after.stat().st_size - before.stat().st_size
-    return [each for each in judge.tag_changes(tags[str(before)], tags[str(after)], growth) if not _moved(each, growth)]
+    return [each for each in judge.tag_changes(tags[str(before)], tags[str(after)], growth) if not _follows(each, growth)]
 
 
-def _moved(change: str, growth: int) -> bool:
-    """True of a position in the file that lies behind what grew, and of the new flags of a WebP: EXIF, or EXIF and alpha."""
+def _follows(change: str, growth: int) -> bool:
+    """True of what is no tag of the photo but follows from the change of one.
+
+    These are a position in the file that lies behind what grew, the new flags of a WebP (EXIF, or EXIF and alpha), and what
+    exiftool says where a PNG has one EXIF block more: its byte order, and a warning that both have an IFD0 at the same place.
+    """
     found = _PLACE.fullmatch(change)
-    return change in _FLAGS or (bool(found) and int(found["old"]) + growth == int(found["new"]))
+    return (
+        _SECOND_BLOCK.match(change) is not None
+        or change in _FLAGS
+        or (bool(found) and int(found["old"]) + growth == int(found["new"]))
+    )
 
 
 def harm(before: Path, after: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 Found = dict[str, Any]
 
 BY_DESIGN: Final = re.compile(
-    r"animated|signed|several names|raw file|JPEG XL|equirectangular|sphere|sequence|map \(|map …|UNKNOWN|it has N ×"
+    r"animated|several pictures|signed|several names|raw file|JPEG XL|equirectangular|sphere|sequence|map \(|map …|UNKNOWN|it has N ×"
 )
 """Reasons of the design, for which no change is tried: frames, a signature or the place on a map would not go with it."""
 
