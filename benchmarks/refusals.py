@@ -28,6 +28,7 @@ import refusals_referee as referee
 from refusals_changes import changes
 from refusals_files import Listed, fitting, read_list
 from refusals_table import BY_DESIGN, reason_of, table
+from refusals_tiff import only_previews
 from refusals_views import NOTHING, SEEN, Viewer
 
 TURNS: Final = (90, 180)
@@ -162,11 +163,8 @@ def weigh(found: Found, source: Path, scratch: Path, viewer: Viewer) -> None:
     refused = "died" in found or any(not told["changed"] for told in found["turns"].values())
     if refused or found["decision"] == "error":
         found["readable"] = viewer.readable(source)
-    if (
-        refused
-        and not BY_DESIGN.search(reason_of(found))
-        and not any(said.startswith(NOTHING) for said in found["readable"].values())
-    ):
+    found["design"] = bool(BY_DESIGN.search(reason_of(found))) and not only_previews(source.read_bytes())
+    if refused and not found["design"] and not any(said.startswith(NOTHING) for said in found["readable"].values()):
         found["harmless"] = _harmless(source, scratch / source.name, viewer)
 
 

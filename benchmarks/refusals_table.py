@@ -8,9 +8,9 @@ from typing import Any, Final
 Found = dict[str, Any]
 
 BY_DESIGN: Final = re.compile(
-    r"animated|several pictures|signed|several names|raw file|JPEG XL|equirectangular|sphere|sequence|map \(|map …|UNKNOWN|it has N ×"
+    r"animated|several pictures|signed|several names|raw file|JPEG XL|equirectangular|sphere|sequence|map …|UNKNOWN|it has N ×"
 )
-"""Reasons of the design, for which no change is tried: frames, a signature or the place on a map would not go with it."""
+"""Reasons of the design, for which no change is tried: frames, pages, a signature or a place on a map would not go with it."""
 
 
 def reason_of(found: Found) -> str:
@@ -77,7 +77,7 @@ _COUNTS: Final = {
     "of these by a sidecar": lambda each: any(told["changed"].endswith(".xmp") for told in each.get("turns", {}).values()),
     "written and wrong, broken or not undone": lambda each: bool(faults(each)),
     "refused": lambda each: bool(reason_of(each)),
-    "of these for a reason of the design": lambda each: bool(BY_DESIGN.search(reason_of(each))),
+    "of these for a reason of the design": lambda each: bool(reason_of(each)) and each.get("design", False),
     "refused, though a change is possible": could_be_turned,
     "of these without complaint of a decoder: harmless": is_harmless,
     "called damaged, though two decoders read all of it": called_damaged,

@@ -50,6 +50,19 @@ def fresh(turn: int) -> bytes:
     return b"MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, ORIENTATION, 3, 1, turned(1, turn), 0, 0)
 
 
+def only_previews(data: bytes) -> bool:
+    """True of a TIFF whose further pages are reduced copies of the first (NewSubfileType, bit 0)."""
+    if data[:4] not in (b"II*\0", b"MM\0*"):
+        return False
+    order = "<" if data[:2] == b"II" else ">"
+    pages = list(_directories(data, _kind(data)))[1:]
+    kinds = [
+        [struct.unpack(order + "HHII", entry)[3] for entry in page.entries if entry[:2] in (b"\xfe\0", b"\0\xfe")]
+        for page in pages
+    ]
+    return bool(kinds) and all(kind and kind[0] & 1 for kind in kinds)
+
+
 def block_changes(block: bytes, turn: int) -> Iterator[tuple[str, bytes]]:
     """Each change by name, and the block it leads to: the first directory alone, and all of the chain."""
     kind = _kind(block)

@@ -84,11 +84,12 @@ def by_vips(path: Path) -> View:
     """The first picture by libvips; what it complains about on the way is a fault."""
     import pyvips
 
+    data = path.read_bytes()  # by name, libvips would show what it remembers of a file that is another one now
     try:
-        return View([_vips_pixels(pyvips.Image.new_from_file(str(path), fail_on="warning", access="sequential"))])
+        return View([_vips_pixels(pyvips.Image.new_from_buffer(data, "", fail_on="warning", access="sequential"))])
     except pyvips.Error as error:
         try:
-            return View([_vips_pixels(pyvips.Image.new_from_file(str(path), fail_on="none"))], _line(error))
+            return View([_vips_pixels(pyvips.Image.new_from_buffer(data, "", fail_on="none"))], _line(error))
         except pyvips.Error:
             raise ValueError(_line(error)) from None
 

@@ -101,6 +101,13 @@ class TestViews:
         said = viewer.compared(before, {90: _stored(tmp_path, "b.png", _png(6)), 180: _stored(tmp_path, "c.png", _png(6))})
         assert (said[90]["Pillow"], said[180]["Pillow"]) == ("seen", "wrong")
 
+    def test_a_file_that_is_another_one_now_is_looked_at_anew(self, tmp_path, viewer):
+        before, after = _stored(tmp_path, "a.png", _png(1)), tmp_path / "b.png"
+        for value, verdict in ((1, "wrong"), (6, "seen"), (8, "wrong")):
+            said = viewer.compared(before, {90: _stored(tmp_path, after.name, _png(value))})[90]
+            assert said["Pillow"] == verdict
+            assert not HAS_VIPS or said["libvips"] == verdict
+
     def test_who_cannot_read_a_file_says_so(self, tmp_path, viewer):
         assert viewer.readable(_stored(tmp_path, "a.png", _png(1)))["Pillow"] == ""
         assert viewer.readable(_stored(tmp_path, "no.png", b"no photo"))["Pillow"]
