@@ -89,7 +89,7 @@ class Candidate:
 class Photo:
     """A file read whole. `orientation` is the stored value exactly as found (None: absent), `sha256` is in hexadecimal.
 
-    The `data` of a raw file are its largest preview, a JPEG. `sha256` is that of the file.
+    The `data` of a raw file are its preview, a JPEG. `sha256` is that of the file.
     """
 
     path: str
