@@ -39,13 +39,13 @@ class Case(NamedTuple):
     make: str  # a key of MAKERS
     sides: tuple[int, int]
     method: str = TAG
-    isolated: bool = False
+    isolated: bool = True
 
 
 CASES = {
     "0.1 MP JPEG": Case(250, "jpg", (400, 300)),
     "12 MP JPEG": Case(24, "jpg", (4000, 3000)),
-    "12 MP JPEG, isolated": Case(24, "jpg", (4000, 3000), isolated=True),
+    "12 MP JPEG, not isolated": Case(24, "jpg", (4000, 3000), isolated=False),
     "12 MP JPEG, turned": Case(4, "jpg", (4000, 3000), ROTATE),
     "12 MP PNG, turned": Case(1, "png", (4000, 3000), ROTATE),
     "12 MP PNG without noise, turned": Case(1, "smooth", (4000, 3000), ROTATE),
@@ -104,13 +104,13 @@ def life(checkout: Path, case: Case, originals: Sequence[Path], place: Path) -> 
     copies = [Path(shutil.copy2(photo, library)) for photo in originals]
 
     def seconds(*arguments: object) -> float:
-        orientd = ["/usr/bin/env", f"PYTHONPATH={checkout}", sys.executable, "-P", "-m", "orientd"]
+        settings = [f"PYTHONPATH={checkout}", f"ORIENTD_ISOLATE={case.isolated}"]
+        orientd = ["/usr/bin/env", *settings, sys.executable, "-P", "-m", "orientd"]
         return timed([*orientd, *map(str, arguments), "--state-dir", str(state)]).cpu
 
-    isolate = ["--isolate"] if case.isolated else []
-    spent = {"scan": seconds("scan", "-q", library, "--workers", 1, "--report", report, *isolate)}
+    spent = {"scan": seconds("scan", "-q", library, "--workers", 1, "--report", report)}
     planned(report, case.method)
-    spent["apply"] = seconds("apply", "-q", report, "--report", place / "done.csv", *isolate)
+    spent["apply"] = seconds("apply", "-q", report, "--report", place / "done.csv")
     for original, copy in zip(originals, copies, strict=True):
         if shape(original) != (shape(copy)[::-1] if case.method == ROTATE else shape(copy)) or same(original, copy):
             raise RuntimeError(f"{copy} was not turned by {case.method}")
@@ -142,11 +142,11 @@ def measure(cases: dict[str, Case], checkouts: dict[str, Path], out: Path, round
         name: {"photos": case.number, "found": {each: {} for each in checkouts}} for name, case in cases.items()
     }
     for ((name, checkout), lives), each in product(spent.items(), COMMANDS):
-        found[name]["found"][checkout][each] = _summary([(few[each], all_[each]) for few, all_ in lives], cases[name].number)
+        found[name]["found"][checkout][each] = summary([(few[each], all_[each]) for few, all_ in lives], cases[name].number)
     return found
 
 
-def _summary(pairs: Sequence[tuple[float, float]], number: int) -> dict[str, Any]:
+def summary(pairs: Sequence[tuple[float, float]], number: int) -> dict[str, Any]:
     """Of the seconds for a tiny photo, and for so many photos, in each round."""
     rounds = [round(1000 * (whole - start_up) / number, 2) for start_up, whole in pairs]
     return {"CPU ms": round(median(rounds), 2), "rounds": rounds, "start-up: CPU ms": round(1000 * median(s for s, _ in pairs))}

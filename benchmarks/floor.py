@@ -22,9 +22,8 @@ from functools import partial
 from pathlib import Path
 from statistics import mean, median
 
-from PIL import Image
-
 from orientd import rotate
+from orientd.formats import jpeg_frame
 
 _NO_OUTPUT, _GREY, _ORIENTATION_NONE = 16, 6, 0
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h of glibc
@@ -79,10 +78,11 @@ def measure(folder: Path, rounds: int) -> dict[str, float]:
     library, floors, eighths, sizes = TurboJpeg(), [], [], []
     for path in sorted(folder.glob("*.jpg")):
         data = path.read_bytes()
-        with Image.open(path) as image:
-            width, height = image.size
+        frame = jpeg_frame.only(data)
+        if not frame or not frame.is_reducible:
+            raise RuntimeError(f"{path} is no JPEG of a usual kind")
         floors.append(median(milliseconds(partial(library.coefficients, data)) for _ in range(rounds)))
-        eighths.append(milliseconds(partial(library.eighth, data, width, height)))
+        eighths.append(milliseconds(partial(library.eighth, data, frame.width, frame.height)))
         sizes.append(len(data) / 1e6)
     return {
         "photos": len(sizes),

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from orientd import files, guard, orientation
+from orientd import files, guard, orientation, sidecars
 from orientd.change import Change, Formats, Rotate, Witness, plan_change, proved
 from orientd.discover import below
 from orientd.disk import DISK, Disk
@@ -91,6 +91,7 @@ class Fixer:
             change = self._change(data, turn, now.nlink, method)
             if not change.patch.splices:
                 return Outcome(path, Status.UNCHANGED, "", now, sha256, change.old_orientation)
+            sidecars.check_silent(path, self.disk)
             intent = self._intent(path, now, sha256, data, turn, change, probabilities)
         except OrientdError:
             raise

@@ -10,12 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from orientd import act, cards, catalogue, change, formats, guard, memory, names, past, pipeline, sidecars
+from orientd import act, cards, catalogue, change, deaths, guard, memory, past, pipeline, sidecars
 from orientd.config import Config, data_directory
 from orientd.decide import decide, needs_second_look
+from orientd.decode import admitted
 from orientd.discover import below, presence, real_place, real_roots, walk
 from orientd.errors import ConfigError, ReadError, Refused
-from orientd.items import Candidate, Decision, Format, Method, Photo, Picture, Prediction, Row, Status, Verdict
+from orientd.in_hand import Hand
+from orientd.items import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Status, Verdict
 from orientd.judge import NOT_A_PHOTO, Judge, until
 from orientd.orientation import turned
 from orientd.originals import Originals
@@ -27,7 +29,7 @@ from orientd.sidecars import Naming
 from orientd.source import Source
 from orientd.writer import Notify, Writable, Writer, open_journal, put_right
 
-JUDGEMENT: Final = "2"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
+JUDGEMENT: Final = "3"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
 _OUTSIDE: Final = (
     "it is outside the folders named or, if none is, outside all that was ever scanned: if it shall be written, name its folder, "
     "as in orientd apply PLAN.csv FOLDER"
@@ -75,9 +77,7 @@ def make_judge(
         ModelError: the model cannot be used.
     """
     from orientd import infer
-    from orientd.decode.admitted import AdmittedDecoder
-    from orientd.decode.cpu import CpuDecoder
-    from orientd.decode.isolated import IsolatedDecoder
+    from orientd.decode.noted import as_noted
 
     memory.share_one_arena()
     model, crowd = chosen_model(config), None
@@ -102,13 +102,13 @@ def make_judge(
         engine: infer.Engine = local.engine
         return engine
 
-    plain = (IsolatedDecoder if config.isolate else CpuDecoder)(first.spec.input_size, config.max_pixels)
-    decoder = AdmittedDecoder(plain, memory.Budget(memory.for_decoding(config.max_memory)))
-    crowd = crowd and crowd.beside(decoder.decode, config.workers or os.cpu_count() or 1, stop)
+    decoder = admitted.decoder(first.spec.input_size, config.max_pixels, config.max_memory, isolate=config.isolate)
+    shown = as_noted(decoder.decode)
+    crowd = crowd and crowd.beside(shown, config.workers or os.cpu_count() or 1, stop)
     naming = naming_of(config)
 
     def check(photo: Photo, orientation: int) -> tuple[Method, str]:
-        if naming and not formats.can_write(photo.format):
+        if naming and photo.by_sidecar:
             beside = sidecars.find(photo.path, naming)
             beside.plan(orientation, photo.path)
             return Method.SIDECAR, f"by its sidecar {os.path.basename(beside.path)}"
@@ -116,11 +116,12 @@ def make_judge(
             raise Refused("it has several names (hard links): run with --hard-links to change all of them")
         names = photo.stat.nlink
         planned = change.plan_change(Writable(config.formats), rotate, photo.format, photo.data, orientation, names)
+        sidecars.check_silent(photo.path)
         return planned.method, planned.remark
 
     source = source or Source(config, naming)
     glance = partial(source.glance, look=decoder.glance)
-    opened, decode, eyes_of = until(stop, source.open), until(stop, decoder.decode), (lambda: crowd) if crowd else eyes
+    opened, decode, eyes_of = until(stop, source.open), until(stop, shown), (lambda: crowd) if crowd else eyes
     judge = Judge(opened, decode, eyes_of, until(stop, check), config.policy, crowd, until(stop, glance))
     written = f"{config.hard_links}-{','.join(sorted(config.formats))}-{config.sidecar}-{config.sidecar_naming}"
     limits = f"{config.max_pixels}-{config.max_bytes}" + "-glances" * source.glances
@@ -144,17 +145,21 @@ def scan(
     """
     with ExitStack() as stack:
         check_presence, candidates = presence(roots), walk(roots, config.exclude, config.one_file_system, stop)
-        rotate = planner(config.method)
+        given = real_roots(roots)
+        hand = stack.enter_context(Hand(config.state_dir))
+        again = [held for held in hand.all_left_out() if below(held.path, given)] if rescan else []
+        deaths.look_after(hand, config, notify, stop, again)
+        stack.enter_context(deaths.noticed(hand, config))
+        rotate = planner(config.method, isolate=config.isolate)
         source = stack.enter_context(closing(Source(config, naming_of(config), glances=config.first_look == "thumbnail")))
         judge, identity = make_judge(config, notify, rotate, source, stop)
         seen = stack.enter_context(open_seen(config, identity, notify))
-        given = real_roots(roots)
         within = past.folders(given)
-        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, within)) if fix else None
+        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, within, hand=hand)) if fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
         journal.add_roots(given)
 
-        stages = replace(make_stages(config, judge, seen, journal, writer, rescan=rescan), expect=source.expect)
+        stages = replace(make_stages(config, judge, seen, journal, writer, hand, rescan=rescan), expect=source.expect)
         workers = config.workers or os.cpu_count() or 1
         for row in stack.enter_context(closing(pipeline.run(candidates, stages, workers, at_once(config, judge), stop))):
             if row.decision == Verdict.ERROR and not row.sha256:
@@ -171,9 +176,12 @@ def at_once(config: Config, judge: Judge) -> int:
 
 
 def make_stages(
-    config: Config, judge: Judge, seen: Seen, journal: Journal, writer: Writer | None, *, rescan: bool = False
+    config: Config, judge: Judge, seen: Seen, journal: Journal, writer: Writer | None, hand: Hand, *, rescan: bool = False
 ) -> pipeline.Stages:
-    """The stages of a scan and of the watcher: look up (unless `rescan`), judge, put right (with a writer), remember."""
+    """The stages of a scan and of the watcher: look up (unless `rescan`), judge, put right (with a writer), remember.
+
+    What is judged is in `hand`, and what was left out is not judged.
+    """
 
     def act_on(row: Row) -> Row:
         if reason := _undone(journal, row):
@@ -182,9 +190,11 @@ def make_stages(
 
     def lookup(chunk: Sequence[Candidate]) -> list[Row | None]:
         known = [None] * len(chunk) if rescan else seen.lookup(chunk)
-        return [row if row and _still_planned(row, config.method) else None for row in known]
+        kept = [row if row and _still_planned(row, config.method) else None for row in known]
+        return [deaths.left_out(hand, candidate) or row for candidate, row in zip(chunk, kept, strict=True)]
 
-    return pipeline.Stages(lookup=lookup, judge=judge, act=act_on, record=_recorder(seen))
+    judged = deaths.known(hand, judge, isolate=config.isolate)
+    return pipeline.Stages(lookup=lookup, judge=judged, act=act_on, record=_recorder(seen))
 
 
 def open_seen(config: Config, identity: str, notify: Notify) -> Seen:
@@ -204,15 +214,22 @@ def apply(
     """
     given = real_roots(roots)
     within = past.folders(given)
-    rotate = planner_of({row.format for row in rows if row.decision == Verdict.FIX and _method(row) is Method.ROTATE})
-    with Seen(Path(config.state_dir), "", notify) as seen, Writer(config, seen, command, stop, notify, rotate, within) as writer:
+    turned_by_pixels = {row.format for row in rows if row.decision == Verdict.FIX and _method(row) is Method.ROTATE}
+    rotate = planner_of(turned_by_pixels, isolate=config.isolate)
+    with ExitStack() as stack:
+        seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
+        hand = stack.enter_context(Hand(config.state_dir))
+        deaths.look_after(hand, config, notify, stop)
+        stack.enter_context(deaths.noticed(hand, config))
+        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, within, hand=hand))
         for row in rows:
             if stop():
                 return
             if row.decision == Verdict.FIX:
                 row = row._replace(path=real_place(row.path))  # the journal is read from other folders, too
-                allowed = below(row.path, given or writer.journal.roots())
-                yield writer.fix(row, _method(row))[0] if allowed else row._replace(outcome=Status.FAILED.value, reason=_OUTSIDE)
+                reason = "" if below(row.path, given or writer.journal.roots()) else _OUTSIDE
+                reason = reason or deaths.why_left_out(hand, row.path)
+                yield row._replace(outcome=Status.FAILED.value, reason=reason) if reason else writer.fix(row, _method(row))[0]
 
 
 def undo(
@@ -341,13 +358,15 @@ def _method(row: Row) -> Method:
 
 
 def _beside(config: Config) -> Callable[[Row], str]:
-    """What the memory of a row depends on beyond its file: the sidecars of a photo that is never written itself."""
+    """What the memory of a row depends on beyond its file: the sidecars of a photo that is to be put right, and those of one that
+    is never written itself, or that was left alone as they are not clear."""
+    obeyed = naming_of(config) is not None
 
     def state(row: Row) -> str:
-        never = not formats.can_write(Format(row.format)) if row.format else names.suffix(row.path) in names.NEVER_WRITTEN
-        return sidecars.signature(row.path) if never else ""
+        by_sidecar = obeyed and (row.method == Method.SIDECAR or not row.format)
+        return sidecars.signature(row.path) if by_sidecar or row.decision == Verdict.FIX else ""
 
-    return state if naming_of(config) else lambda _: ""
+    return state
 
 
 def _undone(journal: Journal, row: Row) -> str:

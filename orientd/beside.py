@@ -62,7 +62,7 @@ class Noter:
         refuse(format_, self.naming)
         if format_ is Format.RAW:
             raw.preview(data)  # without one nobody knows how it is shown
-        if formats.can_write(format_) or format_ is Format.UNKNOWN:
+        if format_ is Format.UNKNOWN or not formats.needs_sidecar(format_, data):
             raise Refused("sidecars are for photos that are never written themselves: scan again")
         beside = sidecars.find(row.path, self.naming, self.disk)
         stored = formats.stored_orientation(format_, data) if beside.orientation is None else beside.orientation

@@ -10,6 +10,7 @@
     ├── ReadError                the file could not be opened or read whole
     ├── DecodeError              the pixels could not be decoded within the limits
     ├── Refused                  the file must not be written: the reason is not a fault
+    │   └── Signed               its content is signed
     └── WriteError               the disk or the verification said no; the old bytes are in place
 
 The two trees are separate on purpose: a handler for one photo can never swallow what must stop the run. `Stopped` is no error.
@@ -74,6 +75,10 @@ class DecodeError(PhotoError):
 
 class Refused(PhotoError):
     pass
+
+
+class Signed(Refused):
+    """Its content is signed (C2PA): any change would break the signature."""
 
 
 class WriteError(PhotoError):

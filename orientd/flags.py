@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from orientd.config import HELP, Config, load
+from orientd.config import HELP, OPTIONS, Config, load
 
 EXIT_CODES: Final = """\b
 Exit codes:
@@ -19,7 +19,8 @@ Exit codes:
   3    finished, but some photos could not be read or written
   11   wrongly turned photos were found (only with --exit-code)
   75   a folder is not mounted or not readable
-  130  interrupted"""
+  130  interrupted
+  134, 139  crashed at a photo: run it again, and it finds the photo and leaves it out"""
 
 _FLAGS: dict[str, Any] = {
     "model": click.Path(),
@@ -128,5 +129,6 @@ def command_line() -> str:
 def _option(name: str) -> Callable[[Command], Command]:
     kind, flag = _FLAGS[name], "--" + name.replace("_", "-")
     if kind is bool:
-        return click.option(flag, is_flag=True, default=None, help=HELP[name])
+        both = f"{flag}/--no-{flag.removeprefix('--')}" if OPTIONS[name].default else flag
+        return click.option(both, is_flag=True, default=None, help=HELP[name])
     return click.option(flag, type=kind, multiple=name == "exclude", help=HELP[name])

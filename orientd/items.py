@@ -46,7 +46,7 @@ class Verdict(StrEnum):
 class Method(StrEnum):
     """How a photo is put right: TAG changes the orientation it stores, ROTATE its pixels, AUTO these where tags are ignored.
 
-    SIDECAR notes the orientation in a file beside a photo that is never written itself.
+    SIDECAR notes the orientation in a file beside a photo that is never written itself; every row of such a photo says so.
     """
 
     TAG = "tag"
@@ -89,7 +89,8 @@ class Candidate:
 class Photo:
     """A file read whole. `orientation` is the stored value exactly as found (None: absent), `sha256` is in hexadecimal.
 
-    The `data` of a raw file are its preview, a JPEG. `sha256` is that of the file.
+    The `data` of a raw file are its preview, a JPEG. `sha256` is that of the file. `by_sidecar`: the file is never
+    written, a turn is noted in its sidecar, and `orientation` is what that stores, if it stores one.
     """
 
     path: str
@@ -98,6 +99,7 @@ class Photo:
     data: bytes
     orientation: int | None
     sha256: str
+    by_sidecar: bool = False
 
 
 @dataclass(frozen=True, slots=True)

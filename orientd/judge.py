@@ -188,7 +188,8 @@ def _by_weight(candidates: Sequence[Candidate], most: int) -> Iterator[list[Cand
 def _row(photo: Photo, picture: Picture, prediction: Prediction, decision: Decision, method: str = "") -> Row:
     p0, p90, p180, p270 = prediction.probabilities
     shown = orientation.UPRIGHT if method == Method.ROTATE else orientation.turned(photo.orientation, decision.turn)
-    return _of_photo(photo)._replace(
+    row = _of_photo(photo)
+    return row._replace(
         width=picture.width,
         height=picture.height,
         turn=decision.turn,
@@ -200,7 +201,7 @@ def _row(photo: Photo, picture: Picture, prediction: Prediction, decision: Decis
         views=prediction.views,
         decision=decision.verdict.value,
         new_orientation=shown if decision.turn else None,
-        method=method,
+        method=method or row.method,
         reason=decision.reason,
     )
 
@@ -225,6 +226,7 @@ def _of_photo(photo: Photo) -> Row:
         photo.path,
         format=photo.format.value,
         orientation=photo.orientation,
+        method=Method.SIDECAR.value if photo.by_sidecar else "",
         size=photo.stat.size,
         mtime_ns=photo.stat.mtime_ns,
         sha256=photo.sha256,

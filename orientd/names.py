@@ -1,11 +1,13 @@
 """What a file or folder name promises; the content has the last word.
 
 A file with one of the *other* suffixes is passed over unopened, and so are backups made by editors (`photo.jpg_original`,
-`photo.jpg~`) and unfinished downloads. Every further file is worth opening: one that turns out to be no photo is an error only
+`photo.jpg~`), and files that a program is just writing: downloads, copies of synchronization, what exiftool and others write
+before they rename it. Every further file is worth opening: one that turns out to be no photo is an error only
 if its suffix promised one.
 """
 
 import os
+import re
 from typing import Final
 
 
@@ -23,7 +25,6 @@ RAW: Final = _words("""
     .rw2 .rwl .sr2 .srf .srw .x3f
 """)
 PHOTOS: Final = JUDGED | RAW | {".jxl"}
-NEVER_WRITTEN: Final = RAW | _words(".bmp .dib .gif .j2c .j2k .jp2 .jpc .jpf .jpx .jxl")
 
 _SIDECARS: Final = ".aae .acr .cocatalogdb .cop .cos .cot .dop .lrcat .lrcat-data .lrprev .nksc .on1 .pp3 .thm .xmp"
 _MEDIA: Final = """
@@ -41,9 +42,17 @@ _DATA: Final = """
     .yml .zip .zst
 """
 _OTHERS: Final = _words(_SIDECARS + _MEDIA + _DOCUMENTS + _DATA)
-_BACKUPS: Final = tuple(
-    _words("~ _original .!sync .!ut .aria2 .bak .crdownload .download .filepart .old .opdownload .orig .part .partial .tmp")
+_BACKUPS: Final = tuple(_words("~ _original .bak .old .orig"))
+_UNFINISHED: Final = tuple(
+    _words("""
+    .!sync .!ut .aria2 .bts .crdownload .download .filepart .opdownload .part .partial .tmp .temp .upload .uploading
+    _exiftool_tmp
+""")
 )
+# Behind the whole name of a photo: six random characters (mkstemp, QSaveFile), .~ and hexadecimal digits (Nextcloud), or what
+# macOS adds (.sb-12345678-Abc123). Letters that are all small may be a word, digits alone a date.
+_RANDOM: Final = re.compile(r"(.+)\.(?:(?![a-z]{6}$|\d{6}$)[A-Za-z0-9]{6}|~[0-9a-fA-F]+|sb-[0-9a-f]{8}-[A-Za-z0-9]{6})")
+_LOCKS: Final = (".", "~$", "~syncthing~")
 
 _IGNORED_FOLDERS: Final = _words("""
     #recycle #snapshot @eadir @recently-snapshot @recycle @tmp $recycle.bin __macosx lost+found recycler
@@ -72,14 +81,20 @@ def promises_judged(path: str) -> bool:
 
 
 def worth_opening(name: str) -> bool:
-    """False for hidden files, backups, Office's locks (~$) and files whose suffix is well known not to be a photo's.
+    """False for hidden files, backups, Office's locks (~$), unfinished files, and suffixes well known not to be a photo's.
 
     A leading ~ alone says nothing: programs that name temporary files so give them another suffix as well (~WRL0001.tmp).
     """
-    if name.startswith((".", "~$")):
+    if name.startswith(_LOCKS):
         return False
     ending = suffix(name)
-    return ending in PHOTOS or not (ending in _OTHERS or name.lower().endswith(_BACKUPS))
+    return ending in PHOTOS or not (ending in _OTHERS or name.lower().endswith(_BACKUPS + _UNFINISHED) or _is_random(name))
+
+
+def _is_random(name: str) -> bool:
+    """True if a program has put characters of its own behind the name of a photo until it is whole."""
+    found = _RANDOM.fullmatch(name)
+    return found is not None and promises_photo(found[1])
 
 
 def worth_entering(name: str) -> bool:

@@ -23,7 +23,8 @@ def read(candidate: Candidate, whole: Callable[[Candidate], Content], naming: Na
     """Read a file once and by `whole`. None if it is no photo and its name does not promise one.
 
     A file whose name does not promise a photo that can be judged is opened twice: its first bytes decide whether to read it.
-    With a `naming` of sidecars raw files are judged, too, and photos that are never written as their sidecars show them.
+    With a `naming` of sidecars raw files are judged, too, and photos that are never written as their sidecars show them: other
+    formats without an orientation, and signed content.
 
     Raises:
         Refused: it is not to be judged: a raw file, JPEG XL, a sidecar is not clear, or the walk said so. The file itself is in
@@ -45,10 +46,11 @@ def read(candidate: Candidate, whole: Callable[[Candidate], Content], naming: Na
     refuse(kind, naming)
     if kind is Format.UNKNOWN:
         raise DecodeError("its content is that of no known photo format: open it in a viewer, or compare it with a backup")
-    beside = sidecars.find(path, naming).orientation if naming and not formats.can_write(kind) else None
+    by_sidecar = naming is not None and formats.needs_sidecar(kind, data)
+    beside = sidecars.find(path, naming).orientation if naming and by_sidecar else None
     orientation = formats.stored_orientation(kind, data) if beside is None else beside
     pixels = raw.preview(data) if kind is Format.RAW else data
-    return Photo(path, stat, kind, pixels, orientation, hashlib.sha256(data).hexdigest())
+    return Photo(path, stat, kind, pixels, orientation, hashlib.sha256(data).hexdigest(), by_sidecar)
 
 
 def _worth_reading(path: str, naming: Naming | None) -> bool:

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orientd import orientation as group
+from orientd.decode.isolated import IsolatedRotator
 from orientd.errors import DecodeError, EngineUnavailable, Refused
 from orientd.formats import jpeg_core, png_turn, webp_turn
 from orientd.items import FileStat, Format, Method, Patch, Photo
@@ -199,8 +200,8 @@ class Rotator:
         return self._decoder.decode(photo).pixels
 
 
-def planner(method: str) -> Rotate | None:
-    """What plans turns of pixels (see `Rotator.plan`); None if `method` asks for none.
+def planner(method: str, *, isolate: bool = True) -> Rotate | None:
+    """What plans turns of pixels (see `Rotator.plan`), in child processes if `isolate`; None if `method` asks for none.
 
     AUTO leaves to the tag, without a word, what has readers that obey it.
 
@@ -208,27 +209,35 @@ def planner(method: str) -> Rotate | None:
         EngineUnavailable: ROTATE asks for JPEGs, and the library is not there.
     """
     if method == Method.ROTATE:
-        return Rotator().plan
+        return _rotator(jpeg=True, isolate=isolate).plan
     if method == Method.AUTO:
-        rotator = Rotator(jpeg=False)
+        rotator = _rotator(jpeg=False, isolate=isolate)
         return lambda format_, data, orientation: rotator.plan(format_, data, orientation) if format_ in TAG_IGNORED else None
     return None
 
 
 @cache
 def checker() -> Callable[[Format, bytes, bytes, int], None]:
-    """`Rotator.check`, with the library if it is there."""
+    """`Rotator.check` in child processes, with the library if it is there."""
     try:
-        return Rotator().check
+        return _rotator(jpeg=True, isolate=True).check
     except EngineUnavailable:
-        return Rotator(jpeg=False).check
+        return _rotator(jpeg=False, isolate=True).check
 
 
-def planner_of(formats: Collection[str]) -> Rotate | None:
+def planner_of(formats: Collection[str], *, isolate: bool = True) -> Rotate | None:
     """As `planner`, for a plan that says rotate in rows of these formats: without JPEGs among them the library may be missing."""
     if not formats:
         return None
-    return planner(Method.AUTO if TAG_IGNORED.issuperset(formats) else Method.ROTATE)
+    return planner(Method.AUTO if TAG_IGNORED.issuperset(formats) else Method.ROTATE, isolate=isolate)
+
+
+def _rotator(*, jpeg: bool, isolate: bool) -> Rotator | IsolatedRotator:
+    if not isolate:
+        return Rotator(jpeg=jpeg)
+    if jpeg:
+        TurboJpeg()  # a child would not find it either
+    return IsolatedRotator(jpeg=jpeg)
 
 
 def alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:

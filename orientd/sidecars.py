@@ -1,7 +1,8 @@
-"""Sidecars on the disk: which file tells of a photo that is never written itself, and which orientation it gives the photo.
+"""Sidecars on the disk: which file belongs to a photo, and which orientation it gives the photo.
 
-There are two customs: `photo.cr2.xmp` (darktable, digiKam) and Adobe's `photo.xmp`. One that is there is obeyed and kept up to
-date, whichever its name; two that are there could contradict each other, and then the photo is left alone.
+There are two customs: `photo.cr2.xmp` (darktable, digiKam) and Adobe's `photo.xmp`. Of a photo that is never written itself, one
+that is there is obeyed and kept up to date, whichever its name; two could contradict each other, so the photo is left alone then.
+A photo that is to be written itself must have none that stores an orientation: that would contradict the photo afterwards.
 """
 
 import os
@@ -11,7 +12,7 @@ from typing import Final, Literal
 
 from orientd import files, names
 from orientd.disk import DISK, Disk
-from orientd.errors import PhotoError, Refused
+from orientd.errors import PhotoError, Refused, Signed
 from orientd.formats import sidecar
 from orientd.items import FileStat, Patch, Splice
 
@@ -72,6 +73,28 @@ def find(photo: str, naming: Naming, disk: Disk = DISK) -> Sidecar:
         raise Refused(f"its folder cannot be examined ({error.strerror}): scan again") from error
 
 
+def check_silent(photo: str, disk: Disk = DISK) -> None:
+    """See that nothing beside a photo that is about to be written itself would contradict it afterwards.
+
+    Raises:
+        Signed: a manifest of its content lies there (C2PA technical specification 2.2, section 11.4).
+        Refused: a sidecar stores an orientation, or one that is there cannot be read.
+    """
+    manifest = os.path.splitext(photo)[0] + ".c2pa"
+    if os.path.lexists(manifest):
+        raise Signed(
+            f"its content is signed by {os.path.basename(manifest)} (C2PA), which any change would break: turn it in a program"
+            " that keeps sidecars"
+        )
+    for path, _ in _present(photo):
+        found = _read(path, disk)
+        if found.orientation is not None and _tells_of(found, photo):
+            raise Refused(
+                f"its sidecar {os.path.basename(path)} stores an orientation ({found.orientation}), which would contradict the"
+                " photo: turn it in the program that keeps the sidecar, or remove the orientation from the sidecar"
+            )
+
+
 def signature(photo: str) -> str:
     """Tells one state of a photo's sidecars from another without opening them; empty if there are none."""
     return "".join(f"-{stat.inode}-{stat.size}-{stat.mtime_ns}" for _, stat in _present(photo))
@@ -87,7 +110,7 @@ def photos(path: str) -> Iterator[str]:
     stem, suffix = os.path.splitext(path)
     if suffix in _SUFFIXES:
         yield stem
-        yield from (stem + cased for ending in sorted(names.NEVER_WRITTEN) for cased in (ending, ending.upper()))
+        yield from (stem + cased for ending in sorted(names.PHOTOS) for cased in (ending, ending.upper()))
 
 
 def _present(photo: str) -> Iterator[tuple[str, FileStat]]:
@@ -111,21 +134,29 @@ def _read(path: str, disk: Disk) -> Sidecar:
 
 
 def _tells_of(found: Sidecar, photo: str) -> bool:
-    """False for `photo.xmp` if it says that it is for photo.nef and the photo is photo.cr2."""
+    """True if it belongs to that photo. `photo.xmp` may say for which extension it is; if not, it is that of the raw file: into
+    other photos programs write themselves. Without a raw file it is that of the only photo of this name.
+
+    Raises:
+        Refused: it may belong to several photos.
+    """
     if found.path in _full(photo):
         return True
-    said = sidecar.extension(found.data).strip().lower()
-    if not said and len(namesakes := _namesakes(photo)) > 1:
-        raise Refused(f"{os.path.basename(found.path)} does not say whether it is for {' or '.join(sorted(namesakes))}")
-    return said in ("", names.suffix(photo)[1:].strip())
+    if said := sidecar.extension(found.data).strip().lower():
+        return said == names.suffix(photo)[1:].strip()
+    own, namesakes = os.path.basename(photo), _namesakes(photo)
+    likely = {name for name in namesakes if names.suffix(name) in names.RAW} or namesakes
+    if own in likely and len(likely) > 1:
+        raise Refused(f"{os.path.basename(found.path)} does not say whether it is for {' or '.join(sorted(likely))}")
+    return own in likely
 
 
 def _namesakes(photo: str) -> set[str]:
-    """Names of the files that may share `photo.xmp`; a JPEG does not, as programs write into the JPEG itself."""
+    """Names of the photos that may share `photo.xmp`, this one among them."""
     stem = os.path.splitext(os.path.basename(photo))[0]
     beside = os.listdir(os.path.dirname(photo) or os.curdir)
-    never = (name for name in beside if os.path.splitext(name)[0] == stem and names.suffix(name) in names.NEVER_WRITTEN)
-    return {os.path.basename(photo), *never}
+    others = (name for name in beside if os.path.splitext(name)[0] == stem and names.promises_photo(name))
+    return {os.path.basename(photo), *others}
 
 
 def _full(photo: str) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ class Source:
             return None
         data, stat = self._ahead.read(candidate)
         kind = formats.sniff(data)
+        if self._naming and formats.needs_sidecar(kind, data):
+            return None
         photo = Photo(candidate.path, stat, kind, data, formats.stored_orientation(kind, data), "")
         picture = look(photo)
         return (replace(photo, data=b""), picture) if picture else None

@@ -16,10 +16,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd import memory, pipeline, sidecars
+from orientd import deaths, memory, pipeline, sidecars
 from orientd.app import at_once, make_judge, make_stages, open_seen
+from orientd.children import CHILDREN
 from orientd.config import Config
 from orientd.errors import StateError
+from orientd.in_hand import Hand
 from orientd.items import Candidate, Prediction, Row, Status, Verdict
 from orientd.judge import NOT_A_PHOTO, Eyes, Judge
 from orientd.metrics import Metrics
@@ -68,7 +70,7 @@ class Work:
             OrientdError: the model or the state directory cannot be used.
         """
         if self._judge is None:
-            rotate = planner(self.config.method)
+            rotate = planner(self.config.method, isolate=self.config.isolate)
             notify = self.log.warning if not self._identity else None
             judge, identity = make_judge(self.config, notify, rotate, None, self.stop)
             self._judge = self._timed(judge)
@@ -93,6 +95,7 @@ class Work:
         """Give back the memory of the model, on the card too."""
         if self._judge is not None:
             self._judge = None
+            CHILDREN.end()
             gc.collect()
             memory.give_back()
 
@@ -133,10 +136,13 @@ class Work:
             if self._proposals:
                 self._proposals.refresh()
                 stack.callback(self._proposals.flush)
-            writer = stack.enter_context(self._writer(self._seen)) if self.config.fix else None
+            hand = stack.enter_context(Hand(self.config.state_dir))
+            deaths.look_after(hand, self.config, self.log.warning, self.stop, alive=self.alive)
+            stack.enter_context(deaths.noticed(hand, self.config))
+            writer = stack.enter_context(self._writer(self._seen, hand)) if self.config.fix else None
             journal = writer.journal if writer else stack.enter_context(open_journal(self.config, self.log.warning))
             journal.add_roots(self.roots)
-            stages = self._counted(make_stages(self.config, self._judge, self._seen, journal, writer))
+            stages = self._counted(make_stages(self.config, self._judge, self._seen, journal, writer, hand))
             workers = self.config.workers or os.cpu_count() or 1
             batch = at_once(self.config, self._judge)
             for row in pipeline.run(candidates, stages, workers, batch, self.stop, lookup=batch):
@@ -154,10 +160,10 @@ class Work:
             self._seen.close()
         self._seen, self._identity = open_seen(self.config, identity, self.log.warning), identity
 
-    def _writer(self, seen: Seen) -> Writer:
+    def _writer(self, seen: Seen, hand: Hand) -> Writer:
         """All writes of a day are one run, so that history stays short and one `undo` takes back one day."""
-        rotate = planner(self.config.method)
-        writer = Writer(self.config, seen, self.command, self.stop, self.log.warning, rotate, self.roots, patience=0)
+        rotate = planner(self.config.method, isolate=self.config.isolate)
+        writer = Writer(self.config, seen, self.command, self.stop, self.log.warning, rotate, self.roots, patience=0, hand=hand)
         day, run = self._day
         if day == self._today():
             writer.run = run

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -12,8 +12,10 @@ from orientd import act, formats, guard
 from orientd.beside import Noter
 from orientd.change import Rotate
 from orientd.config import Config
+from orientd.decode import isolated
 from orientd.errors import Refused
 from orientd.files import Mtime
+from orientd.in_hand import Hand, Held, stat_of
 from orientd.items import Format, Method, Patch, Row, Status, Verdict
 from orientd.orientation import swaps_sides, turned
 from orientd.record import Journal, Lock, is_locked
@@ -56,8 +58,8 @@ class Writer:
     """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done below the real
     folders `roots` or, without any, anywhere; see `act.recover` for `admit`.
 
-    What was remembered of a photo is forgotten before it is written, as `--mtime keep` leaves no other sign of a change. For a
-    watcher that holds the lock it waits, for `patience` seconds.
+    While a photo is written it is known to be in `hand`. What was remembered of it is forgotten before, as `--mtime keep` leaves
+    no other sign of a change. For a watcher that holds the lock it waits, for `patience` seconds.
     """
 
     config: Config
@@ -69,6 +71,7 @@ class Writer:
     roots: Sequence[str] = ()
     patience: float = PATIENCE
     admit: act.Admit = guard.admit
+    hand: Hand | None = None
     journal: Journal = field(init=False)
     _stack: ExitStack = field(init=False)
 
@@ -108,14 +111,11 @@ class Writer:
 
     @cached_property
     def _fixer(self) -> act.Fixer:
-        from orientd.decode.cpu import witness
-        from orientd.decode.isolated import IsolatedDecoder
-
         return act.Fixer(
             self.journal,
             self.run,
             Writable(self.config.formats),
-            IsolatedDecoder(0).witness if self.config.isolate else witness,
+            isolated.second_reader(isolate=self.config.isolate),
             Mtime(self.config.mtime),
             self.config.hard_links,
             rotate=self.rotate,
@@ -131,14 +131,25 @@ class Writer:
         probabilities = (row.p0, row.p90, row.p180, row.p270)
         known = tuple(p for p in probabilities if p is not None)
         self.seen.forget(row.path)
-        if method is Method.SIDECAR:
-            outcome = self._noter.fix(row)
-        else:
-            outcome = self._fixer.fix(row.path, row.size, row.mtime_ns, row.sha256, row.turn or 0, known, method)
+        with self._in_hand(row, method):
+            if method is Method.SIDECAR:
+                outcome = self._noter.fix(row)
+            else:
+                outcome = self._fixer.fix(row.path, row.size, row.mtime_ns, row.sha256, row.turn or 0, known, method)
         done = row._replace(outcome=outcome.status.value, reason=outcome.reason)
         if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
             done = done._replace(new_orientation=outcome.orientation, method=outcome.method.value)
         return done, outcome
+
+    def _in_hand(self, row: Row, method: Method) -> AbstractContextManager[None]:
+        return self.hand.holding(_held(row, method)) if self.hand else nullcontext()
+
+
+def _held(row: Row, method: Method) -> list[Held]:
+    try:
+        return [Held.of(row.path, stat_of(row.path), row.turn or 0, method)]
+    except OSError:  # whoever opens it will say so
+        return []
 
 
 def put_right(row: Row, outcome: act.Outcome, run: int) -> Row:
@@ -161,7 +172,7 @@ def put_right(row: Row, outcome: act.Outcome, run: int) -> Row:
         p270=p270,
         decision=Verdict.KEEP.value,
         new_orientation=None,
-        method="",
+        method=row.method if outcome.method is Method.SIDECAR else "",
         reason=f"put right in run {run}",
         size=outcome.stat.size,
         mtime_ns=outcome.stat.mtime_ns,

@@ -6,8 +6,11 @@ import referee
 from referee import Tags
 
 ROTATION = "QuickTime:Rotation"
-PLACES = ("QuickTime:MediaDataOffset", "QuickTime:MediaData")
-"""Where the coded data is, and the data itself, in which EXIF lies: the comparator of bytes judges that."""
+PLACES = (
+    *("QuickTime:MediaDataOffset", "QuickTime:MediaData"),
+    *("QuickTime:MotionPhotoVideo", "MakerNotes:Samsung:EmbeddedVideoFile"),
+)
+"""Where the coded data is, the data itself, in which EXIF lies, and Samsung's video: the comparator of bytes judges that."""
 
 Piece = tuple[str, bytes]
 
@@ -91,20 +94,51 @@ def associations(ipma: bytes) -> dict[int, list[int]]:
 def byte_changes(before: bytes, after: bytes) -> list[str]:
     """What differs between two files and may not: a line for each.
 
-    Angles may; one rotation may be new, behind all other properties, and last in the list of some items; the places of items may
-    change, if their bytes do not but for orientations in EXIF and XMP.
+    Angles may; one rotation may be new, behind all other properties, and in the lists of some items where the standard has it;
+    the places of items and of Samsung's video may change, if their bytes do not but for orientations in EXIF and XMP.
     """
     old, new = pieces(before), pieces(after)
     last = max(at for at, (path, _) in enumerate(new) if path.startswith("meta/iprp/ipco/"))
+    kinds = [path.split("/")[-1] for path, _ in new if path.startswith("meta/iprp/ipco/")]
     if len(new) == len(old) + 1 and new[last][0].endswith("irot"):
         new.pop(last)
     if [path for path, _ in old] != [path for path, _ in new]:
         return ["boxes appeared, vanished or changed places"]
-    changes = [f"{path} changed" for (path, a), (_, b) in zip(old, new, strict=True) if a != b and not _may_become(path, a, b)]
+    pairs = [(path, a, b) for (path, a), (_, b) in zip(old, new, strict=True) if a != b]
+    changes = [f"{path} changed" for path, a, b in pairs if not (_may_become(path, a, b) or _may_list(path, a, b, kinds))]
+    if names_video(before) != names_video(after):
+        changes.append("Samsung's trailer names another video")
     held, holds = contents(before), contents(after)
     if held.keys() != holds.keys():
         return [*changes, "items appeared or vanished"]
     return changes + [f"item {item} changed" for item in held if not _same_item(held[item], holds[item])]
+
+
+def names_video(data: bytes) -> bytes | None:
+    """The bytes that Samsung's trailer names as the video, by their place in the file."""
+    place = data.rfind(b"MotionPhoto_Data" + b"mpv2") + 20
+    return data[number(data, place, 4) :][: number(data, place + 4, 4)] if place >= 20 else None
+
+
+def _only_a_place(old: bytes, new: bytes) -> bool:
+    place = old.rfind(b"MotionPhoto_Data" + b"mpv2") + 20
+    return place >= 20 and old[:place] == new[:place] and old[place + 4 :] == new[place + 4 :]
+
+
+def _may_list(path: str, old: bytes, new: bytes, kinds: list[str]) -> bool:
+    """The rotation that is new, the last of `kinds`, in place of another, or before a mirror, or behind all."""
+    if path.split("/")[-1] != "ipma" or kinds[-1] != "irot" or old[:8] != new[:8]:
+        return False
+    listed, lists = associations(old), associations(new)
+    top = 1 << (15 if old[3] & 1 else 7)
+    allowed = {}
+    for item, own in listed.items():
+        named = [kinds[one % top - 1] if one % top else "" for one in own]
+        added, turn = top | len(kinds), named.index("irot") if "irot" in named else len(own)
+        mirror = named.index("imir") if "imir" in named else len(own)
+        instead = [*own[:turn], own[turn] & top | len(kinds), *own[turn + 1 :]] if "irot" in named else own
+        allowed[item] = (own, instead, [*own[:mirror], added, *own[mirror:]] if "irot" not in named else own)
+    return listed.keys() == lists.keys() and all(lists[item] in allowed[item] for item in lists)
 
 
 def _may_become(path: str, old: bytes, new: bytes) -> bool:
@@ -113,11 +147,8 @@ def _may_become(path: str, old: bytes, new: bytes) -> bool:
         return len(old) == len(new) == 1 and old[0] >> 2 == new[0] >> 2
     if name == "iloc":
         return len(old) == len(new)  # where it points is judged by what is there
-    if name == "ipma":
-        listed, lists = associations(old), associations(new)
-        more = {tuple(lists[item][len(own) :]) for item, own in listed.items() if lists.get(item, [])[: len(own)] == own}
-        kept = all(lists.get(item, [])[: len(own)] == own for item, own in listed.items())
-        return old[:8] == new[:8] and listed.keys() == lists.keys() and kept and len(more - {()}) <= 1
+    if name in ("mpvd", "sefd", "appended"):
+        return len(old) == len(new) and _only_a_place(old, new)
     return name in ("mdat", "idat") and _only_orientations(old, new)
 
 

@@ -26,20 +26,24 @@ Turns = tuple[str, ...]
 ALPHA = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"
 CLAP = b"".join(number.to_bytes(4, "big") for number in (80, 1, 48, 1, 0, 1, 0, 1))
 CODEC = {"heif": (b"hvc1", b"hvcC"), "avif": (b"av01", b"av1C")}
-PHOTO, THUMBNAIL, COVER, OTHER, EXIF, XMP = 1, 2, 3, 4, 5, 6
+GAIN_MAP = b"urn:com:samsung:photo:2024:aux:hdrgainmap\0"
+PHOTO, THUMBNAIL, COVER, OTHER, EXIF, XMP, TONE_MAPPED = 1, 2, 3, 4, 5, 6, 7
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a file holds. `thumbnail`, `alpha` and `other` (a second photo) are the turns of these pictures; None: there is none.
 
-    shared: pictures with the same turn refer to one property. pieces: of how many extents the EXIF consists.
+    auxiliary: what `alpha` is. tone_mapped: the turns of a picture made of the photo and `alpha`. shared: pictures with the same
+    turn refer to one property. pieces: of how many extents the EXIF consists.
     """
 
     brand: str = "heif"
     turns: Turns = ()
     thumbnail: Turns | None = None
     alpha: Turns | None = None
+    auxiliary: bytes = ALPHA
+    tone_mapped: Turns | None = None
     other: Turns | None = None
     shared: bool = True
     exif: int | None = None
@@ -101,9 +105,12 @@ def pictures(recipe: Recipe) -> dict[int, tuple[tuple[bytes, ...], bytes, Turns]
         found[THUMBNAIL] = (*coded(recipe.brand, 48, 32, "RGB"), recipe.thumbnail)
     if recipe.alpha is not None:
         properties, data = coded(recipe.brand, 96, 64, "L")
-        found[COVER] = ((*properties, full_box(b"auxC", ALPHA)), data, recipe.alpha)
+        found[COVER] = ((*properties, full_box(b"auxC", recipe.auxiliary)), data, recipe.alpha)
     if recipe.other is not None:
         found[OTHER] = (*coded(recipe.brand, 64, 64, "RGB"), recipe.other)
+    if recipe.tone_mapped is not None:
+        size = tuple(one for one in found[PHOTO][0] if one[4:8] == b"ispe")
+        found[TONE_MAPPED] = (size, b"how to map tones", recipe.tone_mapped)
     return found
 
 
@@ -144,7 +151,7 @@ def _properties(recipe: Recipe) -> bytes:
 
 
 def _item_list(recipe: Recipe) -> bytes:
-    kinds = dict.fromkeys(pictures(recipe), CODEC[recipe.brand][0] + b"\0") | {EXIF: b"Exif\0"}
+    kinds = dict.fromkeys(pictures(recipe), CODEC[recipe.brand][0] + b"\0") | {EXIF: b"Exif\0", TONE_MAPPED: b"tmap\0"}
     kinds[XMP] = b"mime\0application/rdf+xml\0"
     wide, version = (4, 3) if recipe.wide_items else (2, 2)
     entries = [full_box(b"infe", number(item, wide) + number(0, 2), kinds[item], version=version) for item in contents(recipe)]
@@ -159,6 +166,8 @@ def _references(recipe: Recipe) -> bytes:
     kinds = {THUMBNAIL: b"thmb", COVER: b"auxl"} | ({EXIF: b"cdsc", XMP: b"cdsc"} if recipe.described else {})
     wide = 4 if recipe.wide_items else 2
     listed = [reference(kinds[item], item, PHOTO, wide=wide) for item in contents(recipe) if item in kinds]
+    if recipe.tone_mapped is not None:
+        listed.append(reference(b"dimg", TONE_MAPPED, PHOTO, COVER, wide=wide))
     content = b"".join(listed) + recipe.extra_references
     return full_box(b"iref", content, version=int(recipe.wide_items)) if content else b""
 
@@ -220,9 +229,10 @@ def value_of(turns: Turns) -> int:
 
 
 def aimed(turns: Turns, value: int) -> Turns:
-    """The same turns with another angle, so that they make `value`; one is added if there is none."""
+    """The same turns with another angle, so that they make `value`; one is added, before a mirror, if there is none."""
     if not any(name.startswith("irot") for name in turns):
-        turns = (*turns, "irot0+") if value != value_of(turns) else turns
+        place = len(turns) - any(name.startswith("imir") for name in turns)
+        turns = (*turns[:place], "irot0+", *turns[place:]) if value != value_of(turns) else turns
     choices = [tuple(f"irot{angle}{name[5:]}" if name.startswith("irot") else name for name in turns) for angle in range(4)]
     return next(choice for choice in choices if value_of(choice) == value)
 

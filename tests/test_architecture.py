@@ -17,10 +17,10 @@ LAYERS = {
     "pure logic": {"decide", "settle", "formats", "judge", "change", "share", "remarks"},
     "edges": {"config", "discover", "read", "decode", "infer", "rotate", "files", "record", "seen", "report", "plan", "progress"}
     | {"originals", "disk", "entries", "sidecars", "inotify", "mounts", "pacing", "metrics", "proposals", "ahead", "cuda"}
-    | {"claims", "attributes", "memory", "guard"},
+    | {"claims", "attributes", "memory", "guard", "children", "child", "in_hand", "death_notice"},
     "pipeline": {"pipeline"},
     "composed": {"act", "watch", "roots", "catalogue", "beside", "past", "source"},
-    "app": {"app", "writer", "work", "gpu", "cards", "tensorrt"},
+    "app": {"app", "writer", "work", "gpu", "cards", "tensorrt", "deaths", "trial"},
     "surface": {"cli", "cli_watch", "flags", "daemon", "service", "units", "session", "show", "doctor", "__main__"},
 }
 RANK = {name: rank for rank, names in enumerate(LAYERS.values()) for name in names}

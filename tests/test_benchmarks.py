@@ -164,7 +164,7 @@ class TestChanges:
         return changes
 
     def test_a_photo_costs_what_the_command_does_less_its_start_up(self, changes):
-        summary = changes._summary([(0.5, 2.5), (0.4, 1.4), (0.6, 3.6)], 10)
+        summary = changes.summary([(0.5, 2.5), (0.4, 1.4), (0.6, 3.6)], 10)
         assert summary == {"CPU ms": 200, "rounds": [200, 100, 300], "start-up: CPU ms": 500}
 
     def test_every_photo_of_a_plan_is_turned_to_the_side_that_can_be(self, changes, tmp_path):
@@ -176,7 +176,7 @@ class TestChanges:
         assert rows == [("a", "270", "fix", "rotate"), ("b", "90", "fix", "rotate")]
 
     def test_photos_live_through_all_four_commands(self, changes, tmp_path):
-        case = changes.Case(1, "jpg", (320, 240), isolated=True)
+        case = changes.Case(1, "jpg", (320, 240), isolated=False)
         spent = changes.life(changes.ROOT, case, changes.made(tmp_path, case), tmp_path / "living")
         assert list(spent) == list(changes.COMMANDS)
         assert all(seconds > 0 for seconds in spent.values())

@@ -137,7 +137,7 @@ def test_formats_that_are_not_judged_are_errors(decoder, kind):
 
 def test_a_file_of_another_format_than_told_is_an_error(decoder):
     for kind in (Format.PNG, Format.HEIF, Format.AVIF, Format.TIFF, Format.WEBP, Format.GIF, Format.BMP, Format.JPEG2000):
-        with pytest.raises(DecodeError, match="damaged or not supported"):
+        with pytest.raises(DecodeError, match=r"damaged|cannot be decoded"):
             decoder.decode(photo(store("jpeg"), kind))
 
 

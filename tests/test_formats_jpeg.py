@@ -197,8 +197,8 @@ def test_the_thumbnail_follows_only_where_it_agreed():
 @pytest.mark.parametrize("order", ["little", "big"])
 def test_pictures_behind_the_first_stay_where_the_index_says(order):
     block = app1(tiff(Recipe(order=order, orientations=())))
-    data = jpegs.multi_picture(block, order=order)
-    after = plan(Format.MPO, data, 6).apply(data)
+    data = jpegs.multi_picture(block, order=order, kind=0x010001)
+    after = plan(Format.JPEG, data, 6).apply(data)
     assert byte_changes(data, after) == []
     with Image.open(io.BytesIO(data)) as before, Image.open(io.BytesIO(after)) as image:
         assert image.getexif()[0x0112] == 6
@@ -231,38 +231,33 @@ ORIENTATION = Tag(0x0112, SHORT, b"\1\0")
 RESOLUTION_UNIT = Tag(0x0128, SHORT, b"\2\0")
 ENDLESS = b"".join(n.to_bytes(4, "little") + b"\0\0" for n in range(8, 900, 6))
 STRAY_TEXT = b"\1\0" + b"\x31\1" + b"\2\0" + b"\x14\0\0\0" + b"\xff\0\0\0" + bytes(4)
-UNKNOWN_TYPE = b"\1\0" + b"\x31\1" + b"\x63\0" + b"\1\0\0\0" + bytes(8)
-FAULTY_THUMBNAIL = block_of(RESOLUTION_UNIT, follows=26) + jpegs.directory([Tag(0x0112, SHORT, b"")], 26, "little")
+UNKNOWN_TYPE = b"\2\0" + b"\x31\1" + b"\x63\0" + b"\1\0\0\0" + bytes(4) + b"\x32\1" + b"\x03\0" + b"\1\0\0\0" + bytes(8)
 SIGNED = b"JP\0\1\0\0\0\1\0\0\0\x20jumb\0\0\0\x1djumdc2pa\0\x11\0\x10"
 EXTENDED = b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32 + bytes(8) + b"<a tiff:Orientation='1'/>"
 
 REFUSED = [
     ("not a JPEG", b"\x89PNG\r\n\x1a\n"),
-    ("junk between segments at byte 20", PLAIN[:20] + b"junk" + PLAIN[20:]),
     ("bad segment length at byte 22", PLAIN[:20] + b"\xff\xe5\0\1" + PLAIN[20:]),
     ("bad segment length at byte 22", PLAIN[:20] + b"\xff\xe5\xff\xff" + PLAIN[20:100]),
     ("end of image before the scan", PLAIN[:20] + b"\xff\xd9"),
     ("no scan", PLAIN[:20]),
     ("no scan", PLAIN[:20] + b"\xff\xff"),
-    ("unexpected marker 0xd0", PLAIN[:20] + b"\xff\xd0" + PLAIN[20:]),
     ("unexpected marker 0xd8", PLAIN[:2] + PLAIN),
     ("unexpected marker 0x01", PLAIN[:2] + b"\xff\x01" + PLAIN[2:]),
-    ("two EXIF segments", with_segments(app1(tiff(Recipe())), app1(tiff(Recipe())))),
     ("the EXIF segment has a broken header", with_segments(segment(0xE1, b"Exif\0\xff" + tiff(Recipe())))),
     ("content credentials", with_segments(segment(0xEB, SIGNED))),
     ("does not start with a TIFF header", with_segments(app1(b"II+\0\x08\0\0\0"))),
     ("points outside its block", with_segments(app1(b"II*\0\x08\0\0\0\x09\0" + bytes(50)))),
     ("points outside its block", with_segments(app1(b"II*\0\xff\0\0\0"))),
-    ("points outside its block", exif(ORIENTATION, follows=9999)),
+    ("points outside its block", exif(RESOLUTION_UNIT, follows=9999)),
     ("a directory lies inside the header", with_segments(app1(b"II*\0\4\0\0\0" + bytes(8)))),
-    ("directories overlap or loop", exif(ORIENTATION, follows=8)),
-    ("directories overlap or loop", exif(ORIENTATION, RESOLUTION_UNIT, follows=20)),
+    ("directories overlap or loop", exif(RESOLUTION_UNIT, follows=8)),
+    ("directories overlap or loop", exif(RESOLUTION_UNIT, RESOLUTION_UNIT, follows=20)),
     ("directories overlap or loop", exif(long(0x8769, 8))),
     ("more directories than", with_segments(app1(b"II*\0" + ENDLESS))),
     ("type 3, count 2", exif(Tag(0x0112, SHORT, b"\1\0\1\0"))),
     ("type 3, count 0", exif(Tag(0x0112, SHORT, b""))),
     ("type 7, count 1", exif(Tag(0x0112, UNDEFINED, b"\1"))),
-    ("type 3, count 0", with_segments(app1(FAULTY_THUMBNAIL))),
     ("several orientations: 1, 6", build(Recipe(orientations=((SHORT, 1), (LONG, 6))))),
     ("EXIF says 3, XMP says 1", build(Recipe(orientations=((SHORT, 3),), xmp="attribute", xmp_value=1))),
     ("EXIF says nothing, XMP says 6", build(Recipe(orientations=(), xmp="element", xmp_value=6))),
@@ -272,7 +267,7 @@ REFUSED = [
     ("in its extended part", with_segments(segment(0xE1, EXTENDED))),
     ("the EXIF segment is full", exif(Tag(0x927C, UNDEFINED, bytes(65_480)))),
     ("tag 0x0131 points past its block", with_segments(app1(b"II*\0\x08\0\0\0" + STRAY_TEXT))),
-    ("tag 0x0131 has the unknown type 99", with_segments(app1(b"II*\0\x08\0\0\0" + UNKNOWN_TYPE))),
+    ("first entry has an unknown type", with_segments(app1(b"II*\0\x08\0\0\0" + UNKNOWN_TYPE))),
     ("thumbnail lies past its block", exif(long(0x0201, 30), long(0x0202, 900))),
     ("an AFCP trailer", build(Recipe(exif=False, trailer=b"AXS!" + bytes(30) + b"AXS!" + bytes(8)))),
     ("an AFCP trailer", build(Recipe(orientations=(), trailer=b"AXS*" + bytes(30) + b"AXS*" + bytes(8)))),

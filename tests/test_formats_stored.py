@@ -73,7 +73,7 @@ def test_jpeg_and_mpo_store_it_alike():
         jpegs.with_segments(jpegs.app1(b"XX*\0")),
         jpegs.with_segments(jpegs.app1(b"II*\0\xff\xff\xff\xff")),
         jpegs.with_segments(jpegs.app1(b"MM\0*\0\0\0\x08\xff\xff")),
-        HEAD + b"junk" + jpegs.with_segments(jpegs.app1(jpegs.tiff(jpegs.Recipe())))[2:],
+        HEAD + b"\xff\x02" + jpegs.with_segments(jpegs.app1(jpegs.tiff(jpegs.Recipe())))[2:],
     ],
 )
 def test_unreadable_counts_as_absent(data):

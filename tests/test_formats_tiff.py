@@ -201,7 +201,7 @@ REFUSED = [
     ("a raw file", tiff(Tiff(more=(Tag(0x8606, UNDEFINED, b"PKTS"),)))),
     ("perhaps a raw file", tiff(UNKNOWN_PIXELS)),
     ("perhaps a raw file", tiff(MAKER_COMPRESSION)),
-    ("perhaps a raw file", tiff(OLD_JPEG)),
+    ("old-style JPEG", tiff(OLD_JPEG)),
     ("perhaps a raw file", tiff(replace(STRIP, without=(0x106,)))),
     ("old-style JPEG", tiff(Tiff(more=(long(0x201, 8),)))),
     ("a map", tiff(Tiff(more=(Tag(0x87AF, SHORT, b"\1\0\1\0\0\0\0\0"),)))),

@@ -10,9 +10,9 @@ from dalis import FakePipeline
 from roads import CPU, PHOTOS, Decoder, on_the_cpu
 from turnable import needs_turbojpeg
 
-from orientd import app, cards, gpu, rotate
+from orientd import app, cards, gpu
 from orientd.config import Config
-from orientd.decode import dali
+from orientd.decode import dali, isolated
 from orientd.discover import walk
 from orientd.errors import Stopped
 from orientd.infer import Engine
@@ -29,7 +29,7 @@ def turns(monkeypatch):
     class Turns(list):
         stop, last = threading.Event(), 0
 
-    planned, plan = Turns(), rotate.Rotator.plan
+    planned, plan = Turns(), isolated.IsolatedRotator.plan
 
     def counted(self, *arguments):
         planned.append(arguments[-1])
@@ -37,7 +37,7 @@ def turns(monkeypatch):
             planned.stop.set()
         return plan(self, *arguments)
 
-    monkeypatch.setattr(rotate.Rotator, "plan", counted)
+    monkeypatch.setattr(isolated.IsolatedRotator, "plan", counted)
     return planned
 
 

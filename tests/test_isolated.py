@@ -19,6 +19,7 @@ from landscapes import landscape
 from PIL import Image
 from processes import children
 
+from orientd.children import CHILDREN, DECODING, WALL, Children, Limits
 from orientd.decode import isolated
 from orientd.decode.cpu import CpuDecoder, witness
 from orientd.decode.isolated import IsolatedDecoder
@@ -32,25 +33,34 @@ KINDS = {Format.JPEG: "JPEG", Format.PNG: "PNG", Format.WEBP: "WEBP", Format.TIF
 # A child that answers as the real one does, but for these first bytes, which stand for hostile ones.
 HOSTILE = """
 import ctypes, os, signal, sys, time
-from orientd.decode import cpu, isolated
+from orientd import child
+from orientd.children import WALL
+from orientd.decode import cpu
 
 intact, seen = cpu.CpuDecoder.decode, cpu.CpuDecoder.glance
 
-def hurry():
-    left, _ = signal.getitimer(signal.ITIMER_REAL)
-    assert 0 < left <= {seconds}
-    signal.setitimer(signal.ITIMER_REAL, 0.5)
+def hurry(timer, seconds):
+    left, _ = signal.getitimer(timer)
+    assert 0 < left <= seconds + 0.01
+    signal.setitimer(timer, 0.5)
 
 DEEDS = {{
     b"crash": lambda: ctypes.string_at(0),
     b"abort": os.abort,
     b"oom": lambda: os.kill(os.getpid(), signal.SIGKILL),
-    b"hang": lambda: (hurry(), ctypes.CDLL(None).sleep(1000)),
-    b"spin": lambda: (hurry(), [None for _ in iter(int, 1)]),
+    b"term": lambda: os.kill(os.getpid(), signal.SIGUSR1),
+    b"stop": lambda: [os.kill(os.getpid(), number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)],
+    b"wait": lambda: (os.write(2, b"waiting"), ctypes.CDLL(None).sleep(1000)),
+    b"hang": lambda: (hurry(signal.ITIMER_REAL, WALL * {seconds}), ctypes.CDLL(None).sleep(1000)),
+    b"spin": lambda: (hurry(signal.ITIMER_PROF, {seconds}), [None for _ in iter(int, 1)]),
     b"eat": lambda: [bytes(2**20) for _ in iter(int, 1)],
     b"exit": lambda: os._exit(3),
     b"print": lambda: os.write(1, b"warning: nothing"),
+    b"taint": lambda: spoilt.append(True),
+    b"later": lambda: spoilt and os.abort(),
 }}
+
+spoilt = []
 
 def done(photo):
     for name, deed in DEEDS.items():
@@ -61,7 +71,7 @@ def done(photo):
 
 cpu.CpuDecoder.decode = lambda self, photo, *, whole=True: intact(self, done(photo), whole=whole)
 cpu.CpuDecoder.glance = lambda self, photo: seen(self, done(photo))
-isolated._serve({size}, 10**8, {seconds}, 2 * 2**30)
+child.serve(int(sys.argv[-1]))
 """
 
 
@@ -74,25 +84,24 @@ def drawn(kind=Format.JPEG, orientation=6, prefix=b""):
 
 @pytest.fixture(autouse=True)
 def _no_child_left():
+    CHILDREN.end()
     before = children()
     yield
+    CHILDREN.end()
     assert children() <= before
 
 
 @pytest.fixture
 def decoder():
-    decoder = IsolatedDecoder(SIZE)
-    yield decoder
-    decoder.close()
+    return IsolatedDecoder(SIZE)
 
 
 @pytest.fixture
 def hostile():
     """A decoder whose children do what the first bytes of a photo say."""
-    decoder = IsolatedDecoder(SIZE, seconds=SECONDS)
-    decoder._command = [sys.executable, "-c", HOSTILE.format(size=SIZE, seconds=SECONDS)]
-    yield decoder
-    decoder.close()
+    own = Children([sys.executable, "-c", HOSTILE.format(seconds=SECONDS)])
+    yield IsolatedDecoder(SIZE, 10**8, own, Limits(SECONDS, 2 * 2**30))
+    own.end()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -104,12 +113,12 @@ def test_the_answer_is_the_same_to_the_bit(decoder, kind):
         assert (here.width, here.height) == (there.width, there.height)
 
 
-def test_what_another_reader_sees_is_the_same(decoder, tmp_path):
+def test_what_another_reader_sees_is_the_same(tmp_path):
     for turn in (0, 90, 180, 270):
         data = skies.draw(tmp_path / "a.jpg", turn).read_bytes()
-        assert decoder.witness(data) == witness(data) is not None
+        assert isolated.witness(data) == witness(data) is not None
     with pytest.raises(DecodeError):
-        decoder.witness(data[:-200])
+        isolated.witness(data[:-200])
 
 
 def test_a_damaged_photo_is_told_with_the_same_reason_and_costs_no_child(decoder):
@@ -132,8 +141,9 @@ def test_a_damaged_photo_is_told_with_the_same_reason_and_costs_no_child(decoder
         (b"crash", DecodeError, r"makes the decoder crash \(SIGSEGV\)"),
         (b"abort", DecodeError, r"makes the decoder crash \(SIGABRT\)"),
         (b"oom", MemoryError, "the system ended the decoder"),
-        (b"hang", TimeoutError, "more than 600 seconds"),
-        (b"spin", TimeoutError, "more than 600 seconds"),
+        (b"term", RuntimeError, "signal 10"),
+        (b"hang", TimeoutError, "more than 6000 seconds$"),
+        (b"spin", TimeoutError, "more than 600 seconds of processor time"),
         (b"eat", MemoryError, "needs more than"),
         (b"exit", RuntimeError, "exit code 3"),
     ],
@@ -173,11 +183,12 @@ def test_a_picture_larger_than_the_memory_allowed_is_an_error():
     file = io.BytesIO()
     Image.new("L", (16_000, 16_000)).save(file, "PNG")
     photo = Photo("", FileStat(0, 0, 0, 0), Format.PNG, file.getvalue(), None, "")
-    decoder = IsolatedDecoder(SIZE, 10**9, memory=2**29)
+    decoder = IsolatedDecoder(SIZE, 10**9, limits=Limits(SECONDS, 2**29))
     with pytest.raises(MemoryError, match="more than 512 MiB"):
         decoder.decode(photo)
     assert decoder.decode(drawn()).width == 96
-    decoder.close()
+    assert IsolatedDecoder(SIZE, 10**9).decode(photo).width == 16_000, "in the same child, with more"
+    assert len(children()) == 1
 
 
 def test_every_worker_has_a_child_of_its_own(decoder):
@@ -189,13 +200,58 @@ def test_every_worker_has_a_child_of_its_own(decoder):
     assert 1 <= len(children()) <= 3
 
 
-def test_the_children_end_with_the_decoder():
-    decoder = IsolatedDecoder(SIZE)
+def test_the_children_end_with_those_who_ask_them():
+    decoder = IsolatedDecoder(SIZE, children=Children())
     decoder.decode(drawn())
     assert children()
     del decoder
     gc.collect()
     assert not children()
+
+
+def test_one_child_serves_all_who_ask(decoder, tmp_path):
+    data = skies.draw(tmp_path / "a.jpg").read_bytes()
+    for _ in range(2):
+        decoder.decode(drawn())
+        IsolatedDecoder(32).decode(drawn())
+        isolated.witness(data)
+        isolated.IsolatedRotator().plan(Format.JPEG, data, 6)
+    assert len(children()) == 1
+
+
+def test_a_child_that_ended_while_it_had_nothing_to_do_is_replaced(decoder):
+    decoder.decode(drawn())
+    (child,) = children()
+    pidfd = os.pidfd_open(child)
+    os.kill(child, signal.SIGKILL)
+    assert ended(pidfd)
+    assert decoder.decode(drawn()).width == 96
+
+
+def test_no_photo_is_blamed_for_what_another_did_to_the_memory(hostile):
+    """A photo that spoils the memory kills the child at the next one, which is decoded all the same, by another child."""
+    hostile.decode(drawn(prefix=b"taint"))
+    assert hostile.decode(drawn(prefix=b"later")).width == 96
+    with pytest.raises(DecodeError, match="SIGSEGV"):
+        hostile.decode(drawn(prefix=b"crash"))
+    assert len(children()) == 0
+
+
+def test_a_photo_in_hand_is_finished_when_everything_is_told_to_end(hostile):
+    """systemd sends SIGTERM to the children, too."""
+    assert hostile.decode(drawn(prefix=b"stop")).width == 96
+
+
+def test_the_file_in_memory_does_not_stay_large(decoder):
+    noise = np.random.default_rng(0).integers(0, 256, (2800, 2800, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "BMP")
+    photo = Photo("", FileStat(0, 0, 0, 0), Format.BMP, file.getvalue(), None, "")
+    for each in (photo, drawn(), photo):
+        here, there = CpuDecoder(SIZE).decode(each), decoder.decode(each)
+        assert np.array_equal(here.pixels, there.pixels)
+    (child,) = CHILDREN._idle
+    assert len(photo.data) > 20_000_000 > os.fstat(child._memory).st_size
 
 
 def test_no_child_takes_a_module_from_the_current_folder(decoder, tmp_path, monkeypatch):
@@ -209,22 +265,27 @@ import signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
 sys.path.insert(0, {tests!r})
 from test_isolated import *
-decoder = IsolatedDecoder(SIZE)
+decoder = IsolatedDecoder(SIZE, children=Children([sys.executable, "-c", HOSTILE.format(seconds=SECONDS)]))
 decoder.decode(drawn())
 print(*children(), flush=True)
+decoder.decode(drawn(prefix=b{deed!r}))
 threading.Event().wait()
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_no_child_outlives_a_parent_that_is_killed(number):
-    code = PARENT.format(tests=str(Path(__file__).parent))
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
+@pytest.mark.parametrize("deed", ["print", "wait"])
+def test_no_child_outlives_a_parent_that_is_killed(number, deed):
+    """Neither one that waits for the next photo, nor one that is in the hands of a library."""
+    code = PARENT.format(tests=str(Path(__file__).parent), deed=deed)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as parent:
         (child,) = map(int, parent.stdout.readline().split())
         pidfd = os.pidfd_open(child)
+        if deed == "wait":
+            assert parent.stderr.read(7) == b"waiting"
         parent.send_signal(number)
         parent.wait()
-    assert ended(pidfd)
+        assert ended(pidfd)
 
 
 def ended(pidfd):
@@ -238,7 +299,7 @@ def ended(pidfd):
 def test_ctrl_c_finishes_the_photo_in_hand_and_leaves_no_child(photos, tmp_path, model):
     """As a terminal does it: the signal goes to the whole group of processes."""
     skies.library(photos, 120)
-    command = [sys.executable, "-m", "orientd", "scan", photos, "--fix", "--json", "--isolate", "--workers", "2", "--batch", "1"]
+    command = [sys.executable, "-m", "orientd", "scan", photos, "--fix", "--json", "--workers", "2", "--batch", "1"]
     command += ["--report", tmp_path / "1.csv"]
     environment = os.environ | {"ORIENTD_MODEL": str(model)}
     pipe = {"stdout": subprocess.PIPE, "pipesize": 4096}  # it cannot run far ahead of this process
@@ -258,18 +319,9 @@ def test_ctrl_c_finishes_the_photo_in_hand_and_leaves_no_child(photos, tmp_path,
 def test_a_run_goes_on_when_a_photo_crashes_the_decoder(orientd, photos, tmp_path, monkeypatch):
     needs = skies.library(photos, 6)
     (photos / "bad.jpg").write_bytes(b"\xff\xd8\xff" + bytes(100))
-    start = IsolatedDecoder._start
-
-    def crashing(self):
-        self._command = [
-            sys.executable,
-            "-c",
-            HOSTILE.format(size=self._size, seconds=SECONDS).replace('b"crash"', 'b"\\xff\\xd8\\xff\\0"'),
-        ]
-        return start(self)
-
-    monkeypatch.setattr(IsolatedDecoder, "_start", crashing)
-    assert orientd("scan", photos, "--fix", "--isolate", "--workers", "2", "--report", tmp_path / "1.csv") == 3
+    code = HOSTILE.format(seconds=SECONDS).replace('b"crash"', 'b"\\xff\\xd8\\xff\\0"')
+    monkeypatch.setattr(CHILDREN, "command", [sys.executable, "-c", code])
+    assert orientd("scan", photos, "--fix", "--workers", "2", "--report", tmp_path / "1.csv") == 3
     rows = skies.rows(tmp_path / "1.csv")
     assert "SIGSEGV" in rows[str(photos / "bad.jpg")]["reason"]
     assert {path: skies.shown_turned(path) for path in needs} == dict.fromkeys(needs, 0)
@@ -277,7 +329,7 @@ def test_a_run_goes_on_when_a_photo_crashes_the_decoder(orientd, photos, tmp_pat
 
 def test_isolated_or_not_the_report_is_the_same(orientd, photos, tmp_path):
     skies.library(photos, 6)
-    for name, more in (("plain", ()), ("isolated", ("--isolate",))):
+    for name, more in (("plain", ["--no-isolate"]), ("isolated", [])):
         orientd("scan", photos, "--rescan", "--report", tmp_path / f"{name}.csv", "--state-dir", tmp_path / name, *more)
     assert (tmp_path / "plain.csv").read_bytes() == (tmp_path / "isolated.csv").read_bytes()
 
@@ -285,11 +337,10 @@ def test_isolated_or_not_the_report_is_the_same(orientd, photos, tmp_path):
 def test_the_limits_are_set():
     """Of memory by the system, of time by an alarm: the tests above prove both, this one that they are not this process's own."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    decoder = IsolatedDecoder(SIZE, memory=isolated.MEMORY)
-    decoder.decode(drawn())
+    IsolatedDecoder(SIZE).decode(drawn())
     (child,) = children()
-    assert resource.prlimit(child, resource.RLIMIT_AS) == (isolated.MEMORY, isolated.MEMORY)
-    assert resource.prlimit(child, resource.RLIMIT_CORE) == (0, 0)
+    assert resource.prlimit(child, resource.RLIMIT_AS) == (DECODING.memory, before[1])
+    assert resource.prlimit(child, resource.RLIMIT_CORE)[0] == 0
     assert resource.getrlimit(resource.RLIMIT_AS) == before
     assert os.getsid(child) == child != os.getsid(0)
-    decoder.close()
+    assert WALL * DECODING.seconds == 600

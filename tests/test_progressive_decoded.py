@@ -93,7 +93,6 @@ def test_a_decoder_in_a_child_says_the_same():
         assert here.whole == there.whole == whole
     with pytest.raises(DecodeError, match="premature end"):
         decoder.decode(photo(with_half_a_scan(drawn())))
-    decoder.close()
 
 
 def test_damage_in_what_is_left_out_is_noticed_before_a_write():
@@ -119,7 +118,7 @@ def damaged_library(folder):
     return said
 
 
-@pytest.mark.parametrize("isolate", [(), ("--isolate",)])
+@pytest.mark.parametrize("isolate", [(), ("--no-isolate",)])
 @pytest.mark.parametrize("fix", [(), ("--fix",)])
 def test_no_damaged_photo_is_turned_nor_said_to_be(orientd, photos, tmp_path, fix, isolate):
     said = damaged_library(photos)

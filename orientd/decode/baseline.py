@@ -8,15 +8,14 @@ JPEG 2000 on a GPU.
 from typing import Final, NamedTuple
 
 from orientd.errors import Refused
-from orientd.formats import jpeg
+from orientd.formats import jpeg, jpeg_frame
 from orientd.items import Format, Photo
 
-_BASELINE, _APP14 = 0xC0, 0xEE
-_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_APP14: Final = 0xEE
 _EOI: Final = b"\xff\xd9"
 _FORMATS: Final = (Format.JPEG, Format.MPO, Format.RAW)  # of a raw file these are the bytes of its preview
-_LUMA: Final = frozenset({0x11, 0x12, 0x21, 0x22})
-_CHROMA: Final = 0x11
+_LUMA: Final = frozenset({(1, 1), (1, 2), (2, 1), (2, 2)})
+_CHROMA: Final = (1, 1)
 _RGB: Final = b"RGB"
 
 
@@ -36,25 +35,21 @@ def frame(photo: Photo) -> Frame | None:
         segments = list(jpeg.segments(photo.data))
     except Refused:
         return None
-    payloads = [photo.data[segment.start : segment.end] for segment in segments if segment.marker in _FRAMES]
+    header, scan = jpeg_frame.only(photo.data, segments), segments[-1]
+    if not header or header.marker != jpeg_frame.BASELINE or not header.is_reducible:
+        return None
+    if not _is_plain(header, photo.data[scan.start : scan.end]):
+        return None
     transforms = [photo.data[segment.start : segment.end] for segment in segments if segment.marker == _APP14]
-    scan = segments[-1]
-    if [segment.marker for segment in segments if segment.marker in _FRAMES] != [_BASELINE]:
-        return None
-    if not _is_plain(payloads[0], photo.data[scan.start : scan.end]):
-        return None
-    if len(payloads[0]) > 9 and any(each.startswith(b"Adobe") and each[11:12] == b"\0" for each in transforms):
+    if len(header.components) > 1 and any(each.startswith(b"Adobe") and each[11:12] == b"\0" for each in transforms):
         return None  # RGB
-    height, width = (int.from_bytes(payloads[0][at : at + 2], "big") for at in (1, 3))
     end = photo.data.find(_EOI, scan.end) + len(_EOI)
-    return Frame(width, height, end) if width and height and end >= len(_EOI) else None
+    return Frame(header.width, header.height, end) if end >= len(_EOI) else None
 
 
-def _is_plain(payload: bytes, scan: bytes) -> bool:
-    """True for 8 bits, grey or YCbCr in a usual sampling, all channels in the first scan (T.81, B.2.2 and B.2.3)."""
-    if len(payload) < 6 or payload[0] != 8 or payload[5] not in (1, 3) or payload[5:6] != scan[:1]:
+def _is_plain(header: jpeg_frame.Frame, scan: bytes) -> bool:
+    """True for gray or YCbCr in a usual sampling, all channels in the first scan (T.81, B.2.2 and B.2.3)."""
+    names, factors = bytes(each.name for each in header.components), [(each.across, each.down) for each in header.components]
+    if len(names) not in (1, 3) or scan[:1] != bytes([len(names)]) or names == _RGB:
         return False
-    channels = [payload[at : at + 3] for at in range(6, 6 + 3 * payload[5], 3)]
-    if len(payload) != 6 + 3 * payload[5] or bytes(channel[0] for channel in channels) == _RGB:
-        return False
-    return channels[0][1] in _LUMA and all(channel[1] == _CHROMA for channel in channels[1:])
+    return factors[0] in _LUMA and all(each == _CHROMA for each in factors[1:])

@@ -22,50 +22,46 @@ import numpy as np
 import pillow_heif
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import AvifImagePlugin, ExifTags, Image
 from PIL import __version__ as pillow_version
-from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import formats, orientation
-from orientd.decode import heif_tiles, progressive
+from orientd.decode import faults, flaws, heif_tiles, progressive
 from orientd.decode.glance import glance
+from orientd.decode.opened import png
 from orientd.errors import DecodeError
+from orientd.formats import jpeg_frame
 from orientd.items import FileStat, Format, Photo, Picture
 
-# The class named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
+# What is named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
 _OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
     Format.JPEG: JpegImageFile,
     Format.MPO: JpegImageFile,
-    Format.PNG: PngImageFile,
+    Format.PNG: png,
     Format.WEBP: WebPImageFile,
     Format.TIFF: TiffImageFile,
     Format.HEIF: pillow_heif.HeifImageFile,
-    Format.AVIF: AvifImageFile,
+    Format.AVIF: AvifImagePlugin.AvifImageFile,
     Format.BMP: BmpImageFile,
     Format.GIF: GifImageFile,
     Format.JPEG2000: Jpeg2KImageFile,
     Format.RAW: JpegImageFile,  # the preview
 }
+_JPEGS: Final = (Format.JPEG, Format.MPO, Format.RAW)
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # every worker would start one for each core
 _WITNESS_SIZE: Final = 32
 _SCAN: Final = b"\xff\xda\0"  # the marker and the first byte of its length; two bytes alone are in any video behind a picture
 _MOST_SCANS: Final = 1000  # of a progressive JPEG: each goes through all blocks, however few its bytes; programs write a dozen
 _TURNED_BY_LIBRARY: Final = (Format.TIFF, Format.HEIF)
 
-# Real cameras write these and no pixel is lost: a few bytes of padding before the end, junk between the first segments, the
-# spectral selection of a progressive scan in a sequential one (Samsung), a JFIF version of their own, and samplings such as
-# 4:1:0 that TurboJPEG has no name for.
-_HARMLESS: Final = re.compile(
-    r": \d extraneous bytes before marker 0xd9|extraneous bytes before marker 0x(db|fe|c[0-2]|e.)|"
-    r"Invalid SOS parameters for sequential JPEG|unknown JFIF revision|Could not determine subsampling"
-)
+_HARMLESS: Final = re.compile("Could not determine subsampling")  # some that are in use, such as 4:1:0, have no name in TurboJPEG
 
 
 def witness(data: bytes) -> int | None:
@@ -121,9 +117,7 @@ class CpuDecoder:
         except (DecodeError, MemoryError):  # short memory is this machine's fault, not the photo's
             raise
         except Exception as error:  # parsers of hostile bytes raise anything: OSError, struct.error, IndexError…
-            detail = " ".join(str(error).split()) or type(error).__name__
-            reason = f"its {photo.format.name} data is damaged or not supported ({detail}): compare it with a backup"
-            raise DecodeError(reason) from error
+            raise DecodeError(faults.reason(photo.format, photo.data, error)) from error
 
     def glance(self, photo: Photo) -> Picture | None:
         """See `glance.glance`."""
@@ -133,7 +127,7 @@ class CpuDecoder:
         image, part = self._open(photo), None
         stored = _stored_orientation(image, photo)
         width, height = image.size
-        if photo.format in (Format.JPEG, Format.MPO, Format.RAW):
+        if photo.format in _JPEGS:
             part = None if whole else _part_of_jpeg(image, photo.data, self._size)
             image = part or _jpeg(image, photo.data, self._size)
         elif photo.format is Format.HEIF and not whole:
@@ -151,6 +145,8 @@ class CpuDecoder:
             raise DecodeError(f"{photo.format.name} files cannot be decoded")
         if photo.format is Format.HEIF:
             _check_boxes(photo.data)
+        if photo.format in _JPEGS and (reason := jpeg_frame.unsupported(photo.data)):
+            raise DecodeError(reason)
         image = _OPENERS[photo.format](BytesIO(photo.data))
         if image.width * image.height > self._max_pixels:
             raise DecodeError(f"it has {image.width} × {image.height} pixels, more than the limit of {self._max_pixels:,}")
@@ -167,18 +163,50 @@ def _stored_orientation(image: Image.Image, photo: Photo) -> int:
 
 
 def _jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image:
-    """The RGB pixels reduced by the inverse DCT to no less than `size` on either side; whole if one is smaller already.
+    """The RGB or gray pixels reduced by the inverse DCT to no less than `size` on either side; whole if one is smaller already,
+    or if the file is not certain to be of a kind that is reduced.
 
-    TurboJPEG stops at the first warning, whereas Pillow notices truncation but not damage; it gets what is no damage at all.
+    TurboJPEG notices damage, but stops at flaws too that are none, so these are taken out. Pillow notices truncation alone; it
+    gets what TurboJPEG cannot decode at all.
     """
-    least = size if min(image.size) >= size else 0  # 0: do not reduce; a few pixels would become even fewer
+    frame = jpeg_frame.only(data)
     try:
-        return Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least))
+        return _strictly(data, size, min(image.size))
     except ValueError as error:
         if not _HARMLESS.search(str(error)):
-            raise
-    image.draft("RGB", (size, size))
+            if frame is None or frame.is_usual:
+                raise
+            raise DecodeError(f"it is {frame.kind}, and cannot be decoded ({error}): convert it to a baseline JPEG") from error
+    if frame is not None and frame.is_reducible:
+        image.draft("RGB", (size, size))
     return image
+
+
+def _strictly(data: bytes, size: int, side: int) -> Image.Image:
+    """What TurboJPEG decodes without a warning once the flaws that cost no pixel are taken out; `side` is the shorter one.
+
+    Raises:
+        ValueError: the warning that is left.
+    """
+    for _ in range(flaws.MOST):
+        try:
+            return _turbo(data, size, side)
+        except ValueError as error:
+            mended = flaws.without(data, str(error))
+            if mended is None:
+                raise
+            data = mended
+    raise ValueError("it has more flaws than any camera writes")
+
+
+def _turbo(data: bytes, size: int, side: int) -> Image.Image:
+    """The buffer is made for the reduced picture, so these very bytes must be of a kind that is reduced."""
+    frame = jpeg_frame.only(data)
+    is_reducible = frame is not None and frame.is_reducible
+    least = size if is_reducible and side >= size else 0  # 0: do not reduce; a few pixels would become even fewer
+    is_gray = frame is not None and not frame.is_usual and len(frame.components) == 1  # lossless ones are never made RGB
+    pixels = simplejpeg.decode_jpeg(data, "GRAY" if is_gray else "RGB", min_height=least, min_width=least)
+    return Image.fromarray(pixels[..., 0] if is_gray else pixels)
 
 
 def _part_of_jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image | None:
@@ -195,7 +223,9 @@ def _part_of_jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image | N
 def _displayable(image: Image.Image) -> Image.Image:
     """The loaded pixels as RGB, or as RGBA if any are transparent."""
     if image.mode in ("I", "F"):
-        raise DecodeError("pixels of 32 bits are not supported: convert it to 8 or 16 bits")
+        raise NotImplementedError("pixels of 32 bits")
+    if image.mode == "La":
+        image = image.convert("LA")  # which alone leads on
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")

@@ -3,7 +3,7 @@
 As in `decode.cpu`, importing this module loads Pillow.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, Final
@@ -11,14 +11,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngImageFile
+from PIL.ImageFile import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import orientation as group
+from orientd.decode import faults
+from orientd.decode.opened import png
 from orientd.errors import DecodeError
 from orientd.items import Format
 
-_OPENERS: Final = {Format.PNG: PngImageFile, Format.WEBP: WebPImageFile}
+_OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {Format.PNG: png, Format.WEBP: WebPImageFile}
 _EFFORT: Final = 4  # of 0 to 6
 
 
@@ -28,7 +30,7 @@ def pixels(format: Format, data: bytes) -> NDArray[Any]:  # noqa: A002
     Raises:
         DecodeError: it is damaged, cut short or not supported.
     """
-    with _faults_told(format):
+    with _faults_told(format, data):
         image = _OPENERS[format](BytesIO(data))
         return np.asarray(image.convert("RGBA") if format is Format.WEBP else image)
 
@@ -39,18 +41,17 @@ def turned_webp(data: bytes, orientation: int) -> bytes:
     Raises:
         DecodeError: `data` is damaged, cut short or not supported.
     """
-    with _faults_told(Format.WEBP):
+    with _faults_told(Format.WEBP, data):
         shown = group.apply(np.asarray(WebPImageFile(BytesIO(data))), orientation)
         Image.fromarray(np.ascontiguousarray(shown)).save(out := BytesIO(), "WEBP", lossless=True, exact=True, method=_EFFORT)
         return out.getvalue()
 
 
 @contextmanager
-def _faults_told(format: Format) -> Iterator[None]:  # noqa: A002
+def _faults_told(format: Format, data: bytes) -> Iterator[None]:  # noqa: A002
     try:
         yield
     except MemoryError:  # this machine's fault, not the photo's
         raise
     except Exception as error:  # parsers of hostile bytes raise anything
-        detail = " ".join(str(error).split()) or type(error).__name__
-        raise DecodeError(f"its {format.name} data is damaged or not supported ({detail}): compare it with a backup") from error
+        raise DecodeError(faults.reason(format, data, error)) from error

@@ -13,14 +13,14 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from orientd.errors import Refused
-from orientd.formats import jpeg
+from orientd.formats import jpeg, jpeg_frame
 
-_PROGRESSIVE, _DHT, _EOI, _SOS, _DQT, _DRI = 0xC2, 0xC4, 0xD9, 0xDA, 0xDB, 0xDD
-_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_DHT, _EOI, _SOS, _DQT, _DRI = 0xC4, 0xD9, 0xDA, 0xDB, 0xDD
 _TABLES: Final = (_DHT, _DQT, _DRI)
 _MARKER: Final = re.compile(rb"\xff([^\0\xd0-\xd7\xff])")  # all that can end the data of a scan
 _COEFFICIENTS: Final = 64
 _LONGEST_RUN: Final = 0x7FFF
+_NOT_PLAIN: Final = "not a plain, complete progressive JPEG"
 
 # AC table 0 with a code of 4 bits for each length of a run of empty blocks, EOB0 to EOB14, so that the code is that number.
 _RUNS: Final = bytes((0xFF, _DHT, 0, 34, 0x10, 0, 0, 0, 15, *[0] * 12, *range(0, 0xF0, 0x10)))
@@ -63,9 +63,10 @@ def abridged(data: bytes) -> bytes | None:
 def _kept(data: bytes) -> tuple[list[_Channel], list[bytes]]:
     """The components, and the parts of the file up to EOI that count."""
     *head, scan = jpeg.segments(data)
-    frames = [segment for segment in head if segment.marker in _FRAMES]
-    _demand([frame.marker for frame in frames] == [_PROGRESSIVE])
-    channels = _channels(data[frames[0].start : frames[0].end])
+    frame = jpeg_frame.only(data, head)
+    if not frame or frame.marker != jpeg_frame.PROGRESSIVE:
+        raise Refused(_NOT_PLAIN)
+    channels = _channels(frame)
     eighths = {channel.name for channel in channels if channel.is_eighth}
     place = scan.start - 4
     kept, told = [data[:place]], {channel.name: [-1] * _COEFFICIENTS for channel in channels}
@@ -95,17 +96,14 @@ def _rest(data: bytes, place: int) -> Iterator[tuple[int, int, int]]:
         marker, place = following[1][0], following.start()
 
 
-def _channels(frame: bytes) -> list[_Channel]:
-    """The components by the payload of a frame header (T.81, B.2.2)."""
-    _demand(len(frame) >= 6 and frame[0] == 8 and len(frame) == 6 + 3 * frame[5] and 1 <= frame[5] <= 4)
-    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
-    found = [(frame[at], frame[at + 1] >> 4, frame[at + 1] & 15) for at in range(6, len(frame), 3)]
-    _demand(width and height and len({name for name, _, _ in found}) == len(found))
-    _demand(all(1 <= side <= 4 for _, *sides in found for side in sides))
-    widest, highest = max(across for _, across, _ in found), max(down for _, _, down in found)
+def _channels(frame: jpeg_frame.Frame) -> list[_Channel]:
+    """The components by a frame header (T.81, B.2.2)."""
+    found = frame.components
+    _demand(frame.is_reducible and len({each.name for each in found}) == len(found))
+    widest, highest = max(each.across for each in found), max(each.down for each in found)
     channels = []
     for name, across, down in found:
-        blocks = _up(_up(width * across, widest), 8) * _up(_up(height * down, highest), 8)
+        blocks = _up(_up(frame.width * across, widest), 8) * _up(_up(frame.height * down, highest), 8)
         is_quarter = widest % (2 * across) == 0 and highest % (2 * down) == 0  # `jpeg_calc_output_dimensions`
         channels.append(_Channel(name, blocks, not is_quarter))
     return channels
@@ -155,4 +153,4 @@ def _up(number: int, by: int) -> int:
 
 def _demand(condition: object) -> None:
     if not condition:
-        raise Refused("not a plain, complete progressive JPEG")
+        raise Refused(_NOT_PLAIN)

@@ -6,12 +6,12 @@ One file per container; `_WRITERS` lists those that can be written.
 from collections.abc import Callable
 from typing import Final
 
-from orientd.errors import Refused
-from orientd.formats import heif, jpeg, png, raw, tiff, webp
+from orientd.errors import Refused, Signed
+from orientd.formats import c2pa, heif, jpeg, mpo, png, raw, tiff, webp
 from orientd.formats.magic import sniff
 from orientd.items import Format, Patch
 
-__all__ = ["can_write", "plan", "sniff", "stored_orientation"]
+__all__ = ["can_write", "needs_sidecar", "plan", "sniff", "stored_orientation"]
 
 _READERS: Final[dict[Format, Callable[[bytes], int | None]]] = {
     Format.JPEG: jpeg.stored,
@@ -25,7 +25,7 @@ _READERS: Final[dict[Format, Callable[[bytes], int | None]]] = {
 }
 _WRITERS: Final[dict[Format, Callable[[bytes, int], Patch]]] = {
     Format.JPEG: jpeg.plan,
-    Format.MPO: jpeg.plan,
+    Format.MPO: mpo.plan,
     Format.PNG: png.plan,
     Format.TIFF: tiff.plan,
     Format.WEBP: webp.plan,
@@ -49,10 +49,17 @@ def can_write(format: Format) -> bool:  # noqa: A002
     return format in _WRITERS
 
 
+def needs_sidecar(format: Format, data: bytes) -> bool:  # noqa: A002
+    """True if a file is never written itself, so that only a sidecar can show it turned: its container is none that can be
+    written, or its content is signed."""
+    return not can_write(format) or c2pa.is_signed(format, data)
+
+
 def plan(format: Format, data: bytes, orientation: int) -> Patch:  # noqa: A002
     """The patch that makes a whole file store `orientation` (1–8) and changes nothing else; empty if it already does.
 
     Raises:
+        Signed: its content is signed, whatever else may be said against a change.
         Refused: the file cannot be changed safely, or its container cannot be written; the message says why.
         ValueError: `orientation` is not one of the eight.
     """
@@ -61,4 +68,6 @@ def plan(format: Format, data: bytes, orientation: int) -> Patch:  # noqa: A002
     if format not in _WRITERS:
         instead = "" if format in (Format.JPEG_XL, Format.UNKNOWN) else ": have a sidecar written (--sidecar write)"
         raise Refused(f"{format.name.replace('_', ' ')} cannot be written{instead}")
+    if c2pa.is_signed(format, data):
+        raise Signed(c2pa.REASON)
     return _WRITERS[format](data, orientation)

@@ -3,7 +3,8 @@
 
 Viewers turn the picture as these two properties say and leave EXIF aside. So one byte is changed, the angle in `irot`; where
 there is none it is added, and the places of the items are told anew. The pictures that belong to the photo (thumbnails, alpha,
-depth and gain maps) are turned with it. An orientation in EXIF or XMP follows where it said the same.
+depth and gain maps) are turned with it, but for a gain map that the camera left as it was beside a photo that it turned. An
+orientation in EXIF or XMP follows where it said the same.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,10 +12,10 @@ from itertools import pairwise
 from typing import Final
 
 from orientd import orientation as group
-from orientd.errors import Refused
-from orientd.formats import heif_items, tiff_block, xmp
-from orientd.formats.heif_items import Catalogue, Content, Location, Reference
-from orientd.formats.isobmff import Box, grown
+from orientd.errors import Refused, Signed
+from orientd.formats import c2pa, heif_growth, heif_items, tiff_block, xmp
+from orientd.formats.heif_items import Catalogue, Content, Reference
+from orientd.formats.isobmff import Box
 from orientd.formats.magic import sniff
 from orientd.items import Format, Patch, Splice
 
@@ -24,14 +25,14 @@ _ANGLES: Final = tuple(group.from_turn(-90 * angle % 360) for angle in range(4))
 _CROPS: Final = (b"clap", b"iscl")
 _KNOWN: Final = frozenset(
     b"hvcC lhvC avcC av1C vvcC evcC jpgC j2kH uncC cmpd cpat splz sbpm snuc a1op a1lx lsel tols oinf ispe pixi colr pasp auxC"
-    b" rloc udes altt clli mdcv cclv amve rref crtt mdft iscl clap irot imir".split()
+    b" rloc udes altt clli mdcv cclv amve crtt mdft iscl clap irot imir".split()
 )
 _SEQUENCES: Final = frozenset({b"hevc", b"hevx", b"hevm", b"hevs", b"avis", b"msf1"})
-_C2PA: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _MOST_PICTURES: Final = 64
-_COUNT_NOTHING: Final = (b"ftyp", b"meta", b"mdat", b"free", b"skip", b"wide")
+_LEAST_EXIF: Final = 4 + 8  # the number before it and the header of a TIFF block; what is shorter tells nobody anything
 _BESIDE: Final = (b"thmb", b"auxl")
 _INSTEAD: Final = (b"altr", b"ster")
+_TONE_MAPPED: Final = b"tmap"
 
 
 def stored(data: bytes) -> int | None:
@@ -60,8 +61,7 @@ def plan(data: bytes, orientation: int) -> Patch:
         return Patch(())
     if group.then(group.inverse(old), orientation) not in _ANGLES:
         raise Refused(f"it cannot get from orientation {old} to {orientation} by turning alone")
-    without = [item for item in family if not _turns(listed, item)]
-    splices = [*notes, *_turned(listed, family, orientation), *_added(listed, without, orientation)]
+    splices = [*notes, *_turned(listed, family, orientation)]
     splices.sort(key=lambda splice: (splice.offset, len(splice.old)))
     if any(one.offset + len(one.old) > other.offset for one, other in pairwise(splices)):
         raise Refused("broken HEIF: its EXIF, XMP and lists overlap")
@@ -92,13 +92,11 @@ def _effect(data: bytes, box: Box) -> int:
 
 def _check_file(listed: Catalogue) -> None:
     kinds = {box.kind for box in listed.top}
-    contents = {item.content for item in listed.items.values()}
     brands = listed.data[listed.top[0].body : listed.top[0].end]
     if b"moov" in kinds or _SEQUENCES & {brands[at : at + 4] for at in range(0, len(brands), 4)}:
         raise Refused("it holds an image sequence")
-    signed = any(listed.data[box.body : box.body + 16] == _C2PA for box in listed.top if box.kind == b"uuid")
-    if signed or b"jumb" in kinds or b"application/c2pa" in contents:
-        raise Refused("signed with content credentials (C2PA), which any change would break")
+    if c2pa.is_listed(listed):
+        raise Signed(c2pa.REASON)
     if listed.primary not in listed.entries or listed.primary not in listed.items:
         raise Refused("broken HEIF: the photo it names is not listed")
     if all(box.kind != b"ispe" for _, box in listed.properties_of(listed.primary)):
@@ -108,20 +106,41 @@ def _check_file(listed: Catalogue) -> None:
 def _family(listed: Catalogue) -> list[int]:
     """The photo and the pictures that must turn with it: thumbnails, auxiliary pictures, and theirs.
 
-    A tone-mapped picture (`tmap`) is made of the photo and a gain map as they are shown: it turns by itself if both do.
+    A tone-mapped picture (`tmap`) is made of the photo and a gain map as they are shown: it turns by itself if both do. Where
+    the camera turns the photo and not its gain map (Samsung), viewers turn this as they turn the photo: so it stays as it is,
+    and a tone-mapped picture that is turned as the photo turns with it.
     """
-    maps = {item for item, entry in listed.items.items() if entry.kind == b"tmap"}
+    maps = {item for item, entry in listed.items.items() if entry.kind == _TONE_MAPPED}
+    apart = _unturned_gain_maps(listed, maps)
     family, mapped, known = {listed.primary}, set[int](), 0
     while known < len(family) <= _MOST_PICTURES:
         known = len(family)
-        touching = [one for one in listed.references if family & one.targets]
+        touching = [one for one in listed.references if family & one.targets and one.source not in apart]
         family.update(one.source for one in touching if one.kind in _BESIDE)
         mapped.update(one.source for one in touching if one.kind == b"dimg" and one.source in maps)
-        family.update(*(one.targets for one in listed.references if one.kind == b"dimg" and one.source in mapped))
+        family.update(*(one.targets - apart for one in listed.references if one.kind == b"dimg" and one.source in mapped))
     if len(family) > _MOST_PICTURES:
         raise Refused("more pictures belong to it than to any photo")
     _check_family(listed, family, mapped)
-    return sorted(family)
+    turning = {item for item in mapped if _orientation(listed, item) != group.UPRIGHT}
+    made_of = [one.targets for one in listed.references if one.kind == b"dimg" and one.source in turning]
+    if not all({listed.primary} < inputs <= apart | {listed.primary} for inputs in made_of):
+        raise Refused("the pieces it is made of are turned themselves")
+    return sorted(family | turning)
+
+
+def _unturned_gain_maps(listed: Catalogue, maps: set[int]) -> set[int]:
+    """The gain maps that are not turned though the photo is; a rotation by 0 is none, unless the photo has no other."""
+    inputs = set[int]().union(*(one.targets for one in listed.references if one.kind == b"dimg" and one.source in maps))
+    found = (inputs | {item for item in listed.entries if _is_gain_map(listed, item)}) - {listed.primary}
+    if _orientation(listed, listed.primary) != group.UPRIGHT:
+        return {item for item in found if _orientation(listed, item) == group.UPRIGHT}
+    return {item for item in found if _turns(listed, listed.primary) and not _turns(listed, item)}
+
+
+def _is_gain_map(listed: Catalogue, item: int) -> bool:
+    kinds = [listed.data[box.body + 4 : box.end] for _, box in listed.properties_of(item) if box.kind == b"auxC"]
+    return any(b"gainmap" in kind for kind in kinds)
 
 
 def _check_family(listed: Catalogue, family: set[int], mapped: set[int]) -> None:
@@ -133,7 +152,7 @@ def _check_family(listed: Catalogue, family: set[int], mapped: set[int]) -> None
     for kind, members in listed.groups:
         if kind in _INSTEAD and family & set(members) and not set(members) <= family | mapped:
             raise Refused("it holds another picture to be shown in its place, or beside it")
-    if any(_turns(listed, item) for item in _sources(listed.references, family) | mapped):
+    if any(_orientation(listed, item) != group.UPRIGHT for item in _sources(listed.references, family)):
         raise Refused("the pieces it is made of are turned themselves")
 
 
@@ -163,11 +182,10 @@ def _check_item(listed: Catalogue, item: int) -> None:
     kinds = [box.kind for _, box in listing]
     if kinds.count(_ROTATION) > 1 or kinds.count(_MIRROR) > 1:
         raise Refused("a picture in it is turned or mirrored twice")
-    if _MIRROR in kinds and _ROTATION not in kinds:
-        raise Refused("it is mirrored ('imir') without being turned ('irot')")
-    if _ROTATION in kinds and set(_CROPS) & set(kinds[kinds.index(_ROTATION) :]):
+    turn = _ROTATION if _ROTATION in kinds else _MIRROR  # a new rotation comes before the mirror
+    if turn in kinds and set(_CROPS) & set(kinds[kinds.index(turn) :]):
         raise Refused("it is cut to size after it is turned")
-    if _MIRROR in kinds and kinds.index(_MIRROR) < kinds.index(_ROTATION) and sniff(listed.data) is Format.AVIF:
+    if _MIRROR in kinds and kinds.index(_MIRROR) < kinds.index(turn) and sniff(listed.data) is Format.AVIF:
         raise Refused("it is mirrored before it is turned: viewers disagree about such AVIFs")
     if _orientation(listed, item) != _orientation(listed, listed.primary):
         raise Refused("its thumbnail or an auxiliary picture is turned otherwise than the photo")
@@ -190,6 +208,8 @@ def _metadata(listed: Catalogue) -> list[tuple[bytes, Content]]:
 def _note(kind: bytes, content: Content, old: int, new: int) -> Iterator[Splice]:
     """What keeps an orientation in EXIF or XMP in step with the one of the photo."""
     if kind == b"Exif":
+        if len(content.data) < _LEAST_EXIF:
+            return
         start = tiff_block.start_within(content.data, 4 + int.from_bytes(content.data[:4], "big"))
         value = tiff_block.stored(content.data[start:])
         if value is None or not _in_step("EXIF", value, old):
@@ -208,76 +228,42 @@ def _in_step(name: str, value: int, old: int) -> bool:
 
 
 def _turned(listed: Catalogue, family: list[int], orientation: int) -> Iterator[Splice]:
-    """New angles for the rotations that are there; one rotation may serve several pictures."""
+    """New angles for the rotations that are there, of which one may serve several pictures; a new rotation where there is none.
+
+    A rotation that a tone-mapped picture shares, which must not turn, is left to it: the others get a new one.
+    """
     angles: dict[int, int] = {}
+    without: dict[int, int] = {}
     for item in family:
-        for one, box in listed.properties_of(item):
-            angle = _angle(listed, item, orientation) if box.kind == _ROTATION else 0
-            if box.kind == _ROTATION and angles.setdefault(one.number, angle) != angle:
-                raise Refused("two pictures in it share a rotation and not the order of mirroring and turning")
-    users = {item for item, entry in listed.entries.items() if angles.keys() & {one.number for one in entry.associations}}
-    if not users <= set(family):
-        raise Refused("another picture in it shares its rotation")
+        angle = _angle(listed, item, orientation)
+        number = next((one.number for one, box in listed.properties_of(item) if box.kind == _ROTATION), 0)
+        if not number or _is_shared(listed, number, family):
+            without[item] = angle
+        elif angles.setdefault(number, angle) != angle:
+            raise Refused("two pictures in it share a rotation and not the order of mirroring and turning")
+    if len(set(without.values())) > 1:
+        raise Refused("two pictures in it share a rotation and not the order of mirroring and turning")
     for number, angle in angles.items():
         place = listed.properties[number - 1].body
         byte = listed.data[place]
         yield Splice(place, bytes([byte]), bytes([byte & ~3 | angle]))
+    if without:
+        yield from heif_growth.added(listed, without, min(without.values()))
+
+
+def _is_shared(listed: Catalogue, number: int, family: list[int]) -> bool:
+    """True if a tone-mapped picture outside the family has that property, too."""
+    users = {item for item, entry in listed.entries.items() if number in (one.number for one in entry.associations)}
+    others = users.difference(family)
+    if any(item not in listed.items or listed.items[item].kind != _TONE_MAPPED for item in others):
+        raise Refused("another picture in it shares its rotation")
+    return bool(others)
 
 
 def _angle(listed: Catalogue, item: int, orientation: int) -> int:
-    """The angle that, with the item's mirror before or behind it, makes `orientation`."""
-    turns = _turns(listed, item)
+    """The angle that, with the item's mirror before or behind it, makes `orientation`; a new rotation comes before a mirror."""
+    steps = [None if box.kind == _ROTATION else _effect(listed.data, box) for box in _turns(listed, item)]
+    steps = steps if None in steps else [None, *steps]
     return next(
-        angle
-        for angle, turn in enumerate(_ANGLES)
-        if _composed(turn if box.kind == _ROTATION else _effect(listed.data, box) for box in turns) == orientation
+        angle for angle, turn in enumerate(_ANGLES) if _composed(turn if step is None else step for step in steps) == orientation
     )
-
-
-def _added(listed: Catalogue, items: list[int], orientation: int) -> Iterator[Splice]:
-    """One rotation for all `items`, which have none."""
-    if not items:
-        return
-    number = len(listed.properties) + 1
-    rotation = b"\0\0\0\x09" + _ROTATION + bytes([_ANGLES.index(orientation)])
-    inserted = {listed.ipco.end: len(rotation)}
-    growth = {listed.ipco: len(rotation), listed.iprp: len(rotation), listed.meta: len(rotation)}
-    yield Splice(listed.ipco.end, b"", rotation)
-    for entry in (listed.entries[item] for item in items):
-        essential = 1 << 8 * entry.width - 1
-        if number >= essential:
-            raise Refused("it has too many properties to add one")
-        yield entry.count.splice(entry.count.value + 1)
-        yield Splice(entry.end, b"", (essential | number).to_bytes(entry.width, "big"))
-        inserted[entry.end] = inserted.get(entry.end, 0) + entry.width
-        for box in (entry.parent, listed.iprp, listed.meta):
-            growth[box] = growth.get(box, 0) + entry.width
-    yield from (splice for box, size in growth.items() if (splice := grown(listed.data, box, size)))
-    yield from _shifted(listed, inserted)
-
-
-def _shifted(listed: Catalogue, inserted: dict[int, int]) -> Iterator[Splice]:
-    """The places of all items once bytes are inserted: how many at which offset."""
-    strange = [box.name for box in listed.top if box.kind not in _COUNT_NOTHING]
-    if strange or listed.end != len(listed.data):
-        what = f"the '{strange[0]}' box in it" if strange else "what is appended to it"
-        raise Refused(f"it would have to grow, and {what} may count bytes from the start of the file")
-    for location in listed.locations.values():
-        if location.external or location.method > 1:
-            raise Refused("it would have to grow, and an item is not told by its place in this file")
-        if location.method == 0:
-            yield from _moved(location, inserted, len(listed.data))
-
-
-def _moved(location: Location, inserted: dict[int, int], size: int) -> Iterator[Splice]:
-    shifts = set()
-    for offset, length in location.extents:
-        start = location.base.value + offset.value
-        if not length or start + length > size or any(start < place < start + length for place in inserted):
-            raise Refused("it would have to grow, and it is not clear where an item lies")
-        shift = sum(width for place, width in inserted.items() if place <= start)
-        shifts.add(shift)
-        if shift and offset.size:
-            yield offset.splice(offset.value + shift)
-    if location.extents and not location.extents[0][0].size and shifts != {0}:
-        yield location.base.splice(location.base.value + shifts.pop())

@@ -32,6 +32,10 @@ class Entry:
     end: int
     associations: tuple[Association, ...]
 
+    def place(self, index: int) -> int:
+        """Where the property at `index` is listed; `end` if that is one behind the last."""
+        return self.end - self.width * (len(self.associations) - index)
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -165,10 +169,13 @@ def read(data: bytes) -> Catalogue:
 
 
 def _top(data: bytes) -> tuple[tuple[Box, ...], int]:
-    """The boxes of the file, and where they end; a second `ftyp` starts another file, a film say, appended to this one."""
+    """The boxes of the file, and where they end; a second `ftyp` starts another file, a film say, appended to this one.
+
+    Neither is what has no name that can be printed, as padding of zeros: it is appended, too.
+    """
     found: list[Box] = []
     place = 0
-    while (one := box(data, place, len(data))) and not (found and one.kind == b"ftyp"):
+    while (one := box(data, place, len(data))) and one.name.isprintable() and not (found and one.kind == b"ftyp"):
         found.append(one)
         place = one.end
     if data[place + 4 : place + 8] in _MUST_BE_WHOLE:

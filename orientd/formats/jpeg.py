@@ -3,6 +3,9 @@
 Only the segments before the first scan are ever read as structure or changed. The value is overwritten where it stands;
 failing that IFD0 moves to the end of the EXIF block; failing that a 36-byte EXIF segment is added. Whatever might count bytes
 across the place where the file grows is looked for first, and the file is refused if it does.
+
+Of several EXIF segments Pillow and browsers read the first, while exiftool reads all, a later value before an earlier one. So
+those that store an orientation are changed together, and none may contradict the first.
 """
 
 import re
@@ -11,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, NamedTuple
 
+from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import mpf, tiff_block, xmp
 from orientd.items import Patch, Splice
@@ -20,10 +24,11 @@ XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_EXTENSION: Final = b"http://ns.adobe.com/xmp/extension/\0"
 
 _SOI: Final = b"\xff\xd8"
-_SOS, _EOI, _APP0, _APP1, _APP2, _APP11 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2, 0xEB
+_SOS, _EOI, _APP0, _APP1, _APP2 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH: Final = frozenset(range(0xC0)) | frozenset(range(0xD0, 0xD9))
 _FILL: Final = re.compile(rb"\xff*")
+_PASSED_OVER: Final = re.compile(rb"(?:[^\xff]+|\xff+[\0\xd0-\xd7])*")
 _IN_SCAN: Final = re.compile(rb"\xff([^\0\xd0-\xd7\xff])")
 _LARGEST: Final = 0xFFFF
 
@@ -49,8 +54,10 @@ class _Layout:
     scan: int = len(_SOI)
 
 
-def segments(data: bytes) -> Iterator[Segment]:
+def segments(data: bytes, *, lenient: bool = False) -> Iterator[Segment]:
     """The segments from SOI to the first SOS, which comes last.
+
+    If `lenient`, stray bytes between them are passed over, as libjpeg, exiftool and Pillow do.
 
     Raises:
         Refused: on reaching anything but a whole, well-formed segment.
@@ -59,7 +66,8 @@ def segments(data: bytes) -> Iterator[Segment]:
         raise Refused("not a JPEG: it does not start with SOI")
     place, marker = len(_SOI), 0
     while marker != _SOS:
-        marker, place = _marker(data, place)
+        stray = _PASSED_OVER.match(data, place) if lenient else None
+        marker, place = _marker(data, stray.end() if stray else place)
         end = place + int.from_bytes(data[place : place + 2], "big")
         if not place + 2 <= end <= len(data):
             raise Refused(f"bad segment length at byte {place}")
@@ -68,12 +76,11 @@ def segments(data: bytes) -> Iterator[Segment]:
 
 
 def stored(data: bytes) -> int | None:
-    """The EXIF orientation, exactly as found; None if there is none that can be read."""
+    """The EXIF orientation in the first EXIF segment, exactly as found; None if there is none that can be read."""
     try:
-        for segment in segments(data):
-            payload = data[segment.start : segment.end]
-            if segment.marker == _APP1 and payload.startswith(EXIF):
-                return tiff_block.stored(payload[len(EXIF) :])
+        for segment in segments(data, lenient=True):
+            if segment.marker == _APP1 and data.startswith(EXIF, segment.start, segment.end):
+                return _stored(data, segment)
     except Refused:
         pass
     return None
@@ -110,7 +117,7 @@ def _marker(data: bytes, place: int) -> tuple[int, int]:
 
 def _layout(data: bytes) -> _Layout:
     layout = _Layout()
-    for segment in segments(data):
+    for segment in segments(data, lenient=True):
         head = data[segment.start : min(segment.end, segment.start + 64)]
         if segment.marker == _APP0 and layout.after_jfif == layout.scan:
             layout.after_jfif = segment.end
@@ -118,13 +125,9 @@ def _layout(data: bytes) -> _Layout:
             _sort_app1(layout, segment, head)
         elif segment.marker == _APP2 and head.startswith(mpf.SIGNATURE):
             layout.mpf.append(segment)
-        elif segment.marker == _APP11 and head.startswith(b"JP") and b"c2pa" in head:
-            raise Refused("signed with content credentials (C2PA), which any change would break")
         elif segment.marker in _FRAMES:
             layout.frames.append(segment)
         layout.scan = segment.end
-    if len(layout.exif) > 1:
-        raise Refused("two EXIF segments")
     if not layout.frames or any(b"\0\0" in _sides(data, frame) for frame in layout.frames):
         raise Refused("the frame has no size, or one that is only told after the scan (DNL)")
     return layout
@@ -162,7 +165,31 @@ def _exif(data: bytes, layout: _Layout, orientation: int) -> list[Splice]:
         payload = EXIF + tiff_block.fresh(orientation)
         whole = bytes([0xFF, _APP1]) + (len(payload) + 2).to_bytes(2, "big") + payload
         return [Splice(layout.after_jfif, b"", whole), *_carried(data, layout, layout.after_jfif, len(whole))]
-    segment = layout.exif[0]
+    return [splice for segment in _telling(data, layout.exif) for splice in _in_segment(data, layout, segment, orientation)]
+
+
+def _stored(data: bytes, exif: Segment) -> int | None:
+    """The orientation in an EXIF segment, exactly as found; None if there is none that can be read."""
+    try:
+        return tiff_block.stored(data[exif.start + len(EXIF) : exif.end])
+    except Refused:
+        return None
+
+
+def _telling(data: bytes, exif: list[Segment]) -> list[Segment]:
+    """The EXIF segments that store an orientation, and the first in any case, as it is the one that most programs read.
+
+    Raises:
+        Refused: one of them contradicts the first.
+    """
+    values = [_stored(data, segment) for segment in exif]
+    if any(value is not None and group.normalise(value) != group.normalise(values[0]) for value in values):
+        says = ["nothing" if value is None else str(value) for value in values]
+        raise Refused(f"it has several EXIF segments that say {', '.join(says)}: viewers disagree about this photo")
+    return [segment for segment, value in zip(exif, values, strict=True) if value is not None or segment is exif[0]]
+
+
+def _in_segment(data: bytes, layout: _Layout, segment: Segment, orientation: int) -> list[Splice]:
     splices = tiff_block.patch_within(data, segment.start + len(EXIF), segment.end, orientation)
     growth = sum(len(splice.new) - len(splice.old) for splice in splices)
     if not growth:
@@ -171,7 +198,10 @@ def _exif(data: bytes, layout: _Layout, orientation: int) -> list[Splice]:
     if size + growth > _LARGEST:
         raise Refused("the EXIF segment is full (64 KB)")
     length = Splice(segment.start - 2, data[segment.start - 2 : segment.start], (size + growth).to_bytes(2, "big"))
-    _check_maker_notes(data, layout, segment)
+    for exif in layout.exif:
+        if data[exif.start + len(EXIF) :][:4] not in tiff_block.HEADERS:
+            raise Refused("the EXIF block goes on in a second segment, so it cannot grow")
+        _check_maker_notes(data, layout, exif)
     return [length, *splices, *_carried(data, layout, segment.end, growth)]
 
 
@@ -216,4 +246,4 @@ def end_of_image(data: bytes, scan: int) -> int:
             return found.end()
         length = int.from_bytes(data[found.end() : found.end() + 2], "big")
         place = found.end() + max(length, 2)
-    raise Refused("the picture has no end (EOI), so the file cannot grow")
+    raise Refused("the picture has no end marker (EOI), so the file cannot grow")

@@ -10,13 +10,11 @@ from typing import Final, NamedTuple
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats import exif_turn, jpeg, xmp_turn
+from orientd.formats import exif_turn, jpeg, jpeg_frame, xmp_turn
 from orientd.formats.exif_turn import Turn
 from orientd.items import Patch, Splice
 
 _SOI: Final = b"\xff\xd8"
-_PROGRESSIVE: Final = 0xC2
-_FRAMES: Final = {**dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "lossless"), **dict.fromkeys(range(0xC9, 0xCF), "arithmetic-coded")}
 _KNOWN: Final = (
     (0xE0, b"JFIF\0"),
     (0xE1, jpeg.EXIF),
@@ -60,24 +58,27 @@ def find(data: bytes) -> Core:
         if _is_metadata(segment.marker) and tables:
             raise Refused("metadata stands between the tables of the picture")
         (metadata if _is_metadata(segment.marker) else tables).append(segment)
-    frames = [segment for segment in tables if 0xC0 <= segment.marker <= 0xCF and segment.marker not in (0xC4, 0xC8, 0xCC)]
-    if len(frames) != 1:
-        raise Refused("it has not one frame but several, or none")
-    frame, end = frames[0], jpeg.end_of_image(data, tables[-1].end)
-    precision, height, width = (
-        data[frame.start],
-        *(int.from_bytes(data[frame.start + at : frame.start + at + 2], "big") for at in (1, 3)),
-    )
-    if frame.marker not in (0xC0, 0xC1, _PROGRESSIVE):
-        raise Refused(f"it is {_FRAMES.get(frame.marker, 'hierarchical')}")
-    if precision != 8:
-        raise Refused(f"it has {precision} bits a channel")
-    if not width or not height:
-        raise Refused("the frame has no size")
+    frame = _frame(data, tables)
+    end = jpeg.end_of_image(data, tables[-1].end)
     if _METADATA_IN_SCAN.search(data, tables[-1].end, end):
         raise Refused("metadata stands between the scans of the picture")
     start = metadata[-1].end if metadata else len(_SOI)
-    return Core(start, end, tuple(metadata), width, height, frame.marker == _PROGRESSIVE)
+    return Core(start, end, tuple(metadata), frame.width, frame.height, frame.marker == jpeg_frame.PROGRESSIVE)
+
+
+def _frame(data: bytes, tables: list[jpeg.Segment]) -> jpeg_frame.Frame:
+    frame = jpeg_frame.only(data, tables)
+    if not frame:
+        raise Refused("it has not one frame but several, or none")
+    if not frame.is_usual:
+        raise Refused(f"it is {frame.kind}")
+    if frame.bits != 8:
+        raise Refused(f"it has {frame.bits} bits a channel")
+    if not frame.width or not frame.height:
+        raise Refused("the frame has no size")
+    if not frame.is_reducible:
+        raise Refused("its channels are sampled in a way that libturbojpeg does not know")
+    return frame
 
 
 def bare(data: bytes) -> bytes:
@@ -157,7 +158,10 @@ def _exif(data: bytes, exif: jpeg.Segment, core: Core, orientation: int, turn: T
     start = exif.start + len(jpeg.EXIF)
 
     def small(thumbnail: bytes, by: int) -> bytes:
-        inside = find(thumbnail)
+        try:
+            inside = find(thumbnail)
+        except Refused as error:
+            raise Refused(f"its thumbnail cannot be turned: {error}") from error
         if any(segment.marker == 0xE1 for segment in inside.metadata) or inside.end != len(thumbnail.rstrip(b"\0")):
             raise Refused("its thumbnail holds more than a picture")
         if (inside.width - inside.height) * (core.width - core.height) < 0:

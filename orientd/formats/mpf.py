@@ -1,18 +1,38 @@
 """The index of a multi-picture file, an APP2 segment (CIPA DC-007-2009, section 5.2.3).
 
 Image offsets in it count from its own TIFF header, so bytes added before the index move the images and the header alike. The
-size of the first image, the one that grows, is the only number in it that must change.
+size of the first image, the one that grows there, is the only number in it that must change for that.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats.tiff_block import TiffBlock
 from orientd.items import Splice
 
 SIGNATURE: Final = b"MPF\0"
-_ENTRIES: Final = 0xB002
+PANORAMA: Final = 0x020001
+_NUMBER_OF_IMAGES, _ENTRIES = 0xB001, 0xB002
+_KIND: Final = 0xFFFFFF
 _MULTI_FRAME: Final = 0x02
+_LARGEST: Final = 0xFFFFFFFF
+
+
+class Image(NamedTuple):
+    """One image of the index: its type code, its size in bytes, and its offset from the TIFF header (0: the first image).
+
+    The 16 bytes about it start at `place` of the payload of the segment.
+    """
+
+    place: int
+    kind: int
+    size: int
+    offset: int
+
+    @property
+    def is_frame(self) -> bool:
+        """True for a part of a panorama, of a stereo pair or of a multi-angle set; false for previews and gain maps."""
+        return self.kind >> 16 == _MULTI_FRAME
 
 
 def is_multi_frame(payload: bytes) -> bool:
@@ -21,8 +41,38 @@ def is_multi_frame(payload: bytes) -> bool:
     Raises:
         Refused: the index is broken.
     """
-    block, places = _images(payload)
-    return any(block.number(place, 4) >> 16 & 0xFF == _MULTI_FRAME for place in places)
+    return any(image.is_frame for image in images(payload))
+
+
+def images(payload: bytes) -> list[Image]:
+    """The images that the payload of a segment lists; none in the segment that an image behind the first has for itself.
+
+    Raises:
+        Refused: the index is broken.
+    """
+    try:
+        block = TiffBlock(payload[len(SIGNATURE) :])
+        found = {entry.tag: entry for entry in block.first().entries}
+        places = range(*block.value(found[_ENTRIES]), 16) if _ENTRIES in found else range(0)
+        listed = [(place, *(block.number(place + at, 4) for at in (0, 4, 8))) for place in places]
+    except Refused as error:
+        raise Refused("the multi-picture index (MPF) is broken") from error
+    if _NUMBER_OF_IMAGES in found and not listed:
+        raise Refused("the multi-picture index (MPF) lists no images")
+    return [Image(len(SIGNATURE) + place, kind & _KIND, size, offset) for place, kind, size, offset in listed]
+
+
+def resized(payload: bytes, image: Image, growth: int, shift: int = 0) -> list[Splice]:
+    """The splices, relative to the payload, for an image that becomes `growth` bytes longer and lies `shift` bytes further.
+
+    Raises:
+        Refused: a number would become too large.
+    """
+    order = TiffBlock(payload[len(SIGNATURE) :]).order
+    changes = ((image.place + 4, image.size, growth), (image.place + 8, image.offset, shift))
+    if any(number + more > _LARGEST for _, number, more in changes):
+        raise Refused("the multi-picture index (MPF) is broken")
+    return [Splice(at, payload[at : at + 4], (number + more).to_bytes(4, order)) for at, number, more in changes if more]
 
 
 def grown(payload: bytes, growth: int) -> list[Splice]:
@@ -31,21 +81,5 @@ def grown(payload: bytes, growth: int) -> list[Splice]:
     Raises:
         Refused: the index is broken.
     """
-    block, places = _images(payload)
-    splices = []
-    for place in places:
-        size, offset = block.number(place + 4, 4), block.number(place + 8, 4)
-        if offset == 0 and size > 0:
-            at = len(SIGNATURE) + place + 4
-            splices.append(Splice(at, payload[at : at + 4], (size + growth).to_bytes(4, block.order)))
-    return splices
-
-
-def _images(payload: bytes) -> tuple[TiffBlock, range]:
-    """The block of the index, and where in it the 16 bytes about each image start."""
-    block = TiffBlock(payload[len(SIGNATURE) :])
-    for entry in block.first().entries:
-        if entry.tag == _ENTRIES:
-            start, end = block.value(entry)
-            return block, range(start, end - 15, 16)
-    raise Refused("the multi-picture index lists no images")
+    firsts = [image for image in images(payload) if image.offset == 0 and image.size > 0]
+    return [splice for image in firsts for splice in resized(payload, image, growth)]

@@ -2,28 +2,27 @@
 
 Chunks stand one after the other and none but Apple's iDOT counts bytes outside itself, so a chunk may be added or may grow
 before or behind the range that iDOT counts. Every checksum of the file is verified first; bytes after IEND stay as they are.
+
+EXIF that stands in a text instead moves to a chunk of its own, whole: of programs that read both kinds some prefer the one, some
+the other, and none puts them together, so a small new block would hide the old one, or would not be seen itself.
 """
 
-import re
 import zlib
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Final, NamedTuple
 
+from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats import tiff, tiff_block, xmp
+from orientd.formats import png_text, tiff, tiff_block, xmp
+from orientd.formats.png_text import TEXTS
 from orientd.items import Patch, Splice
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-TEXTS: Final = (b"iTXt", b"tEXt", b"zTXt")
-_XMP: Final = b"XML:com.adobe.xmp"
-_XMP_HEAD: Final = re.compile(re.escape(_XMP) + rb"\0([\0\1])\0[^\0]*\0[^\0]*\0")
-_LEGACY: Final = re.compile(rb"(raw profile type )?(exif|app1|xmp)", re.IGNORECASE)
-_MOST_XMP: Final = 16 * 2**20
+_NEEDED: Final = frozenset({b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT"})  # of the ancillary chunks, to show the picture
 _REFUSED: Final = {
     b"acTL": "an animated PNG (APNG) is no photo",
     b"fcTL": "an animated PNG (APNG) is no photo",
-    b"caBX": "signed with content credentials (C2PA), which any change would break",
     b"zxIf": "its EXIF is stored in a form that few programs read (zxIf)",
 }
 
@@ -72,30 +71,42 @@ def plan(data: bytes, orientation: int) -> Patch:
         Refused: the file cannot be changed safely; the message says why.
     """
     found = _checked(data)
-    digits = {chunk: _digits(data, chunk) for chunk in found if chunk.name in TEXTS}
-    xmp.check_agreement(stored(data), [digit for each in digits.values() for digit in each])
+    value = stored(data)
+    texts = [chunk for chunk in found if chunk.name in TEXTS]
+    digits = {chunk: _digits(data, chunk) for chunk in texts}
+    xmp.check_agreement(value, [digit for each in digits.values() for digit in each])
     splices = _exif(data, found, orientation)
     for chunk, each in digits.items():
-        splices += _rewritten(data, chunk, xmp.patch(each, orientation))
+        if packet(data, chunk)[0] is None:
+            splices += _repacked(data, found, chunk, xmp.patch(each, orientation))
+        else:
+            splices += _rewritten(data, chunk, xmp.patch(each, orientation))
     return Patch(tuple(sorted(splices, key=lambda splice: splice.offset)))
 
 
 def packet(data: bytes, chunk: Chunk) -> tuple[int | None, bytes]:
-    """The XMP that a text chunk holds, none if empty, and where it starts in the file; None if it is compressed.
+    """The XMP that a text chunk holds, none if empty, and where it starts in the file; None if it is not there byte for byte.
 
     Raises:
-        Refused: it is broken, or the chunk holds metadata in a form that viewers disagree about.
+        Refused: it is broken.
     """
-    keyword = data[chunk.start : chunk.end].partition(b"\0")[0]
-    if _LEGACY.fullmatch(keyword.strip()):
-        raise Refused(f"its metadata stands in an old text chunk ({keyword.decode('latin-1')!r}): viewers disagree")
-    if keyword != _XMP:
-        return None, b""
-    head = _XMP_HEAD.match(data, chunk.start, chunk.end)
-    if chunk.name != b"iTXt" or not head:
-        raise Refused("its XMP stands in a chunk that is broken, or of the wrong kind")
-    text = data[head.end() : chunk.end]
-    return (head.end(), text) if head[1] == b"\0" else (None, _inflated(text))
+    body = data[chunk.start : chunk.end]
+    text = png_text.xmp(chunk.name, body)
+    plain = chunk.name == b"iTXt" and body.endswith(text) and png_text.keyword(body) == png_text.XMP
+    return (chunk.end - len(text) if plain else None), text
+
+
+def bare(data: bytes) -> bytes:
+    """The file without the chunks that tell nothing of its pixels, such as texts: decoders unpack these, within limits."""
+    kept, place = [], 0
+    try:
+        for chunk in chunks(data):
+            if chunk.name[:1].islower() and chunk.name not in _NEEDED:
+                kept.append(memoryview(data)[place : chunk.start - 8])
+                place = chunk.end + 4
+    except Refused:
+        pass  # what is wrong a decoder shall tell
+    return b"".join([*kept, memoryview(data)[place:]]) if kept else data
 
 
 def whole(name: bytes, body: bytes) -> bytes:
@@ -122,36 +133,84 @@ def _checked(data: bytes) -> list[Chunk]:
 
 
 def _digits(data: bytes, chunk: Chunk) -> list[xmp.Digit]:
-    """The orientations in a text chunk, if it holds XMP, at their offsets in the file."""
+    """The orientations in a text chunk, if it holds XMP, at their offsets in the file, or in the text where that is packed."""
     start, text = packet(data, chunk)
     if start is not None:
         return xmp.find_within(data, start, chunk.end)
-    if xmp.find(text):
-        raise Refused("XMP holds the orientation in compressed form")
-    return []
+    digits = xmp.find(text)
+    if digits and png_text.keyword(data[chunk.start : chunk.end]) != png_text.XMP:
+        raise Refused("XMP holds the orientation in an old text chunk")
+    return digits
 
 
-def _inflated(packed: bytes) -> bytes:
-    unpacker = zlib.decompressobj()
-    try:
-        text = unpacker.decompress(packed, _MOST_XMP)
-    except zlib.error as error:
-        raise Refused(f"broken XMP: {error}") from error
-    if not unpacker.eof:
-        raise Refused("broken XMP: it is cut short, or too long once unpacked")
-    return text
+def _repacked(data: bytes, found: list[Chunk], chunk: Chunk, splices: list[Splice]) -> list[Splice]:
+    """The splice of a whole text chunk, for those within its text."""
+    if not splices:
+        return []
+    text = png_text.read(chunk.name, data[chunk.start : chunk.end])
+    changed = Patch(tuple(sorted(splices, key=lambda splice: splice.offset))).apply(text.content)
+    return [_replaced(data, found, chunk, whole(chunk.name, text._replace(content=changed).body))]
+
+
+def _replaced(data: bytes, found: list[Chunk], chunk: Chunk, new: bytes) -> Splice:
+    start, end = chunk.start - 8, chunk.end + 4
+    if len(new) != end - start:
+        _check_growth(data, found, start)
+    return Splice(start, data[start:end], new)
 
 
 def _exif(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
     """A fresh chunk comes right behind IHDR: nothing else must precede it, and browsers ignore one behind the picture."""
     chunk = next((chunk for chunk in found if chunk.name == b"eXIf"), None)
+    old = _old_exif(data, found)
     if chunk:
         splices = tiff_block.patch_within(data, tiff_block.start_within(data, chunk.start), chunk.end, orientation)
     else:
-        splices = [Splice(found[0].end + 4, b"", whole(b"eXIf", tiff_block.fresh(orientation)))]
+        block = _patched(old.block, orientation) if old else tiff_block.fresh(orientation)
+        splices = [Splice(found[0].end + 4, b"", whole(b"eXIf", block))]
     if any(len(splice.old) != len(splice.new) for splice in splices):
         _check_growth(data, found, splices[-1].offset)
-    return _rewritten(data, chunk, splices) if chunk else splices
+    splices = _rewritten(data, chunk, splices) if chunk else splices
+    return splices + (_old_replaced(data, found, old, orientation if chunk else None) if old else [])
+
+
+class _OldExif(NamedTuple):
+    """The EXIF block that a text chunk holds."""
+
+    chunk: Chunk
+    text: png_text.Text
+    block: bytes
+
+
+def _old_exif(data: bytes, found: list[Chunk]) -> _OldExif | None:
+    """The only one there is, if it tells the same orientation as the eXIf chunk, or as none."""
+    texts = [(chunk, png_text.exif(chunk.name, data[chunk.start : chunk.end])) for chunk in found if chunk.name in TEXTS]
+    old = [_OldExif(chunk, *held) for chunk, held in texts if held]
+    if len(old) > 1:
+        raise Refused("EXIF stands in two old text chunks")
+    for each in old:
+        told, value = tiff_block.stored(each.block), stored(data)
+        if group.normalise(told) != group.normalise(value):
+            says = "nothing" if value is None else value
+            raise Refused(f"EXIF in an old text chunk says {told}, its own chunk says {says}: viewers disagree about this photo")
+        for chunk in found:
+            if chunk.name == b"eXIf" and None in (told, value) and not data[: chunk.end].endswith(each.block):
+                raise Refused("EXIF stands in its own chunk and otherwise in an old text chunk, so that it cannot grow in step")
+    return old[0] if old else None
+
+
+def _old_replaced(data: bytes, found: list[Chunk], old: _OldExif, orientation: int | None) -> list[Splice]:
+    """The splice that takes the old text chunk out or, with an orientation, keeps it in step."""
+    if orientation is None:
+        return [_replaced(data, found, old.chunk, b"")]
+    block = _patched(old.block, orientation)
+    new = whole(old.chunk.name, png_text.with_exif(old.text, block).body)
+    return [] if block == old.block else [_replaced(data, found, old.chunk, new)]
+
+
+def _patched(block: bytes, orientation: int) -> bytes:
+    splices = tiff_block.patch(block, orientation)
+    return Patch(tuple(sorted(splices, key=lambda splice: splice.offset))).apply(block)
 
 
 def _check_growth(data: bytes, found: list[Chunk], place: int) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats import exif_turn, png, png_filter, tiff_block, xmp_turn
+from orientd.formats import exif_turn, png, png_filter, png_text, tiff_block, xmp_turn
 from orientd.formats.png import Chunk
 from orientd.items import Patch, Splice
 
@@ -109,7 +109,9 @@ def _checked(data: bytes) -> _Header:
         safe = name.isalpha() and name[0] & ~name[2] & name[3] & 0x20  # ancillary, of this edition, safe to copy
         if name not in _STAYS | _TURNS and not safe:
             raise Refused(f"it has a chunk ({_told(name)}) that may not be true of a turned picture")
-        if name in png.TEXTS and _TEXT_IN_PIXELS.fullmatch(data[chunk.start : chunk.end].partition(b"\0")[0]):
+        if name in png_text.TEXTS and png_text.exif(name, data[chunk.start : chunk.end]):
+            raise Refused("its EXIF stands in an old text chunk")
+        if name in png_text.TEXTS and _TEXT_IN_PIXELS.fullmatch(data[chunk.start : chunk.end].partition(b"\0")[0]):
             raise Refused("a text in it tells its orientation or its size")
     if data[end:].strip(b"\0"):
         raise Refused("there is more behind the picture")
@@ -166,7 +168,7 @@ def _joined(pixels: NDArray[np.uint8], depth: int) -> NDArray[np.uint8]:
 
 
 def _is_turned(data: bytes, chunk: Chunk) -> bool:
-    return chunk.name in _TURNS or (chunk.name in png.TEXTS and bool(png.packet(data, chunk)[1]))
+    return chunk.name in _TURNS or (chunk.name in png_text.TEXTS and bool(png.packet(data, chunk)[1]))
 
 
 def _body(data: bytes, chunk: Chunk, header: _Header, orientation: int) -> bytes:
@@ -175,7 +177,7 @@ def _body(data: bytes, chunk: Chunk, header: _Header, orientation: int) -> bytes
     if chunk.name == b"eXIf":
         start = tiff_block.start_within(data, chunk.start) - chunk.start
         return body[:start] + exif_turn.turned(body[start:], orientation, header.width, header.height)
-    if chunk.name in png.TEXTS:
+    if chunk.name in png_text.TEXTS:
         return _text(data, chunk, orientation)
     if group.swaps_sides(orientation) and chunk.name in (b"IHDR", b"pHYs"):
         return body[4:8] + body[:4] + body[8:]

@@ -3,10 +3,9 @@
 from typing import Final, NamedTuple
 
 from orientd.errors import Refused
-from orientd.formats import exif_turn, jpeg
+from orientd.formats import exif_turn, jpeg, jpeg_frame
 from orientd.formats.tiff_block import TiffBlock
 
-_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _APP1: Final = 0xE1
 
 
@@ -30,21 +29,25 @@ class Front(NamedTuple):
 def find(data: bytes) -> Front | None:
     """What the front of a file tells; None unless it holds all segments before the first scan, and a thumbnail.
 
-    A thumbnail that is stored with another orientation than the photo does not count.
+    Both pictures are of the kinds that can be reduced. A thumbnail that is stored with another orientation than the photo does
+    not count.
     """
     try:
         segments = list(jpeg.segments(data))
-        sides = [each.start + 1 for each in segments if each.marker in _FRAMES]
+        frame = jpeg_frame.only(data, segments)
         blocks = [data[each.start + len(jpeg.EXIF) : each.end] for each in segments if _is_exif(data, each)]
-        if len(sides) != 1 or len(blocks) != 1:
+        if not frame or len(blocks) != 1:
             return None
         place = exif_turn.thumbnail(blocks[0])
         if not place or not _agrees(blocks[0]):
             return None
     except Refused:
         return None
-    height, width = (int.from_bytes(data[at : at + 2], "big") for at in (sides[0], sides[0] + 2))
-    return Front(width, height, blocks[0][slice(*place)], data, sides[0]) if width and height else None
+    small = blocks[0][slice(*place)]
+    inside = jpeg_frame.only(small)
+    if not frame.is_reducible or not inside or not inside.is_reducible:
+        return None
+    return Front(frame.width, frame.height, small, data, frame.start + 1)
 
 
 def _is_exif(data: bytes, segment: jpeg.Segment) -> bool:

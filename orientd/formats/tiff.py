@@ -2,14 +2,15 @@
 
 Everything in a TIFF is found by its offset from the start of the file, so nothing may move but a directory to the end. Many other
 kinds of file are TIFFs inside (raw photos, maps, microscope stacks), so only what is known to be a single plain picture is
-written.
+written. Further pages that are marked as reduced copies of it, previews and pyramids, are turned with it.
 """
 
 from typing import Final
 
+from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import tiff_block, xmp
-from orientd.formats.tiff_block import Directory, TiffBlock
+from orientd.formats.tiff_block import Directory, Field, TiffBlock
 from orientd.items import Patch, Splice
 
 _XMP: Final = 0x2BC
@@ -21,13 +22,15 @@ _STRUCTURE: Final = frozenset(
     | {*tiff_block.STRIPS, *tiff_block.TILES}
 )
 _REDUCED_OR_MASK: Final = 0xFFFFFFFF ^ 2
+_OLD_JPEG: Final = 6
 _COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 7, 8, 32773, 32946, 34925, 50000, 50001})  # none, fax, LZW, JPEG, Deflate …
 _PHOTOMETRICS: Final = frozenset({0, 1, 2, 3, 5, 6, 8})  # grey, RGB, palette, CMYK, YCbCr, Lab
 _RAW: Final = "a raw file, which is never changed"
 _MAP: Final = "a map (GeoTIFF), which a turn would misplace"
+_OLD_STYLE: Final = "it holds an old-style JPEG, which programs read in different ways"
 _REFUSED: Final = {
     0x014A: "it holds several pictures (SubIFDs)",
-    0x0201: "it holds an old-style JPEG, which programs read in different ways",
+    0x0201: _OLD_STYLE,
     0x828D: _RAW,  # CFARepeatPatternDim
     0x828E: _RAW,  # CFAPattern
     0x8606: _RAW,  # Leaf
@@ -37,7 +40,6 @@ _REFUSED: Final = {
     0x8482: _MAP,
     0x85D8: _MAP,
     0x87AF: _MAP,
-    0xCD41: "signed with content credentials (C2PA), which any change would break",
 }
 
 
@@ -58,39 +60,107 @@ def plan(data: bytes, orientation: int) -> Patch:
     if data[:4] in (b"II+\0", b"MM\0+"):
         raise Refused("BigTIFF, the kind for files of more than 4 GB, cannot be written")
     block = TiffBlock(data)
-    first, *others = block.chain()
-    if others:
-        raise Refused("it holds several pictures (pages)")
+    first, *copies = block.chain()
     _check_plain(block, first)
-    packets = [block.value(entry) for entry in first.entries if entry.tag == _XMP]
-    digits = [digit for start, end in packets for digit in xmp.find_within(data, start, end)]
-    xmp.check_agreement(stored(data), digits)
+    for copy in copies:
+        _check_copy(block, first, copy)
+    pages = [first, *(copy for copy in copies if orientation != _shown(block, copy) == _shown(block, first))]
+    packets = {page: [block.value(entry) for entry in page.entries if entry.tag == _XMP] for page in pages}
+    digits = {page: [digit for start, end in packets[page] for digit in xmp.find_within(data, start, end)] for page in pages}
+    for page in pages:
+        xmp.check_agreement(_stored(block, page), digits[page])
     extents = _extents(block)
-    in_directory = tiff_block.patch(data, orientation)
-    in_packets = xmp.patch(digits, orientation)
-    _check_unshared(in_directory, extents)
-    _check_unshared(in_packets, _without(extents, packets))
-    if any(len(splice.old) != len(splice.new) for splice in in_directory):
+    in_directories = _turned(block, [first, *copies], pages, orientation)
+    in_packets = [splice for page in pages for splice in xmp.patch(digits[page], orientation)]
+    _check_unshared(in_directories, extents)
+    _check_unshared(in_packets, _without(extents, [packet for page in pages for packet in packets[page]]))
+    if any(len(splice.old) != len(splice.new) for splice in in_directories):
         _check_end(block, extents)
-    return Patch(tuple(sorted(in_directory + in_packets, key=lambda splice: splice.offset)))
+    return Patch(tuple(sorted(in_directories + in_packets, key=lambda splice: splice.offset)))
+
+
+def _stored(block: TiffBlock, page: Directory) -> int | None:
+    fields = block.orientations(page)
+    if len({group.normalise(field.value) for field in fields}) > 1:
+        raise Refused(f"EXIF stores several orientations: {', '.join(str(field.value) for field in fields)}")
+    return fields[0].value if fields else None
+
+
+def _shown(block: TiffBlock, page: Directory) -> int:
+    return group.normalise(_stored(block, page))
+
+
+def _turned(block: TiffBlock, chain: list[Directory], pages: list[Directory], orientation: int) -> list[Splice]:
+    """The splices that make each of `pages`, all in the `chain`, store `orientation`: in place, or with its directory at the end.
+
+    What leads to a directory that moves must lead to its new place: the header, or the directory before it, which may move too.
+    """
+    data, splices, tail, moved = block.data, [], b"", 0
+    for page in reversed(chain):
+        fields = block.orientations(page)
+        if page in pages and not fields:
+            tail += bytes((len(data) + len(tail)) % 2)
+            start = len(data) + len(tail)
+            tail += tiff_block.added(block, page, orientation, moved or page.next)
+            moved = start
+            continue
+        if moved:
+            splices.append(Splice(page.end, data[page.end : page.end + 4], moved.to_bytes(4, block.order)))
+        moved = 0
+        if page in pages:
+            splices += [_overwritten(block, field, orientation) for field in fields]
+    if moved:
+        splices.append(Splice(4, data[4:8], moved.to_bytes(4, block.order)))
+    splices.append(Splice(len(data), b"", tail))
+    return [splice for splice in splices if splice.old != splice.new]
+
+
+def _overwritten(block: TiffBlock, field: Field, orientation: int) -> Splice:
+    end = field.offset + field.size
+    return Splice(field.offset, block.data[field.offset : end], orientation.to_bytes(field.size, block.order))
+
+
+def _check_copy(block: TiffBlock, first: Directory, copy: Directory) -> None:
+    """A page that is marked as a reduced copy of the first, and has its proportions."""
+    numbers = _structure(block, copy)
+    kind = _number(numbers, _KIND, 1 if _OLD_KIND in numbers else 0)
+    if kind & _REDUCED_OR_MASK != 1 or _number(numbers, _OLD_KIND, 2) != 2:
+        raise Refused("it holds several pictures (pages)")
+    _check_picture(block, copy)
+    full = _structure(block, first)
+    width, height = (_number(full, side, 0) for side in (_WIDTH, _HEIGHT))
+    less_width, less_height = (_number(numbers, side, 0) for side in (_WIDTH, _HEIGHT))
+    if less_width > width or less_height > height or abs(less_width * height - less_height * width) > width + height:
+        raise Refused("a further page is marked as a reduced copy and has other proportions than the picture")
 
 
 def _check_plain(block: TiffBlock, first: Directory) -> None:
     """A single whole picture, of a kind that photo programs write."""
-    tags = [entry.tag for entry in first.entries if entry.tag != tiff_block.ORIENTATION]
+    _check_picture(block, first)
+    numbers = _structure(block, first)
+    if _number(numbers, _KIND, 0) & _REDUCED_OR_MASK or _number(numbers, _OLD_KIND, 1) == 2:
+        raise Refused("its picture is marked as a preview or mask of another one")
+
+
+def _check_picture(block: TiffBlock, page: Directory) -> None:
+    tags = [entry.tag for entry in page.entries if entry.tag != tiff_block.ORIENTATION]
     if len(tags) > len(set(tags)):
         raise Refused("broken TIFF: it has a tag twice")
+    numbers = _structure(block, page)
+    compression, photometric = _number(numbers, _COMPRESSION, 1), _number(numbers, _PHOTOMETRIC, -1)
     for tag, reason in _REFUSED.items():
         if tag in tags:
             raise Refused(reason)
-    numbers = {entry.tag: block.numbers(entry) for entry in first.entries if entry.tag in _STRUCTURE}
-    if _number(numbers, _KIND, 0) & _REDUCED_OR_MASK or _number(numbers, _OLD_KIND, 1) == 2:
-        raise Refused("its picture is marked as a preview or mask of another one")
-    compression, photometric = _number(numbers, _COMPRESSION, 1), _number(numbers, _PHOTOMETRIC, -1)
+    if compression == _OLD_JPEG:
+        raise Refused(_OLD_STYLE)
     if compression not in _COMPRESSIONS or photometric not in _PHOTOMETRICS:
         raise Refused(f"perhaps {_RAW}: it has the compression {compression}, the kind of pixels {photometric}")
     if not _says_where(numbers, compression == 1):
         raise Refused("it does not say where its picture starts and ends")
+
+
+def _structure(block: TiffBlock, page: Directory) -> dict[int, list[int]]:
+    return {entry.tag: block.numbers(entry) for entry in page.entries if entry.tag in _STRUCTURE}
 
 
 def _says_where(numbers: dict[int, list[int]], uncompressed: bool) -> bool:

@@ -5,6 +5,7 @@ offset counts from the start of the block, so bytes may be added at its end, but
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise, zip_longest
 from typing import Final, Literal, NamedTuple
 
@@ -12,6 +13,7 @@ from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.items import Splice
 
+HEADERS: Final[dict[bytes, Literal["little", "big"]]] = {b"II*\0": "little", b"MM\0*": "big"}
 ORIENTATION: Final = 0x0112
 MAKER_NOTE: Final = 0x927C
 STRIPS: Final = (0x0111, 0x0117)
@@ -25,6 +27,7 @@ _SIGNED: Final = (6, 8, 9)
 _INTEGERS: Final = (1, _SHORT, 4, *_SIGNED)
 _POINTERS: Final = (4, 9, 13)
 _MOST_DIRECTORIES: Final = 64
+_MOST_ORIENTATIONS: Final = 8
 _JPEG_HEADER: Final = b"Exif\0\0"
 _LARGEST: Final = 0xFFFFFFFF
 
@@ -63,11 +66,10 @@ class TiffBlock:
     """
 
     def __init__(self, data: bytes) -> None:
-        orders: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
-        if data[:4] not in orders:
+        if data[:4] not in HEADERS:
             raise Refused("broken EXIF: it does not start with a TIFF header")
         self.data = data
-        self.order = orders[data[:4]]
+        self.order = HEADERS[data[:4]]
 
     def number(self, offset: int, size: int, *, signed: bool = False) -> int:
         if not 0 <= offset <= len(self.data) - size:
@@ -98,6 +100,27 @@ class TiffBlock:
             _check_apart(found)
         return found
 
+    def readable(self) -> Iterator[Directory]:
+        """Each directory that can be read, whatever is wrong elsewhere: the chain and those below it, in no order.
+
+        One whose first entry has an unknown type is no directory, for exiftool either.
+        """
+        starts, known = [self.number(4, 4)], {0}
+        while starts and len(known) <= _MOST_DIRECTORIES:
+            start = starts.pop()
+            if start in known:
+                continue
+            known.add(start)
+            with suppress(Refused):
+                directory = self.directory(start)
+                if any(entry.type not in _SIZES for entry in directory.entries[:1]):
+                    continue
+                yield directory
+                starts.append(directory.next)
+                for entry in directory.entries:
+                    with suppress(Refused):
+                        starts += self.numbers(entry) if entry.tag in _SUBDIRECTORIES and entry.type in _POINTERS else []
+
     def every(self) -> Iterator[Directory]:
         """The directories of the chain and those below them: EXIF, GPS, interoperability, sub-images."""
         found = self.chain()
@@ -124,10 +147,13 @@ class TiffBlock:
         return [self.number(at, size, signed=entry.type in _SIGNED) for at in range(start, end, size)]
 
     def extents(self) -> list[tuple[int, int]]:
-        """From where to where lies what the directories point at: values of more than four bytes, pixels and thumbnails."""
+        """From where to where lies what the directories point at: values of more than four bytes, pixels and thumbnails.
+
+        What an entry of an unknown type holds nobody can tell, so it points at nothing.
+        """
         found = []
         for directory in self.every():
-            values = [self.value(entry) for entry in directory.entries]
+            values = [self.value(entry) for entry in directory.entries if entry.type in _SIZES]
             found += [(start, end) for start, end in values if end - start > 4]
             for starts, lengths in (STRIPS, TILES, THUMBNAIL):
                 found += self._pieces(directory, starts, lengths)
@@ -143,6 +169,27 @@ class TiffBlock:
     def _numbers(self, directory: Directory, tag: int) -> list[int]:
         wanted = (entry for entry in directory.entries if entry.tag == tag and entry.type in _INTEGERS)
         return [number for entry in wanted for number in self.numbers(entry)]
+
+    def unshared(self, fields: list[Field]) -> list[Field]:
+        """The orientations whose bytes are no part of anything else that can be read. Maker notes are not looked at: their length
+        is often wrong."""
+        parts = [part for directory in self.readable() for part in self._parts(directory)]
+        return [
+            field for field in fields if not any(start < field.offset + field.size and field.offset < end for start, end in parts)
+        ]
+
+    def _parts(self, directory: Directory) -> Iterator[tuple[int, int]]:
+        """From where to where lie a directory and what it points at, but for the values of orientations."""
+        yield directory.start, directory.start + 2
+        yield directory.end, directory.end + 4
+        for entry in directory.entries:
+            if entry.type in _SIZES:
+                yield entry.offset, entry.offset + 8
+            if entry.tag not in (ORIENTATION, MAKER_NOTE):
+                with suppress(Refused):
+                    yield self.value(entry)
+        with suppress(Refused):
+            yield from self._pieces(directory, *THUMBNAIL)
 
     def orientations(self, directory: Directory) -> list[Field]:
         """Every orientation a directory stores; two or more are a fault of the writer, and real."""
@@ -169,23 +216,27 @@ def stored(data: bytes) -> int | None:
 def patch(data: bytes, orientation: int) -> list[Splice]:
     """The splices, relative to the block, that make it store `orientation` (1–8): in place, or IFD0 moved to the end.
 
-    IFD1 describes the thumbnail and follows only where it agreed with IFD0 before.
+    IFD1 describes the thumbnail and follows only where it agreed with IFD0 before. What is wrong outside IFD0 is no reason
+    against a change in place.
 
     Raises:
-        Refused: the block is broken, or it must grow and something points past its end.
+        Refused: IFD0 is broken, the orientation shares bytes with something else, or the block must grow and is broken anywhere.
     """
     block = TiffBlock(data)
-    first, *others = block.chain()
-    fields, thumbnail = block.orientations(first), [field for other in others[:1] for field in block.orientations(other)]
+    first = block.first()
+    fields = block.orientations(first)
     if not fields:
         return _moved(block, first, orientation)
-    if len({group.normalise(field.value) for field in fields}) > 1:
-        raise Refused(f"EXIF stores several orientations: {', '.join(str(field.value) for field in fields)}")
+    if len({group.normalise(field.value) for field in fields}) > 1 or len(fields) > _MOST_ORIENTATIONS:
+        raise Refused(f"EXIF stores several orientations: {', '.join(str(field.value) for field in fields[:_MOST_ORIENTATIONS])}")
     values = {field.value for field in fields}
-    fields += [field for field in thumbnail if field.value in values]
+    thumbnail = [field for field in _of_thumbnail(block, first) if field.value in values][:_MOST_ORIENTATIONS]
+    unshared = block.unshared(fields + thumbnail)
+    if unshared[: len(fields)] != fields:
+        raise Refused("broken EXIF: its orientation shares bytes with something else")
     return [
         Splice(field.offset, data[field.offset : field.offset + field.size], orientation.to_bytes(field.size, block.order))
-        for field in sorted(fields)
+        for field in sorted(unshared)
         if field.value != orientation
     ]
 
@@ -215,6 +266,28 @@ def maker_notes(data: bytes) -> list[tuple[int, int]]:
     return [block.value(entry) for ifd in block.every() for entry in ifd.entries if entry.tag == MAKER_NOTE]
 
 
+def _of_thumbnail(block: TiffBlock, first: Directory) -> list[Field]:
+    """The orientations in IFD1, if it can be read and is not IFD0 once more."""
+    try:
+        return block.orientations(block.directory(first.next)) if first.next not in (0, first.start) else []
+    except Refused:
+        return []
+
+
+def added(block: TiffBlock, directory: Directory, orientation: int, follows: int) -> bytes:
+    """A directory that stores no orientation with one, to stand behind the block; `follows` is where the next one starts, or 0.
+
+    Raises:
+        Refused: the block cannot grow.
+    """
+    if len(block.data) >= _LARGEST:  # a byte may be needed to end evenly
+        raise Refused("the file is too large (4 GB) to grow")
+    data = block.data
+    place = _place(directory)
+    entries = [data[directory.start + 2 : place], _entry(orientation, block.order), data[place : directory.end]]
+    return _directory(entries, follows, block.order)
+
+
 def _check_apart(directories: list[Directory]) -> None:
     """Directories that share a byte are a loop or a trap: a change to one would change the other."""
     if len(directories) > _MOST_DIRECTORIES:
@@ -227,17 +300,27 @@ def _check_apart(directories: list[Directory]) -> None:
 def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]:
     """IFD0 with the orientation added at the end of the block; the old one stays behind, unused."""
     block.extents()  # refuses the block if anything it means lies past its end, and so would move when it grows
-    if len(block.data) >= _LARGEST:  # a byte may be needed to end evenly
-        raise Refused("the file is too large (4 GB) to grow")
-    place = next((entry.offset for entry in first.entries if entry.tag > ORIENTATION), first.end)
     data = block.data
-    entries = [data[first.start + 2 : place], _entry(orientation, block.order), data[place : first.end]]
     pad = b"\0" * (len(data) % 2)
     header = (len(data) + len(pad)).to_bytes(4, block.order)
     return [
         Splice(4, data[4:8], header),
-        Splice(len(data), b"", pad + _directory(entries, first.next, block.order)),
+        Splice(len(data), b"", pad + added(block, first, orientation, first.next)),
     ]
+
+
+def _place(first: Directory) -> int:
+    """Where among the entries of a directory an orientation is added: by its number, but not behind a first entry of an unknown
+    type, where exiftool stops reading.
+
+    Raises:
+        Refused: programs would read entries then that they do not read now.
+    """
+    if first.entries and first.entries[0].type not in _SIZES:
+        if len(first.entries) > 1:
+            raise Refused("broken EXIF: its first entry has an unknown type, at which some programs stop reading")
+        return first.start + 2
+    return next((entry.offset for entry in first.entries if entry.tag > ORIENTATION), first.end)
 
 
 def _entry(orientation: int, order: Literal["little", "big"]) -> bytes:

@@ -1,7 +1,8 @@
 """WebP: the orientation in the EXIF chunk and the patch that changes it (RFC 9649, sections 2.3 to 2.7).
 
 Nothing in a WebP counts bytes outside its own chunk but the RIFF header, so an EXIF chunk may grow, and may be added at the end.
-A simple file, with nothing but a bitstream, first needs a VP8X chunk that repeats its size. Bytes behind the RIFF part stay.
+A simple file, with a bitstream and perhaps chunks behind it that WebP does not know, first needs a VP8X chunk that repeats its
+size. Bytes behind the RIFF part stay.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ _EXIF_FLAG, _ALPHA_FLAG, _ANIMATION_FLAG = 0x08, 0x10, 0x02
 _BITSTREAMS: Final = (b"VP8 ", b"VP8L")
 XMP_NAMES: Final = (b"XMP ", b"XMP\0")
 _ANIMATED: Final = frozenset({b"ANIM", b"ANMF"})
+_ANNOUNCED: Final = _ANIMATED | {*XMP_NAMES, *_BITSTREAMS, b"VP8X", b"ALPH", b"ICCP", b"EXIF"}
 _LARGEST: Final = 2**32 - 10
 
 
@@ -94,15 +96,13 @@ def _checked(data: bytes) -> list[Chunk]:
     """All chunks of a still picture whose parts are there once, and in the order that decoders insist on."""
     found = list(chunks(data))
     names = [chunk.name for chunk in found]
-    if b"C2PA" in names:
-        raise Refused("signed with content credentials (C2PA), which any change would break")
     if len([name for name in names if name in _BITSTREAMS]) > 1 or any(names.count(name) > 1 for name in (b"VP8X", b"ALPH")):
         raise Refused("it holds its picture, or the header of it, twice")
     if names.count(b"EXIF") > 1:
         raise Refused("two EXIF chunks")
     if names[:1] == [b"VP8X"]:
         _check_extended(data, found[0], names)
-    elif len(names) != 1 or names[0] not in _BITSTREAMS:
+    elif not set(names[:1]) & set(_BITSTREAMS) or _ANNOUNCED & set(names[1:]):
         raise Refused("it has chunks that its header does not announce, or no picture")
     return found
 

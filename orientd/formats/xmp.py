@@ -5,6 +5,7 @@ changed digit for digit, so that not one other byte of it moves.
 """
 
 import re
+from codecs import BOM_UTF16_LE
 from typing import Final, NamedTuple
 from xml.parsers import expat
 
@@ -13,6 +14,12 @@ from orientd.errors import Refused
 from orientd.items import Splice
 
 _NAME: Final = "http://ns.adobe.com/tiff/1.0/ Orientation "
+_SIGNS: Final = (b"http://ns.adobe.com/tiff/1.0/", b"tiff:Orientation")
+_PROVENANCE: Final = "http://purl.org/dc/terms/ provenance"
+_RESOURCE: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns# resource"
+_SPHERES: Final = "http://ns.google.com/photos/1.0/panorama/ "
+_FLAT: Final = {"", "rectilinear"}
+_URI: Final = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:\S+\s*")  # not self#jumbf=…, a manifest in the file itself
 _PARENTS: Final = ["http://www.w3.org/1999/02/22-rdf-syntax-ns# " + name for name in ("RDF", "Description")]
 _TAG: Final = re.compile(rb"<[^\s/>]+")
 _ATTRIBUTE: Final = re.compile(rb"""\s+([^\s=<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
@@ -29,16 +36,51 @@ def find(packet: bytes) -> list[Digit]:
     """The orientations of the image the packet describes, as an attribute or as an element.
 
     Raises:
-        Refused: the packet is not well-formed, or holds an orientation that is not one plain digit.
+        Refused: the packet is not well-formed, holds an orientation that is not one plain digit, or says that the image is a
+            panorama for sphere viewers, which have its top from there, so that turned it is always wrong.
     """
+    _check_flat(packet)
     if b"Orientation" not in packet.replace(b"\0", b""):
         return []
-    return _Finder(packet.rstrip(b"\0")).found
+    return _Finder(_unpadded(packet)).found
 
 
 def find_within(data: bytes, start: int, end: int) -> list[Digit]:
     """As `find`, for the packet that lies from `start` to `end` of a file; offsets are those of the file."""
     return [Digit(start + digit.offset, digit.value) for digit in find(data[start:end])]
+
+
+def links_manifest(packet: bytes) -> bool:
+    """True if the packet links to a C2PA manifest that is kept elsewhere: `dcterms:provenance` is a URI, not a text.
+
+    True as well if it mentions a provenance and is not well-formed XML: other readers may find the link.
+    """
+    if b"provenance" not in packet.replace(b"\0", b""):
+        return False
+    try:
+        return any(_URI.fullmatch(value) for value in _values(packet.rstrip(b"\0"), _PROVENANCE))
+    except expat.ExpatError:
+        return True
+
+
+def _unpadded(packet: bytes) -> bytes:
+    """Without the zeros that some writers put behind the packet; in UTF-16 with the low byte first, one belongs to it."""
+    return packet.rstrip(b"\0") + (b"\0" if packet.startswith(BOM_UTF16_LE) else b"")
+
+
+def _check_flat(packet: bytes) -> None:
+    """See Google's Photo Sphere XMP: the projection says which way is up, for a part of a sphere too."""
+    if _SPHERES.strip().encode() not in packet.replace(b"\0", b""):
+        return
+    try:
+        kinds, *uses = (
+            {value.strip().lower() for value in _values(_unpadded(packet), _SPHERES + name)}
+            for name in ("ProjectionType", "UsePanoramaViewer", "IsPhotosphere")
+        )
+    except expat.ExpatError as error:
+        raise Refused(f"broken XMP: {error}") from error
+    if kinds - _FLAT or any("true" in values for values in uses):
+        raise Refused("a panorama that viewers show on a sphere (GPano in XMP): turned it would always be shown wrong")
 
 
 def check_agreement(value: int | None, digits: list[Digit]) -> None:
@@ -58,6 +100,35 @@ def patch(digits: list[Digit], orientation: int) -> list[Splice]:
     return [Splice(digit.offset, b"%d" % digit.value, b"%d" % orientation) for digit in digits if digit.value != orientation]
 
 
+def _values(packet: bytes, name: str) -> list[str]:
+    """What the packet says under a name (namespace, space, local name) of the image it describes.
+
+    Raises:
+        expat.ExpatError: it is not well-formed.
+    """
+    path: list[str] = []
+    found: list[str] = []
+    texts: list[str] = []
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        path.append(tag)
+        if path[-2:] == _PARENTS:
+            found.extend(value for key, value in attributes.items() if key == name)
+        elif tag == name:
+            found.extend(value for key, value in attributes.items() if key == _RESOURCE)
+        texts.clear()
+
+    def end(tag: str) -> None:
+        path.pop()
+        if tag == name and path[-2:] == _PARENTS:
+            found.append("".join(texts))
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, texts.append
+    parser.Parse(packet, True)
+    return found
+
+
 class _Finder:
     def __init__(self, packet: bytes) -> None:
         self.found: list[Digit] = []
@@ -72,7 +143,9 @@ class _Finder:
         try:
             self._parser.Parse(packet, True)
         except expat.ExpatError as error:
-            raise Refused(f"broken XMP: {error}") from error
+            if any(name in packet.replace(b"\0", b"") for name in _SIGNS):
+                raise Refused(f"broken XMP: {error}") from error
+            self.found.clear()  # whoever reads it nevertheless finds no such name in it
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._path.append(" ".join(name.split(" ")[:2]))

@@ -1,0 +1,140 @@
+"""Flaws of JPEGs that cost no pixel, taken out, so that a strict decoder can tell whether there is any that does.
+
+TurboJPEG reports the first warning of libjpeg alone, and does not decode past one about the header. These are all that
+libjpeg-turbo 3.1 has (`jerror.h`), and what becomes of each:
+
+    bad ICC marker                       colors are no matter here: the profile is left out
+    unknown JFIF revision                the version is set to 1
+    Unknown Adobe color transform code   the code is set to what libjpeg assumes
+    N extraneous bytes before marker     taken out before the first scan; up to 9 before the end are the padding of some cameras
+    Invalid SOS parameters               those of a sequential scan are set, as Samsung does not
+    Premature end of JPEG file           an end is added, if the scans before it tell of all coefficients
+    premature end of data segment, bad Huffman code, bad arithmetic code, found marker … instead of RST, Inconsistent
+    progression sequence                 pixels are lost: damage
+
+The picture stays as it is to the bit in all of them (ITU-T T.81, annex B).
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from orientd.decode import progressive
+from orientd.errors import Refused
+from orientd.formats import jpeg, jpeg_frame
+from orientd.formats.jpeg import Segment
+
+MOST: Final = 8  # flaws of one file
+
+_EOI: Final = b"\xff\xd9"
+_APP0, _APP2, _APP14, _SOS = 0xE0, 0xE2, 0xEE, 0xDA
+_SEQUENTIAL: Final = (jpeg_frame.BASELINE, jpeg_frame.EXTENDED)
+_JFIF, _ADOBE, _ICC = b"JFIF\0", b"Adobe", b"ICC_PROFILE\0"
+_TRANSFORMS: Final = {3: 1, 4: 2}  # number of components → YCbCr, YCCK
+_MARKER: Final = re.compile(rb"\xff([^\0\xd0-\xd7\xff])")
+_WHOLE_SPECTRUM: Final = bytes((0, 63, 0))
+
+
+def without(data: bytes, warning: str) -> bytes | None:
+    """The file without the flaw that TurboJPEG warns of; None if that is damage, or the file is not understood."""
+    for pattern, mend in _MENDS:
+        if found := re.search(pattern, warning):
+            try:
+                mended = mend(data, found)
+            except Refused:
+                return None
+            return mended if mended != data else None
+    return None
+
+
+def _without_profile(data: bytes, _: re.Match[str]) -> bytes:
+    return _rebuilt(data, lambda one, content: b"" if one.marker == _APP2 and content.startswith(_ICC) else content)
+
+
+def _with_jfif_1(data: bytes, _: re.Match[str]) -> bytes:
+    def mended(one: Segment, content: bytes) -> bytes:
+        return _JFIF + b"\1" + content[6:] if one.marker == _APP0 and content.startswith(_JFIF) else content
+
+    return _rebuilt(data, mended)
+
+
+def _with_known_transform(data: bytes, _: re.Match[str]) -> bytes:
+    numbers = [data[one.start + 5] for one in jpeg.segments(data, lenient=True) if one.marker in jpeg_frame.MARKERS]
+    code = bytes((_TRANSFORMS.get(numbers[0] if numbers else 0, 0),))
+
+    def mended(one: Segment, content: bytes) -> bytes:
+        return content[:11] + code + content[12:] if one.marker == _APP14 and content.startswith(_ADOBE) else content
+
+    return _rebuilt(data, mended)
+
+
+def _without_strays(data: bytes, _: re.Match[str]) -> bytes:
+    return _rebuilt(data, lambda _, content: content)
+
+
+def _without_padding(data: bytes, found: re.Match[str]) -> bytes:
+    *_, scan = jpeg.segments(data, lenient=True)
+    end = jpeg.end_of_image(data, scan.end) - len(_EOI)
+    return data[: end - int(found[1])] + _EOI
+
+
+def _with_whole_spectrum(data: bytes, _: re.Match[str]) -> bytes:
+    """Every scan of a sequential frame tells of all 64 coefficients, in all their bits."""
+    if _frame(data).marker not in _SEQUENTIAL:
+        return data
+    mended = bytearray(data)
+    for scan in _scans(data):
+        mended[scan.end - len(_WHOLE_SPECTRUM) : scan.end] = _WHOLE_SPECTRUM
+    return bytes(mended)
+
+
+def _with_end(data: bytes, _: re.Match[str]) -> bytes:
+    """With an end, unless whole scans are missing, which libjpeg would not notice: half a scan it does."""
+    frame, closed = _frame(data), data + _EOI
+    if frame.marker == jpeg_frame.PROGRESSIVE:
+        return closed if progressive.abridged(closed) else data
+    told = {name for scan in _scans(data) for name in data[scan.start + 1 : scan.start + 1 + 2 * data[scan.start] : 2]}
+    wanted = set(data[frame.start + 6 : frame.end : 3])
+    return closed if frame.marker in _SEQUENTIAL and wanted <= told else data
+
+
+def _frame(data: bytes) -> Segment:
+    frames = [one for one in jpeg.segments(data, lenient=True) if one.marker in jpeg_frame.MARKERS]
+    if len(frames) != 1:
+        raise Refused("it has not one frame but several, or none")
+    return frames[0]
+
+
+def _scans(data: bytes) -> list[Segment]:
+    """The headers of all scans up to the end of the picture, or of the file."""
+    *_, scan = jpeg.segments(data, lenient=True)
+    found = [scan]
+    place = scan.end
+    while (marker := _MARKER.search(data, place)) and marker[0] != _EOI:
+        place = marker.end() + max(int.from_bytes(data[marker.end() : marker.end() + 2], "big"), 2)
+        if marker[1][0] == _SOS and place <= len(data):
+            found.append(Segment(_SOS, marker.end() + 2, place))
+    if any(one.end - one.start < 6 for one in found):
+        raise Refused("a scan has no header")
+    return found
+
+
+def _rebuilt(data: bytes, mended: Callable[[Segment, bytes], bytes]) -> bytes:
+    """The file with nothing between its segments up to the first scan and their payloads `mended`; an empty one is left out."""
+    parts, end = [data[:2]], 2
+    for one in jpeg.segments(data, lenient=True):
+        if content := mended(one, data[one.start : one.end]):
+            parts.append(bytes((0xFF, one.marker)) + (len(content) + 2).to_bytes(2, "big") + content)
+        end = one.end
+    return b"".join([*parts, data[end:]])
+
+
+_MENDS: Final[tuple[tuple[str, Callable[[bytes, re.Match[str]], bytes]], ...]] = (
+    (r"bad ICC marker", _without_profile),
+    (r"unknown JFIF revision", _with_jfif_1),
+    (r"Unknown Adobe color transform", _with_known_transform),
+    (r": (\d) extraneous bytes before marker 0xd9", _without_padding),
+    (r"extraneous bytes before marker 0x(?!d9)", _without_strays),
+    (r"Invalid SOS parameters", _with_whole_spectrum),
+    (r"Premature end of JPEG file", _with_end),
+)
