@@ -13,7 +13,7 @@ from typing import Final
 from orientd import act, cards, catalogue, change, deaths, guard, memory, past, pipeline, sidecars
 from orientd.config import Config, data_directory
 from orientd.decide import decide, needs_second_look
-from orientd.decode import isolated
+from orientd.decode import admitted
 from orientd.discover import below, presence, real_place, real_roots, walk
 from orientd.errors import ConfigError, ReadError, Refused
 from orientd.in_hand import Hand
@@ -77,7 +77,6 @@ def make_judge(
         ModelError: the model cannot be used.
     """
     from orientd import infer
-    from orientd.decode.admitted import AdmittedDecoder
     from orientd.decode.noted import as_noted
 
     memory.share_one_arena()
@@ -103,8 +102,7 @@ def make_judge(
         engine: infer.Engine = local.engine
         return engine
 
-    plain = isolated.decoder(first.spec.input_size, config.max_pixels, isolate=config.isolate)
-    decoder = AdmittedDecoder(plain, memory.Budget(memory.for_decoding(config.max_memory)))
+    decoder = admitted.decoder(first.spec.input_size, config.max_pixels, config.max_memory, isolate=config.isolate)
     shown = as_noted(decoder.decode)
     crowd = crowd and crowd.beside(shown, config.workers or os.cpu_count() or 1, stop)
     naming = naming_of(config)

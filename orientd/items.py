@@ -89,7 +89,7 @@ class Candidate:
 class Photo:
     """A file read whole. `orientation` is the stored value exactly as found (None: absent), `sha256` is in hexadecimal.
 
-    The `data` of a raw file are its largest preview, a JPEG. `sha256` is that of the file. `by_sidecar`: the file is never
+    The `data` of a raw file are its preview, a JPEG. `sha256` is that of the file. `by_sidecar`: the file is never
     written, a turn is noted in its sidecar, and `orientation` is what that stores, if it stores one.
     """
 

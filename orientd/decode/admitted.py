@@ -1,9 +1,9 @@
 """A decoder whose photos wait for their turn: what is decoded at the same time fits the memory that there is."""
 
-from orientd.decode import Decoder
+from orientd.decode import Decoder, isolated
 from orientd.formats.footprint import footprint
 from orientd.items import Photo, Picture
-from orientd.memory import Budget
+from orientd.memory import Budget, for_decoding
 
 
 class AdmittedDecoder:
@@ -21,3 +21,8 @@ class AdmittedDecoder:
     def glance(self, photo: Photo) -> Picture | None:
         """See `Decoder.glance`. A thumbnail is not worth counting."""
         return self._decoder.glance(photo)
+
+
+def decoder(input_size: int, max_pixels: int, max_memory: int, *, isolate: bool) -> AdmittedDecoder:
+    """As `isolated.decoder`; `max_memory` is in MiB, see `memory.for_decoding`."""
+    return AdmittedDecoder(isolated.decoder(input_size, max_pixels, isolate=isolate), Budget(for_decoding(max_memory)))

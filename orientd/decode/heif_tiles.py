@@ -88,9 +88,8 @@ def _grid(listed: Catalogue) -> _Grid:
     _check(all(len(box) == _FULL_BOX - 3 for kind, box in own if kind in _TURNS))
     size, rows, columns = _layout(listed.content(listed.primary).data)
     _check(len(tiles) == rows * columns <= _MOST_TILES and all(listed.items[tile].kind == b"hvc1" for tile in tiles))
-    each = {tuple(_properties(listed, tile)) for tile in set(tiles)}
-    _check(len(each) == 1)
-    alike = each.pop()
+    _check(len({tuple(one.number for one, _ in listed.properties_of(tile)) for tile in set(tiles)}) == 1)
+    alike = _properties(listed, tiles[0])
     kinds = [kind for kind, _ in alike]
     _check(set(kinds) <= _OF_TILES and kinds.count(b"hvcC") == kinds.count(b"ispe") == 1)
     side = next(_sides(box) for kind, box in alike if kind == b"ispe")
@@ -98,7 +97,7 @@ def _grid(listed: Catalogue) -> _Grid:
     return _Grid(size, columns, tiles, side, _colored(own, alike))
 
 
-def _colored(own: list[tuple[bytes, bytes]], alike: tuple[tuple[bytes, bytes], ...]) -> tuple[bytes, ...]:
+def _colored(own: list[tuple[bytes, bytes]], alike: list[tuple[bytes, bytes]]) -> tuple[bytes, ...]:
     """The properties of a tile, with the colors of the photo, which hold for its tiles; those of the tiles must not differ.
 
     ICC profiles change nothing about how pixels are decoded.
