@@ -15,19 +15,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from photos import camera_exif
 from PIL import Image
 
+from benchmarks.photos.make import camera_exif
 from orientd import formats
 from orientd.app import model_path
 from orientd.config import Config
-from orientd.decide import decide, needs_second_look
 from orientd.decode.cpu import CpuDecoder
-from orientd.decode.glance import glance
+from orientd.decode.thumbnail import glance
 from orientd.formats import jpeg
-from orientd.infer import Engine
-from orientd.items import FileStat, Photo, Verdict
-from orientd.judge import UPRIGHT_AT_A_GLANCE
+from orientd.infer.engine import Engine
+from orientd.judge.judge import UPRIGHT_AT_A_GLANCE
+from orientd.judge.policy import decide, needs_second_look
+from orientd.records import FileStat, Photo, Verdict
 
 ENLARGED, GRAIN, QUALITY, SHARE = 4, 6.0, 90, 0.08
 QUARTERS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}

@@ -1,4 +1,4 @@
-from orientd.cli import main
+from orientd.cli.main import main
 
 if __name__ == "__main__":
     main()

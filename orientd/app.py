@@ -10,24 +10,30 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from orientd import act, cards, catalogue, change, deaths, guard, memory, past, pipeline, sidecars
 from orientd.config import Config, data_directory
-from orientd.decide import decide, needs_second_look
-from orientd.decode import admitted
-from orientd.discover import below, presence, real_place, real_roots, walk
+from orientd.decode import admitted, memory_budget
 from orientd.errors import ConfigError, ReadError, Refused
-from orientd.in_hand import Hand
-from orientd.items import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Status, Verdict
-from orientd.judge import NOT_A_PHOTO, Judge, until
+from orientd.gpu import pool as cards
+from orientd.infer import registry
+from orientd.judge.judge import NOT_A_PHOTO, Judge, until
+from orientd.judge.policy import decide, needs_second_look
+from orientd.library import sidecars
+from orientd.library.reader import Source
+from orientd.library.sidecars import Naming
+from orientd.library.walk import below, presence, real_place, real_roots, walk
 from orientd.orientation import turned
-from orientd.originals import Originals
-from orientd.past import Finding, Move, undoable
-from orientd.record import Journal, Lock, Run, is_locked
-from orientd.rotate import planner, planner_of
-from orientd.seen import Seen
-from orientd.sidecars import Naming
-from orientd.source import Source
-from orientd.writer import Notify, Writable, Writer, open_journal, put_right
+from orientd.pipeline import deaths
+from orientd.pipeline import run as pipeline
+from orientd.records import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Status, Verdict
+from orientd.state.in_hand import Hand
+from orientd.state.journal import Journal, Lock, Run, is_locked
+from orientd.state.originals import Originals
+from orientd.state.seen import Seen
+from orientd.write import change, transaction, undo_guard
+from orientd.write import undo as past
+from orientd.write.rotate import planner, planner_of
+from orientd.write.undo import Finding, Move, undoable
+from orientd.write.writer import Notify, Writable, Writer, open_journal, put_right
 
 JUDGEMENT: Final = "3"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
 _OUTSIDE: Final = (
@@ -41,13 +47,13 @@ def models_folder() -> Path:
     return Path(data_directory(os.environ), "models")
 
 
-def chosen_model(config: Config) -> catalogue.Model:
+def chosen_model(config: Config) -> registry.Model:
     """The model in use: the one configured by name or path, or the one that comes with orientd.
 
     Raises:
         ModelError: there is none of that name, or its record is damaged.
     """
-    return catalogue.find(config.model, models_folder())
+    return registry.find(config.model, models_folder())
 
 
 def model_path(config: Config) -> Path:
@@ -76,10 +82,10 @@ def make_judge(
         EngineUnavailable: ONNX Runtime or the provider asked for is not there.
         ModelError: the model cannot be used.
     """
-    from orientd import infer
-    from orientd.decode.noted import as_noted
+    from orientd.decode.by_sidecar import as_noted
+    from orientd.infer import engine as infer
 
-    memory.share_one_arena()
+    memory_budget.share_one_arena()
     model, crowd = chosen_model(config), None
     if config.provider == "cpu":
         first = model.open()
@@ -241,7 +247,7 @@ def undo(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-) -> Generator[act.Outcome, None, None]:
+) -> Generator[transaction.Outcome, None, None]:
     """Give the photos of a run (the last one that wrote, if None), or of it only those at `paths`, exactly the bytes they had.
 
     With `paths` and no run, the last change of each is taken back, whichever run made it. See `guard.admit`, too.
@@ -249,13 +255,13 @@ def undo(
     Raises:
         ConfigError: there is nothing to undo, or no such run.
     """
-    within, admit = past.folders(paths), partial(guard.admit, named=bool(paths))
+    within, admit = past.folders(paths), partial(undo_guard.admit, named=bool(paths))
     with ExitStack() as stack:
         seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
         writer = stack.enter_context(Writer(config, seen, command, stop, notify, roots=within, admit=admit))
         writes, left = undoable(writer.journal, run, moves, paths), writer.journal.undoable()
         done = False
-        for outcome in act.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links, admit=admit):
+        for outcome in transaction.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links, admit=admit):
             seen.forget(outcome.path)
             done = done or outcome.status is not Status.FAILED
             yield outcome
@@ -287,7 +293,7 @@ def forget(config: Config, run: int | None, notify: Notify) -> list[int]:
         chosen = [each.id for each in journal.runs() if run in (None, each.id)]
         if run is not None and not chosen:
             raise ConfigError(f"there is no run {run}: orientd history lists the runs")
-        return [size for each in chosen for size in act.forget(journal, each)]
+        return [size for each in chosen for size in transaction.forget(journal, each)]
 
 
 def history(config: Config, notify: Notify) -> list[Run]:

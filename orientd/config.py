@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from orientd.decide import Policy
 from orientd.errors import ConfigError
-from orientd.pacing import HOURS
+from orientd.judge.policy import Policy
+from orientd.watch.throttle import HOURS
 
 ENVIRONMENT_PREFIX: Final = "ORIENTD_"
 _BYTE: Final = r"(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])"

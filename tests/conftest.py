@@ -60,19 +60,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model to which the brightest half is the sky, as a file."""
-    import skies  # not at the top: tests of this file run it in a folder of its own
+    from support import sky_library  # not at the top: tests of this file run it in a folder of its own
 
-    path: Path = skies.model(tmp_path_factory.mktemp("model"))
+    path: Path = sky_library.model(tmp_path_factory.mktemp("model"))
     return path
 
 
 @pytest.fixture
 def orientd(monkeypatch: pytest.MonkeyPatch, model: Path) -> Callable[..., int]:
     """The command, run in this process with that model; returns its exit code."""
-    import skies
+    from support import sky_library
 
     monkeypatch.setenv("ORIENTD_MODEL", str(model))
-    return partial(skies.run, monkeypatch=monkeypatch)
+    return partial(sky_library.run, monkeypatch=monkeypatch)
 
 
 @pytest.fixture

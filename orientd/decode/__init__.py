@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from orientd.items import Photo, Picture
+from orientd.records import Photo, Picture
 
 
 class Decoder(Protocol):

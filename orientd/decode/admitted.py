@@ -1,9 +1,9 @@
 """A decoder whose photos wait for their turn: what is decoded at the same time fits the memory that there is."""
 
 from orientd.decode import Decoder, isolated
+from orientd.decode.memory_budget import Budget, for_decoding
 from orientd.formats.footprint import footprint
-from orientd.items import Photo, Picture
-from orientd.memory import Budget, for_decoding
+from orientd.records import Photo, Picture
 
 
 class AdmittedDecoder:

@@ -34,11 +34,11 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import formats, orientation
 from orientd.decode import faults, flaws, heif_tiles, progressive
-from orientd.decode.glance import glance
 from orientd.decode.opened import png
+from orientd.decode.thumbnail import glance
 from orientd.errors import DecodeError
 from orientd.formats import jpeg_frame
-from orientd.items import FileStat, Format, Photo, Picture
+from orientd.records import FileStat, Format, Photo, Picture
 
 # What is named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
 _OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {

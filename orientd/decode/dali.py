@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from orientd import orientation
-from orientd.decode.baseline import Frame
+from orientd.decode.gpu_eligible import Frame
 from orientd.errors import EngineUnavailable
-from orientd.items import FileStat, Format, Photo
+from orientd.records import FileStat, Format, Photo
 
 INSTALL: Final = 'pip install "orientd[gpu]"'
 HARDWARE_SHARE: Final = 0.9  # of a batch, for the JPEG engines; the rest is decoded by CUDA kernels beside them

@@ -10,7 +10,7 @@ from typing import Final
 
 from orientd.errors import Refused
 from orientd.formats.tiff_block import STRIPS, TILES, TiffBlock
-from orientd.items import Format
+from orientd.records import Format
 
 _DAMAGED: Final = re.compile(
     r"truncat|cut short|broken PNG|checksum|corrupt|premature|end of data segment|unrecognized data stream|not enough|"

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from orientd.children import CHILDREN, DECODING, Children, Limits
 from orientd.decode import Decoder
+from orientd.decode.children import CHILDREN, DECODING, Children, Limits
 from orientd.errors import DecodeError, Refused
-from orientd.items import Format, Patch, Photo, Picture, Splice
+from orientd.records import Format, Patch, Photo, Picture, Splice
 
 _TURNING: Final = Limits(3600.0, max(DECODING.memory, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
 

@@ -9,7 +9,7 @@ from typing import Final
 from orientd.errors import Refused, Signed
 from orientd.formats import c2pa, heif, jpeg, mpo, png, raw, tiff, webp
 from orientd.formats.magic import sniff
-from orientd.items import Format, Patch
+from orientd.records import Format, Patch
 
 __all__ = ["can_write", "needs_sidecar", "plan", "sniff", "stored_orientation"]
 

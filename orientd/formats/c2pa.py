@@ -11,7 +11,7 @@ from orientd.errors import Refused
 from orientd.formats import heif_items, jpeg, png, png_text, webp, xmp
 from orientd.formats.heif_items import Catalogue
 from orientd.formats.tiff_block import TiffBlock
-from orientd.items import Format
+from orientd.records import Format
 
 REASON: Final = (
     "signed with content credentials (C2PA), which any change would break: have a sidecar written instead (--sidecar write)"

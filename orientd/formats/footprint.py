@@ -12,7 +12,7 @@ from typing import Final
 
 from orientd.errors import Refused
 from orientd.formats import heif_items, jpeg, raw_tiff
-from orientd.items import Format
+from orientd.records import Format
 
 TILED_FROM: Final = 24_000_000  # pixels; HEIF grids of more are looked at tile by tile
 

@@ -17,7 +17,7 @@ from orientd.formats import c2pa, heif_growth, heif_items, tiff_block, xmp
 from orientd.formats.heif_items import Catalogue, Content, Reference
 from orientd.formats.isobmff import Box
 from orientd.formats.magic import sniff
-from orientd.items import Format, Patch, Splice
+from orientd.records import Format, Patch, Splice
 
 _ROTATION, _MIRROR = b"irot", b"imir"
 _MIRRORS: Final = (4, 2)  # axis 0 swaps top and bottom, 1 left and right

@@ -12,7 +12,7 @@ from orientd.errors import Refused
 from orientd.formats import samsung
 from orientd.formats.heif_items import Catalogue, Entry, Location
 from orientd.formats.isobmff import Box, Number, box, grown
-from orientd.items import Splice
+from orientd.records import Splice
 
 _COUNT_NOTHING: Final = (b"ftyp", b"etyp", b"meta", b"mdat", b"free", b"skip", b"wide")
 _VIDEO: Final = b"mpvd"

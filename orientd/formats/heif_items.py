@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats.isobmff import Box, Number, Reader, box, inside
-from orientd.items import Splice
+from orientd.records import Splice
 
 _MOST_BYTES: Final = 4 * 2**20  # of one list; the largest seen in photos has a few thousand
 _MUST_BE_WHOLE: Final = (b"mdat", b"meta", b"moov")

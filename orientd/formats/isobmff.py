@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from orientd.errors import Refused
-from orientd.items import Splice
+from orientd.records import Splice
 
 
 class Box(NamedTuple):

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import mpf, tiff_block, xmp
-from orientd.items import Patch, Splice
+from orientd.records import Patch, Splice
 
 EXIF: Final = b"Exif\0\0"
 XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"

@@ -5,7 +5,7 @@ from typing import Final
 from orientd.errors import Refused
 from orientd.formats import jpeg, mpf
 from orientd.formats.tiff_block import TiffBlock
-from orientd.items import Format
+from orientd.records import Format
 
 _STARTS: Final = (
     (b"\x89PNG\r\n\x1a\n", Format.PNG),

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats.tiff_block import TiffBlock
-from orientd.items import Splice
+from orientd.records import Splice
 
 SIGNATURE: Final = b"MPF\0"
 PANORAMA: Final = 0x020001

@@ -10,7 +10,7 @@ from typing import Final
 from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import jpeg, mpf
-from orientd.items import Patch, Splice
+from orientd.records import Patch, Splice
 
 _APP2, _SOI = 0xE2, b"\xff\xd8"
 _MOST_IMAGES: Final = 64

@@ -16,7 +16,7 @@ from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import png_text, tiff, tiff_block, xmp
 from orientd.formats.png_text import TEXTS
-from orientd.items import Patch, Splice
+from orientd.records import Patch, Splice
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _NEEDED: Final = frozenset({b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT"})  # of the ancillary chunks, to show the picture

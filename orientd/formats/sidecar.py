@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr, unescape
 
 from orientd.errors import Refused
 from orientd.formats import xmp
-from orientd.items import Patch, Splice
+from orientd.records import Patch, Splice
 
 _TIFF: Final = "http://ns.adobe.com/tiff/1.0/"
 _RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"

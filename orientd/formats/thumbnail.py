@@ -3,7 +3,8 @@
 from typing import Final, NamedTuple
 
 from orientd.errors import Refused
-from orientd.formats import exif_turn, jpeg, jpeg_frame
+from orientd.formats import jpeg, jpeg_frame
+from orientd.formats.lossless import exif as exif_turn
 from orientd.formats.tiff_block import TiffBlock
 
 _APP1: Final = 0xE1

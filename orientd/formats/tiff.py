@@ -11,7 +11,7 @@ from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import tiff_block, xmp
 from orientd.formats.tiff_block import Directory, Field, TiffBlock
-from orientd.items import Patch, Splice
+from orientd.records import Patch, Splice
 
 _XMP: Final = 0x2BC
 _KIND, _OLD_KIND, _COMPRESSION, _PHOTOMETRIC = 0xFE, 0xFF, 0x103, 0x106

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.items import Splice
+from orientd.records import Splice
 
 HEADERS: Final[dict[bytes, Literal["little", "big"]]] = {b"II*\0": "little", b"MM\0*": "big"}
 ORIENTATION: Final = 0x0112

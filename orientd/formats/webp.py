@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats import tiff, tiff_block, xmp
-from orientd.items import Patch, Splice
+from orientd.records import Patch, Splice
 
 _HEADER: Final = 12
 _EXIF_FLAG, _ALPHA_FLAG, _ANIMATION_FLAG = 0x08, 0x10, 0x02

@@ -11,7 +11,7 @@ from xml.parsers import expat
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.items import Splice
+from orientd.records import Splice
 
 _NAME: Final = "http://ns.adobe.com/tiff/1.0/ Orientation "
 _SIGNS: Final = (b"http://ns.adobe.com/tiff/1.0/", b"tiff:Orientation")

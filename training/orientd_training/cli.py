@@ -43,10 +43,10 @@ def prepare(
     Near-duplicates, turned ones too, and the photos of an album (a folder of at most 1,000 among several) are kept together:
     they are all to train on, or all to validate on.
     """
-    from orientd_training.groups import Split
-    from orientd_training.photoset import load
-    from orientd_training.prepare import Why, told
-    from orientd_training.prepare import prepare as run
+    from orientd_training.data.near_duplicates import Split
+    from orientd_training.data.photoset import load
+    from orientd_training.data.prepare import Why, told
+    from orientd_training.data.prepare import prepare as run
 
     named = tuple(filter(None, validation_groups.split(",")))
     if validation and named:
@@ -71,10 +71,10 @@ def prepare(
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]…")
 def fit(config: Path, out: Path, resume: bool, overrides: tuple[str, ...]) -> None:
     """Train by a recipe; Ctrl-C saves, and --resume goes on exactly there."""
-    from orientd_training.checkpoint import changed
     from orientd_training.config import load
-    from orientd_training.fit import Interrupted
-    from orientd_training.fit import fit as run
+    from orientd_training.fit.checkpoint import changed
+    from orientd_training.fit.loop import Interrupted
+    from orientd_training.fit.loop import fit as run
 
     recipe = load(config, overrides)
     for line in changed(recipe, out) if resume else ():
@@ -93,7 +93,7 @@ def fit(config: Path, out: Path, resume: bool, overrides: tuple[str, ...]) -> No
 @click.option("--out", required=True, type=_PATH, help="Folder of the mixed run.")
 def mix(run: Path, other: Path, share: float, out: Path) -> None:
     """Mix the best weights of RUN with those of OTHER, which it began from."""
-    from orientd_training import checkpoint
+    from orientd_training.fit import checkpoint
 
     checkpoint.mix(run, other, share, out)
 
@@ -106,10 +106,10 @@ def mix(run: Path, other: Path, share: float, out: Path) -> None:
 @click.option("--calibration", type=_PATH, help="Prepared photos that trained the model, for --int8.")
 def export(run: Path, photos: Path, out: Path, int8: Path | None, calibration: Path | None) -> None:
     """Export the best checkpoint of a run, not yet calibrated; the variant in integers is."""
-    from orientd.spec import ModelSpec
-    from orientd_training.checkpoint import load
-    from orientd_training.export import export as write
-    from orientd_training.photoset import load as open_photos
+    from orientd.infer.spec import ModelSpec
+    from orientd_training.data.photoset import load as open_photos
+    from orientd_training.export.onnx_file import export as write
+    from orientd_training.fit.checkpoint import load
 
     if (int8 is None) != (calibration is None):
         raise click.UsageError("--int8 and --calibration go together")
@@ -120,7 +120,7 @@ def export(run: Path, photos: Path, out: Path, int8: Path | None, calibration: P
     worst = write(network, ModelSpec(config.name, size), out, compared.pixels[:64])
     click.echo(f"{out}: probabilities differ from torch's by at most {worst:.1e}")
     if int8 and calibration:
-        from orientd_training.quantise import quantise, told
+        from orientd_training.export.quantise import quantise, told
 
         click.echo(f"{int8}: {told(quantise(out, int8, open_photos(calibration), compared))}")
 
@@ -141,11 +141,11 @@ def calibrate(
     model: Path, photos: tuple[Path, ...], false_per_1000: float, search_prior: bool, search_second_look: bool, out: Path | None
 ) -> None:
     """Fit the temperatures, write them into MODEL, and print the policies that mend most for what they spoil."""
-    from orientd_training import trial
-    from orientd_training.calibrate import PRIORS, SECOND_LOOKS, Search
+    from orientd_training.evaluate.calibrate import PRIORS, SECOND_LOOKS, Search
+    from orientd_training.report import evaluation
 
     search = Search(priors=PRIORS if search_prior else (), second_looks=SECOND_LOOKS if search_second_look else ())
-    found = trial.calibrate(model, trial.held_out(photos), false_per_1000, search, out)
+    found = evaluation.calibrate(model, evaluation.held_out(photos), false_per_1000, search, out)
     for policy, its in found.frontier:
         if its.false_per_1000 <= 4 * false_per_1000:
             said = " ".join(f"{key} {value:g}" for key, value in asdict(policy).items())
@@ -161,13 +161,13 @@ def calibrate(
 @click.option("--against", multiple=True, type=_PATH, help="Model to compare with, photo by photo; may be repeated.")
 def evaluate(models: tuple[Path, ...], photos: tuple[Path, ...], out: Path | None, against: tuple[Path, ...]) -> None:
     """Measure each MODEL (ONNX file, run folder or checkpoint) on photos that trained nothing, as it would be served."""
-    from orientd_training import trial
+    from orientd_training.report import evaluation
 
-    for figures in trial.evaluate(models, trial.held_out(photos), out, against):
+    for figures in evaluation.evaluate(models, evaluation.held_out(photos), out, against):
         click.echo(f"\n{figures['model']['name']} ({figures['model']['file']})" if len(models) > 1 else "", nl=len(models) > 1)
         for warning in figures["warnings"]:
             click.echo(f"orientd-train: {warning}", err=True)
-        _show(trial.summary(figures))
+        _show(evaluation.summary(figures))
 
 
 @cli.command()
@@ -180,11 +180,11 @@ def evaluate(models: tuple[Path, ...], photos: tuple[Path, ...], out: Path | Non
 @click.option("--licence", default="Apache-2.0", show_default=True, help="Licence of the weights.")
 def describe(model: Path, measure: Path, out: Path, run: Path | None, data: Any, notes: Any, licence: str) -> None:
     """Write the model card of a model that evaluate has measured."""
-    from orientd_training import card
-    from orientd_training.writing import replacing
+    from orientd_training.files import replacing
+    from orientd_training.report import model_card
 
-    sections = card.Sections(data.read() if data else "", notes.read() if notes else "", licence)
-    text = card.describe(model, measure, run, sections)
+    sections = model_card.Sections(data.read() if data else "", notes.read() if notes else "", licence)
+    text = model_card.describe(model, measure, run, sections)
     with replacing(out) as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -213,12 +213,13 @@ def all_(
     overrides: tuple[str, ...],
 ) -> None:
     """The whole road: prepare, fit, export, calibrate, evaluate, describe; stopped, the same command goes on."""
-    from orientd_training import card, road, trial
+    from orientd_training import pipeline
     from orientd_training.config import load
+    from orientd_training.report import evaluation, model_card
 
     if validation_photos and not photos:
         raise click.UsageError("--validation-photos needs --photos")
-    figures = road.travel(
+    figures = pipeline.travel(
         load(config, overrides),
         out,
         photos=photos,
@@ -226,10 +227,10 @@ def all_(
         share=validation,
         false_per_1000=false_per_1000,
         int8=int8,
-        sections=card.Sections(data.read() if data else "", notes.read() if notes else ""),
+        sections=model_card.Sections(data.read() if data else "", notes.read() if notes else ""),
         say=click.echo,
     )
-    _show(trial.summary(figures))
+    _show(evaluation.summary(figures))
 
 
 @cli.command()
@@ -250,8 +251,8 @@ def pages(
     jobs: int,
 ) -> None:
     """Draw upright pages, signs and screens with text in many scripts."""
-    from orientd_training.pages import write
-    from orientd_training.pages.faces import find
+    from orientd_training.data.pages import write
+    from orientd_training.data.pages.fonts import find
 
     found = find(fonts, font_share)
     click.echo(f"{len({family for families in found.values() for family in families})} families of fonts, {len(found)} languages")

@@ -1,0 +1,101 @@
+"""What orientd needs on this machine, what is there, and the command that brings what is missing."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from tempfile import TemporaryFile
+
+from orientd import app
+from orientd.config import Config
+from orientd.errors import EngineUnavailable, OrientdError, StateError
+from orientd.gpu import pool as cards
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `needed` is false for what orientd does without."""
+
+    subject: str
+    fine: bool
+    detail: str
+    needed: bool = True
+
+
+def examine(config: Config) -> list[Finding]:
+    """Look at everything; never raises for what is missing."""
+    return [
+        Finding("Python", True, sys.version.split()[0]),
+        checked("model and engine", lambda: _engine(config)),
+        checked("decoders", _decoders),
+        checked("state folder", lambda: _state(config)),
+        replace(checked("turning JPEGs", _turbojpeg), needed=config.method == "rotate"),
+        *_optional(),
+        replace(checked("DALI", _dali), needed=config.provider != "cpu"),
+        *([checked("TensorRT", _tensorrt)] if config.provider.startswith("tensorrt") else []),
+    ]
+
+
+def checked(subject: str, look: Callable[[], str]) -> Finding:
+    """What `look` finds, or why it found nothing."""
+    try:
+        return Finding(subject, True, look())
+    except (OrientdError, ImportError, OSError) as error:
+        return Finding(subject, False, str(error))
+
+
+def _engine(config: Config) -> str:
+    model = app.chosen_model(config)
+    engine = model.open() if config.provider == "cpu" else cards.open_cards(model, config, lambda _: None)[1]
+    spec = engine.spec
+    return f"{spec.name} ({engine.model_id}), {spec.input_size} px, runs on {', '.join(engine.providers)}"
+
+
+def _decoders() -> str:
+    from orientd.decode.cpu import versions
+
+    return ", ".join(f"{name} {version}" for name, version in versions().items())
+
+
+def _state(config: Config) -> str:
+    try:
+        os.makedirs(config.state_dir, mode=0o700, exist_ok=True)
+        TemporaryFile(dir=config.state_dir).close()
+    except OSError as error:
+        advice = "check its rights, or name another with --state-dir"
+        raise StateError(f"{config.state_dir} cannot be used ({error.strerror}): {advice}") from error
+    return config.state_dir
+
+
+def _turbojpeg() -> str:
+    from orientd.write.rotate import TurboJpeg
+
+    return TurboJpeg().version
+
+
+def _optional() -> Iterator[Finding]:
+    from orientd.infer.engine import available_providers
+
+    cuda = "CUDAExecutionProvider" in available_providers()
+    there = "ONNX Runtime is made for it; to try it: orientd doctor --provider cuda"
+    yield Finding(
+        "CUDA", cuda, there if cuda else 'not there: pip install "orientd[gpu]" on a machine with an NVIDIA card', False
+    )
+
+
+def _tensorrt() -> str:
+    from orientd.gpu.tensorrt import load
+
+    return f"version {load()}, for ONNX Runtime"
+
+
+def _dali() -> str:
+    from orientd.decode.dali import version
+    from orientd.infer.engine import cuda_version
+
+    found, major = version()
+    engine = cuda_version()
+    if engine and engine.split(".")[0] != str(major):
+        advice = f"install nvidia-dali-cuda{engine.split('.')[0]}0 in its place"
+        raise EngineUnavailable(f"{found} for CUDA {major}, but ONNX Runtime is for CUDA {engine}: {advice}")
+    return f"{found} for CUDA {major}" + (f", as ONNX Runtime ({engine})" if engine else "")

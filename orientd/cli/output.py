@@ -1,0 +1,210 @@
+"""What the smaller commands print."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from orientd.errors import ExitCode
+from orientd.orientation import TURNS
+from orientd.records import Prediction, Status
+from orientd.report.csv_file import megabytes, photos, printable
+
+if TYPE_CHECKING:
+    from orientd.app import Inspection
+    from orientd.cli.doctor import Finding
+    from orientd.state.journal import Run
+    from orientd.write.transaction import Outcome
+    from orientd.write.undo import Finding as Checked
+
+_BAR = 30
+_STATES = {
+    "holds": "as orientd left them",
+    "old": "with the bytes again that they had before",
+    "changed": "changed by another program since",
+    "vanished": "deleted or moved since",
+    "unsettled": "in an interrupted write, which the next run that writes there mends",
+    "unreadable": "that cannot be read, or are not mounted: orientd verify --map OLD=NEW if they moved",
+    "spoilt": "that could not be undone",
+}
+_OF_A_MODEL = ("", "model", "origin", "size", "input", "calibrated", "SHA-256")
+_PIPED = 1000  # columns: what another program reads must not be folded
+
+
+def console() -> Console:
+    """Standard output: as wide as the terminal, and unfolded when piped."""
+    return Console(soft_wrap=True, width=None if sys.stdout.isatty() else _PIPED)
+
+
+def note(text: str) -> None:
+    """One line on standard error."""
+    Console(stderr=True, soft_wrap=True).print(Text(printable(text)))
+
+
+def undone(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool]) -> int:
+    """Report what an undo did, photo by photo where it failed, and give the exit code."""
+    counts = dict.fromkeys(Status, 0)
+    for outcome in outcomes:
+        counts[outcome.status] += 1
+        if verbose or outcome.status is Status.FAILED:
+            note(f"{outcome.path}: {outcome.reason or 'has its old bytes back'}")
+    out = console()
+    if stop():
+        out.print("Stopped before the end: run it again to go on.")
+    already = f", {counts[Status.UNCHANGED]:,} had them already" if counts[Status.UNCHANGED] else ""
+    out.print(f"{photos(counts[Status.FIXED], 'has its', 'have their')} old bytes back{already}.")
+    if counts[Status.FAILED]:
+        out.print(f"{photos(counts[Status.FAILED], 'was', 'were')} left alone, for the reasons named above.")
+    if stop():
+        return ExitCode.INTERRUPTED
+    return ExitCode.INCOMPLETE if counts[Status.FAILED] else ExitCode.OK
+
+
+def verified(found: Iterable["Checked"], as_json: bool, verbose: bool, stop: Callable[[], bool]) -> int:
+    """Report how the files stand that were written, by their number and the faults by name, and give the exit code."""
+    from orientd.write.undo import FAULTS, State
+
+    counts, out = dict.fromkeys(State, 0), console()
+    for one in takewhile(lambda _: not stop(), found):
+        counts[one.state] += 1
+        if as_json:
+            values = {"message_type": "file", "path": one.path, "state": one.state, "reason": one.reason}
+            out.out(json.dumps(values), highlight=False)
+        elif verbose or one.state in FAULTS:
+            note(f"{one.state}  {one.path}" + (f"  ({one.reason})" if one.reason else ""))
+    faulty = any(counts[state] for state in FAULTS)
+    code = ExitCode.INTERRUPTED if stop() else ExitCode.INCOMPLETE if faulty else ExitCode.OK
+    if as_json:
+        out.out(json.dumps({"message_type": "summary", "files": sum(counts.values()), **counts, "exit_code": int(code)}))
+    else:
+        table = _plain()
+        for state, words in _STATES.items():
+            if counts[State(state)] or state == State.HOLDS:
+                table.add_row(f"{counts[State(state)]:,}", words)
+        out.print(table)
+    return code
+
+
+def freed(sizes: Sequence[int]) -> int:
+    console().print(f"{len(sizes):,} {'copy' if len(sizes) == 1 else 'copies'} deleted, {megabytes(sum(sizes))} freed.")
+    return ExitCode.OK
+
+
+def history(runs: Sequence["Run"]) -> None:
+    headings = ("run", "started", "fixed", "undone", "failed", "state", "command")
+    table = Table(*(Column(heading, overflow="fold") for heading in headings), box=None, padding=(0, 2, 0, 0))
+    for run in runs:
+        started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started_ns / 1e9))
+        numbers = [f"{number:,}" for number in (run.fixed, run.undone, run.failed)]
+        table.add_row(str(run.id), started, *numbers, run.status, Text(printable(run.command)))
+    console().print(table if runs else "Nothing has been written yet.")
+
+
+def facts(values: Mapping[str, str]) -> None:
+    table = _plain()
+    for name, value in values.items():
+        table.add_row(name, Text(printable(value)))
+    console().print(table)
+
+
+def status(values: Mapping[str, str], watcher: Mapping[str, Any], as_json: bool) -> int:
+    """Print the facts, and those of the watcher as `metrics.watcher` gives them."""
+    if as_json:
+        console().out(json.dumps({**values, "watch": watcher}), highlight=False)
+        return ExitCode.OK
+    doing = "not running"
+    if watcher["running"]:
+        numbers = ", ".join(f"{number:,} {name}" for name, number in sorted(watcher["photos"].items()))
+        doing = f"process {watcher['pid']}, {watcher['state']}, {watcher['waiting']:,} waiting" + (
+            f"; {numbers}" if numbers else ""
+        )
+    facts({**values, "watcher": doing})
+    return ExitCode.OK
+
+
+def findings(found: Sequence["Finding"]) -> int:
+    """Print what the doctor found; the exit code is ERROR if anything needed is missing."""
+    table = _plain(3)
+    for finding in found:
+        mark = Text("✓", "green") if finding.fine else Text("✗", "red") if finding.needed else Text("–", "dim")
+        table.add_row(mark, finding.subject, Text(printable(finding.detail)))
+    console().print(table)
+    return ExitCode.ERROR if any(finding.needed and not finding.fine for finding in found) else ExitCode.OK
+
+
+def inspection(seen: "Inspection") -> None:
+    photo, decision = seen.photo, seen.decision
+    stored = "none" if photo.orientation is None else str(photo.orientation)
+    out = console()
+    out.print(Text(printable(photo.path), "bold"))
+    out.print(f"{photo.format.value}, {seen.picture.width} × {seen.picture.height} stored, orientation {stored}")
+    for title, prediction in (("first look", seen.first), (f"second look, {seen.second.views} views", seen.second)):
+        out.print(f"\n{title}: turn clockwise to be upright")
+        out.print(_bars(prediction))
+    out.print("\nturn named by each view: " + " ".join(f"{_named(view)}°" for view in seen.second.by_view))
+    turn = f" {decision.turn}°" if decision.turn else ""
+    out.print(Text(f"decision: {decision.verdict.value}{turn}, confidence {decision.confidence:.4f}", "bold"))
+    for reason in filter(None, (decision.reason, seen.refusal and f"cannot be written: {seen.refusal}")):
+        out.print(Text(printable(reason)))
+
+
+def models(known: Sequence[Mapping[str, Any]], as_json: bool) -> int:
+    """List models, one entry each as `catalogue.facts` gives them; the exit code is ERROR if one cannot be used."""
+    out = console()
+    if as_json:
+        for one in known:
+            out.out(json.dumps(one), highlight=False)
+    else:
+        table = Table(*(Column(title, overflow="fold") for title in _OF_A_MODEL), box=None, padding=(0, 2, 0, 0))
+        for one in known:
+            table.add_row(*(Text(printable(text)) for text in _columns(one)))
+        out.print(table)
+    broken = [one for one in known if one["problem"]]
+    for one in broken:
+        note(f"{one['name']}: {one['problem']}")
+    return ExitCode.ERROR if broken else ExitCode.OK
+
+
+def added(name: str, calibrated: bool) -> int:
+    console().print(Text(printable(f"Added. To judge with it: orientd scan --model {name} PATH…")))
+    if not calibrated:
+        note(f"{name} is not calibrated: --min-confidence promises nothing with it")
+    return ExitCode.OK
+
+
+def _columns(one: Mapping[str, Any]) -> Iterator[str]:
+    yield "→" if one["in_use"] else ""
+    yield one["name"]
+    yield one["origin"]
+    if one["problem"]:
+        yield from ("–", "–", "cannot be used")
+    else:
+        yield f"{one['bytes'] / 2**20:.1f} MiB"
+        yield f"{one['input_size']} px"
+        yield "yes" if one["calibrated"] else "no"
+    yield one["sha256"][:16] or "–"
+
+
+def _bars(prediction: Prediction) -> Table:
+    table = _plain(3)
+    for turn, probability in zip(TURNS, prediction.probabilities, strict=True):
+        table.add_row(f"{turn}°", "█" * round(probability * _BAR), f"{probability:.4f}")
+    return table
+
+
+def _plain(columns: int = 2) -> Table:
+    """A table without lines whose cells fold rather than lose text."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for _ in range(columns):
+        table.add_column(overflow="fold")
+    return table
+
+
+def _named(view: Sequence[float]) -> int:
+    return TURNS[max(range(4), key=view.__getitem__)]

@@ -1,0 +1,96 @@
+"""The commands of the service: watch, service, config."""
+
+import os
+import sys
+from collections.abc import Callable
+
+import click
+
+from orientd.cli.options import JUDGING, WALKING, WATCHING, WRITING, command_line, configured
+from orientd.config import OPTIONS, Config, check_modes, load, origins
+from orientd.errors import ExitCode
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="PATH…", type=click.Path(readable=False))
+@configured(*WATCHING, *JUDGING, *WALKING, "method", *WRITING, again=True)
+def watch(config: Config, paths: tuple[str, ...], reload: Callable[[], Config]) -> int:
+    """Watch folders, and judge each photo that arrives once it is whole; with --fix put it right.
+
+    Without PATH… it watches the libraries of the configuration. SIGHUP reloads the configuration, SIGTERM and Ctrl-C end it
+    after the photo in hand. Without --fix and --plan it only tells what is shown wrong.
+    """
+    from orientd.watch import daemon
+    from orientd.watch.logs import logging_to, systemd
+
+    with logging_to(sys.stderr, config.log_format) as log:
+        return daemon.watch(config, paths, reload, command_line(), systemd(os.environ, os.getpid()), log)
+
+
+@click.group()
+def service() -> None:
+    """Put the systemd units of orientd in place, look after them, or take them away."""
+
+
+@service.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(exists=True, file_okay=False))
+@click.option("--user", is_flag=True, help="For the service manager of this user, not for that of the machine.")
+@click.option("--fix", is_flag=True, help="Let the service put right what is shown wrong.")
+@click.option("--as", "owner", metavar="USER", help="User to run as (default: the owner of the first PATH).")
+def install(paths: tuple[str, ...], user: bool, fix: bool, owner: str | None) -> int:
+    """Install orientd.service for the folders PATH…, with what belongs to it. It is not started yet."""
+    from orientd.watch import systemd_units
+
+    for line in systemd_units.install(
+        systemd_units.Place.of(user), list(dict.fromkeys(map(os.path.realpath, paths))), fix, owner
+    ):
+        click.echo(line)
+    return ExitCode.OK
+
+
+@service.command()
+@click.option("--user", is_flag=True, help="For the service manager of this user, not for that of the machine.")
+def uninstall(user: bool) -> int:
+    """Stop the service and remove its units. What orientd knows, and every way to undo, stays."""
+    from orientd.watch import systemd_units
+
+    for line in systemd_units.uninstall(systemd_units.Place.of(user)):
+        click.echo(line)
+    return ExitCode.OK
+
+
+@service.command("status")
+@click.option("--user", is_flag=True, help="For the service manager of this user, not for that of the machine.")
+def status_(user: bool) -> int:
+    """Show which units are in place, and whether they run."""
+    from orientd.watch import systemd_units
+
+    for line in systemd_units.status(systemd_units.Place.of(user)):
+        click.echo(line)
+    return ExitCode.OK
+
+
+@click.group()
+def config() -> None:
+    """Check the configuration, or show what it comes to."""
+
+
+@config.command()
+@click.argument("file", required=False, type=click.Path())
+def check(file: str | None) -> int:
+    """Check FILE (the usual configuration file if it is not given), and the environment: every mistake is named."""
+    check_modes(load(file, os.environ, {}))
+    click.echo("The configuration is in order.")
+    return ExitCode.OK
+
+
+@config.command()
+@click.option("--config", "file", metavar="FILE", help="Configuration file (YAML).")
+def show(file: str | None) -> int:
+    """Print every option with its value, and where that comes from if it is not the default."""
+    merged, sources = load(file, os.environ, {}), origins(file, os.environ)
+    for name in OPTIONS:
+        value = getattr(merged, name)
+        text = ":".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+        click.echo(f"{name}: {text}" + (f"  # {sources[name]}" if name in sources else ""))
+    return ExitCode.OK

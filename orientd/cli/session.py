@@ -1,0 +1,102 @@
+"""One run as its user follows it: report, tally, progress and summary fed from the same rows."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Self
+
+from orientd.cli.output import console, note
+from orientd.errors import OrientdError
+from orientd.records import Row, Verdict
+from orientd.report.csv_file import CsvReport, JsonLines, Tally, printable, summary
+from orientd.report.progress import meter
+
+
+class Session:
+    """Progress goes to standard error; the summary, or JSON lines, to standard output."""
+
+    def __init__(self, report: str, as_json: bool, quiet: bool, verbose: bool, wrote: bool) -> None:
+        self._json = JsonLines(sys.stdout) if as_json else None
+        self._meter = meter(sys.stderr, quiet=quiet, json=self._json)
+        self._report, self._tally = CsvReport(report), Tally()
+        self._quiet, self._verbose, self._wrote = quiet, verbose, wrote
+        self._complete = False
+
+    def add(self, row: Row) -> None:
+        self._report.write(row)
+        self._tally.add(row)
+        self._meter.advance(row)
+        if self._json:
+            self._json.photo(row)
+        elif self._verbose and row.decision != Verdict.KEEP:
+            turn = f" {row.turn}°" if row.turn else ""
+            outcome = f" → {row.outcome}" if row.outcome else ""
+            self._meter.say(f"{row.decision}{turn}{outcome}  {row.path}" + (f"  ({row.reason})" if row.reason else ""))
+
+    def notify(self, text: str) -> None:
+        """Tell the user something that is not about a row."""
+        if self._json:
+            self._json.error(text)
+        elif self._quiet:
+            note(text)
+        else:
+            self._meter.say(text)
+
+    def expect(self, total: int) -> None:
+        """Say how many rows there will be."""
+        self._meter.total(total)
+
+    @contextmanager
+    def counting(self, count: Callable[[Callable[[], bool]], int | None]) -> Iterator[None]:
+        """Find out in the background how many rows there will be; `count` gives None once the test it is given comes true."""
+        if self._quiet:  # nobody would see it
+            yield
+            return
+        ended = threading.Event()
+
+        def work() -> None:
+            try:
+                if (total := count(ended.is_set)) is not None:
+                    self.expect(total)
+            except OrientdError:
+                pass  # the walk that judges meets the same fault and reports it
+
+        ahead = threading.Thread(target=work, name="orientd-count")
+        ahead.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            ahead.join()
+
+    def finish(self, *, interrupted: bool, when_found: bool = False) -> int:
+        """Close the report, print the summary, and give the exit code."""
+        if interrupted:
+            path = self._report.path if self._tally.count() else ""
+        else:
+            path, self._complete = self._report.finish(), True
+        code = self._tally.exit_code(when_found=when_found, interrupted=interrupted)
+        if self._json:
+            self._json.summary(self._tally, path, code)
+        else:
+            self._meter.__exit__()
+            console().print(summary(self._tally, report=path, wrote=self._wrote, interrupted=interrupted))
+        return code
+
+    def __enter__(self) -> Self:
+        self._meter.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._meter.__exit__()
+        self._report.close()
+        if self._json and isinstance(error, OrientdError):
+            self._json.error(str(error))
+        if not self._complete and not self._tally.count():
+            with suppress(FileNotFoundError):
+                os.unlink(self._report.path)
+        elif kind:
+            self.notify(f"what was done until then is in {printable(self._report.path)}")

@@ -1,0 +1,191 @@
+"""The GPU road: all GPUs in use, each with its own pipelines, and the CPU beside them; what comes out is written by one owner.
+
+A batch goes to the GPU with the least in hand. One that is lost costs a notice, and the others go on; once all are lost, the CPU
+road does the rest. Where the GPUs hold the others up, the threads that hand photos over decode a share of each batch (`share`);
+besides, they read files and judge what no GPU knows. A photo that is to be turned is decoded and judged again by itself
+(`judge.Judge`), as the GPU's decoder does not notice all damage; and every photo is judged by the same policy.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orientd.config import Config, cache_directory
+from orientd.errors import EngineUnavailable
+from orientd.gpu import cuda
+from orientd.gpu.device import PIXELS_AT_ONCE, Engine, Gpu, Notify, Seen
+from orientd.gpu.load_balance import Share
+from orientd.infer import engine as infer
+from orientd.judge.judge import Eyes, Sight, until
+from orientd.records import Photo, Picture, Prediction
+
+if TYPE_CHECKING:
+    from orientd.infer.registry import Model
+
+Card = tuple[int | None, str]
+"""The number of a GPU, and its name. None is the CPU in its place, for tests."""
+
+_BATCH: Final = 64
+_LANES: Final = 2
+_FILES_AT_ONCE: Final = 128 * 2**20  # per thread, in the memory of the host
+_MIB: Final = 2**20
+_PRECISION: Final = {"tensorrt": "fp32", "tensorrt-fp16": "fp16"}
+
+
+class Cards:
+    """Crowd and eyes of a judge (see there) on one GPU or more; used from several threads at once."""
+
+    weight = _FILES_AT_ONCE
+
+    def __init__(self, cards: Sequence[Gpu], spare: Callable[[], Eyes], clock: Callable[[], float] = time.monotonic) -> None:
+        """`spare` gives an engine for the CPU once no GPU is left."""
+        self.cards, self.batch = list(cards), cards[0].batch
+        self.share = Share(threads=1)
+        self._spare, self._clock = spare, clock
+        self._decode: Callable[[Photo], Picture] | None = None
+        self._lock, self._thread = threading.Lock(), threading.local()
+        for each in self.cards:
+            each.served = self._served
+
+    def beside(self, decode: Callable[[Photo], Picture], threads: int, stop: Callable[[], bool] = lambda: False) -> "Cards":
+        """Let the CPU decode a share of the photos where that helps. `threads` hand photos over at the same time.
+
+        Once `stop` is true nothing is begun, and whoever hands photos over gets Stopped.
+        """
+        self._decode, self.share.threads = until(stop, decode), threads
+        for each in self.cards:
+            each.stop = stop
+        return self
+
+    def __call__(self, photos: Sequence[Photo]) -> list[Sight | None]:
+        """What is seen of each photo; None for those no GPU knows or had trouble with, and those too damaged for the CPU."""
+        if not photos:
+            return []
+        self._entered(len(photos))
+        with self._card(len(photos)) as card:
+            if card is None:
+                return [None] * len(photos)
+            with self._lock:
+                to_gpu = len(photos) - self.share.of(len(photos), sum(each.lanes for each in self.cards if not each.lost) or 1)
+            seen = [*card(photos[:to_gpu]), *self._by_the_cpu(photos[to_gpu:])]
+        self._thread.left = self._clock()
+        return seen
+
+    def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]:
+        """As `infer.Engine.look`, on the CPU if need be."""
+        return self._either(lambda eyes: eyes.look(pixels))
+
+    def look_again(self, pixels: NDArray[np.uint8]) -> Prediction:
+        """As `infer.Engine.look_again`, on the CPU if need be."""
+        return self._either(lambda eyes: eyes.look_again(pixels))
+
+    def _served(self, seconds: float) -> None:
+        with self._lock:
+            self.share.gpu.add(seconds)
+
+    def _entered(self, number: int) -> None:
+        left = getattr(self._thread, "left", None)
+        if left is not None:
+            with self._lock:
+                self.share.other.add((self._clock() - left) / number)
+
+    @contextmanager
+    def _card(self, number: int) -> Iterator[Gpu | None]:
+        """The GPU with the least in hand, if one is left; it has `number` photos more in hand meanwhile."""
+        with self._lock:
+            card = min((each for each in self.cards if not each.lost), key=lambda each: each.in_hand, default=None)
+            if card:
+                card.in_hand += number
+        try:
+            yield card
+        finally:
+            if card:
+                with self._lock:
+                    card.in_hand -= number
+
+    def _by_the_cpu(self, photos: Sequence[Photo]) -> list[Sight | None]:
+        if not photos:
+            return []
+        began = self._clock()
+        pictures = [self._picture(photo) for photo in photos]
+        looks = iter(self.look(np.stack([each.pixels for each in pictures if each])) if any(pictures) else [])
+        with self._lock:
+            self.share.cpu.add((self._clock() - began) / len(photos))
+        return [(picture, next(looks)) if picture else None for picture in pictures]
+
+    def _picture(self, photo: Photo) -> Picture | None:
+        try:
+            return self._decode(photo) if self._decode else None
+        except Exception:  # by itself it fails again, and that is told then
+            return None
+
+    def _either(self, look: Callable[[Eyes], Seen]) -> Seen:
+        with self._card(1) as card:
+            seen = card.ask(look) if card else None
+        return look(self._spare()) if seen is None else seen
+
+
+def chosen(gpus: str) -> list[Card]:
+    """The GPUs of a setting: "all", or numbers parted by commas.
+
+    Raises:
+        EngineUnavailable: there are none, not all of these, or no ONNX Runtime for them.
+    """
+    infer.check_provider(infer.CUDA)
+    there = cuda.names()
+    numbers = list(range(len(there))) if gpus == "all" else sorted({int(each) for each in gpus.split(",")})
+    if not there:
+        raise EngineUnavailable("CUDA shows no GPU here: see to its driver (nvidia-smi), or ask for the CPU")
+    if numbers[-1] >= len(there):
+        shown = ", ".join(f"{number} ({name})" for number, name in enumerate(there))
+        raise EngineUnavailable(f"there is no GPU {numbers[-1]}, only {shown}: name others with --gpus")
+    return [(number, there[number]) for number in numbers]
+
+
+def open_cards(model: "Model", config: Config, notify: Notify) -> tuple[Cards, infer.Engine]:
+    """The GPU road for a model by the configuration, and an engine on it.
+
+    Of the memory that each GPU has to get along with, as nearly as its libraries allow, ONNX Runtime is held to a quarter, and
+    the photos decoded at the same time to another.
+
+    Raises:
+        EngineUnavailable: ONNX Runtime for CUDA, DALI, TensorRT or a GPU itself is not there.
+        ModelError: the model cannot be used.
+        StateError: there is no place to keep what TensorRT builds.
+    """
+    from orientd.decode.dali import DaliDecoder, blank
+    from orientd.gpu.tensorrt import Workshop
+
+    found = chosen(config.gpus)
+    precision = _PRECISION.get(config.provider)
+    workshop = Workshop(model, precision, Path(cache_directory(os.environ), "tensorrt"), notify) if precision else None
+    memory = config.gpu_memory * _MIB
+    threads = max(1, min(8, (os.cpu_count() or 1) // len(found)))
+    pixels = min(PIXELS_AT_ONCE, memory // (4 * _LANES) or PIXELS_AT_ONCE)
+    made = []
+    for index, name in found:
+        provider = _provider(index, memory)
+        first = model.open([provider])
+        engine: Engine = workshop.improved(first, name, provider) if workshop else first
+        decoder = DaliDecoder(first.spec.input_size, first.padded(_BATCH), index, _LANES, threads)
+        called = f"GPU {index}" if len(found) > 1 else "the GPU"
+        made.append(Gpu(decoder, engine, blank(), notify, name=called, pixels=pixels, max_pixels=config.max_pixels))
+        made[-1].examine()
+    return Cards(made, cache(model.open)), first
+
+
+def _provider(index: int | None, memory: int) -> infer.Provider:
+    if index is None:
+        return infer.CPU
+    options = {"device_id": str(index), "use_tf32": "0"}  # TF32 rounds to 10 bits, which the CPU road does not
+    if memory:
+        options |= {"gpu_mem_limit": str(memory // 4), "arena_extend_strategy": "kSameAsRequested"}
+    return infer.CUDA, options

@@ -1,0 +1,233 @@
+"""From candidates to rows: read, decode, look, look again where needed, decide. One photo's fault stays its own."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, ParamSpec, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orientd import orientation
+from orientd.errors import PhotoError, Refused, Stopped
+from orientd.judge.policy import Policy, decide, needs_second_look
+from orientd.records import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Verdict
+
+NOT_A_PHOTO: Final = "not a photo"
+BY_THUMBNAIL: Final = "by its thumbnail"
+UPRIGHT_AT_A_GLANCE: Final = 0.9
+_BYTES_AT_ONCE: Final = 32 * 2**20  # per worker: sixteen workers on photos of 20 MB would hold gigabytes otherwise
+
+_log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Eyes(Protocol):
+    """What is asked of an engine: one prediction per picture, the same whatever the batch."""
+
+    def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]: ...
+
+    def look_again(self, pixels: NDArray[np.uint8]) -> Prediction: ...
+
+
+class Decode(Protocol):
+    """What is asked of a decoder. Unless `whole`, it may leave unread what makes no difference, if the Picture says so."""
+
+    def __call__(self, photo: Photo, *, whole: bool = True) -> Picture: ...
+
+
+Sight = tuple[Picture, Prediction]
+
+
+class Crowd(Protocol):
+    """Who decodes and looks at many photos together, such as a GPU. It may leave any of them to be judged by themselves, may not
+    notice that one is damaged, and no photo is turned on its word alone.
+
+    `batch` photos are worth handing over together, if their files have at most `weight` bytes.
+    """
+
+    batch: int
+    weight: int
+
+    def __call__(self, photos: Sequence[Photo]) -> Sequence[Sight | None]:
+        """The picture and a first look for each photo, in order, or None for one left; never raises for a photo's sake."""
+        ...
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges batches; used from several threads at once, each of which gets its own `eyes`.
+
+    read: the whole file, or None if it is no photo and does not claim to be one.
+    check: how the photo would be shown as that new orientation (1–8) shows it, and the reason if not as asked; raises Refused if
+        it could not be written at all.
+    glance: what can be told of a photo before it is read whole, if anything; it may only confirm that the photo is upright.
+    """
+
+    read: Callable[[Candidate], Photo | None]
+    decode: Decode
+    eyes: Callable[[], Eyes]
+    check: Callable[[Photo, int], tuple[Method, str]]
+    policy: Policy
+    crowd: Crowd | None = None
+    glance: Callable[[Candidate], tuple[Photo, Picture] | None] = lambda _: None
+
+    @property
+    def batch(self) -> int:
+        """How many candidates are worth handing over together, at least."""
+        return self.crowd.batch if self.crowd else 1
+
+    def __call__(self, candidates: Sequence[Candidate]) -> list[Row]:
+        """One row per candidate, in order."""
+        weight = self.crowd.weight if self.crowd else _BYTES_AT_ONCE
+        return [row for group in _by_weight(candidates, weight) for row in self._together(group)]
+
+    def _together(self, candidates: Sequence[Candidate]) -> list[Row]:
+        opened = [self._upright(candidate) or self._open(candidate) for candidate in candidates]
+        rows = iter(self._rows([item for item in opened if isinstance(item, Photo)]))
+        return [next(rows) if isinstance(item, Photo) else item for item in opened]
+
+    def _rows(self, photos: Sequence[Photo]) -> list[Row]:
+        """The crowd has the last word on photos that are left as they are; one to be turned is judged by itself, too."""
+        seen = self.crowd(photos) if self.crowd else [None] * len(photos)
+        settled = [self._left(photo, *sight) if sight else None for photo, sight in zip(photos, seen, strict=True)]
+        late = iter(self._alone([photo for photo, row in zip(photos, settled, strict=True) if not row]))
+        return [row or next(late) for row in settled]
+
+    def _alone(self, photos: Sequence[Photo]) -> list[Row]:
+        decoded = [self._decoded(photo, whole=False) for photo in photos]
+        pictures = [item.pixels for item in decoded if isinstance(item, Picture)]
+        looks = iter(self.eyes().look(np.stack(pictures)) if pictures else [])
+        pairs = zip(photos, decoded, strict=True)
+        return [item if isinstance(item, Row) else self._judge(photo, item, next(looks)) for photo, item in pairs]
+
+    def _upright(self, candidate: Candidate) -> Row | None:
+        """The row of a photo that is upright at a glance."""
+        try:
+            seen = self.glance(candidate)
+        except Exception as error:  # whoever reads it whole meets that again, and tells it
+            _log.debug("%s", candidate.path, exc_info=error)
+            return None
+        if not seen:
+            return None
+        photo, picture = seen
+        first = self.eyes().look(picture.pixels[None])[0]
+        sure = first.probabilities[0] >= max(UPRIGHT_AT_A_GLANCE, self.policy.second_look_below)
+        return self._judge(photo, picture, first)._replace(reason=BY_THUMBNAIL) if sure else None
+
+    def _open(self, candidate: Candidate) -> Photo | Row:
+        if candidate.error or candidate.skip:
+            verdict = Verdict.ERROR if candidate.error else Verdict.SKIP
+            return Row(candidate.path, decision=verdict.value, reason=candidate.error or candidate.skip)
+        row = Row(candidate.path, size=candidate.stat.size, mtime_ns=candidate.stat.mtime_ns)
+        try:
+            photo = self.read(candidate)
+        except Exception as error:
+            return _failed(row, error)
+        return row._replace(reason=NOT_A_PHOTO) if photo is None else photo
+
+    def _decoded(self, photo: Photo, *, whole: bool) -> Picture | Row:
+        try:
+            return self.decode(photo, whole=whole)
+        except Exception as error:
+            return _failed(_of_photo(photo), error)
+
+    def _left(self, photo: Photo, picture: Picture, first: Prediction) -> Row | None:
+        """The row of a photo that is left as it is; None for one to be turned."""
+        prediction, decision = self._decided(picture, first)
+        return None if decision.verdict is Verdict.FIX else _row(photo, picture, prediction, decision)
+
+    def _decided(self, picture: Picture, first: Prediction) -> tuple[Prediction, Decision]:
+        prediction = self.eyes().look_again(picture.pixels) if needs_second_look(first, self.policy) else first
+        return prediction, decide(prediction, self.policy)
+
+    def _judge(self, photo: Photo, picture: Picture, first: Prediction) -> Row:
+        prediction, decision = self._decided(picture, first)
+        if decision.verdict is Verdict.FIX and not picture.whole:
+            proved = self._decoded(photo, whole=True)  # the same picture, or the damage that forbids to write the photo
+            if isinstance(proved, Row):
+                return proved
+        method = ""
+        if decision.verdict is Verdict.FIX:
+            try:
+                method, remark = self.check(photo, orientation.turned(photo.orientation, decision.turn))
+                decision = replace(decision, reason=decision.reason or remark)
+            except Exception as error:  # as above
+                why = error if isinstance(error, Refused) else _unexpected(error)
+                reason = f"shown wrong, but not to be written: {why}"
+                decision = Decision(Verdict.SKIP, decision.turn, decision.confidence, reason)
+        return _row(photo, picture, prediction, decision, method)
+
+
+def until(stop: Callable[[], bool], begin: Callable[P, T]) -> Callable[P, T]:
+    """The same function, but once `stop` is true it raises Stopped."""
+
+    def begun(*args: P.args, **kwargs: P.kwargs) -> T:
+        if stop():
+            raise Stopped
+        return begin(*args, **kwargs)
+
+    return begun
+
+
+def _by_weight(candidates: Sequence[Candidate], most: int) -> Iterator[list[Candidate]]:
+    """Groups of files of at most that many bytes in memory at the same time; one that is too large for that comes alone."""
+    group: list[Candidate] = []
+    weight = 0
+    for candidate in candidates:
+        if group and weight + candidate.stat.size > most:
+            yield group
+            group, weight = [], 0
+        group.append(candidate)
+        weight += candidate.stat.size
+    yield group
+
+
+def _row(photo: Photo, picture: Picture, prediction: Prediction, decision: Decision, method: str = "") -> Row:
+    p0, p90, p180, p270 = prediction.probabilities
+    shown = orientation.UPRIGHT if method == Method.ROTATE else orientation.turned(photo.orientation, decision.turn)
+    row = _of_photo(photo)
+    return row._replace(
+        width=picture.width,
+        height=picture.height,
+        turn=decision.turn,
+        confidence=decision.confidence,
+        p0=p0,
+        p90=p90,
+        p180=p180,
+        p270=p270,
+        views=prediction.views,
+        decision=decision.verdict.value,
+        new_orientation=shown if decision.turn else None,
+        method=method or row.method,
+        reason=decision.reason,
+    )
+
+
+def _failed(row: Row, error: Exception) -> Row:
+    if isinstance(error, Refused):
+        return row._replace(reason=str(error))
+    if isinstance(error, PhotoError):
+        return row._replace(decision=Verdict.ERROR.value, reason=str(error))
+    # A library's bug met by one strange file must not end a run of a million.
+    _log.debug("%s", row.path, exc_info=error)
+    # Not to be remembered: it may be this machine that is short of memory.
+    return row._replace(decision=Verdict.ERROR.value, reason=_unexpected(error), sha256="")
+
+
+def _unexpected(error: Exception) -> str:
+    return f"unexpected {type(error).__name__}: {error}"
+
+
+def _of_photo(photo: Photo) -> Row:
+    return Row(
+        photo.path,
+        format=photo.format.value,
+        orientation=photo.orientation,
+        method=Method.SIDECAR.value if photo.by_sidecar else "",
+        size=photo.stat.size,
+        mtime_ns=photo.stat.mtime_ns,
+        sha256=photo.sha256,
+    )

@@ -1,0 +1,390 @@
+"""The journal: what was about to be written, what came of it, and how to take it back.
+
+A SQLite file in the state directory, in WAL mode with `synchronous=FULL`: a transaction is on the disk when its method returns
+(https://sqlite.org/pragma.html#pragma_synchronous), for one sync each. Rows are added and settled, never deleted or pruned.
+"""
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import astuple
+from typing import Final, NoReturn, Self
+
+from orientd.errors import StateError
+from orientd.records import FileStat
+from orientd.state.journal_rows import Intent, Run, Write, WriteStatus, columns, run_of, write_of
+
+__all__ = ["VERSION", "Intent", "Journal", "Lock", "Run", "Write", "WriteStatus", "is_locked"]
+
+VERSION: Final = 1
+_NAME: Final = "journal.db"
+_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_MOST_BYTES: Final = 64 * 2**20  # of one value: a patch is a few bytes, or a few thousand
+_LONGEST_NUMBER: Final = 32
+_MOVE: Final = "see who else can write it, and move it away to go on; what was written before cannot be undone then"
+_ADDED: Final = {"roots", "marks"}  # tables that the first journals had not; older versions of orientd pass them over
+
+_SCHEMA: Final = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    command BLOB NOT NULL,
+    started_ns INTEGER NOT NULL,
+    finished_ns INTEGER,
+    status TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS writes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL REFERENCES runs,
+    path BLOB NOT NULL,
+    format TEXT NOT NULL,
+    old_stat TEXT NOT NULL,
+    old_sha256 TEXT NOT NULL,
+    new_sha256 TEXT NOT NULL,
+    old_orientation INTEGER,
+    new_orientation INTEGER,
+    turn INTEGER NOT NULL,
+    method TEXT NOT NULL,
+    probabilities TEXT NOT NULL,
+    mtime_ns INTEGER,
+    temp TEXT NOT NULL,
+    undoes INTEGER REFERENCES writes,
+    status TEXT NOT NULL,
+    reason BLOB NOT NULL DEFAULT x'',
+    new_stat TEXT
+);
+CREATE TABLE IF NOT EXISTS splices (
+    write INTEGER NOT NULL REFERENCES writes,
+    offset INTEGER NOT NULL,
+    old BLOB NOT NULL,
+    new BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marks (write INTEGER NOT NULL REFERENCES writes, mark TEXT, PRIMARY KEY (write, mark)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS writes_of_run ON writes (run);
+CREATE INDEX IF NOT EXISTS writes_unsettled ON writes (id) WHERE status = 'intended';
+CREATE INDEX IF NOT EXISTS writes_undone ON writes (old_sha256) WHERE status = 'undone';
+CREATE INDEX IF NOT EXISTS writes_at ON writes (path);
+CREATE INDEX IF NOT EXISTS splices_of_write ON splices (write);
+CREATE INDEX IF NOT EXISTS writes_marked ON marks (mark);
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+_INTEND: Final = """
+INSERT INTO writes (run, path, format, old_stat, old_sha256, new_sha256, old_orientation, new_orientation, turn, method,
+                    probabilities, mtime_ns, temp, undoes, status)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended')
+"""
+
+_RUNS: Final = """
+SELECT runs.id, command, started_ns, finished_ns, runs.status,
+       count(*) FILTER (WHERE writes.status = 'fixed' AND undoes IS NULL) AS fixed,
+       count(*) FILTER (WHERE writes.status = 'undone' OR writes.status = 'fixed' AND undoes IS NOT NULL) AS undone,
+       count(*) FILTER (WHERE writes.status IN ('failed', 'lost')) AS failed
+FROM runs LEFT JOIN writes ON writes.run = runs.id GROUP BY runs.id ORDER BY runs.id DESC
+"""
+
+
+class Lock:
+    """Lets one process write (or do what `doing` says) at a time: a `flock` on a file in the state directory, freed by the kernel
+    at its end. While another process holds it, `wait` is asked again and again whether to try once more.
+
+    Raises:
+        StateError: another process holds it, or the state directory cannot be used.
+    """
+
+    def __init__(
+        self, state_dir: str | os.PathLike[str], doing: str = "writing", wait: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._doing = doing
+        with _explained(state_dir):
+            os.makedirs(state_dir, mode=0o700, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._file = os.open(os.path.join(state_dir, _lock_name(doing)), flags, 0o600)
+            try:
+                while not self._is_taken():
+                    if not wait():
+                        self._refuse()
+            except BaseException:
+                os.close(self._file)
+                raise
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _refuse(self) -> NoReturn:
+        holder = os.pread(self._file, _LONGEST_NUMBER, 0).decode("ascii", "replace").strip() or "unknown"
+        raise StateError(f"another orientd is {self._doing} (process {holder}): wait for it to end, or stop it")
+
+    def _is_taken(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        found = os.fstat(self._file)
+        if found.st_nlink != 1 or found.st_size > _LONGEST_NUMBER:
+            raise ValueError("its lock is a file of another program")
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        return True
+
+
+def is_locked(state_dir: str | os.PathLike[str], doing: str = "writing") -> bool:
+    """True if a process holds the `Lock`."""
+    with suppress(OSError), open(os.path.join(state_dir, _lock_name(doing)), "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _lock_name(doing: str) -> str:
+    return "lock" if doing == "writing" else f"{doing}.lock"
+
+
+class Journal:
+    """The journal in `state_dir`, which is made if it is not there. Only the holder of the `Lock` adds to it.
+
+    Used by one thread at a time. `warning` is what the user must be told: a damaged file was moved aside. Every method raises
+    StateError when the journal cannot be read or written; nothing is written to a photo then.
+    """
+
+    def __init__(self, state_dir: str | os.PathLike[str]) -> None:
+        self.warning = ""
+        self.path = os.path.join(state_dir, _NAME)
+        with _explained(self.path):
+            os.makedirs(state_dir, mode=0o700, exist_ok=True)
+            try:
+                self._db = _connect(self.path)
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & 0xFF not in _DAMAGE:
+                    raise
+                kept = _move_aside(self.path)
+                self.warning = f"the journal was damaged and is kept as {kept}; writes made before now cannot be undone"
+                self._db = _connect(self.path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start_run(self, command: str) -> int:
+        """Note that a command starts writing; returns the run's number."""
+        with self._changing() as db:
+            row = (os.fsencode(command), time.time_ns())
+            added = db.execute("INSERT INTO runs (command, started_ns, status) VALUES (?, ?, 'running')", row)
+        return _row_id(added)
+
+    def finish_run(self, run: int, status: str = "done") -> None:
+        with self._changing() as db:
+            db.execute("UPDATE runs SET finished_ns = ?, status = ? WHERE id = ?", (time.time_ns(), status, run))
+
+    def mark_interrupted(self) -> None:
+        """Mark the runs that never finished; the holder of the lock knows that none of them still runs."""
+        with self._changing() as db:
+            db.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'")
+
+    def intend(self, run: int, intent: Intent) -> int:
+        """Put on the disk what is about to be written; returns the write's number."""
+        with self._changing() as db:
+            write = _row_id(db.execute(_INTEND, (run, *columns(intent))))
+            splices = [(write, splice.offset, splice.old, splice.new) for splice in intent.patch.splices]
+            db.executemany("INSERT INTO splices (write, offset, old, new) VALUES (?, ?, ?, ?)", splices)
+            db.executemany("INSERT INTO marks (write, mark) VALUES (?, ?)", [(write, mark) for mark in sorted(intent.marks)])
+        return write
+
+    def settle(self, write: int, status: WriteStatus, reason: str = "", stat: FileStat | None = None) -> None:
+        """Note what came of a write. If it took another one back, that one becomes undone in the same transaction."""
+        values = (status, os.fsencode(reason), stat and json.dumps(astuple(stat)), write)
+        with self._changing() as db:
+            db.execute("UPDATE writes SET status = ?, reason = ?, new_stat = coalesce(?, new_stat) WHERE id = ?", values)
+            if status is WriteStatus.FIXED:
+                undone = "UPDATE writes SET status = 'undone' WHERE id = (SELECT undoes FROM writes WHERE id = ?)"
+                db.execute(undone, (write,))
+
+    def note(self, write: int, reason: str) -> None:
+        """Note why it is still not known what came of a write; nothing if that is known."""
+        with self._changing() as db:
+            db.execute("UPDATE writes SET reason = ? WHERE id = ? AND status = 'intended'", (os.fsencode(reason), write))
+
+    def add_roots(self, roots: Iterable[str]) -> None:
+        """Note folders, or single photos, that a person had scanned, as real paths: a plan may write below them."""
+        with self._changing() as db:
+            db.executemany("INSERT OR IGNORE INTO roots VALUES (?)", [(os.fsencode(root),) for root in roots])
+
+    def roots(self) -> list[str]:
+        """All that was ever noted by `add_roots`."""
+        with _explained(self.path), closing(self._db.execute("SELECT path FROM roots WHERE typeof(path) = 'blob'")) as rows:
+            return [os.fsdecode(path) for (path,) in rows]
+
+    def unsettled(self) -> list[Write]:
+        """The writes of which it is not known what came of them, oldest first."""
+        return list(self._select("status = 'intended' ORDER BY id"))
+
+    def writes(self, run: int) -> Iterator[Write]:
+        """Every write of a run, newest first. The journal may be changed while this is iterated."""
+        return self._select("run = ? ORDER BY id DESC", run)
+
+    def last_writes(self) -> Iterator[Write]:
+        """For every file ever written the last write that did not fail."""
+        return self._select("id IN (SELECT max(id) FROM writes WHERE status != 'failed' GROUP BY path) ORDER BY path")
+
+    def runs(self) -> list[Run]:
+        """Every run, newest first."""
+        with _explained(self.path), closing(self._db.execute(_RUNS)) as rows:
+            rows.row_factory = sqlite3.Row
+            found = [dict(row) for row in rows]
+        try:
+            return [run_of(row) for row in found]
+        except ValueError as error:
+            raise StateError(f"the journal {self.path} holds what no orientd wrote (a run: {error}): {_MOVE}") from error
+
+    def undoable(self) -> list[int]:
+        """The runs with a write that can be undone, newest first."""
+        query = "SELECT DISTINCT run FROM writes WHERE status = 'fixed' AND undoes IS NULL ORDER BY run DESC"
+        with _explained(self.path), closing(self._db.execute(query)) as rows:
+            return [run for (run,) in rows]
+
+    def was_undone(self, sha256: str) -> int | None:
+        """The run whose change to these very bytes was taken back: their owner wants them so, under whatever name."""
+        return self._last_run("status = 'undone' AND old_sha256 = ?", sha256)
+
+    def was_undone_at(self, paths: Sequence[str], orientation: int | None) -> int | None:
+        """The run whose change from that orientation to one of these files, the sidecars of a photo, was taken back."""
+        within = f"status = 'undone' AND path IN ({', '.join('?' * len(paths))})"
+        return self._last_run(f"{within} AND old_orientation IS ?", *map(os.fsencode, paths), orientation)
+
+    def run_that_wrote(self, path: str, after: int) -> int | None:
+        """The last run that turned the photo at a path in a later write than `after`, if that was not taken back."""
+        return self._last_run("status = 'fixed' AND undoes IS NULL AND path = ? AND id > ?", os.fsencode(path), after)
+
+    def run_that_made(self, path: str, turn: int | None, sha256: str, before: str | None = None) -> int | None:
+        """The run that turned the photo at a path so, and left these very bytes there (of those `before`, if they are known), if
+        that was not taken back."""
+        done = "status = 'fixed' AND undoes IS NULL AND path = ? AND turn = ? AND new_sha256 = ?"
+        return self._last_run(f"{done} AND old_sha256 = coalesce(?, old_sha256)", os.fsencode(path), turn, sha256, before)
+
+    def turns(self, turn: int | None, path: str, marks: Sequence[str]) -> Iterator[Write]:
+        """The writes by which a photo at a path, or one with one of these marks, was turned so, newest first, undone or not."""
+        done = "status IN ('fixed', 'undone') AND undoes IS NULL AND turn = ?"
+        marked = f"SELECT write FROM marks WHERE mark IN ({', '.join('?' * len(marks))})"
+        return self._select(f"{done} AND (path = ? OR id IN ({marked})) ORDER BY id DESC", turn, os.fsencode(path), *marks)
+
+    def has_writes(self) -> bool:
+        """True if anything was ever written, or tried to be."""
+        return self._last_run("TRUE") is not None
+
+    def _last_run(self, condition: str, *values: object) -> int | None:
+        with _explained(self.path), closing(self._db.execute(f"SELECT max(run) FROM writes WHERE {condition}", values)) as rows:
+            number: int | None = rows.fetchone()[0]
+            return number
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        with _explained(self.path), self._db:
+            yield self._db
+
+    def _select(self, condition: str, *values: object) -> Iterator[Write]:
+        with _explained(self.path), closing(self._db.execute(f"SELECT id FROM writes WHERE {condition}", values)) as rows:
+            numbers = [number for (number,) in rows]
+        for number in numbers:
+            yield self.write(number)
+
+    def write(self, number: int) -> Write:
+        """The write of a number."""
+        with _explained(self.path):
+            with closing(self._db.execute("SELECT * FROM writes WHERE id = ?", (number,))) as rows:
+                rows.row_factory = sqlite3.Row
+                row = rows.fetchone()
+            order = "SELECT offset, old, new FROM splices WHERE write = ? ORDER BY rowid"
+            with closing(self._db.execute(order, (number,))) as rows:
+                splices = rows.fetchall()
+            with closing(self._db.execute("SELECT mark FROM marks WHERE write = ? AND typeof(mark) = 'text'", (number,))) as rows:
+                marks = [mark for (mark,) in rows]
+        try:
+            if row is None:
+                raise ValueError("there is none")
+            return write_of(dict(row), splices, marks)
+        except ValueError as error:
+            raise StateError(f"the journal {self.path} holds what no orientd wrote (write {number}: {error}): {_MOVE}") from error
+
+
+def _row_id(added: sqlite3.Cursor) -> int:
+    if added.lastrowid is None:
+        raise sqlite3.InternalError("no row was added")
+    return added.lastrowid
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    """Open the journal, making it if need be; a damaged one raises sqlite3.DatabaseError with a code in _DAMAGE."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(path, flags, 0o600))  # SQLite would let others read it, and follow a link
+    db = sqlite3.connect(path, timeout=30, isolation_level="IMMEDIATE", check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA trusted_schema = OFF")
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
+        held = dict(db.execute("SELECT name, type FROM sqlite_master"))
+        if {"trigger", "view"} & set(held.values()):
+            raise StateError(f"the journal {path} holds a program, and orientd puts none there: {_MOVE}")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise StateError(f"the journal {path} was written by a newer orientd: upgrade this one")
+        if version == 0 or not held.keys() >= _ADDED:
+            db.executescript(_SCHEMA)
+            _sync_folders(os.path.dirname(os.path.abspath(path)))
+        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            damage = sqlite3.DatabaseError(verdict)
+            damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise damage
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _sync_folders(path: str) -> None:
+    """Sync a folder, and those above it, which may be as new: a power cut would take it away with the journal in it."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    if (above := os.path.dirname(path)) != path:
+        with suppress(OSError):  # it belongs to others, and is old then
+            _sync_folders(above)
+
+
+def _move_aside(path: str) -> str:
+    kept = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**9:09}"
+    for suffix in ("", "-wal", "-shm"):
+        if os.path.exists(path + suffix):
+            os.rename(path + suffix, kept + suffix)
+    return kept
+
+
+@contextmanager
+def _explained(path: str | os.PathLike[str]) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError, ValueError) as error:
+        raise StateError(f"{path} cannot be used ({error}): check its permissions and the space left, then run again") from error

@@ -1,0 +1,171 @@
+"""What was judged before: a cache in SQLite, so that a second scan of an unchanged library only stats its files.
+
+Losing it costs time and nothing else, so it is not synced, and a damaged one is moved aside.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from orientd.errors import StateError
+from orientd.records import Candidate, Row, Status, Verdict
+
+_VERSION = 1
+_COLUMNS = Row._fields[1:]
+_KINDS = tuple(Row.__annotations__[name] for name in _COLUMNS)
+_TURNS = (None, 0, 90, 180, 270)
+_SCHEMA = f"CREATE TABLE IF NOT EXISTS seen (path BLOB PRIMARY KEY, judge TEXT NOT NULL, {', '.join(_COLUMNS)}) WITHOUT ROWID"
+
+
+class Seen:
+    """Rows by path, valid while size, mtime and `judge` (the ids of model and policy) are what they were."""
+
+    def __init__(
+        self, folder: Path, judge: str, notify: Callable[[str], None], beside: Callable[[Row], str] = lambda _: ""
+    ) -> None:
+        """Open or create the cache in `folder`; `notify` is told that a damaged one was moved aside.
+
+        `beside` tells the state of what else counts for a row, such as a sidecar; the row is valid while that stays the same.
+
+        Raises:
+            StateError: the folder cannot be written, as any method may find later.
+        """
+        self.path, self.judge, self._notify, self._beside = folder / "seen.db", judge, notify, beside
+        self._pending: list[tuple[object, ...]] = []
+        with self._explained():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                self._db = self._connect()
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._begin_anew()
+
+    def lookup(self, candidates: Sequence[Candidate]) -> list[Row | None]:
+        """For each candidate the row it got last time, or None if it is new or anything that matters has changed."""
+        keys = [os.fsencode(candidate.path) for candidate in candidates]
+        marks = ",".join("?" * len(keys))
+        found: dict[bytes, tuple[object, ...]] = {}
+        with self._mended():
+            found = {row[0]: row for row in self._db.execute(f"SELECT * FROM seen WHERE path IN ({marks})", keys)}
+        return [self._valid(candidate, found.get(key)) for candidate, key in zip(candidates, keys, strict=True)]
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Remember judged rows; what happened on disk is the journal's business and is left out.
+
+        A file dated after 2262 is judged anew each time: SQLite's integers end there.
+        """
+        plain = (row._replace(outcome=Status.PENDING.value) for row in rows if row.size is not None and _fits(row.mtime_ns))
+        self._pending += [(os.fsencode(row.path), self.judge + self._beside(row), *row[1:]) for row in plain]
+        if len(self._pending) >= 1000:
+            self.flush()
+
+    def forget(self, path: str) -> None:
+        """Have a file judged anew next time, even if this process is killed now."""
+        self.flush()
+        with self._mended(), self._db:
+            self._db.execute("DELETE FROM seen WHERE path = ?", (os.fsencode(path),))
+
+    def flush(self) -> None:
+        marks = ",".join("?" * (len(_COLUMNS) + 2))
+        with self._mended(), self._db:
+            self._db.executemany(f"INSERT OR REPLACE INTO seen VALUES ({marks})", self._pending)
+        self._pending.clear()
+
+    def count(self) -> int:
+        """How many files the cache knows."""
+        with self._mended():
+            return int(self._db.execute("SELECT count(*) FROM seen").fetchone()[0])
+        return 0
+
+    def close(self) -> None:
+        try:
+            self.flush()
+        finally:
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _valid(self, candidate: Candidate, found: tuple[object, ...] | None) -> Row | None:
+        if found is None or not str(found[1]).startswith(self.judge) or candidate.skip or candidate.error:
+            return None
+        if not all(isinstance(value, kind) for value, kind in zip(found[2:], _KINDS, strict=True)):
+            return None
+        row = Row(candidate.path, *found[2:])  # type: ignore[arg-type]
+        if row.turn not in _TURNS or row.decision not in list(Verdict):
+            return None
+        unchanged = (row.size, row.mtime_ns) == (candidate.stat.size, candidate.stat.mtime_ns)
+        return row if unchanged and found[1] == self.judge + self._beside(row) else None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            advice = "check its rights and the space left, or name another with --state-dir"
+            raise StateError(f"the state folder {self.path.parent} cannot be used ({error}): {advice}") from error
+
+    @contextmanager
+    def _mended(self) -> Iterator[None]:
+        """What is done within is left undone if the cache turns out to be damaged; there is an empty one then."""
+        with self._explained():
+            try:
+                yield
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._db.close()
+                self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        kept = f"{self.path}.damaged-{time.time_ns()}"
+        for suffix in ("", "-wal", "-shm"):
+            if os.path.exists(f"{self.path}{suffix}"):
+                os.rename(f"{self.path}{suffix}", kept + suffix)
+        self._notify(f"the memory of photos already seen was damaged; it is kept as {kept} and built anew")
+        self._db = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))  # SQLite would follow a link
+        db = sqlite3.connect(self.path, timeout=30)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=OFF")
+            if db.execute("PRAGMA user_version").fetchone()[0] not in (0, _VERSION):
+                db.execute("DROP TABLE IF EXISTS seen")
+            db.execute(_SCHEMA)
+            db.execute(f"PRAGMA user_version={_VERSION}")
+            db.execute("SELECT * FROM seen LIMIT 1").fetchone()
+            _check_schema(db)
+        except sqlite3.DatabaseError:
+            db.close()
+            raise
+        return db
+
+
+def _fits(mtime_ns: int | None) -> bool:
+    return mtime_ns is None or -(2**63) <= mtime_ns < 2**63
+
+
+def _check_schema(db: sqlite3.Connection) -> None:
+    """Nothing but our table may be in it: a view or trigger would be another program's."""
+    held = {(kind, name) for kind, name in db.execute("SELECT type, name FROM sqlite_master")}
+    columns = [name for _, name, *_ in db.execute("PRAGMA table_info(seen)")]
+    if held != {("table", "seen")} or columns != ["path", "judge", *_COLUMNS]:
+        damage = sqlite3.DatabaseError("it holds what orientd did not put there")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

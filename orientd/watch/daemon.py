@@ -1,0 +1,283 @@
+"""orientd watch, put together: what arrives, what is done about it, when, and what is told of it. One loop does it all.
+
+The loop sleeps until the bell is rung, by the kernel's hints or a signal, or until something is due. Whatever it waits for, it
+gives systemd its sign of life and looks after the roots every half minute; that is all an idle service does.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
+from typing import Final
+
+from orientd.config import Config, check_modes
+from orientd.errors import ConfigError, ExitCode, OrientdError, StateError, Stopped
+from orientd.records import Candidate
+from orientd.state.journal import Lock
+from orientd.watch import metrics
+from orientd.watch.arrivals import Arrivals, Terms
+from orientd.watch.folder_claim import Claim
+from orientd.watch.inotify import Bell
+from orientd.watch.logs import Systemd
+from orientd.watch.metrics import Metrics
+from orientd.watch.throttle import Allowance, is_quiet, on_battery, spans
+from orientd.watch.worker import Work
+
+_BEAT: Final = 30.0
+_RETRY: Final = 30.0  # seconds until a state directory that could not be used is tried again
+_TELL: Final = 5.0
+_HEED: Final = 1.0
+_PATIENCE: Final = 120.0  # seconds within which the next folder of any disk is listed
+_BURST: Final = 30.0  # seconds; then others may write for a moment, and the loop looks after everything else
+_PAUSE: Final = 1.0
+_AT_ONCE: Final = 8
+
+
+def watch(
+    config: Config, paths: Sequence[str], reload: Callable[[], Config], command: str, systemd: Systemd, log: logging.Logger
+) -> int:
+    """Watch `paths`, or the libraries of the configuration, until a signal says to stop; returns the exit code.
+
+    Raises:
+        ConfigError: there is nothing to watch, or the modes exclude each other.
+        StateError: another process watches one of the folders, or keeps its state in the same directory; or that cannot be used.
+        LibraryUnavailable: a folder is not there, or went away, and that is not to be waited for.
+        OrientdError: the model cannot be used.
+    """
+    roots = list(paths) or [os.path.expanduser(path) for path in config.libraries]
+    if not roots:
+        raise ConfigError("name a folder to watch, or list some as libraries in the configuration")
+    check_modes(config)
+    with ExitStack() as stack:
+        stack.enter_context(Lock(config.state_dir, "watching"))
+        stack.enter_context(Claim(roots))
+        daemon = Daemon(config, roots, reload, command, systemd, log)
+        stack.callback(daemon.close)
+        stack.enter_context(daemon.signals())
+        if config.metrics:
+            stack.enter_context(metrics.served(config.metrics, daemon.metrics.text))
+        return daemon.run()
+
+
+class Daemon:
+    """The loop and all that it turns. Times are in seconds by `clock`, which must not jump; `local` is the time of the day, and
+    `wall` the time by which files are dated."""
+
+    def __init__(
+        self,
+        config: Config,
+        roots: Sequence[str],
+        reload: Callable[[], Config],
+        command: str,
+        systemd: Systemd,
+        log: logging.Logger,
+        clock: Callable[[], float] = time.monotonic,
+        local: Callable[[], time.struct_time] = time.localtime,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.config, self.metrics = config, Metrics()
+        self._load, self._systemd, self._log, self._clock, self._local = reload, systemd, log, clock, local
+        self._bell = Bell()
+        self._signal, self._reload = 0, False
+        self._allowance, self._quiet = Allowance(config.rate_limit), spans(config.quiet_hours)
+        self._held_until, self._due_since, self._beat_at, self._worked_at = 0.0, None, 0.0, clock()
+        self._held, self._taken = "waiting for the state directory", False
+        self._saved: dict[str, object] = {}
+        self._tell_at = self._heed_at = 0.0
+        self._trouble = ""
+        real = [os.path.realpath(root) for root in roots]
+        self.work = Work(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local)
+        self.arrivals = Arrivals(roots, _terms(config), self.work.news, log.info, self._bell.ring, heed=self._heed, wall=wall)
+
+    _due_since: float | None
+
+    def run(self) -> int:
+        """Watch until a signal says to stop."""
+        self.work.prepare()
+        with suppress(Stopped):
+            self.arrivals.check(self._clock())
+            self._systemd.ready()
+            while not self._stopping():
+                self._bell.wait(self._turn(self._clock()))
+        self._systemd.stopping()
+        self.metrics.state = "stopped"
+        self._save()
+        self._log.info("stopped")
+        return ExitCode.INTERRUPTED if self._signal == signal.SIGINT else ExitCode.OK
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """SIGTERM and Ctrl-C stop after the photo in hand, SIGHUP reloads the configuration."""
+
+        def stop(number: int, _: FrameType | None) -> None:
+            self._signal = number
+
+        def reload(_: int, __: FrameType | None) -> None:
+            self._reload = True
+
+        handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        self._bell.hear_signals()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def close(self) -> None:
+        self.arrivals.close()
+        self.work.close()
+        self._bell.close()
+
+    def _stopping(self) -> bool:
+        return self._signal != 0
+
+    def _turn(self, now: float) -> float:
+        """Do what is to be done now; how long to wait for the next turn."""
+        if self._reload:
+            self._reload = False
+            self._change(now)
+        if now >= self._beat_at:
+            self.arrivals.check(now)
+            self._beat_at = now + min(_BEAT, (self._systemd.watchdog or _BEAT) / 3)
+        self.arrivals.collect(now)
+        why, seconds = self._held_back(now)
+        if not why and self._is_due(now):
+            self._burst(now)
+            why, seconds = self._held_back(self._clock())
+        elif now - self._worked_at >= self.config.release_after:
+            self.work.release()
+        self.metrics.waiting = len(self.arrivals)
+        self.metrics.state = why or ("looking through the folders" if self.arrivals.walking else "idle")
+        self._systemd.alive()
+        self._save()
+        return seconds if why and not self.arrivals.walking else self._rest(self._clock())
+
+    def _rest(self, now: float) -> float:
+        if self.arrivals.walking:
+            return 0.0
+        settled, walk = self.arrivals.next_settled(), self.arrivals.next_walk()
+        due = None if settled is None else max(settled, self._due_since + self.config.latency if self._due_since else settled)
+        idle_at = self._worked_at + self.config.release_after
+        times = [self._beat_at, *(at for at in (due, walk) if at is not None), *([idle_at] if idle_at > now else [])]
+        return max(min(times) - now, 0.0)
+
+    def _is_due(self, now: float) -> bool:
+        """True once a file has settled and others had the time to settle with it."""
+        settled = self.arrivals.next_settled()
+        if settled is None or settled > now:
+            self._due_since = None
+            return False
+        self._due_since = self._due_since or settled
+        return now >= self._due_since + self.config.latency
+
+    def _held_back(self, now: float) -> tuple[str, float]:
+        """Why nothing may be begun now, and how long to wait before asking again."""
+        local = self._local()
+        if is_quiet(60 * local.tm_hour + local.tm_min, self._quiet):
+            return "quiet hours", min(_BEAT, 60.0 - local.tm_sec)
+        if self.config.pause_on_battery and on_battery():
+            return "on battery", _BEAT
+        if now < self._held_until:
+            return self._held, min(self._held_until - now, _BEAT)
+        if not self._allowance.granted(now):
+            return "rate limit", min(self._allowance.wait(), _BEAT)
+        return "", 0.0
+
+    def _burst(self, now: float) -> None:
+        self.metrics.state, self._due_since, self._taken = "judging", None, False
+        self._save()
+        try:
+            self.work.burst(self._settled())
+            self._trouble = ""
+            if (ended := self._clock()) - now >= _BURST:
+                self._held, self._held_until = "judging", ended + _PAUSE
+        except StateError as error:
+            if str(error) != self._trouble:
+                self._log.error("%s. Until then it is tried again every %g seconds.", error, _RETRY)
+            self._trouble = str(error)
+            self._held, self._held_until = "waiting for the state directory", now + _RETRY
+            if self._taken:  # whatever was handed out is waited for no more
+                self.arrivals.look_again(now + _RETRY)
+        self._worked_at, self._beat_at = self._clock(), now  # photos that could not be read may be those of a disk that is gone
+
+    def _settled(self) -> Iterator[Candidate]:
+        """Files as long as there are some that have settled and may be judged, for the time of a burst."""
+        end = self._clock() + _BURST
+        while not (self._stopping() or self._reload) and (now := self._clock()) < end:
+            self.arrivals.collect(now)
+            if self._held_back(now)[0]:
+                return
+            batch = self.arrivals.settled(now, min(_AT_ONCE, self._allowance.granted(now)))
+            if not batch:
+                return
+            self._taken = True
+            batch = self.work.untried(batch)
+            self._allowance.spend(len(batch))
+            self.metrics.waiting = len(self.arrivals)
+            yield from batch
+
+    def _change(self, now: float) -> None:
+        """Read the configuration anew; one that cannot be used leaves everything as it is."""
+        self._systemd.reloading()
+        try:
+            config = self._load()
+            check_modes(config)
+            for name in ("state_dir", "metrics", "log_format", "libraries"):
+                if getattr(config, name) != getattr(self.config, name):
+                    raise ConfigError(f"{name} cannot change while orientd watch runs: restart it")
+            self.work.change(config)
+        except OrientdError as error:
+            self._log.error("the configuration was not reloaded: %s", error)
+        else:
+            self.config = config
+            self._allowance, self._quiet = Allowance(config.rate_limit), spans(config.quiet_hours)
+            self.arrivals.change(_terms(config), now)
+            self._log.info("configuration reloaded")
+        self._systemd.ready()
+
+    def _heed(self) -> None:
+        """What the loop does between two turns, for while folders begin to be watched: of a slow disk, that takes minutes."""
+        if self._stopping():
+            raise Stopped
+        if (now := self._clock()) >= self._heed_at:
+            self._heed_at = now + _HEED
+            self._systemd.patience(_PATIENCE)
+            self._alive()
+
+    def _alive(self) -> None:
+        """Give the sign of life; and tell what there is to tell every few seconds, as a burst may take hours."""
+        self._systemd.alive()
+        if self._clock() >= self._tell_at:
+            self._save()
+
+    def _save(self) -> None:
+        """Leave a note for `orientd status`, and for systemd, when there is something new to say."""
+        self._tell_at = self._clock() + _TELL
+        facts = self.metrics.facts()
+        told = {name: value for name, value in facts.items() if name != "updated"}
+        if told != self._saved:
+            self._saved = told
+            metrics.save(facts, self.config.state_dir)
+            photos = facts["photos"]
+            judged = sum(photos.get(name, 0) for name in ("keep", "fix", "unsure", "skip", "error"))
+            done = f"{judged:,} judged, {photos.get('fixed', 0):,} put right, {facts['waiting']:,} waiting"
+            self._systemd.status(f"{facts['state']}: {done}")
+
+
+def _terms(config: Config) -> Terms:
+    return Terms(
+        observer=config.observer,
+        exclude=config.exclude,
+        one_file_system=config.one_file_system,
+        settle=config.settle,
+        stalled=config.stalled,
+        walk_every=config.walk_every,
+        poll_every=config.poll_every,
+        room=config.waiting_room,
+        wait_for_missing=config.when_missing == "wait",
+        sidecars=config.sidecar == "write",
+    )

@@ -1,0 +1,264 @@
+"""What is done with photos that have settled: the same judging and writing as a scan, kept ready for months.
+
+The model is loaded when there is something to judge and given back when there was nothing for a while. The lock for writing is
+held only while photos are judged, so that `orientd undo` and `orientd apply` work beside a watcher that is idle.
+"""
+
+import gc
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orientd.app import at_once, make_judge, make_stages, open_seen
+from orientd.config import Config
+from orientd.decode import memory_budget
+from orientd.decode.children import CHILDREN
+from orientd.errors import StateError
+from orientd.judge.judge import NOT_A_PHOTO, Eyes, Judge
+from orientd.library import sidecars
+from orientd.pipeline import deaths
+from orientd.pipeline import run as pipeline
+from orientd.records import Candidate, Prediction, Row, Status, Verdict
+from orientd.state.in_hand import Hand
+from orientd.state.seen import Seen
+from orientd.watch.arrivals import look
+from orientd.watch.log_limit import Remarks
+from orientd.watch.metrics import Metrics
+from orientd.watch.proposals import Proposals
+from orientd.write.rotate import planner
+from orientd.write.writer import Writer, open_journal
+
+_TRIED: Final = 10_000
+_AGAIN: Final = 3600.0  # as `walk_every`, where that is 0
+
+
+@dataclass
+class Work:
+    """Judges, and fixes or proposes what is shown wrong, by the configuration.
+
+    stop: true once nothing new shall be begun. alive: called after every photo. roots: the folders watched, real paths.
+    """
+
+    config: Config
+    roots: Sequence[str]
+    command: str
+    metrics: Metrics
+    log: logging.Logger
+    stop: Callable[[], bool]
+    alive: Callable[[], None]
+    clock: Callable[[], float] = time.monotonic
+    local: Callable[[], time.struct_time] = time.localtime
+    _judge: Judge | None = None
+    _identity: str = ""
+    _seen: Seen | None = None
+    _proposals: Proposals | None = None
+    _tried: dict[str, tuple[tuple[int | None, int | None, str], float]] = field(default_factory=dict)
+    _fresh: set[str] = field(default_factory=set)
+    _day: tuple[str, int] = ("", 0)
+
+    def __post_init__(self) -> None:
+        self._remarks = Remarks(self.log, self.clock)
+
+    def prepare(self) -> None:
+        """Load the model, and open the memory of what was judged.
+
+        Raises:
+            OrientdError: the model or the state directory cannot be used.
+        """
+        if self._judge is None:
+            rotate = planner(self.config.method, isolate=self.config.isolate)
+            notify = self.log.warning if not self._identity else None
+            judge, identity = make_judge(self.config, notify, rotate, None, self.stop)
+            self._judge = self._timed(judge)
+            if identity != self._identity or self._seen is None:
+                self._open(identity)
+        plan = self.config.plan
+        if plan != (self._proposals.path if self._proposals else ""):
+            self._proposals = Proposals(plan) if plan else None
+
+    def change(self, config: Config) -> None:
+        """Work by another configuration from now on. Raises as `prepare`, and then goes on as before."""
+        before, judge, self._judge = self.config, self._judge, None
+        self.config = config
+        try:
+            self.prepare()
+        except BaseException:
+            self.config, self._judge = before, judge
+            raise
+        self._tried.clear()
+
+    def release(self) -> None:
+        """Give back the memory of the model, on the card too."""
+        if self._judge is not None:
+            self._judge = None
+            CHILDREN.end()
+            gc.collect()
+            memory_budget.give_back()
+
+    def news(self, candidates: list[Candidate]) -> list[Candidate]:
+        """Those of some candidates that are not known to be judged as they are, or wait to be put right or proposed."""
+        assert self._seen is not None
+        if self._proposals:
+            with suppress(StateError):  # the next burst tells
+                self._proposals.refresh()
+        known = self._seen.lookup(candidates)
+        return self.untried([each for each, row in zip(candidates, known, strict=True) if row is None or self._is_open(row)])
+
+    def untried(self, candidates: list[Candidate]) -> list[Candidate]:
+        """Those without the ones that came to nothing less than `walk_every` seconds ago and are as they were then."""
+        return [each for each in candidates if not self._was_tried(each)]
+
+    def burst(self, candidates: Iterable[Candidate]) -> None:
+        """Judge photos and do what is to be done about them.
+
+        Raises:
+            StateError: another process writes, or the state directory cannot be written.
+            OrientdError: the model cannot be used.
+        """
+        self.prepare()
+        try:
+            self._judge_all(candidates)
+        except StateError:
+            self._day = ("", 0)  # it may be another journal, without that run
+            raise
+
+    def _judge_all(self, candidates: Iterable[Candidate]) -> None:
+        assert self._judge is not None
+        assert self._seen is not None
+        with ExitStack() as stack:
+            stack.callback(self._fresh.clear)
+            stack.callback(self._remarks.sum_up)
+            stack.callback(self._seen.flush)
+            if self._proposals:
+                self._proposals.refresh()
+                stack.callback(self._proposals.flush)
+            hand = stack.enter_context(Hand(self.config.state_dir))
+            deaths.look_after(hand, self.config, self.log.warning, self.stop, alive=self.alive)
+            stack.enter_context(deaths.noticed(hand, self.config))
+            writer = stack.enter_context(self._writer(self._seen, hand)) if self.config.fix else None
+            journal = writer.journal if writer else stack.enter_context(open_journal(self.config, self.log.warning))
+            journal.add_roots(self.roots)
+            stages = self._counted(make_stages(self.config, self._judge, self._seen, journal, writer, hand))
+            workers = self.config.workers or os.cpu_count() or 1
+            batch = at_once(self.config, self._judge)
+            for row in pipeline.run(candidates, stages, workers, batch, self.stop, lookup=batch):
+                self._note(row, writer)
+                self.alive()
+
+    def close(self) -> None:
+        self._judge = None
+        if self._seen:
+            self._seen.close()
+            self._seen = None
+
+    def _open(self, identity: str) -> None:
+        if self._seen:
+            self._seen.close()
+        self._seen, self._identity = open_seen(self.config, identity, self.log.warning), identity
+
+    def _writer(self, seen: Seen, hand: Hand | None = None) -> Writer:
+        """All writes of a day are one run, so that history stays short and one `undo` takes back one day."""
+        rotate = planner(self.config.method, isolate=self.config.isolate)
+        writer = Writer(self.config, seen, self.command, self.stop, self.log.warning, rotate, self.roots, patience=0, hand=hand)
+        day, run = self._day
+        if day == self._today():
+            writer.run = run
+        return writer
+
+    def _today(self) -> str:
+        return time.strftime("%F", self.local())
+
+    def _is_open(self, row: Row) -> bool:
+        if row.decision != Verdict.FIX:
+            return False
+        return self.config.fix or (self._proposals is not None and not self._proposals.holds(row))
+
+    def _was_tried(self, candidate: Candidate) -> bool:
+        if candidate.path not in self._tried:
+            return False
+        state, when = self._tried[candidate.path]
+        same = state == (candidate.stat.size, candidate.stat.mtime_ns, sidecars.signature(candidate.path))
+        return same and self.clock() - when < (self.config.walk_every or _AGAIN)
+
+    def _timed(self, judge: Judge) -> Judge:
+        timed = self.metrics.timed
+        return replace(
+            judge,
+            read=timed("read", judge.read),
+            decode=timed("decode", judge.decode),
+            eyes=lambda: _TimedEyes(judge.eyes(), self.metrics),
+        )
+
+    def _counted(self, stages: pipeline.Stages) -> pipeline.Stages:
+        def record(rows: Sequence[Row]) -> None:
+            for row in rows:
+                if row.reason != NOT_A_PHOTO:
+                    self.metrics.count(row.decision)
+                    self._fresh.add(row.path)
+            stages.record(rows)
+
+        timed = self.metrics.timed
+        return replace(stages, lookup=timed("lookup", stages.lookup), act=timed("act", stages.act), record=record)
+
+    def _note(self, row: Row, writer: Writer | None) -> None:
+        """Tell what came of a photo; what may come out otherwise later is not tried again at once."""
+        fresh = row.path in self._fresh
+        self._fresh.discard(row.path)
+        if row.outcome == Status.FIXED:
+            assert writer is not None
+            self._day = (self._today(), writer.run)
+            self._tell_fixed(row, writer.run)
+            return
+        if row.decision in (Verdict.KEEP, Verdict.UNSURE):
+            return
+        if row.decision == Verdict.FIX and not row.outcome:
+            self._tell_wrong(row, fresh)
+            return
+        self._tried.pop(row.path, None)
+        self._tried[row.path] = (row.size, row.mtime_ns, sidecars.signature(row.path)), self.clock()
+        if len(self._tried) > _TRIED:
+            del self._tried[next(iter(self._tried))]
+        if row.outcome == Status.FAILED:
+            self.metrics.count("failed")
+            self._remarks.add(logging.WARNING, "not put right", row.path, row.reason)
+        elif row.decision == Verdict.ERROR and look(row.path):  # one that was deleted meanwhile is no trouble
+            self._remarks.add(logging.WARNING, "not judged", row.path, row.reason)
+        elif row.decision == Verdict.SKIP and row.turn:
+            if self._proposals:
+                self._proposals.drop(row)
+            if fresh:
+                self._remarks.add(logging.INFO, "left alone", row.path, row.reason)
+
+    def _tell_fixed(self, row: Row, run: int) -> None:
+        self.metrics.count("fixed")
+        old = "none" if row.orientation is None else row.orientation
+        facts = {"path": row.path, "run": run, "turn": row.turn, "old": row.orientation, "new": row.new_orientation}
+        text = "put right: %s: orientation %s → %s (%s° clockwise by %s) in run %s"
+        self.log.info(text, row.path, old, row.new_orientation, row.turn, row.method, run, extra=facts)
+
+    def _tell_wrong(self, row: Row, fresh: bool) -> None:
+        proposed = self._proposals is not None and self._proposals.add(row)
+        if proposed:
+            self.metrics.count("proposed")
+        if proposed or fresh:
+            what = "proposed" if proposed else "shown wrong"
+            self.log.info("%s: %s: needs %s° clockwise", what, row.path, row.turn, extra={"path": row.path, "turn": row.turn})
+
+
+class _TimedEyes:
+    def __init__(self, eyes: Eyes, metrics: Metrics) -> None:
+        self._look = metrics.timed("infer", eyes.look)
+        self._look_again = metrics.timed("infer", eyes.look_again)
+
+    def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]:
+        return self._look(pixels)
+
+    def look_again(self, pixels: NDArray[np.uint8]) -> Prediction:
+        return self._look_again(pixels)

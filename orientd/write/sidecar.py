@@ -1,0 +1,105 @@
+"""A turn noted beside a photo that is never written itself: its sidecar is made, or changed, and journalled like any write."""
+
+import os
+from dataclasses import dataclass, replace
+from hashlib import sha256 as hashed
+
+from orientd import formats, orientation
+from orientd.errors import OrientdError, Refused
+from orientd.files import write as files
+from orientd.files.syscalls import DISK, Disk
+from orientd.files.write import Mtime
+from orientd.formats import raw, sidecar
+from orientd.library import sidecars
+from orientd.library.photo import format_of, refuse
+from orientd.library.sidecars import Naming, Sidecar
+from orientd.records import FileStat, Format, Method, Patch, Row, Status
+from orientd.state.journal import Intent, Journal
+from orientd.write import transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Noter:
+    """Writes sidecars as part of one run of the journal; one writer at a time (`record.Lock`)."""
+
+    journal: Journal
+    run: int
+    naming: Naming
+    mtime: Mtime = Mtime.SHIFT
+    allow_hard_links: bool = False
+    disk: Disk = DISK
+
+    def fix(self, row: Row) -> transaction.Outcome:
+        """Note that the photo of a row is to be shown turned as the row says.
+
+        Its orientation is the one the photo was shown with when it was judged, sidecar and all; size and time are compared where
+        they are known. The outcome tells of the photo: its path, state and hash, and the orientation it is shown with now.
+
+        Raises:
+            StateError: the journal cannot be written.
+        """
+        try:
+            format_, now, beside = self._examine(row)
+            new = orientation.turned(row.orientation, row.turn or 0)
+            patch = beside.plan(new, row.path) if row.turn else Patch(())
+            if not patch.splices:
+                done = self._run_that_made(row, beside)
+                reason = f"done already in run {done}" if done else ""
+                return transaction.Outcome(row.path, Status.UNCHANGED, reason, now, row.sha256, row.orientation, Method.SIDECAR)
+            intent = self._intent(format_, row, beside, patch, new)
+        except OrientdError:
+            raise
+        except Exception as error:  # as in act.Fixer.fix
+            return transaction.failure(row.path, error)
+        outcome = transaction.carry_out(self.journal, self.run, intent, patch, beside.data, self.allow_hard_links, self.disk)
+        reason = f"{os.path.basename(beside.path)}: {outcome.reason}" if outcome.reason else ""
+        return replace(outcome, path=row.path, reason=reason, stat=now, sha256=row.sha256)
+
+    def _examine(self, row: Row) -> tuple[Format, FileStat, Sidecar]:
+        """The photo's format and state, and its sidecar, if all is as it was when the photo was judged."""
+        data, now = files.read_whole(row.path, disk=self.disk)
+        known = row.size in (now.size, None) and row.mtime_ns in (now.mtime_ns, None)
+        if not known or hashed(data).hexdigest() != row.sha256:
+            raise Refused("it changed since it was judged: scan again")
+        format_ = format_of(row.path, data)
+        refuse(format_, self.naming)
+        if format_ is Format.RAW:
+            raw.preview(data)  # without one nobody knows how it is shown
+        if format_ is Format.UNKNOWN or not formats.needs_sidecar(format_, data):
+            raise Refused("sidecars are for photos that are never written themselves: scan again")
+        beside = sidecars.find(row.path, self.naming, self.disk)
+        stored = formats.stored_orientation(format_, data) if beside.orientation is None else beside.orientation
+        same = orientation.normalise(stored) == orientation.normalise(row.orientation)
+        if not same and not self._run_that_made(row, beside):
+            raise Refused("its sidecar changed since it was judged: scan again")
+        return format_, now, beside
+
+    def _run_that_made(self, row: Row, beside: Sidecar) -> int | None:
+        return self.journal.run_that_made(beside.path, row.turn, hashed(beside.data).hexdigest())
+
+    def _intent(self, format_: Format, row: Row, beside: Sidecar, patch: Patch, new: int) -> Intent:
+        return Intent(
+            path=beside.path,
+            format=format_,
+            old_stat=beside.stat,
+            old_sha256=hashed(beside.data).hexdigest(),
+            new_sha256=hashed(_proved(patch, beside.data, new)).hexdigest(),
+            patch=patch,
+            old_orientation=row.orientation,
+            new_orientation=new,
+            turn=row.turn or 0,
+            method=Method.SIDECAR,
+            mtime_ns=self.mtime.after(beside.stat.mtime_ns) if beside.stat.nlink else None,
+            temp=files.temp_name(),
+            probabilities=tuple(p for p in (row.p0, row.p90, row.p180, row.p270) if p is not None),
+        )
+
+
+def _proved(patch: Patch, data: bytes, orientation: int) -> bytes:
+    """The new sidecar, once it is shown to read back, to be stable and to be exactly undoable."""
+    patched = patch.apply(data)
+    if patch.inverse().apply(patched) != data:
+        raise Refused("the change of its sidecar could not be taken back exactly: please report this file")
+    if sidecar.stored(patched) != orientation or sidecar.plan(patched, orientation).splices:
+        raise Refused("the change of its sidecar does not read back: please report this file")
+    return patched

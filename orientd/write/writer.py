@@ -1,0 +1,181 @@
+"""The one owner of writes: lock, journal, and whatever puts a photo right."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
+from typing import Final
+
+from orientd import formats
+from orientd.config import Config
+from orientd.decode import isolated
+from orientd.errors import Refused
+from orientd.files.write import Mtime
+from orientd.orientation import swaps_sides, turned
+from orientd.records import Format, Method, Patch, Row, Status, Verdict
+from orientd.state.in_hand import Hand, Held, stat_of
+from orientd.state.journal import Journal, Lock, is_locked
+from orientd.state.seen import Seen
+from orientd.write import transaction, undo_guard
+from orientd.write.change import Rotate
+from orientd.write.sidecar import Noter
+
+Notify = Callable[[str], None]
+PATIENCE: Final = 120.0  # a watcher pauses for a second twice a minute, or later where it turns the pixels of large photos
+_LOOK: Final = 0.1
+
+
+def open_journal(config: Config, notify: Notify) -> Journal:
+    """The journal; that it was damaged is told at once, whichever command meets it first."""
+    journal = Journal(config.state_dir)
+    if journal.warning:
+        notify(journal.warning)
+    return journal
+
+
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """The module `formats`, but only some formats may be written."""
+
+    allowed: Collection[str]
+
+    def sniff(self, data: bytes) -> Format:
+        return formats.sniff(data)
+
+    def stored_orientation(self, format: Format, data: bytes) -> int | None:  # noqa: A002
+        return formats.stored_orientation(format, data)
+
+    def plan(self, format: Format, data: bytes, orientation: int) -> Patch:  # noqa: A002
+        patch = formats.plan(format, data, orientation)  # first, as its reasons weigh more
+        if format not in self.allowed:
+            raise Refused(f"{format.value} is not among the --formats to be written")
+        return patch
+
+
+@dataclass
+class Writer:
+    """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done below the real
+    folders `roots` or, without any, anywhere; see `act.recover` for `admit`.
+
+    While a photo is written it is known to be in `hand`. What was remembered of it is forgotten before, as `--mtime keep` leaves
+    no other sign of a change. For a watcher that holds the lock it waits, for `patience` seconds.
+    """
+
+    config: Config
+    seen: Seen
+    command: str
+    stop: Callable[[], bool]
+    notify: Notify
+    rotate: Rotate | None = None
+    roots: Sequence[str] = ()
+    patience: float = PATIENCE
+    admit: transaction.Admit = undo_guard.admit
+    hand: Hand | None = None
+    journal: Journal = field(init=False)
+    _stack: ExitStack = field(init=False)
+
+    def __enter__(self) -> "Writer":
+        with ExitStack() as stack:
+            stack.enter_context(Lock(self.config.state_dir, wait=self._waiting()))
+            self.journal = stack.enter_context(open_journal(self.config, self.notify))
+            for outcome in transaction.recover(self.journal, within=self.roots, admit=self.admit):
+                self.seen.forget(outcome.path)
+                self.notify(f"{outcome.path}: {outcome.reason or 'the interrupted change was finished'}")
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._stack:
+            if "run" in self.__dict__:
+                self.journal.finish_run(self.run, "interrupted" if kind or self.stop() else "done")
+
+    def _waiting(self) -> Callable[[], bool]:
+        tries = count()
+
+        def wait() -> bool:
+            tried = next(tries)
+            if tried * _LOOK >= self.patience or self.stop() or not is_locked(self.config.state_dir, "watching"):
+                return False
+            if not tried:
+                self.notify("orientd watch is writing: waiting for it to pause")
+            time.sleep(_LOOK)
+            return True
+
+        return wait
+
+    @cached_property
+    def run(self) -> int:
+        """Begun with the first write, so that a scan that finds nothing leaves no trace."""
+        return self.journal.start_run(self.command)
+
+    @cached_property
+    def _fixer(self) -> transaction.Fixer:
+        return transaction.Fixer(
+            self.journal,
+            self.run,
+            Writable(self.config.formats),
+            isolated.second_reader(isolate=self.config.isolate),
+            Mtime(self.config.mtime),
+            self.config.hard_links,
+            rotate=self.rotate,
+        )
+
+    @cached_property
+    def _noter(self) -> Noter:
+        config = self.config
+        return Noter(self.journal, self.run, config.sidecar_naming, Mtime(config.mtime), config.hard_links)
+
+    def fix(self, row: Row, method: Method) -> tuple[Row, transaction.Outcome]:
+        """Write one photo as its row says; the row comes back with what happened."""
+        probabilities = (row.p0, row.p90, row.p180, row.p270)
+        known = tuple(p for p in probabilities if p is not None)
+        self.seen.forget(row.path)
+        with self._in_hand(row, method):
+            if method is Method.SIDECAR:
+                outcome = self._noter.fix(row)
+            else:
+                outcome = self._fixer.fix(row.path, row.size, row.mtime_ns, row.sha256, row.turn or 0, known, method)
+        done = row._replace(outcome=outcome.status.value, reason=outcome.reason)
+        if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
+            done = done._replace(new_orientation=outcome.orientation, method=outcome.method.value)
+        return done, outcome
+
+    def _in_hand(self, row: Row, method: Method) -> AbstractContextManager[None]:
+        return self.hand.holding(_held(row, method)) if self.hand else nullcontext()
+
+
+def _held(row: Row, method: Method) -> list[Held]:
+    try:
+        return [Held.of(row.path, stat_of(row.path), row.turn or 0, method)]
+    except OSError:  # whoever opens it will say so
+        return []
+
+
+def put_right(row: Row, outcome: transaction.Outcome, run: int) -> Row:
+    """What a later scan would say of a photo just fixed: the same probabilities, seen from the new side."""
+    assert outcome.stat
+    assert row.turn
+    probabilities = (row.p0, row.p90, row.p180, row.p270)
+    shift, sides = row.turn // 90, (row.width, row.height)
+    if outcome.method is Method.ROTATE and swaps_sides(turned(row.orientation, row.turn)):
+        sides = sides[::-1]
+    p0, p90, p180, p270 = probabilities[shift:] + probabilities[:shift]
+    return row._replace(
+        width=sides[0],
+        height=sides[1],
+        orientation=outcome.orientation,
+        turn=0,
+        p0=p0,
+        p90=p90,
+        p180=p180,
+        p270=p270,
+        decision=Verdict.KEEP.value,
+        new_orientation=None,
+        method=row.method if outcome.method is Method.SIDECAR else "",
+        reason=f"put right in run {run}",
+        size=outcome.stat.size,
+        mtime_ns=outcome.stat.mtime_ns,
+        sha256=outcome.sha256,
+    )

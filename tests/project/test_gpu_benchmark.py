@@ -1,0 +1,31 @@
+"""The benchmark of the GPU road runs to its end without a GPU, on a tiny set. Skipped where DALI is missing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("nvidia.dali", reason='needs DALI: pip install "orientd[gpu]"')
+
+STEPS = ["machine", "right", "turned", "isolated", "silent", "released", "whole", "stages"]
+STEPS += ["decoding", "looking", "half", "by_tensorrt"]
+
+
+@pytest.mark.slow
+def test_every_step_works_without_a_gpu(tmp_path):
+    script = Path(__file__).parents[2] / "benchmarks" / "gpu_check.py"
+    command = [sys.executable, str(script), "--device", "cpu", "--out", str(tmp_path)]
+    assert subprocess.run(command, capture_output=True, timeout=600).returncode == 0
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert list(found) == STEPS
+    assert [step for step, said in found.items() if "FAILED" in said or "skipped" in said] == ["by_tensorrt"]
+    assert found["turned"]["orientations not to the bit, round 0"] == "[]"
+    assert found["isolated"]["pictures of another photo, or not to the bit"] == 0
+    assert found["right"]["decisions that differ"] == 0
+    assert found["right"]["photos that only one road turns, or otherwise"] == 0
+    assert found["right"]["decisions"].keys() >= {"keep", "fix"}, "drawings that mean nothing to the model would prove nothing"
+    assert found["right"]["probabilities apart at most"] < 0.05
+    assert found["half"]["fp16: probabilities apart at most"] < 0.01
+    assert (tmp_path / "gpu.md").read_text().count("\n") > len(STEPS)

@@ -1,0 +1,72 @@
+"""Photos that do to a process what is written behind their end, whichever process decodes them: a stand-in for hostile bytes."""
+
+import os
+from pathlib import Path
+
+from PIL import Image
+from support import sky_library
+
+# Python runs this in every process that finds it, so in the children of orientd, too.
+STAND_IN = """
+import ctypes, os, signal, sys
+
+def patch():
+    from orientd import infer
+    from orientd.decode import cpu
+    decode, witness, spoilt, look = cpu.CpuDecoder.decode, cpu.witness, [], infer.Engine.look
+
+    def die(data, of):
+        deed = data.rpartition(b"DEADLY:")[2].decode() if b"DEADLY:" in data[-20:] else ""
+        if spoilt:
+            os.abort()
+        if deed == "spoil":
+            spoilt.append(True)
+        if deed == "crash" or deed == of:
+            ctypes.string_at(0)
+        if deed == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def deadly(self, photo, *, whole=True):
+        die(photo.data, "decode")
+        return decode(self, photo, whole=whole)
+
+    def deadly_witness(data):
+        die(data, "witness")
+        return witness(data)
+
+    def deadly_look(self, pixels):
+        if any(each[..., 0].min() > 200 and each[..., 1:].max() < 50 for each in pixels):
+            ctypes.string_at(0)
+        return look(self, pixels)
+
+    cpu.CpuDecoder.decode, cpu.witness, infer.Engine.look = deadly, deadly_witness, deadly_look
+    import atexit
+    atexit.register(lambda: spoilt and os.abort())
+
+if "DEADLY" in os.environ:
+    patch()
+"""
+
+
+def stand_in(folder):
+    """The environment in which photos are deadly."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(STAND_IN)
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
+    return {"PYTHONPATH": path, "DEADLY": "1"}
+
+
+def draw_red(path):
+    """A photo of nothing but red, which crashes whoever looks at it with a model."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (96, 64), (255, 0, 0)).save(path, "JPEG")
+    return path
+
+
+def draw(path, deed, turn=90):
+    """A landscape that needs `turn` and does `deed`: crash or kill when it is decoded or seen by the other reader, decode or
+    witness: crash at that alone, spoil: crash at the next photo, or at the end."""
+    sky_library.draw(path, turn)
+    with Path(path).open("ab") as file:
+        file.write(f"DEADLY:{deed}".encode())
+    return path

@@ -1,0 +1,69 @@
+import logging
+
+import pytest
+
+from orientd.watch.log_limit import Remarks
+
+DAY = 86_400.0
+
+
+class Clock:
+    now = 5.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def remarks(clock, caplog):
+    caplog.set_level(logging.INFO, logger="orientd.test")
+    return Remarks(logging.getLogger("orientd.test"), clock)
+
+
+def test_of_many_alike_a_few_are_named_and_the_rest_counted(remarks, caplog):
+    for number in range(1050):
+        remarks.add(logging.WARNING, "not put right", f"/{number}", "read-only")
+    remarks.add(logging.WARNING, "not put right", "/x", "damaged")
+    assert len(caplog.messages) == 4
+    assert caplog.messages[0] == "not put right: /0: read-only"
+    assert caplog.messages[-1] == "not put right: /x: damaged", "another reason is told"
+    assert (caplog.records[0].levelname, caplog.records[0].path) == ("WARNING", "/0")
+    remarks.sum_up()
+    assert caplog.messages[4:] == ["not put right: 1,047 more: read-only"]
+    remarks.sum_up()
+    assert len(caplog.messages) == 5
+
+
+def test_the_same_is_told_again_after_a_day_or_for_another_reason(remarks, caplog, clock):
+    for _ in range(3):
+        remarks.add(logging.WARNING, "not put right", "/a", "read-only")
+        remarks.sum_up()
+    assert len(caplog.messages) == 1
+    remarks.add(logging.WARNING, "not put right", "/a", "full")
+    assert len(caplog.messages) == 2
+    clock.now += DAY - 1
+    remarks.add(logging.WARNING, "not put right", "/a", "full")
+    assert len(caplog.messages) == 2
+    clock.now += 1
+    remarks.add(logging.WARNING, "not put right", "/a", "full")
+    assert len(caplog.messages) == 3
+
+
+def test_what_is_no_trouble_is_told_once(remarks, caplog, clock):
+    for _ in range(3):
+        remarks.add(logging.INFO, "left alone", "/a", "turned back")
+        clock.now += 2 * DAY
+    assert caplog.messages == ["left alone: /a: turned back"]
+
+
+def test_its_memory_has_an_end(remarks):
+    for number in range(10_050):
+        remarks.add(logging.INFO, "left alone", f"/{number}", "turned back")
+    assert len(remarks._told) == 10_000
+    assert "/49" not in remarks._told
+    assert "/50" in remarks._told

@@ -1,0 +1,97 @@
+"""The whole road from photos to a measured model: prepare, fit, export, calibrate, evaluate, describe.
+
+Whatever was stopped goes on where it was, as each step leaves its result in the folder of the road and finds it there again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from orientd.errors import ConfigError
+from orientd.infer.spec import ModelSpec
+from orientd_training.config import Source, TrainConfig
+from orientd_training.data import photoset, prepare
+from orientd_training.data.near_duplicates import Split
+from orientd_training.data.photoset import PhotoSet
+from orientd_training.evaluate.calibrate import Search
+from orientd_training.export.onnx_file import export
+from orientd_training.export.quantise import quantise, told
+from orientd_training.files import replacing
+from orientd_training.fit import checkpoint, loop
+from orientd_training.report import evaluation, model_card
+
+CACHE, VALIDATION, RUN, REPORT, CARD = "photos", "validation", "run", "report", "README.md"
+_COMPARED: Final = 64
+Say = Callable[[str], object]
+
+
+def travel(
+    config: TrainConfig,
+    out: Path,
+    *,
+    photos: Sequence[Path] = (),
+    validation: Sequence[Path] = (),
+    share: float = 0.1,
+    false_per_1000: float = 1.0,
+    int8: bool = False,
+    sections: model_card.Sections | None = None,
+    say: Say = lambda text: None,
+) -> dict[str, Any]:
+    """Make NAME.onnx, its report and its card in the folder `out`; returns the figures (see `measure`).
+
+    Args:
+        photos: folders or zips of upright photos; none for the caches that the recipe names.
+        validation: such ones that train nothing; without them `share` (0–1) of `photos` is kept apart, by whole groups.
+        false_per_1000: what the policy printed may spoil.
+        int8: try the model in 8-bit integers, too, and keep it if it judges as well.
+
+    Raises:
+        OrientdError: as the steps do; what is done stays.
+    """
+    config = _supplied(config, out, photos, validation, share, say)
+    run, model, size = out / RUN, out / f"{config.name}.onnx", config.phases[-1].size
+    held_out = photoset.load(config.held_out.path, config.held_out.split or None)
+    if held_out.size != size:
+        raise ConfigError(f"validation: {config.held_out.path} holds photos of {held_out.size} px, the model takes {size}")
+    say(f"trained: {100 * loop.fit(config, run, resume=(run / checkpoint.LAST).exists()):.2f} % right with one view")
+    _, network = checkpoint.load(run)
+    worst = export(network, ModelSpec(config.name, size), model, held_out.pixels[:_COMPARED])
+    say(f"exported: {model}, probabilities differ from torch's by at most {worst:.1e}")
+    found = evaluation.calibrate(model, [held_out], false_per_1000, Search(), out / REPORT)
+    its = found.policy
+    say(
+        f"calibrated: min_confidence {its.min_confidence:g} and min_agreement {its.min_agreement} would mend "
+        f"{100 * found.score.mended:.1f} % for {found.score.false_per_1000:.2f} false turns per 1,000"
+    )
+    if int8:
+        say(f"in integers: {told(quantise(model, out / f'{config.name}.int8.onnx', _learnt(config), held_out))}")
+    figures = evaluation.evaluate([model], [held_out], out / REPORT)[0]
+    with replacing(out / CARD) as partial:
+        partial.write_text(model_card.describe(model, out / REPORT / evaluation.MEASURE, run, sections), encoding="utf-8")
+    return figures
+
+
+def _supplied(
+    config: TrainConfig, out: Path, photos: Sequence[Path], validation: Sequence[Path], share: float, say: Say
+) -> TrainConfig:
+    """The recipe with the photos given in place of its caches, prepared at the size that will be served."""
+    if not photos:
+        return config
+    size, cache = config.phases[-1].size, out / CACHE
+    split = Split() if validation else Split(share)
+    _prepared(photos, cache, size, split, say)
+    if not validation:
+        return replace(config, train=cache, validation=cache)
+    _prepared(validation, out / VALIDATION, size, Split(), say)
+    return replace(config, train=cache, validation=out / VALIDATION)
+
+
+def _prepared(sources: Sequence[Path], out: Path, size: int, split: Split, say: Say) -> None:
+    done, dropped = prepare.prepare(sources, out, size, split=split, say=say)
+    say(f"prepared: {done:,} photos in {out}; left out: {prepare.told(dropped)}")
+
+
+def _learnt(config: TrainConfig) -> PhotoSet:
+    source: Source = config.sources[0]
+    return photoset.load(source.path, source.split or None)
