@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from orientd.config import Config, data_directory
-from orientd.decode import admitted, memory_budget
+from orientd.decode import admitted
 from orientd.errors import ConfigError, ReadError, Refused
 from orientd.gpu import pool as cards
 from orientd.infer import registry
@@ -22,7 +22,7 @@ from orientd.library.reader import Source
 from orientd.library.sidecars import Naming
 from orientd.library.walk import below, presence, real_place, real_roots, walk
 from orientd.orientation import turned
-from orientd.pipeline import deaths
+from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
 from orientd.records import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Status, Verdict
 from orientd.state.in_hand import Hand
@@ -85,7 +85,7 @@ def make_judge(
     from orientd.decode.by_sidecar import as_noted
     from orientd.infer import engine as infer
 
-    memory_budget.share_one_arena()
+    allocator.share_one_arena()
     model, crowd = chosen_model(config), None
     if config.provider == "cpu":
         first = model.open()

@@ -3,7 +3,6 @@
 The last is about glibc, for a program that runs beside others for months; other C libraries have neither call, and need none.
 """
 
-import ctypes
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -82,18 +81,3 @@ def _limits(folder: Path) -> Iterator[int]:
     for name in _LIMITS:
         with suppress(OSError, ValueError):  # the outermost group has none, and "max" is no number
             yield int((folder / name).read_text(encoding="ascii"))
-
-
-def share_one_arena() -> None:
-    """Have all threads allocate from one place, before the first of them starts.
-
-    By default each has its own, where what one freed is lost to the others: 10 % more memory, for no time gained here.
-    """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-
-
-def give_back() -> None:
-    """Return to the system what is free."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from orientd.app import at_once, make_judge, make_stages, open_seen
 from orientd.config import Config
-from orientd.decode import memory_budget
 from orientd.decode.children import CHILDREN
 from orientd.errors import StateError
 from orientd.judge.judge import NOT_A_PHOTO, Eyes, Judge
 from orientd.library import sidecars
-from orientd.pipeline import deaths
+from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
 from orientd.records import Candidate, Prediction, Row, Status, Verdict
 from orientd.state.in_hand import Hand
@@ -100,7 +99,7 @@ class Work:
             self._judge = None
             CHILDREN.end()
             gc.collect()
-            memory_budget.give_back()
+            allocator.give_back()
 
     def news(self, candidates: list[Candidate]) -> list[Candidate]:
         """Those of some candidates that are not known to be judged as they are, or wait to be put right or proposed."""
