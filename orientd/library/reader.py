@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from orientd import formats
 from orientd.config import Config
-from orientd.files.write import read_front, read_whole
+from orientd.files.read import read_front, read_whole
 from orientd.library import filenames
 from orientd.library import photo as read
 from orientd.library.read_ahead import Content, ReadAhead

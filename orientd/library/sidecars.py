@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from orientd.errors import PhotoError, Refused, Signed
-from orientd.files import write as files
+from orientd.files import read
 from orientd.files.syscalls import DISK, Disk
 from orientd.formats import sidecar
 from orientd.library import filenames
@@ -69,7 +69,7 @@ def find(photo: str, naming: Naming, disk: Disk = DISK) -> Sidecar:
     if os.path.lexists(place):
         raise Refused(f"{os.path.basename(place)} is the sidecar of another photo: use --sidecar-naming full")
     try:
-        return Sidecar(place, b"", files.absent(os.stat(os.path.dirname(photo) or os.curdir).st_dev))
+        return Sidecar(place, b"", read.absent(os.stat(os.path.dirname(photo) or os.curdir).st_dev))
     except OSError as error:
         raise Refused(f"its folder cannot be examined ({error.strerror}): scan again") from error
 
@@ -119,7 +119,7 @@ def _present(photo: str) -> Iterator[tuple[str, FileStat]]:
     known = set()
     for path in paths(photo):
         try:
-            stat = files.file_stat(os.lstat(path))
+            stat = read.file_stat(os.lstat(path))
         except (OSError, ValueError):
             continue
         if (stat.dev, stat.inode) not in known:
@@ -129,7 +129,7 @@ def _present(photo: str) -> Iterator[tuple[str, FileStat]]:
 
 def _read(path: str, disk: Disk) -> Sidecar:
     try:
-        return Sidecar(path, *files.read_whole(path, _LIMIT, disk))
+        return Sidecar(path, *read.read_whole(path, _LIMIT, disk))
     except PhotoError as error:
         raise Refused(f"its sidecar {os.path.basename(path)} cannot be read: {error}") from error
 

@@ -15,7 +15,7 @@ from orientd.app import make_judge, naming_of
 from orientd.config import Config
 from orientd.decode import isolated
 from orientd.decode.children import receive, send
-from orientd.files.write import read_whole
+from orientd.files.read import read_whole
 from orientd.judge.judge import Judge
 from orientd.library.reader import Source
 from orientd.orientation import turned

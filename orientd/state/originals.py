@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 
 from orientd.errors import ReadError, Refused, WriteError
+from orientd.files.read import read_whole
 from orientd.files.syscalls import DISK, Disk
-from orientd.files.write import read_whole
 from orientd.records import Method, Patch, Splice
 from orientd.state.journal_rows import Intent
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from orientd.errors import LibraryUnavailable
 from orientd.files.mounts import read_mountinfo
-from orientd.files.write import file_stat
+from orientd.files.read import file_stat
 from orientd.library import sidecars
 from orientd.library.walk import matcher, steps
 from orientd.records import Candidate, FileStat

@@ -6,6 +6,7 @@ from hashlib import sha256 as hashed
 
 from orientd import formats, orientation
 from orientd.errors import OrientdError, Refused
+from orientd.files import read
 from orientd.files import write as files
 from orientd.files.syscalls import DISK, Disk
 from orientd.files.write import Mtime
@@ -57,7 +58,7 @@ class Noter:
 
     def _examine(self, row: Row) -> tuple[Format, FileStat, Sidecar]:
         """The photo's format and state, and its sidecar, if all is as it was when the photo was judged."""
-        data, now = files.read_whole(row.path, disk=self.disk)
+        data, now = read.read_whole(row.path, disk=self.disk)
         known = row.size in (now.size, None) and row.mtime_ns in (now.mtime_ns, None)
         if not known or hashed(data).hexdigest() != row.sha256:
             raise Refused("it changed since it was judged: scan again")

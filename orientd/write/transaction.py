@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from orientd import orientation
 from orientd.errors import OrientdError, PhotoError, Refused, WriteError
+from orientd.files import read
 from orientd.files import write as files
 from orientd.files.syscalls import DISK, Disk
 from orientd.files.write import Mtime
@@ -84,7 +85,7 @@ class Fixer:
             StateError: the journal cannot be written; no later photo is touched.
         """
         try:
-            data, now = files.read_whole(path, disk=self.disk)
+            data, now = read.read_whole(path, disk=self.disk)
             held = _sha256(data)
             if held != sha256 and (done := self.journal.run_that_made(path, turn, held, sha256)):
                 return Outcome(path, Status.UNCHANGED, f"done already in run {done}", now, held)
@@ -225,7 +226,7 @@ def carry_out(
             disk=disk,
         )
         written, now = _read(intent, disk)
-        if not files.same_state(stat, now) or _sha256(written) != intent.new_sha256:
+        if not read.same_state(stat, now) or _sha256(written) != intent.new_sha256:
             raise WriteError("it does not hold the bytes written: check the disk, and what else writes to it")
     except PhotoError as error:
         return _examine(journal, write, str(error), disk)
@@ -318,7 +319,7 @@ def _examine(journal: Journal, write: Write, reason: str, disk: Disk, admit: Adm
         elif stat.mtime_ns == intent.mtime_ns != intent.old_stat.mtime_ns:  # at a power cut the new date was on the disk first
             stat = files.finish(intent.path, stat, intent.old_stat.mtime_ns, disk)
     except PhotoError as error:
-        if files.gone(intent.path, intent.old_stat.dev, disk):
+        if read.gone(intent.path, intent.old_stat.dev, disk):
             journal.settle(write.id, WriteStatus.LOST, f"{reason}; it has vanished since")
         told = reason if reason == str(error) else f"{reason}; {error}"
         journal.note(write.id, told)
@@ -330,9 +331,9 @@ def _examine(journal: Journal, write: Write, reason: str, disk: Disk, admit: Adm
 
 def _read(intent: Intent, disk: Disk) -> tuple[bytes, FileStat]:
     """What the file of a write holds now; only one that was made by a write may be absent."""
-    if files.ABSENT in (intent.old_sha256, intent.new_sha256):
-        return files.read_or_absent(intent.path, intent.old_stat.dev, disk)
-    return files.read_whole(intent.path, disk=disk)
+    if read.ABSENT in (intent.old_sha256, intent.new_sha256):
+        return read.read_or_absent(intent.path, intent.old_stat.dev, disk)
+    return read.read_whole(intent.path, disk=disk)
 
 
 def _mending(intent: Intent, data: bytes) -> Patch | None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from orientd import formats
 from orientd.errors import ConfigError, PhotoError
-from orientd.files import write as files
+from orientd.files import read
 from orientd.files.syscalls import DISK
 from orientd.formats import fingerprint
 from orientd.library import sidecars
@@ -153,7 +153,7 @@ def _stands(write: Write) -> bool:
     """True if the photo is still where it was written, with the picture and the orientation that it was given."""
     intent = write.intent
     try:
-        data, _ = files.read_whole(intent.path)
+        data, _ = read.read_whole(intent.path)
     except PhotoError:
         return False
     same = fingerprint.is_same(intent.marks, fingerprint.marks(intent.format, data))
@@ -162,7 +162,7 @@ def _stands(write: Write) -> bool:
 
 def _marks(path: str) -> fingerprint.Marks:
     try:
-        data, _ = files.read_whole(path)
+        data, _ = read.read_whole(path)
     except PhotoError:  # whoever writes it will say so
         return frozenset()
     return fingerprint.marks(formats.sniff(data), data)
@@ -185,7 +185,7 @@ def _state(journal: Journal, write: Write) -> tuple[State, str]:
     if write.status is WriteStatus.INTENDED:
         return State.UNSETTLED, write.reason or "a write was interrupted: the next run that writes there finds out and mends it"
     try:
-        data, there = files.read_whole(intent.path)[0], True
+        data, there = read.read_whole(intent.path)[0], True
     except PhotoError as error:
         if not _is_gone(intent.path, intent.old_stat.dev):
             return State.UNREADABLE, str(error)
@@ -214,7 +214,7 @@ def _undo_state(journal: Journal, write: Write, data: bytes) -> tuple[State, str
 
 def _is_gone(path: str, dev: int) -> bool:
     """True if the file is no more. Devices get other numbers when a computer starts anew; but a disk not mounted looks empty."""
-    if files.gone(path, dev):
+    if read.gone(path, dev):
         return True
     try:
         beside = os.listdir(os.path.dirname(path))

@@ -5,6 +5,7 @@ from PIL import Image
 from support import sky_library, thumbnail_jpegs
 
 from orientd.decode import cpu
+from orientd.files import read
 from orientd.files import write as files
 from orientd.library import reader
 
@@ -47,7 +48,7 @@ def test_it_decides_as_a_look_at_the_photos_and_reads_no_upright_photo_whole(ori
     plain = scanned(orientd, photos, tmp_path / "plain.csv")
     assert plain[library["wrong"]]["decision"] == plain[library["wrong by tag"]]["decision"] == "fix"
     whole = []
-    monkeypatch.setattr(reader, "read_whole", lambda path, limit: (whole.append(path), files.read_whole(path, limit))[1])
+    monkeypatch.setattr(reader, "read_whole", lambda path, limit: (whole.append(path), read.read_whole(path, limit))[1])
     quick = scanned(orientd, photos, tmp_path / "quick.csv", "--first-look", "thumbnail")
     at_a_glance = {path for path, row in quick.items() if row["reason"] == "by its thumbnail"}
     assert at_a_glance == {library["true"], library["right by tag"]}

@@ -17,6 +17,7 @@ from support.small_photos import GROWS, IN_PLACE, MTIME, OLD, every_patch, make_
 
 from orientd import formats
 from orientd.errors import PhotoError, Refused, WriteError
+from orientd.files import read
 from orientd.files import write as files
 from orientd.records import Patch, Splice, Status
 from orientd.write.transaction import Fixer, undo
@@ -128,7 +129,7 @@ def winner(path, patches, turned):
     (won,) = (number for number, outcome in enumerate(outcomes) if not isinstance(outcome, PhotoError))
     expected = patches[won].apply(OLD)
     assert (path.read_bytes() if path.exists() else b"", leftovers(path.parent)) == (expected, [])
-    assert outcomes[won] == (state(path) if expected else files.absent(outcomes[won].dev))
+    assert outcomes[won] == (state(path) if expected else read.absent(outcomes[won].dev))
     assert any(reason in str(outcomes[1 - won]) for reason in ("changed since it was judged", "it has vanished"))
     return won
 

@@ -20,6 +20,7 @@ from support.faulty_disks import TEMP, failing
 from support.small_photos import GROWS, IN_PLACE, OLD, make_photo, write
 
 from orientd.errors import LibraryUnavailable, Refused, WriteError
+from orientd.files import read
 from orientd.files import write as files
 from orientd.files.mounts import mounts, read_mountinfo
 from orientd.library import walk
@@ -268,7 +269,7 @@ def test_rclone_is_written_neither_photos_nor_sidecars(tmp_path, monkeypatch):
     for patch in (IN_PLACE, GROWS):
         with pytest.raises(Refused, match="rclone"):
             write(photo, patch)
-    made, nothing = Patch((Splice(0, b"", b"<x:xmpmeta/>"),)), files.absent(tmp_path.stat().st_dev)
+    made, nothing = Patch((Splice(0, b"", b"<x:xmpmeta/>"),)), read.absent(tmp_path.stat().st_dev)
     with pytest.raises(Refused, match="rclone"):
         files.write(str(tmp_path / "photo.xmp"), nothing, b"", made, None, TEMP)
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]

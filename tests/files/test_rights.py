@@ -9,6 +9,7 @@ from support.faulty_disks import TroubledDisk, failing, leftovers
 from support.small_photos import ATIME, GROWS, IN_PLACE, MTIME, OLD, every_patch, make_photo, state, write
 
 from orientd.errors import Refused
+from orientd.files import read
 from orientd.files import write as files
 from orientd.records import Patch, Splice
 
@@ -52,7 +53,7 @@ def test_a_reader_who_is_not_the_owner_can_still_read(user_folder, as_nobody):
     os.seteuid(0)
     (user_folder / "a").write_bytes(OLD)
     os.seteuid(65534)
-    assert files.read_whole(str(user_folder / "a"))[0] == OLD
+    assert read.read_whole(str(user_folder / "a"))[0] == OLD
 
 
 @every_patch
@@ -98,7 +99,7 @@ def test_a_sidecar_belongs_to_whom_its_folder_belongs_to_where_that_may_be(tmp_p
     folder.mkdir()
     os.chown(folder, 1234, 4321)
     disk = TroubledDisk() if may else failing(None, errno.EPERM, only=["fchown"])
-    absent = files.absent(os.stat(folder).st_dev)
+    absent = read.absent(os.stat(folder).st_dev)
     files.write(str(path), absent, b"", Patch((Splice(0, b"", b"new"),)), None, files.temp_name(), disk=disk)
     assert path.read_bytes() == b"new"
     assert (os.stat(path).st_uid, os.stat(path).st_gid) == ((1234, 4321) if may else (0, os.getegid()))

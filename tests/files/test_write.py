@@ -9,6 +9,7 @@ from support.faulty_disks import TEMP, TroubledDisk, failing, leftovers
 from support.small_photos import ATIME, GROWS, IN_PLACE, MTIME, OLD, TWO_PAGES, every_patch, make_photo, state, write
 
 from orientd.errors import ReadError, Refused, WriteError
+from orientd.files import read
 from orientd.files import write as files
 from orientd.files.write import PAGE, Mtime
 from orientd.records import FileStat, Patch, Splice
@@ -20,13 +21,13 @@ def photo(tmp_path):
 
 
 def test_a_file_is_read_whole_with_its_state(photo):
-    data, stat = files.read_whole(str(photo))
+    data, stat = read.read_whole(str(photo))
     assert data == OLD
     assert stat == FileStat(os.stat(photo).st_dev, os.stat(photo).st_ino, len(OLD), MTIME, 1)
 
 
 def test_reading_leaves_the_access_time_alone(photo):
-    files.read_whole(str(photo))
+    read.read_whole(str(photo))
     assert os.stat(photo).st_atime_ns == ATIME
     photo.read_bytes()
     if os.stat(photo).st_atime_ns == ATIME:
@@ -47,25 +48,25 @@ def test_what_is_no_file_of_bearable_size_is_not_read(photo, make, reason):
     other = photo.with_name("other")
     make(other)
     with pytest.raises(ReadError, match=reason):
-        files.read_whole(str(other), limit=1000)
+        read.read_whole(str(other), limit=1000)
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800"])
 def test_what_is_no_path_is_told(path):
     with pytest.raises(ReadError, match="cannot be a path"):
-        files.read_whole(path)
+        read.read_whole(path)
 
 
 @pytest.mark.parametrize("change", [lambda path: path.write_bytes(OLD + b"more"), lambda path: os.utime(path, ns=(1, 2))])
 def test_a_file_that_changes_while_it_is_read_is_not_read(photo, change):
     disk = TroubledDisk(lambda disk, number, name, args: change(photo) and None if name == "pread" else None)
     with pytest.raises(ReadError, match="while it was read"):
-        files.read_whole(str(photo), disk=disk)
+        read.read_whole(str(photo), disk=disk)
 
 
 def test_a_read_in_small_parts_is_whole(photo):
     disk = TroubledDisk(lambda disk, number, name, args: os.pread(args[0], 1000, args[2]) if name == "pread" else None)
-    assert files.read_whole(str(photo), disk=disk)[0] == OLD
+    assert read.read_whole(str(photo), disk=disk)[0] == OLD
 
 
 spans = st.lists(st.tuples(st.integers(0, 3 * PAGE), st.integers(1, 40)), min_size=1, max_size=4)
@@ -290,7 +291,7 @@ def test_finishing_sets_the_time_and_syncs_file_and_folder(photo):
 
 
 def test_finishing_a_file_that_was_removed_syncs_its_folder(photo):
-    disk, none = TroubledDisk(), files.absent(state(photo).dev)
+    disk, none = TroubledDisk(), read.absent(state(photo).dev)
     photo.unlink()
     assert files.finish(str(photo), none, MTIME + 7, disk) == none
     assert disk.log.count("fsync") == 1
@@ -298,7 +299,7 @@ def test_finishing_a_file_that_was_removed_syncs_its_folder(photo):
 
 def test_a_file_is_gone_only_where_its_folder_is_still_there(photo):
     dev = os.stat(photo).st_dev
-    assert not files.gone(str(photo), dev)
-    assert files.gone(str(photo) + "x", dev)
-    assert not files.gone(str(photo) + "x", dev + 1)
-    assert not files.gone(str(photo.parent / "unmounted" / "photo.jpg"), dev)
+    assert not read.gone(str(photo), dev)
+    assert read.gone(str(photo) + "x", dev)
+    assert not read.gone(str(photo) + "x", dev + 1)
+    assert not read.gone(str(photo.parent / "unmounted" / "photo.jpg"), dev)

@@ -9,7 +9,7 @@ from PIL import Image
 from support import raw_files
 
 from orientd.errors import DecodeError, ReadError, Refused
-from orientd.files import write as files
+from orientd.files import read as file_read
 from orientd.formats import sidecar
 from orientd.library import photo as reading
 from orientd.records import Candidate, FileStat, Format
@@ -19,7 +19,7 @@ NO_STAT = FileStat(0, 0, 0, 0)
 
 
 def read(candidate, limit, naming=None):
-    return reading.read(candidate, lambda candidate: files.read_whole(candidate.path, limit), naming)
+    return reading.read(candidate, lambda candidate: file_read.read_whole(candidate.path, limit), naming)
 
 
 def encoded(kind, orientation=None):
@@ -46,7 +46,7 @@ def test_a_photo_is_read_whole_with_what_it_stores(read_file, tmp_path):
     photo = read_file("a.jpg", data)
     assert (photo.path, photo.format, photo.data, photo.orientation) == (str(tmp_path / "a.jpg"), Format.JPEG, data, 6)
     assert photo.sha256 == hashlib.sha256(data).hexdigest()
-    assert photo.stat == files.file_stat(os.stat(photo.path))
+    assert photo.stat == file_read.file_stat(os.stat(photo.path))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
@@ -63,7 +63,7 @@ def test_an_absent_orientation_is_none(read_file):
 @pytest.mark.parametrize("name", ["a", "a.unknown"])
 @pytest.mark.parametrize("data", [b"", b"text", bytes(10_000)])
 def test_what_neither_is_nor_promises_a_photo_is_passed_over_unread(read_file, monkeypatch, name, data):
-    monkeypatch.setattr(files, "read_whole", None)
+    monkeypatch.setattr(file_read, "read_whole", None)
     assert read_file(name, data) is None
 
 
@@ -104,7 +104,7 @@ RAW_HEADERS = {
 
 @pytest.mark.parametrize("name", sorted(RAW_HEADERS))
 def test_raw_files_are_refused_without_being_read_whole(read_file, monkeypatch, name):
-    monkeypatch.setattr(files, "read_whole", None)
+    monkeypatch.setattr(file_read, "read_whole", None)
     with pytest.raises(Refused, match="raw files"):
         read_file(name, RAW_HEADERS[name] + bytes(1000))
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from orientd.errors import Refused
-from orientd.files import write as files
+from orientd.files import read
 from orientd.formats import sidecar
 from orientd.library import sidecars
 
@@ -41,7 +41,7 @@ def test_the_place_for_one_is_in_the_folder_of_the_photo(photo, here, monkeypatc
     monkeypatch.chdir(photo.parent if here else "/proc")
     name = photo.name if here else str(photo)
     found = sidecars.find(name, "full")
-    assert (found.path, found.stat, found.orientation) == (f"{name}.xmp", files.absent(os.stat(photo).st_dev), None)
+    assert (found.path, found.stat, found.orientation) == (f"{name}.xmp", read.absent(os.stat(photo).st_dev), None)
 
 
 @pytest.mark.parametrize("here", [True, False])

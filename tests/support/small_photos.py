@@ -5,6 +5,7 @@ import os
 import pytest
 from support.faulty_disks import TEMP
 
+from orientd.files import read
 from orientd.files import write as files
 from orientd.records import Patch, Splice
 
@@ -25,7 +26,7 @@ def make_photo(path):
 
 
 def state(path):
-    return files.file_stat(os.lstat(path))
+    return read.file_stat(os.lstat(path))
 
 
 def write(path, patch, mtime_ns=MTIME + 5, **more):

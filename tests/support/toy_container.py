@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 from support.faulty_disks import TOYS, Toy, admit, witness
 
-from orientd.files import write as files
+from orientd.files import read
 from orientd.state.journal import Journal
 from orientd.write.transaction import Fixer, undo
 
@@ -44,7 +44,7 @@ def make(tmp_path):
 
 
 def judged(path):
-    return str(path), files.file_stat(os.lstat(path)), sha256(path.read_bytes()).hexdigest()
+    return str(path), read.file_stat(os.lstat(path)), sha256(path.read_bytes()).hexdigest()
 
 
 def fix(fixer, path, turn=90, before=None, **more):

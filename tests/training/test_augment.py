@@ -12,7 +12,7 @@ from support import landscapes
 
 from orientd import orientation
 from orientd.decode.cpu import CpuDecoder
-from orientd.files.write import read_whole
+from orientd.files.read import read_whole
 from orientd.library.photo import read
 from orientd.library.walk import walk
 

@@ -33,6 +33,7 @@ from support.small_photos import MTIME, OLD, TWO_PAGES, every_patch, make_photo,
 
 from orientd import formats
 from orientd.errors import PhotoError, ReadError, Refused, WriteError
+from orientd.files import read
 from orientd.files import write as files
 from orientd.records import Status
 from orientd.state.journal import Journal, Lock, WriteStatus
@@ -238,11 +239,11 @@ def test_the_reason_for_a_failure_is_plain(photo, patch, code):
 @every_error
 def test_the_reason_for_an_unreadable_file_is_plain(photo, code):
     disk = TroubledDisk()
-    files.read_whole(str(photo), disk=disk)
+    read.read_whole(str(photo), disk=disk)
     assert disk.log[-1] == "close"
     for at in (at for at, name in enumerate(disk.log) if name not in ("open", "close")):
         with pytest.raises(ReadError, match=r"[a-z ]+.*: [a-z]+"):
-            files.read_whole(str(photo), disk=failing(at, code))
+            read.read_whole(str(photo), disk=failing(at, code))
 
 
 def test_a_leftover_that_cannot_be_removed_is_not_forgotten(photo):

@@ -11,7 +11,7 @@ from support import raw_files, signed_files, sky_library
 from orientd import formats
 from orientd.decode.cpu import witness
 from orientd.errors import Refused
-from orientd.files import write as files
+from orientd.files import read
 from orientd.formats import sidecar
 from orientd.library import sidecars
 from orientd.records import Status
@@ -193,7 +193,7 @@ def test_whatever_lies_beside_it_no_photo_is_changed_that_a_sidecar_would_contra
     before = sky_library.snapshot(folder)
     with Journal(folder / "state") as journal:
         fixer = transaction.Fixer(journal, journal.start_run("any"), formats, witness)
-        stat = files.file_stat(os.lstat(path))
+        stat = read.file_stat(os.lstat(path))
         outcome = fixer.fix(str(path), stat.size, stat.mtime_ns, before[str(path)][0], turn)
     after = {name: state for name, state in sky_library.snapshot(folder).items() if "state" not in name}
     assert (outcome.status is Status.FIXED) == (not list(contradicting(folder))), outcome.reason

@@ -12,6 +12,7 @@ from support.faulty_disks import DyingJournal, Killed, TroubledDisk, dying, fail
 from support.small_photos import MTIME
 
 from orientd.errors import ReadError, Refused
+from orientd.files import read
 from orientd.files import write as files
 from orientd.formats import sidecar
 from orientd.records import Patch, Row, Splice, Status
@@ -183,25 +184,25 @@ def test_a_folder_that_is_not_there_tells_nothing_of_a_sidecar(scene):
     assert "not mounted" in scene.act("recover")[0].reason
     scene.photo.parent.mkdir()
     with pytest.raises(ReadError):
-        files.read_or_absent(str(scene.beside), -1)
+        read.read_or_absent(str(scene.beside), -1)
     library.rename(scene.photo.parent)
     scene.act("recover")
     scene.check_settled()
-    assert files.read_or_absent(str(scene.photo.with_name("a.gif.XMP")), -1) == (b"", files.absent(-1))
+    assert read.read_or_absent(str(scene.photo.with_name("a.gif.XMP")), -1) == (b"", read.absent(-1))
 
 
 def test_a_file_is_made_with_the_usual_rights_and_only_where_it_was_judged(tmp_path):
     path, mask = tmp_path / "a.xmp", os.umask(0o027)
     try:
         dev, patch = os.stat(tmp_path).st_dev, Patch((Splice(0, b"", b"new"),))
-        stat = files.write(str(path), files.absent(dev), b"", patch, None, files.temp_name())
+        stat = files.write(str(path), read.absent(dev), b"", patch, None, files.temp_name())
     finally:
         os.umask(mask)
-    assert (path.read_bytes(), path.stat().st_mode & 0o777, stat) == (b"new", 0o640, files.file_stat(path.stat()))
+    assert (path.read_bytes(), path.stat().st_mode & 0o777, stat) == (b"new", 0o640, read.file_stat(path.stat()))
     with pytest.raises(Refused, match="another program has made it"):
-        files.write(str(path), files.absent(dev), b"", patch, None, files.temp_name())
+        files.write(str(path), read.absent(dev), b"", patch, None, files.temp_name())
     with pytest.raises(Refused, match="another disk"):
-        files.write(str(tmp_path / "b.xmp"), files.absent(dev + 1), b"", patch, None, files.temp_name())
+        files.write(str(tmp_path / "b.xmp"), read.absent(dev + 1), b"", patch, None, files.temp_name())
     with pytest.raises(Refused, match="changed"):
         files.write(str(path), replace(stat, size=9), b"new", patch.inverse(), None, files.temp_name())
     assert os.listdir(tmp_path) == ["a.xmp"]
