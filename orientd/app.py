@@ -17,10 +17,12 @@ from orientd.gpu import pool as cards
 from orientd.infer import registry
 from orientd.judge.judge import NOT_A_PHOTO, Judge, until
 from orientd.judge.policy import decide, needs_second_look
+from orientd.library import paths as library_paths
 from orientd.library import sidecars
+from orientd.library.paths import below, presence, real_place, real_roots
 from orientd.library.reader import Source
 from orientd.library.sidecars import Naming
-from orientd.library.walk import below, presence, real_place, real_roots, walk
+from orientd.library.walk import walk
 from orientd.orientation import turned
 from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
@@ -160,7 +162,7 @@ def scan(
         source = stack.enter_context(closing(Source(config, naming_of(config), glances=config.first_look == "thumbnail")))
         judge, identity = make_judge(config, notify, rotate, source, stop)
         seen = stack.enter_context(open_seen(config, identity, notify))
-        within = past.folders(given)
+        within = library_paths.folders(given)
         writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, within, hand=hand)) if fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
         journal.add_roots(given)
@@ -219,7 +221,7 @@ def apply(
         LibraryUnavailable: one of `roots` is not there.
     """
     given = real_roots(roots)
-    within = past.folders(given)
+    within = library_paths.folders(given)
     turned_by_pixels = {row.format for row in rows if row.decision == Verdict.FIX and _method(row) is Method.ROTATE}
     rotate = planner_of(turned_by_pixels, isolate=config.isolate)
     with ExitStack() as stack:
@@ -255,7 +257,7 @@ def undo(
     Raises:
         ConfigError: there is nothing to undo, or no such run.
     """
-    within, admit = past.folders(paths), partial(undo_guard.admit, named=bool(paths))
+    within, admit = library_paths.folders(paths), partial(undo_guard.admit, named=bool(paths))
     with ExitStack() as stack:
         seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
         writer = stack.enter_context(Writer(config, seen, command, stop, notify, roots=within, admit=admit))

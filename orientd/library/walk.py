@@ -9,13 +9,13 @@ import os
 import re
 import stat as modes
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from fnmatch import translate
 from itertools import takewhile
 from typing import Final
 
 from orientd.errors import LibraryUnavailable
 from orientd.library import filenames
+from orientd.library.paths import device_of, listing, real_roots
 from orientd.records import Candidate, FileStat
 
 _NO_STAT: Final = FileStat(0, 0, 0, 0)
@@ -50,71 +50,6 @@ def steps(roots: Sequence[str], exclude: Sequence[str] = (), one_file_system: bo
     return _Walk(frozenset(resolved), matcher(exclude), one_file_system).run(resolved)
 
 
-def real_roots(roots: Sequence[str]) -> tuple[str, ...]:
-    """The real paths of `roots`, each root once, also where it goes by two names: by case, or by a bind mount.
-
-    Raises:
-        LibraryUnavailable: one is not there or cannot be read.
-    """
-    known: dict[tuple[int, int], str] = {}
-    for root in map(_resolve, roots):
-        found = os.stat(root)
-        known.setdefault((found.st_dev, found.st_ino), root)
-    return tuple(known.values())
-
-
-def real_place(path: str) -> str:
-    """The absolute path of a file in its real folder; it may be a symbolic link itself. Of what is no path, the path as it is."""
-    folder, name = os.path.split(os.path.abspath(path))
-    try:
-        return os.path.join(os.path.realpath(folder), name)
-    except (OSError, ValueError):
-        return os.path.join(folder, name)
-
-
-def below(path: str, roots: Sequence[str]) -> bool:
-    """True if a real path is one of the real `roots`, or lies below one."""
-    return any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
-
-
-def presence(roots: Sequence[str]) -> Callable[[], None]:
-    """A test of whether the folders among `roots` are still the ones they are now.
-
-    It raises LibraryUnavailable if one is gone or is another, as when its disk was pulled out and its mount point shows instead.
-    """
-
-    def identity(root: str) -> tuple[int, int] | None:
-        try:
-            with _entries(root):  # what stat tells may be remembered by the kernel while nobody answers any more (FUSE, NFS)
-                found = os.stat(root)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
-    known = {root: identity(root) for root in roots if os.path.isdir(root)}
-
-    def check() -> None:
-        for root, before in known.items():
-            if identity(root) != before:
-                raise LibraryUnavailable(f"{root}: it went away during the scan: is its disk still mounted?")
-
-    return check
-
-
-def _resolve(root: str) -> str:
-    try:
-        os.stat(root)  # an empty path, as an unset variable leaves, is nowhere; to realpath it is the current folder
-        path = os.path.realpath(root, strict=True)
-        if os.path.isdir(path):
-            with _entries(path):
-                pass
-        elif not os.path.isfile(path) or not os.access(path, os.R_OK):
-            raise PermissionError(None, "not a readable file or folder")
-    except OSError as error:
-        raise LibraryUnavailable(f"{root}: {error.strerror}: is the path right, and is its disk mounted?") from error
-    return path
-
-
 def matcher(patterns: Sequence[str]) -> _Excluded | None:
     """A test of relative paths and of their last names."""
     if not patterns:
@@ -138,17 +73,17 @@ class _Walk:
                 yield self._examine(root)
 
     def _tree(self, root: str) -> Iterator[Candidate | None]:
-        device = _device(root)
+        device = device_of(root)
         pending = [root]
         while pending:
             folder = pending.pop()
             yield None
-            if self._one_file_system and _device(folder) not in (device, None):
+            if self._one_file_system and device_of(folder) not in (device, None):
                 continue
             try:
                 files, folders = self._list(folder, root)
             except OSError as error:
-                if device is None or _device(root) != device:
+                if device is None or device_of(root) != device:
                     raise LibraryUnavailable(f"{root}: it went away during the scan: is its disk still mounted?") from error
                 if not isinstance(error, FileNotFoundError | NotADirectoryError):
                     yield Candidate(folder, _NO_STAT, error=f"the folder cannot be listed: {error.strerror}")
@@ -161,7 +96,7 @@ class _Walk:
         files: list[str] = []
         folders: list[str] = []
         prefix = folder if folder.endswith("/") else folder + "/"
-        with _entries(folder) as entries:
+        with listing(folder) as entries:
             for entry in entries:
                 is_folder = entry.is_dir(follow_symlinks=False)
                 if not (filenames.worth_entering if is_folder else filenames.worth_opening)(entry.name):
@@ -192,25 +127,3 @@ class _Walk:
         known = (stat.dev, stat.inode) in self._linked
         self._linked.add((stat.dev, stat.inode))
         return known
-
-
-@contextmanager
-def _entries(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-    """What is in a folder, listed without changing its access time where the system permits."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    try:
-        opened = os.open(folder, flags | os.O_NOATIME)
-    except PermissionError:  # O_NOATIME is for the owner alone
-        opened = os.open(folder, flags)
-    try:
-        with os.scandir(opened) as entries:
-            yield entries
-    finally:
-        os.close(opened)
-
-
-def _device(path: str) -> int | None:
-    try:
-        return os.lstat(path).st_dev
-    except OSError:
-        return None

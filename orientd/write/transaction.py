@@ -18,8 +18,8 @@ from orientd.files.syscalls import DISK, Disk
 from orientd.files.write import Mtime
 from orientd.formats import fingerprint
 from orientd.library import sidecars
+from orientd.library.paths import below
 from orientd.library.photo import format_of, refuse
-from orientd.library.walk import below
 from orientd.records import FileStat, Method, Patch, Splice, Status
 from orientd.state.journal import Intent, Journal, Write, WriteStatus
 from orientd.state.originals import Originals

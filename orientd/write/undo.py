@@ -13,7 +13,7 @@ from orientd.files import read
 from orientd.files.syscalls import DISK
 from orientd.formats import fingerprint
 from orientd.library import sidecars
-from orientd.library.walk import below
+from orientd.library.paths import below
 from orientd.orientation import UPRIGHT, normalise
 from orientd.records import Method, Row
 from orientd.state.journal import Journal, Write, WriteStatus
@@ -173,11 +173,6 @@ def _names(path: str) -> set[str]:
     folder, name = os.path.split(os.path.abspath(path))
     real = os.path.realpath(path) if os.path.isdir(path) else os.path.join(os.path.realpath(folder), name)
     return {os.path.join(folder, name), real}
-
-
-def folders(paths: Iterable[str]) -> list[str]:
-    """The real folders of files; those among them that are folders themselves."""
-    return [os.path.realpath(path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))) for path in paths]
 
 
 def _state(journal: Journal, write: Write) -> tuple[State, str]:

@@ -9,6 +9,7 @@ from support.watcher import PATIENCE, Ear, Watcher
 
 from orientd import app
 from orientd.config import Config
+from orientd.library import paths
 from orientd.library import walk as discover
 from orientd.library.walk import steps, walk
 from orientd.watch.arrivals import Arrivals, Terms
@@ -27,7 +28,7 @@ def tree(tmp_path):
 def listed(monkeypatch):
     """Folders that a walk has listed."""
     folders, entries = [], discover._entries
-    monkeypatch.setattr(discover, "_entries", lambda folder: folders.append(folder) or entries(folder))
+    monkeypatch.setattr(paths, "listing", lambda folder: folders.append(folder) or entries(folder))
     return folders
 
 

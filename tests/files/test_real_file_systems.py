@@ -23,7 +23,7 @@ from orientd.errors import LibraryUnavailable, Refused, WriteError
 from orientd.files import read
 from orientd.files import write as files
 from orientd.files.mounts import mounts, read_mountinfo
-from orientd.library import walk
+from orientd.library import paths, walk
 from orientd.records import Patch, Splice
 
 MTIME = 1_600_000_000  # even, as FAT and exFAT count in steps of two seconds
@@ -231,7 +231,7 @@ def test_a_disk_that_goes_away_while_it_is_written_ends_the_run(orientd, photos,
 
 
 def test_a_root_that_nobody_serves_any_more_is_gone_though_the_kernel_remembers_it(tmp_path, monkeypatch):
-    check = walk.presence([str(tmp_path)])
+    check = paths.presence([str(tmp_path)])
     check()
 
     def unserved(*_, **__):

@@ -1,0 +1,99 @@
+"""Where paths really lie: roots resolved, what lies below them, and whether they are still there."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from orientd.errors import LibraryUnavailable
+
+
+def real_roots(roots: Sequence[str]) -> tuple[str, ...]:
+    """The real paths of `roots`, each root once, also where it goes by two names: by case, or by a bind mount.
+
+    Raises:
+        LibraryUnavailable: one is not there or cannot be read.
+    """
+    known: dict[tuple[int, int], str] = {}
+    for root in map(_resolve, roots):
+        found = os.stat(root)
+        known.setdefault((found.st_dev, found.st_ino), root)
+    return tuple(known.values())
+
+
+def real_place(path: str) -> str:
+    """The absolute path of a file in its real folder; it may be a symbolic link itself. Of what is no path, the path as it is."""
+    folder, name = os.path.split(os.path.abspath(path))
+    try:
+        return os.path.join(os.path.realpath(folder), name)
+    except (OSError, ValueError):
+        return os.path.join(folder, name)
+
+
+def below(path: str, roots: Sequence[str]) -> bool:
+    """True if a real path is one of the real `roots`, or lies below one."""
+    return any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
+
+
+def presence(roots: Sequence[str]) -> Callable[[], None]:
+    """A test of whether the folders among `roots` are still the ones they are now.
+
+    It raises LibraryUnavailable if one is gone or is another, as when its disk was pulled out and its mount point shows instead.
+    """
+
+    def identity(root: str) -> tuple[int, int] | None:
+        try:
+            with listing(root):  # what stat tells may be remembered by the kernel while nobody answers any more (FUSE, NFS)
+                found = os.stat(root)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    known = {root: identity(root) for root in roots if os.path.isdir(root)}
+
+    def check() -> None:
+        for root, before in known.items():
+            if identity(root) != before:
+                raise LibraryUnavailable(f"{root}: it went away during the scan: is its disk still mounted?")
+
+    return check
+
+
+def _resolve(root: str) -> str:
+    try:
+        os.stat(root)  # an empty path, as an unset variable leaves, is nowhere; to realpath it is the current folder
+        path = os.path.realpath(root, strict=True)
+        if os.path.isdir(path):
+            with listing(path):
+                pass
+        elif not os.path.isfile(path) or not os.access(path, os.R_OK):
+            raise PermissionError(None, "not a readable file or folder")
+    except OSError as error:
+        raise LibraryUnavailable(f"{root}: {error.strerror}: is the path right, and is its disk mounted?") from error
+    return path
+
+
+@contextmanager
+def listing(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """What is in a folder, listed without changing its access time where the system permits."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        opened = os.open(folder, flags | os.O_NOATIME)
+    except PermissionError:  # O_NOATIME is for the owner alone
+        opened = os.open(folder, flags)
+    try:
+        with os.scandir(opened) as entries:
+            yield entries
+    finally:
+        os.close(opened)
+
+
+def device_of(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_dev
+    except OSError:
+        return None
+
+
+def folders(paths: Iterable[str]) -> list[str]:
+    """The real folders of files; those among them that are folders themselves."""
+    return [os.path.realpath(path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))) for path in paths]
