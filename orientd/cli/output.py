@@ -14,7 +14,7 @@ from rich.text import Text
 from orientd.errors import ExitCode
 from orientd.orientation import TURNS
 from orientd.records import Prediction, Status
-from orientd.report.csv_file import megabytes, photos, printable
+from orientd.report.text import megabytes, photos, printable
 
 if TYPE_CHECKING:
     from orientd.app import Inspection

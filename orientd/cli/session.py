@@ -11,8 +11,12 @@ from typing import Self
 from orientd.cli.output import console, note
 from orientd.errors import OrientdError
 from orientd.records import Row, Verdict
-from orientd.report.csv_file import CsvReport, JsonLines, Tally, printable, summary
+from orientd.report.csv_file import CsvReport
+from orientd.report.json_lines import JsonLines
 from orientd.report.progress import meter
+from orientd.report.summary import summary
+from orientd.report.tally import Tally
+from orientd.report.text import printable
 
 
 class Session:

@@ -6,33 +6,16 @@ same way (see `plan`) gives the same `str`. Commas, quotes and line breaks, CR t
 
 import csv
 import fcntl
-import json
 import os
-import shlex
-from collections import Counter
-from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from typing import Final, TextIO
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
-from orientd.errors import ConfigError, ExitCode, OrientdError
-from orientd.records import Method, Row, Status, Verdict
+from orientd.errors import ConfigError, OrientdError
+from orientd.records import Row
+from orientd.report.text import printable
 
 HEADER: Final = ",".join(Row._fields)
-_REASONS_KEPT: Final = 100
-
-
-def printable(text: str) -> str:
-    """`text` safe to show on one line of a terminal: control characters, text-direction marks and stray bytes as escapes."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    return f"\\x{ord(char) - 0xDC00:02x}" if "\udc80" <= char <= "\udcff" else repr(char)[1:-1]
 
 
 def default_report(now: datetime, folder: str = "") -> str:
@@ -153,158 +136,3 @@ def _is_report(path: str, begun: bool) -> bool:
         return True
     with open(path, "rb") as file:
         return file.readline(len(HEADER) + 2).rstrip(b"\r\n") == HEADER.encode()
-
-
-class Tally:
-    """Counts of what happened; memory stays flat however many rows come."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str]] = Counter()
-        self._reasons: Counter[tuple[str, str]] = Counter()
-        self.judged, self.beyond_reach = 0, 0
-        self.rotated, self.rotated_bytes = 0, 0
-
-    def add(self, row: Row) -> None:
-        self._counts[row.decision, row.outcome] += 1
-        self.judged += row.turn is not None or row.decision not in (Verdict.SKIP, Verdict.ERROR)
-        self.beyond_reach += row.beyond_reach
-        if row.method == Method.ROTATE and row.outcome in (Status.PENDING, Status.FIXED):
-            self.rotated, self.rotated_bytes = self.rotated + 1, self.rotated_bytes + (row.size or 0)
-        if row.reason:
-            key = (row.decision, row.reason.split(":", 1)[0].split(" (", 1)[0])
-            self._reasons[key if key in self._reasons or len(self._reasons) < _REASONS_KEPT else (row.decision, "other")] += 1
-
-    def count(self, decision: Verdict | None = None, outcome: Status | None = None) -> int:
-        """Rows with that decision and that outcome; None means any."""
-        return sum(
-            number
-            for (its_decision, its_outcome), number in self._counts.items()
-            if decision in (None, its_decision) and outcome in (None, its_outcome)
-        )
-
-    def reasons(self, decision: Verdict) -> list[tuple[str, int]]:
-        """(reason up to its first colon or bracket, count), the most frequent first."""
-        found = [(reason, number) for (verdict, reason), number in self._reasons.items() if verdict == decision]
-        return sorted(found, key=lambda item: (-item[1], item[0]))
-
-    def exit_code(self, *, when_found: bool = False, interrupted: bool = False) -> ExitCode:
-        """INTERRUPTED, else INCOMPLETE if anything failed, else FOUND if asked for and a photo is shown wrong, else OK."""
-        if interrupted:
-            return ExitCode.INTERRUPTED
-        if self.count(Verdict.ERROR) or self.count(outcome=Status.FAILED):
-            return ExitCode.INCOMPLETE
-        return ExitCode.FOUND if when_found and (self.count(Verdict.FIX) or self.beyond_reach) else ExitCode.OK
-
-
-class JsonLines:
-    """One JSON object a line, `message_type` first; every line is flushed.
-
-    Text is escaped to ASCII. A byte of a path that is not UTF-8, say E9, is the lone surrogate \\udce9; in Python
-    `os.fsencode(json.loads(line)["path"])` gives the bytes back.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def photo(self, row: Row) -> None:
-        values = {name: round(value, 4) if isinstance(value, float) else value for name, value in row._asdict().items()}
-        self._write("photo", values)
-
-    def status(self, done: int, found: int, total: int | None, seconds_left: float | None) -> None:
-        """`total` and `seconds_left` are None until the total is known."""
-        self._write("status", {"done": done, "found": found, "total": total, "seconds_left": seconds_left})
-
-    def error(self, message: str) -> None:
-        self._write("error", {"message": message})
-
-    def summary(self, tally: Tally, report: str, exit_code: ExitCode) -> None:
-        """`report` is the path of the CSV file ("" for none)."""
-        decisions = {verdict.value: tally.count(verdict) for verdict in Verdict}
-        outcomes = {status.value: tally.count(outcome=status) for status in Status if status}
-        self._write("summary", {"photos": tally.count(), **decisions, **outcomes, "report": report, "exit_code": int(exit_code)})
-
-    def _write(self, message_type: str, values: Mapping[str, object]) -> None:
-        self._stream.write(json.dumps({"message_type": message_type, **values}) + "\n")
-        self._stream.flush()
-
-
-def summary(tally: Tally, *, report: str, wrote: bool, interrupted: bool = False) -> Group:
-    """What was found and what to do next, in words.
-
-    Args:
-        report: the path of the CSV file ("" for none).
-        wrote: photos were to be written (--fix, apply), not only judged.
-    """
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(style="dim")
-    for verdict, words in _MEANING.items():
-        if number := tally.count(verdict):
-            table.add_row(f"{number:,}", words, Text(_why(tally.reasons(verdict))))
-    lines = [*_outcome(tally, wrote, interrupted), *_next_steps(tally, report, wrote)]
-    return Group(table, *(Text(line) for line in lines))
-
-
-_MEANING: Final[Mapping[Verdict, str]] = {
-    Verdict.KEEP: "shown right",
-    Verdict.FIX: "shown wrong",
-    Verdict.UNSURE: "not sure",
-    Verdict.SKIP: "left alone",
-    Verdict.ERROR: "not readable",
-}
-
-
-def _why(reasons: list[tuple[str, int]]) -> str:
-    shown = [f"{printable(reason)} ({number:,})" for reason, number in reasons[:3]]
-    return ", ".join([*shown, "…"] if len(reasons) > 3 else shown)
-
-
-def _outcome(tally: Tally, wrote: bool, interrupted: bool) -> Iterator[str]:
-    found, fixed, failed = tally.count(Verdict.FIX), tally.count(outcome=Status.FIXED), tally.count(outcome=Status.FAILED)
-    if interrupted:
-        yield "Stopped before the end: the numbers are those of the photos looked at until then."
-    if not tally.count():
-        yield "No photo was looked at." if interrupted else "No photos were found there."
-    elif not tally.judged:
-        yield "No photo could be judged: the column 'reason' of the report says why."
-    elif not found:
-        which = " that can be written" if tally.beyond_reach else ""
-        yield f"No photo{which} is shown wrong{' for certain' if tally.count(Verdict.UNSURE) else ''}."
-    elif not wrote:
-        yield f"{photos(found, 'is', 'are')} shown wrong. Nothing was changed."
-    else:
-        yield f"{photos(found, 'was', 'were')} shown wrong: {fixed:,} put right."
-        if left := found - fixed - failed:
-            yield f"{photos(left, 'was', 'were')} left alone: the column 'reason' of the report says why."
-        if failed:
-            yield f"{photos(failed, 'was', 'were')} not changed, as something failed: see the column 'reason'."
-    if tally.rotated:
-        does, kept = ("were turned by pixels", "are kept") if wrote else ("of them by pixels", "will be kept")
-        copies = f"copies of {megabytes(tally.rotated_bytes)} {kept} in the state folder for orientd undo"
-        yield f"{tally.rotated:,} {does}: {copies}, until orientd forget deletes them."
-    if tally.beyond_reach:
-        yield f"{photos(tally.beyond_reach, 'is', 'are')} shown wrong and cannot be written: see the column 'reason'."
-
-
-def _next_steps(tally: Tally, report: str, wrote: bool) -> Iterator[str]:
-    if report:
-        yield f"Report: {printable(report)}"
-    if report and not wrote and tally.count(Verdict.FIX):
-        yield "Look at it, delete the rows you do not want, then run:"
-        yield f"  orientd apply {printable(shlex.quote(report))}"
-    if tally.count(outcome=Status.FIXED):
-        yield "To take it all back, run:"
-        yield "  orientd undo"
-    if unsure := tally.count(Verdict.UNSURE):
-        yield f"{photos(unsure, 'is', 'are')} left as before because orientd is not sure (decision 'unsure' in the report)."
-        yield "To turn one of them, write 'fix' as its decision and 90, 180 or 270 (degrees clockwise) as its turn, then apply."
-
-
-def megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
-
-
-def photos(number: int, one: str, many: str) -> str:
-    """In words, with the verb that goes with it."""
-    return f"{number:,} photo {one}" if number == 1 else f"{number:,} photos {many}"

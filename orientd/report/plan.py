@@ -6,7 +6,7 @@ from typing import Any, Final, TextIO
 
 from orientd.errors import ConfigError
 from orientd.records import Row, Verdict
-from orientd.report.csv_file import printable
+from orientd.report.text import printable
 
 _NEEDED: Final = ("path", "turn", "decision", "size", "mtime_ns", "sha256")
 _PROBLEMS_SHOWN: Final = 20

@@ -12,7 +12,8 @@ from rich.table import Column
 from rich.text import Text
 
 from orientd.records import Row, Verdict
-from orientd.report.csv_file import JsonLines, printable
+from orientd.report.json_lines import JsonLines
+from orientd.report.text import printable
 
 _LIVE_EVERY: Final = 0.1
 _LINE_EVERY: Final = 10.0

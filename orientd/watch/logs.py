@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TextIO
 
-from orientd.report.csv_file import printable
+from orientd.report.text import printable
 
 _LEVELS: Final = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # see sd-daemon(3)
 _RECORD: Final = frozenset(vars(logging.makeLogRecord({})))

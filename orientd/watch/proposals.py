@@ -14,7 +14,8 @@ from typing import Final
 
 from orientd.errors import StateError
 from orientd.records import Row
-from orientd.report.csv_file import HEADER, EndsWithLf, cells, printable
+from orientd.report.csv_file import HEADER, EndsWithLf, cells
+from orientd.report.text import printable
 
 _START: Final = (HEADER + "\n").encode()
 _PATH, _SHA256 = (slice(index, index + 1) for index in (Row._fields.index("path"), Row._fields.index("sha256")))

@@ -19,7 +19,7 @@ from typing import Final, Self
 from orientd.config import Config, config_directory, load
 from orientd.errors import ConfigError, OrientdError
 from orientd.library.paths import below
-from orientd.report.csv_file import printable
+from orientd.report.text import printable
 
 _DROP_IN: Final = "orientd.service.d/install.conf"
 _INSTANCES: Final = "orientd@.service.d/install.conf"

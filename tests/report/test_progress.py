@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from orientd.records import Row
-from orientd.report.csv_file import JsonLines
+from orientd.report.json_lines import JsonLines
 from orientd.report.progress import JsonMeter, LineMeter, LiveMeter, Meter, Snapshot, meter
 
 KEEP, FIX = Row("/a.jpg", decision="keep"), Row("/b.jpg", decision="fix")

@@ -14,7 +14,11 @@ from rich.console import Console
 
 from orientd.errors import ConfigError, ExitCode, OrientdError
 from orientd.records import Row, Status, Verdict
-from orientd.report.csv_file import HEADER, CsvReport, JsonLines, Tally, default_report, printable, summary
+from orientd.report.csv_file import HEADER, CsvReport, default_report
+from orientd.report.json_lines import JsonLines
+from orientd.report.summary import summary
+from orientd.report.tally import Tally
+from orientd.report.text import printable
 
 FOUND = Row(
     path="/photos/a.jpg",

@@ -1,0 +1,41 @@
+"""The report as lines of JSON, for scripts."""
+
+import json
+from collections.abc import Mapping
+from typing import TextIO
+
+from orientd.errors import ExitCode
+from orientd.records import Row, Status, Verdict
+from orientd.report.tally import Tally
+
+
+class JsonLines:
+    """One JSON object a line, `message_type` first; every line is flushed.
+
+    Text is escaped to ASCII. A byte of a path that is not UTF-8, say E9, is the lone surrogate \\udce9; in Python
+    `os.fsencode(json.loads(line)["path"])` gives the bytes back.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def photo(self, row: Row) -> None:
+        values = {name: round(value, 4) if isinstance(value, float) else value for name, value in row._asdict().items()}
+        self._write("photo", values)
+
+    def status(self, done: int, found: int, total: int | None, seconds_left: float | None) -> None:
+        """`total` and `seconds_left` are None until the total is known."""
+        self._write("status", {"done": done, "found": found, "total": total, "seconds_left": seconds_left})
+
+    def error(self, message: str) -> None:
+        self._write("error", {"message": message})
+
+    def summary(self, tally: Tally, report: str, exit_code: ExitCode) -> None:
+        """`report` is the path of the CSV file ("" for none)."""
+        decisions = {verdict.value: tally.count(verdict) for verdict in Verdict}
+        outcomes = {status.value: tally.count(outcome=status) for status in Status if status}
+        self._write("summary", {"photos": tally.count(), **decisions, **outcomes, "report": report, "exit_code": int(exit_code)})
+
+    def _write(self, message_type: str, values: Mapping[str, object]) -> None:
+        self._stream.write(json.dumps({"message_type": message_type, **values}) + "\n")
+        self._stream.flush()

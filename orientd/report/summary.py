@@ -1,0 +1,86 @@
+"""What is shown at the end of a run."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from orientd.records import Status, Verdict
+from orientd.report.tally import Tally
+from orientd.report.text import megabytes, photos, printable
+
+
+def summary(tally: Tally, *, report: str, wrote: bool, interrupted: bool = False) -> Group:
+    """What was found and what to do next, in words.
+
+    Args:
+        report: the path of the CSV file ("" for none).
+        wrote: photos were to be written (--fix, apply), not only judged.
+    """
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim")
+    for verdict, words in _MEANING.items():
+        if number := tally.count(verdict):
+            table.add_row(f"{number:,}", words, Text(_why(tally.reasons(verdict))))
+    lines = [*_outcome(tally, wrote, interrupted), *_next_steps(tally, report, wrote)]
+    return Group(table, *(Text(line) for line in lines))
+
+
+_MEANING: Final[Mapping[Verdict, str]] = {
+    Verdict.KEEP: "shown right",
+    Verdict.FIX: "shown wrong",
+    Verdict.UNSURE: "not sure",
+    Verdict.SKIP: "left alone",
+    Verdict.ERROR: "not readable",
+}
+
+
+def _why(reasons: list[tuple[str, int]]) -> str:
+    shown = [f"{printable(reason)} ({number:,})" for reason, number in reasons[:3]]
+    return ", ".join([*shown, "…"] if len(reasons) > 3 else shown)
+
+
+def _outcome(tally: Tally, wrote: bool, interrupted: bool) -> Iterator[str]:
+    found, fixed, failed = tally.count(Verdict.FIX), tally.count(outcome=Status.FIXED), tally.count(outcome=Status.FAILED)
+    if interrupted:
+        yield "Stopped before the end: the numbers are those of the photos looked at until then."
+    if not tally.count():
+        yield "No photo was looked at." if interrupted else "No photos were found there."
+    elif not tally.judged:
+        yield "No photo could be judged: the column 'reason' of the report says why."
+    elif not found:
+        which = " that can be written" if tally.beyond_reach else ""
+        yield f"No photo{which} is shown wrong{' for certain' if tally.count(Verdict.UNSURE) else ''}."
+    elif not wrote:
+        yield f"{photos(found, 'is', 'are')} shown wrong. Nothing was changed."
+    else:
+        yield f"{photos(found, 'was', 'were')} shown wrong: {fixed:,} put right."
+        if left := found - fixed - failed:
+            yield f"{photos(left, 'was', 'were')} left alone: the column 'reason' of the report says why."
+        if failed:
+            yield f"{photos(failed, 'was', 'were')} not changed, as something failed: see the column 'reason'."
+    if tally.rotated:
+        does, kept = ("were turned by pixels", "are kept") if wrote else ("of them by pixels", "will be kept")
+        copies = f"copies of {megabytes(tally.rotated_bytes)} {kept} in the state folder for orientd undo"
+        yield f"{tally.rotated:,} {does}: {copies}, until orientd forget deletes them."
+    if tally.beyond_reach:
+        yield f"{photos(tally.beyond_reach, 'is', 'are')} shown wrong and cannot be written: see the column 'reason'."
+
+
+def _next_steps(tally: Tally, report: str, wrote: bool) -> Iterator[str]:
+    if report:
+        yield f"Report: {printable(report)}"
+    if report and not wrote and tally.count(Verdict.FIX):
+        yield "Look at it, delete the rows you do not want, then run:"
+        yield f"  orientd apply {printable(shlex.quote(report))}"
+    if tally.count(outcome=Status.FIXED):
+        yield "To take it all back, run:"
+        yield "  orientd undo"
+    if unsure := tally.count(Verdict.UNSURE):
+        yield f"{photos(unsure, 'is', 'are')} left as before because orientd is not sure (decision 'unsure' in the report)."
+        yield "To turn one of them, write 'fix' as its decision and 90, 180 or 270 (degrees clockwise) as its turn, then apply."

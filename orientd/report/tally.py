@@ -1,0 +1,50 @@
+"""What a run has met, counted by decision, outcome and reason."""
+
+from collections import Counter
+from typing import Final
+
+from orientd.errors import ExitCode
+from orientd.records import Method, Row, Status, Verdict
+
+_REASONS_KEPT: Final = 100
+
+
+class Tally:
+    """Counts of what happened; memory stays flat however many rows come."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._reasons: Counter[tuple[str, str]] = Counter()
+        self.judged, self.beyond_reach = 0, 0
+        self.rotated, self.rotated_bytes = 0, 0
+
+    def add(self, row: Row) -> None:
+        self._counts[row.decision, row.outcome] += 1
+        self.judged += row.turn is not None or row.decision not in (Verdict.SKIP, Verdict.ERROR)
+        self.beyond_reach += row.beyond_reach
+        if row.method == Method.ROTATE and row.outcome in (Status.PENDING, Status.FIXED):
+            self.rotated, self.rotated_bytes = self.rotated + 1, self.rotated_bytes + (row.size or 0)
+        if row.reason:
+            key = (row.decision, row.reason.split(":", 1)[0].split(" (", 1)[0])
+            self._reasons[key if key in self._reasons or len(self._reasons) < _REASONS_KEPT else (row.decision, "other")] += 1
+
+    def count(self, decision: Verdict | None = None, outcome: Status | None = None) -> int:
+        """Rows with that decision and that outcome; None means any."""
+        return sum(
+            number
+            for (its_decision, its_outcome), number in self._counts.items()
+            if decision in (None, its_decision) and outcome in (None, its_outcome)
+        )
+
+    def reasons(self, decision: Verdict) -> list[tuple[str, int]]:
+        """(reason up to its first colon or bracket, count), the most frequent first."""
+        found = [(reason, number) for (verdict, reason), number in self._reasons.items() if verdict == decision]
+        return sorted(found, key=lambda item: (-item[1], item[0]))
+
+    def exit_code(self, *, when_found: bool = False, interrupted: bool = False) -> ExitCode:
+        """INTERRUPTED, else INCOMPLETE if anything failed, else FOUND if asked for and a photo is shown wrong, else OK."""
+        if interrupted:
+            return ExitCode.INTERRUPTED
+        if self.count(Verdict.ERROR) or self.count(outcome=Status.FAILED):
+            return ExitCode.INCOMPLETE
+        return ExitCode.FOUND if when_found and (self.count(Verdict.FIX) or self.beyond_reach) else ExitCode.OK
