@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from orientd import records
 from orientd.config import Config, data_directory
 from orientd.decode import admitted
 from orientd.errors import ConfigError, ReadError, Refused
@@ -26,16 +27,17 @@ from orientd.library.walk import walk
 from orientd.orientation import turned
 from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
-from orientd.records import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Status, Verdict
+from orientd.records import Candidate, Decision, Method, Notify, Photo, Picture, Prediction, Row, Status, Verdict
 from orientd.state.in_hand import Hand
-from orientd.state.journal import Journal, Lock, Run, is_locked
+from orientd.state.journal import Journal, Run, open_journal
+from orientd.state.lock import Lock, is_locked
 from orientd.state.originals import Originals
 from orientd.state.seen import Seen
 from orientd.write import change, transaction, undo_guard
 from orientd.write import undo as past
 from orientd.write.rotate import planner, planner_of
 from orientd.write.undo import Finding, Move, undoable
-from orientd.write.writer import Notify, Writable, Writer, open_journal, put_right
+from orientd.write.writer import Writable, Writer, put_right
 
 JUDGEMENT: Final = "3"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
 _OUTSIDE: Final = (
@@ -249,7 +251,7 @@ def undo(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-) -> Generator[transaction.Outcome, None, None]:
+) -> Generator[records.Outcome, None, None]:
     """Give the photos of a run (the last one that wrote, if None), or of it only those at `paths`, exactly the bytes they had.
 
     With `paths` and no run, the last change of each is taken back, whichever run made it. See `guard.admit`, too.

@@ -3,6 +3,7 @@
 A path is a `str` as `os.fsdecode` gives it: bytes that are not UTF-8 are carried as surrogates and come back unchanged.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 
 LAST_TIME: Final = 2**63 * 10**9 - 1  # that a file can have, in nanoseconds: the kernel counts seconds in 64 bits
+Notify = Callable[[str], None]
 
 
 class Format(StrEnum):
@@ -211,3 +213,19 @@ class Row(NamedTuple):
     def beyond_reach(self) -> bool:
         """True if the photo should get another orientation and cannot be written."""
         return self.decision == Verdict.SKIP and self.new_orientation is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened to one file. `stat`, `sha256` and `orientation` are those it has now, where that is known.
+
+    A file that was fixed has a reason only if its pixels were to be turned and were not.
+    """
+
+    path: str
+    status: Status
+    reason: str = ""
+    stat: FileStat | None = None
+    sha256: str = ""
+    orientation: int | None = None
+    method: Method = Method.TAG

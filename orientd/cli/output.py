@@ -19,8 +19,8 @@ from orientd.report.text import megabytes, photos, printable
 if TYPE_CHECKING:
     from orientd.app import Inspection
     from orientd.cli.doctor import Finding
+    from orientd.records import Outcome
     from orientd.state.journal import Run
-    from orientd.write.transaction import Outcome
     from orientd.write.undo import Finding as Checked
 
 _BAR = 30

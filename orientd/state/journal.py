@@ -4,27 +4,27 @@ A SQLite file in the state directory, in WAL mode with `synchronous=FULL`: a tra
 (https://sqlite.org/pragma.html#pragma_synchronous), for one sync each. Rows are added and settled, never deleted or pruned.
 """
 
-import fcntl
 import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import astuple
-from typing import Final, NoReturn, Self
+from typing import Final, Self
 
+from orientd.config import Config
 from orientd.errors import StateError
-from orientd.records import FileStat
+from orientd.records import FileStat, Notify
+from orientd.state.database import DAMAGE, explained, move_aside, sync_folders
 from orientd.state.journal_rows import Intent, Run, Write, WriteStatus, columns, run_of, write_of
+from orientd.state.lock import Lock, is_locked
 
 __all__ = ["VERSION", "Intent", "Journal", "Lock", "Run", "Write", "WriteStatus", "is_locked"]
 
 VERSION: Final = 1
 _NAME: Final = "journal.db"
-_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _MOST_BYTES: Final = 64 * 2**20  # of one value: a patch is a few bytes, or a few thousand
-_LONGEST_NUMBER: Final = 32
 _MOVE: Final = "see who else can write it, and move it away to go on; what was written before cannot be undone then"
 _ADDED: Final = {"roots", "marks"}  # tables that the first journals had not; older versions of orientd pass them over
 
@@ -90,70 +90,6 @@ FROM runs LEFT JOIN writes ON writes.run = runs.id GROUP BY runs.id ORDER BY run
 """
 
 
-class Lock:
-    """Lets one process write (or do what `doing` says) at a time: a `flock` on a file in the state directory, freed by the kernel
-    at its end. While another process holds it, `wait` is asked again and again whether to try once more.
-
-    Raises:
-        StateError: another process holds it, or the state directory cannot be used.
-    """
-
-    def __init__(
-        self, state_dir: str | os.PathLike[str], doing: str = "writing", wait: Callable[[], bool] = lambda: False
-    ) -> None:
-        self._doing = doing
-        with _explained(state_dir):
-            os.makedirs(state_dir, mode=0o700, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._file = os.open(os.path.join(state_dir, _lock_name(doing)), flags, 0o600)
-            try:
-                while not self._is_taken():
-                    if not wait():
-                        self._refuse()
-            except BaseException:
-                os.close(self._file)
-                raise
-
-    def close(self) -> None:
-        os.close(self._file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _refuse(self) -> NoReturn:
-        holder = os.pread(self._file, _LONGEST_NUMBER, 0).decode("ascii", "replace").strip() or "unknown"
-        raise StateError(f"another orientd is {self._doing} (process {holder}): wait for it to end, or stop it")
-
-    def _is_taken(self) -> bool:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        found = os.fstat(self._file)
-        if found.st_nlink != 1 or found.st_size > _LONGEST_NUMBER:
-            raise ValueError("its lock is a file of another program")
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
-        return True
-
-
-def is_locked(state_dir: str | os.PathLike[str], doing: str = "writing") -> bool:
-    """True if a process holds the `Lock`."""
-    with suppress(OSError), open(os.path.join(state_dir, _lock_name(doing)), "rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-def _lock_name(doing: str) -> str:
-    return "lock" if doing == "writing" else f"{doing}.lock"
-
-
 class Journal:
     """The journal in `state_dir`, which is made if it is not there. Only the holder of the `Lock` adds to it.
 
@@ -164,14 +100,14 @@ class Journal:
     def __init__(self, state_dir: str | os.PathLike[str]) -> None:
         self.warning = ""
         self.path = os.path.join(state_dir, _NAME)
-        with _explained(self.path):
+        with explained(self.path):
             os.makedirs(state_dir, mode=0o700, exist_ok=True)
             try:
                 self._db = _connect(self.path)
             except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & 0xFF not in _DAMAGE:
+                if error.sqlite_errorcode & 0xFF not in DAMAGE:
                     raise
-                kept = _move_aside(self.path)
+                kept = move_aside(self.path)
                 self.warning = f"the journal was damaged and is kept as {kept}; writes made before now cannot be undone"
                 self._db = _connect(self.path)
 
@@ -230,7 +166,7 @@ class Journal:
 
     def roots(self) -> list[str]:
         """All that was ever noted by `add_roots`."""
-        with _explained(self.path), closing(self._db.execute("SELECT path FROM roots WHERE typeof(path) = 'blob'")) as rows:
+        with explained(self.path), closing(self._db.execute("SELECT path FROM roots WHERE typeof(path) = 'blob'")) as rows:
             return [os.fsdecode(path) for (path,) in rows]
 
     def unsettled(self) -> list[Write]:
@@ -247,7 +183,7 @@ class Journal:
 
     def runs(self) -> list[Run]:
         """Every run, newest first."""
-        with _explained(self.path), closing(self._db.execute(_RUNS)) as rows:
+        with explained(self.path), closing(self._db.execute(_RUNS)) as rows:
             rows.row_factory = sqlite3.Row
             found = [dict(row) for row in rows]
         try:
@@ -258,7 +194,7 @@ class Journal:
     def undoable(self) -> list[int]:
         """The runs with a write that can be undone, newest first."""
         query = "SELECT DISTINCT run FROM writes WHERE status = 'fixed' AND undoes IS NULL ORDER BY run DESC"
-        with _explained(self.path), closing(self._db.execute(query)) as rows:
+        with explained(self.path), closing(self._db.execute(query)) as rows:
             return [run for (run,) in rows]
 
     def was_undone(self, sha256: str) -> int | None:
@@ -291,24 +227,24 @@ class Journal:
         return self._last_run("TRUE") is not None
 
     def _last_run(self, condition: str, *values: object) -> int | None:
-        with _explained(self.path), closing(self._db.execute(f"SELECT max(run) FROM writes WHERE {condition}", values)) as rows:
+        with explained(self.path), closing(self._db.execute(f"SELECT max(run) FROM writes WHERE {condition}", values)) as rows:
             number: int | None = rows.fetchone()[0]
             return number
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        with _explained(self.path), self._db:
+        with explained(self.path), self._db:
             yield self._db
 
     def _select(self, condition: str, *values: object) -> Iterator[Write]:
-        with _explained(self.path), closing(self._db.execute(f"SELECT id FROM writes WHERE {condition}", values)) as rows:
+        with explained(self.path), closing(self._db.execute(f"SELECT id FROM writes WHERE {condition}", values)) as rows:
             numbers = [number for (number,) in rows]
         for number in numbers:
             yield self.write(number)
 
     def write(self, number: int) -> Write:
         """The write of a number."""
-        with _explained(self.path):
+        with explained(self.path):
             with closing(self._db.execute("SELECT * FROM writes WHERE id = ?", (number,))) as rows:
                 rows.row_factory = sqlite3.Row
                 row = rows.fetchone()
@@ -332,7 +268,7 @@ def _row_id(added: sqlite3.Cursor) -> int:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    """Open the journal, making it if need be; a damaged one raises sqlite3.DatabaseError with a code in _DAMAGE."""
+    """Open the journal, making it if need be; a damaged one raises sqlite3.DatabaseError with a code in DAMAGE."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     os.close(os.open(path, flags, 0o600))  # SQLite would let others read it, and follow a link
     db = sqlite3.connect(path, timeout=30, isolation_level="IMMEDIATE", check_same_thread=False)
@@ -350,7 +286,7 @@ def _connect(path: str) -> sqlite3.Connection:
             raise StateError(f"the journal {path} was written by a newer orientd: upgrade this one")
         if version == 0 or not held.keys() >= _ADDED:
             db.executescript(_SCHEMA)
-            _sync_folders(os.path.dirname(os.path.abspath(path)))
+            sync_folders(os.path.dirname(os.path.abspath(path)))
         verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             damage = sqlite3.DatabaseError(verdict)
@@ -362,29 +298,9 @@ def _connect(path: str) -> sqlite3.Connection:
     return db
 
 
-def _sync_folders(path: str) -> None:
-    """Sync a folder, and those above it, which may be as new: a power cut would take it away with the journal in it."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    if (above := os.path.dirname(path)) != path:
-        with suppress(OSError):  # it belongs to others, and is old then
-            _sync_folders(above)
-
-
-def _move_aside(path: str) -> str:
-    kept = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S')}-{time.time_ns() % 10**9:09}"
-    for suffix in ("", "-wal", "-shm"):
-        if os.path.exists(path + suffix):
-            os.rename(path + suffix, kept + suffix)
-    return kept
-
-
-@contextmanager
-def _explained(path: str | os.PathLike[str]) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError, ValueError) as error:
-        raise StateError(f"{path} cannot be used ({error}): check its permissions and the space left, then run again") from error
+def open_journal(config: Config, notify: Notify) -> Journal:
+    """The journal; that it was damaged is told at once, whichever command meets it first."""
+    journal = Journal(config.state_dir)
+    if journal.warning:
+        notify(journal.warning)
+    return journal

@@ -16,7 +16,7 @@ from typing import Final
 from orientd.config import Config, check_modes
 from orientd.errors import ConfigError, ExitCode, OrientdError, StateError, Stopped
 from orientd.records import Candidate
-from orientd.state.journal import Lock
+from orientd.state.lock import Lock
 from orientd.watch import metrics
 from orientd.watch.arrivals import Arrivals, Terms
 from orientd.watch.folder_claim import Claim

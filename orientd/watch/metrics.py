@@ -17,7 +17,7 @@ from socketserver import ThreadingTCPServer
 from typing import Any, Final, ParamSpec, TypeVar
 
 from orientd.errors import ConfigError
-from orientd.state.journal import is_locked
+from orientd.state.lock import is_locked
 
 _FILE: Final = "watch.json"
 _CLIENTS: Final = 8  # that are heard at the same time; no more are answered until one of them ends

@@ -26,13 +26,14 @@ from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
 from orientd.records import Candidate, Prediction, Row, Status, Verdict
 from orientd.state.in_hand import Hand
+from orientd.state.journal import open_journal
 from orientd.state.seen import Seen
 from orientd.watch.arrivals import look
 from orientd.watch.log_limit import Remarks
 from orientd.watch.metrics import Metrics
 from orientd.watch.proposals import Proposals
 from orientd.write.rotate import planner
-from orientd.write.writer import Writer, open_journal
+from orientd.write.writer import Writer
 
 _TRIED: Final = 10_000
 _AGAIN: Final = 3600.0  # as `walk_every`, where that is 0

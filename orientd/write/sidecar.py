@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from hashlib import sha256 as hashed
 
-from orientd import formats, orientation
+from orientd import formats, orientation, records
 from orientd.errors import OrientdError, Refused
 from orientd.files import read
 from orientd.files import write as files
@@ -30,7 +30,7 @@ class Noter:
     allow_hard_links: bool = False
     disk: Disk = DISK
 
-    def fix(self, row: Row) -> transaction.Outcome:
+    def fix(self, row: Row) -> records.Outcome:
         """Note that the photo of a row is to be shown turned as the row says.
 
         Its orientation is the one the photo was shown with when it was judged, sidecar and all; size and time are compared where
@@ -46,7 +46,7 @@ class Noter:
             if not patch.splices:
                 done = self._run_that_made(row, beside)
                 reason = f"done already in run {done}" if done else ""
-                return transaction.Outcome(row.path, Status.UNCHANGED, reason, now, row.sha256, row.orientation, Method.SIDECAR)
+                return records.Outcome(row.path, Status.UNCHANGED, reason, now, row.sha256, row.orientation, Method.SIDECAR)
             intent = self._intent(format_, row, beside, patch, new)
         except OrientdError:
             raise

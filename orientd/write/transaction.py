@@ -20,7 +20,7 @@ from orientd.formats import fingerprint
 from orientd.library import sidecars
 from orientd.library.paths import below
 from orientd.library.photo import format_of, refuse
-from orientd.records import FileStat, Method, Patch, Splice, Status
+from orientd.records import FileStat, Method, Outcome, Patch, Splice, Status
 from orientd.state.journal import Intent, Journal, Write, WriteStatus
 from orientd.state.originals import Originals
 from orientd.write import undo_guard
@@ -29,22 +29,6 @@ from orientd.write.change import Change, Formats, Rotate, Witness, plan_change, 
 Admit = Callable[[Intent, bytes, bytes], None]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What happened to one file. `stat`, `sha256` and `orientation` are those it has now, where that is known.
-
-    A file that was fixed has a reason only if its pixels were to be turned and were not.
-    """
-
-    path: str
-    status: Status
-    reason: str = ""
-    stat: FileStat | None = None
-    sha256: str = ""
-    orientation: int | None = None
-    method: Method = Method.TAG
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,31 +8,23 @@ from functools import cached_property
 from itertools import count
 from typing import Final
 
-from orientd import formats
+from orientd import formats, records
 from orientd.config import Config
 from orientd.decode import isolated
 from orientd.errors import Refused
 from orientd.files.write import Mtime
 from orientd.orientation import swaps_sides, turned
-from orientd.records import Format, Method, Patch, Row, Status, Verdict
+from orientd.records import Format, Method, Notify, Patch, Row, Status, Verdict
 from orientd.state.in_hand import Hand, Held, stat_of
-from orientd.state.journal import Journal, Lock, is_locked
+from orientd.state.journal import Journal, open_journal
+from orientd.state.lock import Lock, is_locked
 from orientd.state.seen import Seen
 from orientd.write import transaction, undo_guard
 from orientd.write.change import Rotate
 from orientd.write.sidecar import Noter
 
-Notify = Callable[[str], None]
 PATIENCE: Final = 120.0  # a watcher pauses for a second twice a minute, or later where it turns the pixels of large photos
 _LOOK: Final = 0.1
-
-
-def open_journal(config: Config, notify: Notify) -> Journal:
-    """The journal; that it was damaged is told at once, whichever command meets it first."""
-    journal = Journal(config.state_dir)
-    if journal.warning:
-        notify(journal.warning)
-    return journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +119,7 @@ class Writer:
         config = self.config
         return Noter(self.journal, self.run, config.sidecar_naming, Mtime(config.mtime), config.hard_links)
 
-    def fix(self, row: Row, method: Method) -> tuple[Row, transaction.Outcome]:
+    def fix(self, row: Row, method: Method) -> tuple[Row, records.Outcome]:
         """Write one photo as its row says; the row comes back with what happened."""
         probabilities = (row.p0, row.p90, row.p180, row.p270)
         known = tuple(p for p in probabilities if p is not None)
@@ -153,7 +145,7 @@ def _held(row: Row, method: Method) -> list[Held]:
         return []
 
 
-def put_right(row: Row, outcome: transaction.Outcome, run: int) -> Row:
+def put_right(row: Row, outcome: records.Outcome, run: int) -> Row:
     """What a later scan would say of a photo just fixed: the same probabilities, seen from the new side."""
     assert outcome.stat
     assert row.turn

@@ -227,7 +227,7 @@ def test_a_scan_that_cannot_start_leaves_no_report(orientd, tmp_path, monkeypatc
 
 
 def test_two_writers_never_run_at_once(orientd, photos, tmp_path, capsys):
-    from orientd.state.journal import Lock
+    from orientd.state.lock import Lock
 
     path = sky_library.draw(photos / "a.jpg", 90)
     with Lock(str(tmp_path / "state")):

@@ -13,7 +13,8 @@ from support import sky_library
 
 from orientd import app
 from orientd.cli.main import _stoppable
-from orientd.state.journal import Journal, Lock
+from orientd.state.journal import Journal
+from orientd.state.lock import Lock
 
 
 def shell(command, model):

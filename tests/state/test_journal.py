@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from orientd.errors import StateError
 from orientd.records import FileStat, Format, Patch, Splice
-from orientd.state.journal import VERSION, Intent, Journal, Lock, WriteStatus
+from orientd.state.journal import VERSION, Intent, Journal, WriteStatus
+from orientd.state.lock import Lock
 
 STAT = FileStat(1, 2, 30, 4, 5)
 INTENT = Intent(

@@ -13,8 +13,10 @@ from PIL import ExifTags, Image
 
 from orientd import formats, orientation
 from orientd.decode.cpu import witness
-from orientd.state.journal import Journal, Lock
-from orientd.write.transaction import Fixer, Outcome, recover, undo
+from orientd.records import Outcome
+from orientd.state.journal import Journal
+from orientd.state.lock import Lock
+from orientd.write.transaction import Fixer, recover, undo
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
 XMP += b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="1"/></rdf:RDF>%s</x:xmpmeta>'

@@ -13,7 +13,8 @@ from support.watcher import Watcher
 from orientd import app
 from orientd.errors import ConfigError, LibraryUnavailable, StateError
 from orientd.report.plan import read_plan
-from orientd.state.journal import Journal, Lock, is_locked
+from orientd.state.journal import Journal
+from orientd.state.lock import Lock, is_locked
 
 _model, photos = watching.model_of_skies, watching.photos
 

@@ -13,7 +13,7 @@ from orientd.config import Config
 from orientd.errors import LibraryUnavailable, StateError
 from orientd.judge.judge import Judge
 from orientd.report.plan import read_plan
-from orientd.state.journal import Lock, is_locked
+from orientd.state.lock import Lock, is_locked
 from orientd.state.seen import Seen
 from orientd.write.writer import PATIENCE, Writer
 

@@ -12,7 +12,7 @@ import pytest
 
 from orientd.config import load
 from orientd.errors import ConfigError
-from orientd.state.journal import Lock
+from orientd.state.lock import Lock
 from orientd.watch.metrics import _CLIENTS, Metrics, save, served, watcher
 
 PATIENCE = 60.0

@@ -36,7 +36,8 @@ from orientd.errors import PhotoError, ReadError, Refused, WriteError
 from orientd.files import read
 from orientd.files import write as files
 from orientd.records import Status
-from orientd.state.journal import Journal, Lock, WriteStatus
+from orientd.state.journal import Journal, WriteStatus
+from orientd.state.lock import Lock
 from orientd.write.transaction import Fixer, recover, undo
 
 ROOT = Path(__file__).parents[2]
