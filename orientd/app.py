@@ -33,11 +33,14 @@ from orientd.state.journal import Journal, Run, open_journal
 from orientd.state.lock import Lock, is_locked
 from orientd.state.originals import Originals
 from orientd.state.seen import Seen
-from orientd.write import change, transaction, undo_guard
-from orientd.write import undo as past
+from orientd.write import change, reverted, undo_guard
+from orientd.write import undo as undoing
+from orientd.write import verify as verifying
+from orientd.write.change import Writable
 from orientd.write.rotate import planner, planner_of
-from orientd.write.undo import Finding, Move, undoable
-from orientd.write.writer import Writable, Writer, put_right
+from orientd.write.undo import Move, undoable
+from orientd.write.verify import Finding
+from orientd.write.writer import Writer, put_right
 
 JUDGEMENT: Final = "3"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
 _OUTSIDE: Final = (
@@ -265,7 +268,7 @@ def undo(
         writer = stack.enter_context(Writer(config, seen, command, stop, notify, roots=within, admit=admit))
         writes, left = undoable(writer.journal, run, moves, paths), writer.journal.undoable()
         done = False
-        for outcome in transaction.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links, admit=admit):
+        for outcome in undoing.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links, admit=admit):
             seen.forget(outcome.path)
             done = done or outcome.status is not Status.FAILED
             yield outcome
@@ -278,7 +281,7 @@ def undo(
 def verify(config: Config, moves: Sequence[Move], notify: Notify) -> Generator[Finding, None, None]:
     """Check every file ever written against the journal; nothing is changed."""
     with open_journal(config, notify) as journal:
-        yield from past.verify(journal, moves)
+        yield from verifying.verify(journal, moves)
 
 
 def count(config: Config, roots: Sequence[str], stop: Callable[[], bool]) -> int | None:
@@ -297,7 +300,7 @@ def forget(config: Config, run: int | None, notify: Notify) -> list[int]:
         chosen = [each.id for each in journal.runs() if run in (None, each.id)]
         if run is not None and not chosen:
             raise ConfigError(f"there is no run {run}: orientd history lists the runs")
-        return [size for each in chosen for size in transaction.forget(journal, each)]
+        return [size for each in chosen for size in undoing.forget(journal, each)]
 
 
 def history(config: Config, notify: Notify) -> list[Run]:
@@ -382,8 +385,8 @@ def _undone(journal: Journal, row: Row) -> str:
     """Why a photo is left as its owner wants it: what an earlier run made of it was taken back. Empty if not so."""
     if row.method == Method.SIDECAR:
         run = journal.was_undone_at(sidecars.paths(row.path), row.orientation)
-        return past.TAKEN_BACK.format(run) if run else ""
-    return past.turned_back(journal, row)
+        return reverted.TAKEN_BACK.format(run) if run else ""
+    return reverted.turned_back(journal, row)
 
 
 def _still_planned(row: Row, method: str) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from orientd.formats import jpeg_frame
-from orientd.write import rotate
+from orientd.write import turbojpeg
 
 _NO_OUTPUT, _GREY, _ORIENTATION_NONE = 16, 6, 0
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # malloc.h of glibc
@@ -36,7 +36,7 @@ class TurboJpeg:
         if hasattr(c := ctypes.CDLL(None), "mallopt"):
             c.mallopt(_MMAP_MAX, 0)
             c.mallopt(_TRIM_THRESHOLD, 2**30)
-        self._library = rotate.TurboJpeg()._library
+        self._library = turbojpeg.TurboJpeg()._library
         self._library.tjInitDecompress.restype = ctypes.c_void_p
         self._library.tjDecompress2.argtypes = (
             ctypes.c_void_p,
@@ -50,7 +50,7 @@ class TurboJpeg:
         """Decode every coefficient; nothing comes of it."""
         handle = self._library.tjInitTransform()
         nothing, size = ctypes.c_void_p(), ctypes.c_ulong()
-        transform = rotate._Transform(op=_ORIENTATION_NONE, options=_NO_OUTPUT)
+        transform = turbojpeg._Transform(op=_ORIENTATION_NONE, options=_NO_OUTPUT)
         failed = self._library.tjTransform(handle, jpeg, len(jpeg), 1, nothing, size, transform, 0)
         self._library.tjDestroy(handle)
         if failed or nothing.value:

@@ -68,7 +68,7 @@ def _state(config: Config) -> str:
 
 
 def _turbojpeg() -> str:
-    from orientd.write.rotate import TurboJpeg
+    from orientd.write.turbojpeg import TurboJpeg
 
     return TurboJpeg().version
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orientd.cli.doctor import Finding
     from orientd.records import Outcome
     from orientd.state.journal import Run
-    from orientd.write.undo import Finding as Checked
+    from orientd.write.verify import Finding as Checked
 
 _BAR = 30
 _STATES = {
@@ -68,7 +68,7 @@ def undone(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool
 
 def verified(found: Iterable["Checked"], as_json: bool, verbose: bool, stop: Callable[[], bool]) -> int:
     """Report how the files stand that were written, by their number and the faults by name, and give the exit code."""
-    from orientd.write.undo import FAULTS, State
+    from orientd.write.verify import FAULTS, State
 
     counts, out = dict.fromkeys(State, 0), console()
     for one in takewhile(lambda _: not stop(), found):

@@ -22,9 +22,8 @@ from orientd.orientation import turned
 from orientd.pipeline.child import die_with_the_parent, limit
 from orientd.records import Candidate, Method
 from orientd.state.in_hand import Held, stat_of
-from orientd.write.change import plan_change, proved
+from orientd.write.change import Writable, plan_change, proved
 from orientd.write.rotate import planner, planner_of
-from orientd.write.writer import Writable
 
 _SECONDS: Final = 600.0  # for one file
 

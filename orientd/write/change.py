@@ -3,11 +3,11 @@
 The proof is by others than the planner: another reader must see the change, and the patch must lead back to every byte.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from orientd import orientation
+from orientd import formats, orientation
 from orientd.errors import Refused
 from orientd.records import Format, Method, Patch
 
@@ -85,3 +85,22 @@ def proved(formats: Formats, witness: Witness, data: bytes, change: Change) -> b
     if orientation.normalise(witnessed) != new:
         raise Refused("another reader would not see the change: turn it by hand")
     return patched
+
+
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """The module `formats`, but only some formats may be written."""
+
+    allowed: Collection[str]
+
+    def sniff(self, data: bytes) -> Format:
+        return formats.sniff(data)
+
+    def stored_orientation(self, format: Format, data: bytes) -> int | None:  # noqa: A002
+        return formats.stored_orientation(format, data)
+
+    def plan(self, format: Format, data: bytes, orientation: int) -> Patch:  # noqa: A002
+        patch = formats.plan(format, data, orientation)  # first, as its reasons weigh more
+        if format not in self.allowed:
+            raise Refused(f"{format.value} is not among the --formats to be written")
+        return patch

@@ -16,7 +16,7 @@ from orientd.library.photo import format_of, refuse
 from orientd.library.sidecars import Naming, Sidecar
 from orientd.records import FileStat, Format, Method, Patch, Row, Status
 from orientd.state.journal import Intent, Journal
-from orientd.write import transaction
+from orientd.write import fix, transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Noter:
         except OrientdError:
             raise
         except Exception as error:  # as in act.Fixer.fix
-            return transaction.failure(row.path, error)
+            return fix.failure(row.path, error)
         outcome = transaction.carry_out(self.journal, self.run, intent, patch, beside.data, self.allow_hard_links, self.disk)
         reason = f"{os.path.basename(beside.path)}: {outcome.reason}" if outcome.reason else ""
         return replace(outcome, path=row.path, reason=reason, stat=now, sha256=row.sha256)

@@ -3,51 +3,17 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from hashlib import sha256
-from typing import Final
 
-from orientd import formats
 from orientd.errors import ConfigError, PhotoError
-from orientd.files import read
-from orientd.files.syscalls import DISK
-from orientd.formats import fingerprint
+from orientd.files import write as files
+from orientd.files.syscalls import DISK, Disk
 from orientd.library import sidecars
 from orientd.library.paths import below
-from orientd.orientation import UPRIGHT, normalise
-from orientd.records import Method, Row
-from orientd.state.journal import Journal, Write, WriteStatus
-from orientd.write import transaction, undo_guard
-
-TAKEN_BACK: Final = "run {} made this change, which was taken back: left alone; to make it again, apply a plan that says fix"
-_UNKNOWN: Final = (
-    "run {} made this change to a photo of this name; whether this is that one, turned back, or another cannot be told: left "
-    "alone; to turn it, apply a plan that says fix"
-)
-
-
-class State(StrEnum):
-    """What has become of a file that was written; only the last three are faults."""
-
-    HOLDS = "holds"
-    OLD = "old"
-    CHANGED = "changed"
-    VANISHED = "vanished"
-    UNSETTLED = "unsettled"
-    UNREADABLE = "unreadable"
-    SPOILT = "spoilt"
-
-
-FAULTS = (State.UNSETTLED, State.UNREADABLE, State.SPOILT)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One file that was written, under the path it has now, and what has become of it."""
-
-    path: str
-    state: State
-    reason: str = ""
+from orientd.records import Method, Outcome, Patch, Status
+from orientd.state.journal import Intent, Journal, Write, WriteStatus
+from orientd.write import undo_guard
+from orientd.write.recover import Admit, originals_of, read_now, sha256_of
+from orientd.write.transaction import carry_out, journalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,58 +82,6 @@ def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Se
     return (moved(journal.write(number), moves) for number in chosen)
 
 
-def verify(journal: Journal, moves: Sequence[Move]) -> Iterator[Finding]:
-    """Compare every file ever written with what the journal says that it holds, and try in memory whether it can be undone."""
-    for write in journal.last_writes():
-        now = moved(write, moves)
-        yield Finding(now.intent.path, *_state(journal, now))
-
-
-def turned_back(journal: Journal, row: Row) -> str:
-    """Why a photo that is shown wrong is left alone: its owner took the turn back that it needs, with whatever program. Empty if
-    not so.
-
-    The photo is that of an earlier write, of the same turn, if it has the bytes from before a write that was undone, or
-
-    - has the same picture data, and the write was made at this path, or no photo stands at the path of the write as that left it:
-      it was moved, or taken back. Where one does, this one is another copy, which was never turned;
-    - lies at the path of the write, and other picture data do not prove another photo: its owner may have turned back the pixels.
-      It is a new one under a name used again if EXIF notes when each was taken, and never at the same time; or if it stores an
-      orientation that a program which turns pixels does not leave: neither that of the write nor 1.
-    """
-    if run := journal.was_undone(row.sha256):
-        return TAKEN_BACK.format(run)
-    if not journal.has_writes():
-        return ""
-    known = _marks(row.path)
-    for write in journal.turns(row.turn, row.path, fingerprint.pictures(known)):
-        here, same = write.intent.path == row.path, fingerprint.is_same(write.intent.marks, known)
-        if same and (here or not _stands(write)):
-            return TAKEN_BACK.format(write.run)
-        if here and same is None and normalise(row.orientation) in (UPRIGHT, normalise(write.intent.new_orientation)):
-            return _UNKNOWN.format(write.run)
-    return ""
-
-
-def _stands(write: Write) -> bool:
-    """True if the photo is still where it was written, with the picture and the orientation that it was given."""
-    intent = write.intent
-    try:
-        data, _ = read.read_whole(intent.path)
-    except PhotoError:
-        return False
-    same = fingerprint.is_same(intent.marks, fingerprint.marks(intent.format, data))
-    return bool(same) and normalise(formats.stored_orientation(intent.format, data)) == normalise(intent.new_orientation)
-
-
-def _marks(path: str) -> fingerprint.Marks:
-    try:
-        data, _ = read.read_whole(path)
-    except PhotoError:  # whoever writes it will say so
-        return frozenset()
-    return fingerprint.marks(formats.sniff(data), data)
-
-
 def _names(path: str) -> set[str]:
     """The paths under which the journal may know a file, or what is below a folder: as a plan named it, or as a walk found it."""
     folder, name = os.path.split(os.path.abspath(path))
@@ -175,44 +89,66 @@ def _names(path: str) -> set[str]:
     return {os.path.join(folder, name), real}
 
 
-def _state(journal: Journal, write: Write) -> tuple[State, str]:
-    intent = write.intent
-    if write.status is WriteStatus.INTENDED:
-        return State.UNSETTLED, write.reason or "a write was interrupted: the next run that writes there finds out and mends it"
+def undo(
+    journal: Journal,
+    run: int,
+    writes: Iterable[Write],
+    *,
+    allow_hard_links: bool = False,
+    disk: Disk = DISK,
+    admit: Admit = undo_guard.admit,
+) -> Iterator[Outcome]:
+    """Take writes back, as part of the run `run`: give each file exactly the bytes it had.
+
+    The newest write comes first, as in `Journal.writes`. Those that are not fixed, and those of an undo, are passed over. The
+    modification time goes back to what it was, unless the write was told to leave the time of the write: then so does this one.
+    A file that does not hold the bytes written is left alone, with a reason; one that holds the old bytes counts as undone.
+    A photo whose pixels were turned gets its bytes from the copy that was kept, which is then dropped. Nothing is written but
+    what `admit` lets pass, which is told the write, what it left and what was there before it.
+    """
+    for write in writes:
+        if write.is_undoable:
+            yield _undo_one(journal, run, write, allow_hard_links, disk, admit)
+
+
+def forget(journal: Journal, run: int) -> list[int]:
+    """Delete the copies kept of photos that a run turned by pixels: the bytes of each. They cannot be undone any more."""
+    originals = originals_of(journal, DISK)
+    settled = (write for write in journal.writes(run) if write.status is not WriteStatus.INTENDED)
+    return [size for write in settled if (size := originals.drop(write.intent.temp))]
+
+
+def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, disk: Disk, admit: Admit) -> Outcome:
+    done, originals = write.intent, originals_of(journal, disk)
     try:
-        data, there = read.read_whole(intent.path)[0], True
+        data, stat = read_now(done, disk)
+        held = sha256_of(data)
+        patch = originals.back(done, data) if held == done.new_sha256 else Patch(())
+        if patch.splices:
+            admit(done, data, patch.apply(data))
     except PhotoError as error:
-        if not _is_gone(intent.path, intent.old_stat.dev):
-            return State.UNREADABLE, str(error)
-        data, there = b"", False
-    held = sha256(data).hexdigest()
-    if held == (intent.old_sha256 if write.status is WriteStatus.UNDONE else intent.new_sha256):
-        return _undo_state(journal, write, data) if write.is_undoable else (State.HOLDS, "")
-    if held == intent.old_sha256 and intent.undoes is None:
-        return State.OLD, "it has the bytes again that it had before orientd wrote it"
-    if not there:
-        return State.VANISHED, "it was deleted or moved"
-    return State.CHANGED, write.reason or "another program has changed it since orientd wrote it"
-
-
-def _undo_state(journal: Journal, write: Write, data: bytes) -> tuple[State, str]:
-    """Of a file that holds what was written: the means to take that back must be there and fit."""
-    originals, intent = transaction.originals_of(journal, DISK), write.intent
-    if intent.method == Method.ROTATE and not originals.has(intent.temp):
-        return State.HOLDS, "the copy of its original was deleted, so it cannot be undone"
-    try:
-        undo_guard.admit(intent, data, originals.back(intent, data).apply(data))
-    except PhotoError as error:
-        return State.SPOILT, f"it cannot be undone: {error}"
-    return State.HOLDS, ""
-
-
-def _is_gone(path: str, dev: int) -> bool:
-    """True if the file is no more. Devices get other numbers when a computer starts anew; but a disk not mounted looks empty."""
-    if read.gone(path, dev):
-        return True
-    try:
-        beside = os.listdir(os.path.dirname(path))
-    except OSError:
-        return False
-    return bool(beside) and os.path.basename(path) not in beside
+        return Outcome(done.path, Status.FAILED, str(error))
+    if held == done.old_sha256:
+        originals.drop(done.temp)
+        journal.settle(write.id, WriteStatus.UNDONE, "the old bytes were back already")
+        return Outcome(done.path, Status.UNCHANGED, "the old bytes were back already", stat, held, done.old_orientation)
+    if held != done.new_sha256:
+        later = journal.run_that_wrote(done.path, write.id)
+        reason = f"run {later} changed it again: undo that first" if later else "it changed since orientd wrote it: left alone"
+        return Outcome(done.path, Status.FAILED, reason + originals.where(done.temp), stat, held)
+    intent = Intent(
+        path=done.path,
+        format=done.format,
+        old_stat=stat,
+        old_sha256=done.new_sha256,
+        new_sha256=done.old_sha256,
+        patch=journalled(done.method, patch),
+        old_orientation=done.new_orientation,
+        new_orientation=done.old_orientation,
+        turn=-done.turn % 360,
+        method=done.method,
+        mtime_ns=None if done.mtime_ns is None else done.old_stat.mtime_ns,
+        temp=files.temp_name(),
+        undoes=write.id,
+    )
+    return carry_out(journal, run, intent, patch, data, allow_hard_links, disk)

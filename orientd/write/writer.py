@@ -1,49 +1,29 @@
 """The one owner of writes: lock, journal, and whatever puts a photo right."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
 from typing import Final
 
-from orientd import formats, records
+from orientd import records
 from orientd.config import Config
 from orientd.decode import isolated
-from orientd.errors import Refused
 from orientd.files.write import Mtime
 from orientd.orientation import swaps_sides, turned
-from orientd.records import Format, Method, Notify, Patch, Row, Status, Verdict
+from orientd.records import Method, Notify, Row, Status, Verdict
 from orientd.state.in_hand import Hand, Held, stat_of
 from orientd.state.journal import Journal, open_journal
 from orientd.state.lock import Lock, is_locked
 from orientd.state.seen import Seen
-from orientd.write import transaction, undo_guard
-from orientd.write.change import Rotate
+from orientd.write import fix, recover, undo_guard
+from orientd.write.change import Rotate, Writable
 from orientd.write.sidecar import Noter
 
 PATIENCE: Final = 120.0  # a watcher pauses for a second twice a minute, or later where it turns the pixels of large photos
 _LOOK: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Writable:
-    """The module `formats`, but only some formats may be written."""
-
-    allowed: Collection[str]
-
-    def sniff(self, data: bytes) -> Format:
-        return formats.sniff(data)
-
-    def stored_orientation(self, format: Format, data: bytes) -> int | None:  # noqa: A002
-        return formats.stored_orientation(format, data)
-
-    def plan(self, format: Format, data: bytes, orientation: int) -> Patch:  # noqa: A002
-        patch = formats.plan(format, data, orientation)  # first, as its reasons weigh more
-        if format not in self.allowed:
-            raise Refused(f"{format.value} is not among the --formats to be written")
-        return patch
 
 
 @dataclass
@@ -63,7 +43,7 @@ class Writer:
     rotate: Rotate | None = None
     roots: Sequence[str] = ()
     patience: float = PATIENCE
-    admit: transaction.Admit = undo_guard.admit
+    admit: recover.Admit = undo_guard.admit
     hand: Hand | None = None
     journal: Journal = field(init=False)
     _stack: ExitStack = field(init=False)
@@ -72,7 +52,7 @@ class Writer:
         with ExitStack() as stack:
             stack.enter_context(Lock(self.config.state_dir, wait=self._waiting()))
             self.journal = stack.enter_context(open_journal(self.config, self.notify))
-            for outcome in transaction.recover(self.journal, within=self.roots, admit=self.admit):
+            for outcome in recover.recover(self.journal, within=self.roots, admit=self.admit):
                 self.seen.forget(outcome.path)
                 self.notify(f"{outcome.path}: {outcome.reason or 'the interrupted change was finished'}")
             self._stack = stack.pop_all()
@@ -103,8 +83,8 @@ class Writer:
         return self.journal.start_run(self.command)
 
     @cached_property
-    def _fixer(self) -> transaction.Fixer:
-        return transaction.Fixer(
+    def _fixer(self) -> fix.Fixer:
+        return fix.Fixer(
             self.journal,
             self.run,
             Writable(self.config.formats),

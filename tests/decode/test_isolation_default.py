@@ -15,8 +15,9 @@ from orientd.decode.children import CHILDREN
 from orientd.decode.isolated import IsolatedRotator, witness
 from orientd.errors import DecodeError, EngineUnavailable, Refused
 from orientd.records import Format
-from orientd.write import rotate
-from orientd.write.rotate import Rotator, TurboJpeg
+from orientd.write import rotate, turbojpeg
+from orientd.write.rotate import Rotator
+from orientd.write.turbojpeg import TurboJpeg
 
 CRASH = "import ctypes; from orientd import rotate; rotate.Rotator.plan = lambda *_: ctypes.string_at(0)"
 BLIND = "import ctypes; from orientd.decode import cpu; cpu.witness = lambda _: ctypes.string_at(0)"
@@ -132,7 +133,7 @@ def test_what_cannot_be_turned_is_refused_in_the_same_words(data):
 
 
 def test_without_the_library_it_is_told_before_any_photo_is_read(monkeypatch):
-    monkeypatch.setattr(rotate, "_NAMES", ())
+    monkeypatch.setattr(turbojpeg, "_NAMES", ())
     monkeypatch.setattr(rotate, "find_library", lambda name: None)
     with pytest.raises(EngineUnavailable):
         rotate.planner("rotate")

@@ -20,7 +20,8 @@ from orientd.errors import PhotoError, Refused, WriteError
 from orientd.files import read
 from orientd.files import write as files
 from orientd.records import Patch, Splice, Status
-from orientd.write.transaction import Fixer, undo
+from orientd.write.fix import Fixer
+from orientd.write.undo import undo
 
 # The calls by which two that write a file may notice each other.
 MET = {"open", "close", "flock", "sleep", "lease", "leased", "fstat", "stat", "utime", "pwrite", "replace", "unlink"}

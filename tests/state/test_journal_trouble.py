@@ -11,7 +11,7 @@ from support import sky_library
 
 from orientd.errors import StateError
 from orientd.state.journal import VERSION, Journal
-from orientd.write.transaction import recover
+from orientd.write.recover import recover
 
 NAME = "journal.db"
 COMMANDS = {name: name.split() for name in ("undo", "verify", "history", "status", "forget", "scan", "scan --fix", "apply")}

@@ -23,7 +23,7 @@ from orientd.decode.cpu import CpuDecoder
 from orientd.errors import DecodeError, EngineUnavailable, Refused
 from orientd.formats import jpeg_frame
 from orientd.records import FileStat, Format, Photo
-from orientd.write import rotate
+from orientd.write import turbojpeg
 
 SIZE, MOST_PIXELS = 24, 500_000
 REDUCIBLE = (0xC0, 0xC1, 0xC2)
@@ -102,7 +102,7 @@ def main(manner):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     watched, decoder, turn = Watched(), CpuDecoder(SIZE, MOST_PIXELS), None
     with suppress(EngineUnavailable):
-        turn = rotate.TurboJpeg().turn
+        turn = turbojpeg.TurboJpeg().turn
         watched.done["turned"] = 0
     if manner == "beyond":
         buffer = watched._guarded.buffer(3)

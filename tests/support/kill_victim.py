@@ -16,7 +16,9 @@ from orientd.decode.cpu import witness
 from orientd.records import Outcome
 from orientd.state.journal import Journal
 from orientd.state.lock import Lock
-from orientd.write.transaction import Fixer, recover, undo
+from orientd.write.fix import Fixer
+from orientd.write.recover import recover
+from orientd.write.undo import undo
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
 XMP += b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="1"/></rdf:RDF>%s</x:xmpmeta>'

@@ -11,7 +11,8 @@ from support.faulty_disks import TOYS, Toy, admit, witness
 
 from orientd.files import read
 from orientd.state.journal import Journal
-from orientd.write.transaction import Fixer, undo
+from orientd.write.fix import Fixer
+from orientd.write.undo import undo
 
 MTIME = 1_600_000_000_123_456_789
 every_kind = pytest.mark.parametrize("kind", TOYS)

@@ -13,7 +13,7 @@ from support.jpeg_files import ASCII, LONG, RATIONAL, SHORT, Tag
 from orientd import orientation as group
 from orientd.errors import EngineUnavailable
 from orientd.records import Format
-from orientd.write import rotate
+from orientd.write import turbojpeg
 
 BLOCKS = {"4:4:4": (8, 8), "4:2:2": (16, 8), "4:2:0": (16, 16), "grey": (8, 8)}
 _NOOUTPUT = 16
@@ -21,7 +21,7 @@ _NOOUTPUT = 16
 
 def _there() -> bool:
     try:
-        rotate.TurboJpeg()
+        turbojpeg.TurboJpeg()
     except EngineUnavailable:
         return False
     return True
@@ -168,11 +168,11 @@ def coefficients(jpeg: bytes) -> list[np.ndarray]:
             rows.setdefault(component, []).append(found)
         return 0
 
-    library = ctypes.CDLL(rotate._load()._name)
+    library = ctypes.CDLL(turbojpeg._load()._name)
     library.tjInitTransform.restype = ctypes.c_void_p
     handle = ctypes.c_void_p(library.tjInitTransform())
     filter_ = _FILTER(note)
-    transform = rotate._Transform(options=_NOOUTPUT, custom_filter=ctypes.cast(filter_, ctypes.c_void_p))
+    transform = turbojpeg._Transform(options=_NOOUTPUT, custom_filter=ctypes.cast(filter_, ctypes.c_void_p))
     out, size = ctypes.c_void_p(), ctypes.c_ulong()
     failed = library.tjTransform(
         handle, jpeg, ctypes.c_ulong(len(jpeg)), 1, ctypes.byref(out), ctypes.byref(size), ctypes.byref(transform), 0

@@ -38,7 +38,9 @@ from orientd.files import write as files
 from orientd.records import Status
 from orientd.state.journal import Journal, WriteStatus
 from orientd.state.lock import Lock
-from orientd.write.transaction import Fixer, recover, undo
+from orientd.write.fix import Fixer
+from orientd.write.recover import recover
+from orientd.write.undo import undo
 
 ROOT = Path(__file__).parents[2]
 KILLS, PHOTOS = int(os.environ.get("ORIENTD_KILLS", "25")), 200

@@ -14,7 +14,7 @@ from orientd.errors import StateError
 from orientd.files.write import Mtime
 from orientd.records import LAST_TIME, Format, Patch, Splice, Status
 from orientd.state.journal import WriteStatus
-from orientd.write.transaction import Fixer
+from orientd.write.fix import Fixer
 
 journal, fixer, make = toy_container.journal, toy_container.fixer, toy_container.make
 

@@ -16,7 +16,7 @@ from orientd import formats
 from orientd.files.write import fits_one_page
 from orientd.records import Format, Status
 from orientd.state.journal import Journal
-from orientd.write.transaction import Fixer
+from orientd.write.fix import Fixer
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 

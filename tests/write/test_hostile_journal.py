@@ -26,7 +26,8 @@ from orientd.state.originals import Originals
 from orientd.state.seen import Seen
 from orientd.watch.metrics import Metrics
 from orientd.watch.worker import Work
-from orientd.write.transaction import Fixer, undo
+from orientd.write.fix import Fixer
+from orientd.write.undo import undo
 
 EVIL = b"* * * * * root evil\n"
 

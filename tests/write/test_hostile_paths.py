@@ -13,7 +13,9 @@ from support.faulty_disks import TOYS, Killed, Toy, TroubledDisk, admit, dying, 
 from orientd.files import write as files
 from orientd.records import Status
 from orientd.state.journal import Journal
-from orientd.write.transaction import Fixer, recover, undo
+from orientd.write.fix import Fixer
+from orientd.write.recover import recover
+from orientd.write.undo import undo
 
 MTIME = 1_600_000_000_123_456_789
 EVIL = b"* * * * * root evil\n"

@@ -12,9 +12,9 @@ from support.toy_container import MTIME, every_kind, fix, interrupted, judged, s
 
 from orientd.records import Status
 from orientd.state.journal import WriteStatus
-from orientd.write import transaction
+from orientd.write import recover
 
-recover = partial(transaction.recover, admit=admit)
+recover = partial(recover.recover, admit=admit)
 
 
 journal, fixer, make = toy_container.journal, toy_container.fixer, toy_container.make

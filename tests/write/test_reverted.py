@@ -166,6 +166,6 @@ def test_a_photo_turned_by_pixels_is_known_by_both_its_pictures(scan, photos):
 
 
 def test_a_first_scan_reads_no_photo_twice(scan, photos, monkeypatch):
-    monkeypatch.setattr("orientd.write.undo._marks", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr("orientd.write.reverted._marks", lambda path: pytest.fail("read again"))
     shot(photos / "a.jpg")
     assert scan() == {"a.jpg": "fixed"}

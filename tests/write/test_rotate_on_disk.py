@@ -14,7 +14,9 @@ from orientd.records import Format, Method, Patch, Splice, Status
 from orientd.state.journal import Journal, WriteStatus
 from orientd.state.originals import Originals
 from orientd.write.change import plan_change
-from orientd.write.transaction import Fixer, forget, recover, undo
+from orientd.write.fix import Fixer
+from orientd.write.recover import recover
+from orientd.write.undo import forget, undo
 
 MTIME = 1_600_000_000_123_456_789
 OLD = MAGIC + b"<O:1>" + BODY

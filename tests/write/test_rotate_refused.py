@@ -18,7 +18,7 @@ from orientd.errors import EngineUnavailable, Refused
 from orientd.formats.lossless import exif as exif_turn
 from orientd.formats.lossless import jpeg as jpeg_core
 from orientd.records import Format, Patch
-from orientd.write import rotate
+from orientd.write import rotate, turbojpeg
 
 MUTATIONS = int(os.environ.get("ORIENTD_MUTATIONS", "10000"))
 
@@ -264,7 +264,7 @@ class Liar:
     """A library that turns wrong: by another turn, or with a coefficient changed."""
 
     def __init__(self, how):
-        self.true, self.how = rotate.TurboJpeg(), how
+        self.true, self.how = turbojpeg.TurboJpeg(), how
 
     def turn(self, jpeg, by):
         return self.how(self.true.turn, jpeg, by)
@@ -304,7 +304,7 @@ def test_a_damaged_photo_never_reaches_the_library(rotator, monkeypatch):
 
 
 def test_a_missing_library_is_told_with_the_commands_that_bring_it(monkeypatch):
-    monkeypatch.setattr(rotate, "_NAMES", ())
+    monkeypatch.setattr(turbojpeg, "_NAMES", ())
     monkeypatch.setattr(rotate, "find_library", lambda name: None)
     with pytest.raises(EngineUnavailable, match=r"apt install libturbojpeg0.*brew install jpeg-turbo"):
         rotate.planner("rotate")
@@ -317,10 +317,10 @@ def test_a_missing_library_is_told_with_the_commands_that_bring_it(monkeypatch):
 
 
 def test_a_library_of_another_kind_is_not_taken(monkeypatch):
-    monkeypatch.setattr(rotate, "_NAMES", ("libc.so.6", "no such library"))
+    monkeypatch.setattr(turbojpeg, "_NAMES", ("libc.so.6", "no such library"))
     monkeypatch.setattr(rotate, "find_library", lambda name: None)
     with pytest.raises(EngineUnavailable):
-        rotate.TurboJpeg()
+        turbojpeg.TurboJpeg()
 
 
 def mutated(data, draw_from):

@@ -16,7 +16,7 @@ from orientd.formats import sidecar
 from orientd.library import sidecars
 from orientd.records import Status
 from orientd.state.journal import Journal
-from orientd.write import transaction
+from orientd.write import fix
 
 RATED = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="5"/></rdf:RDF></x:xmpmeta>"""
@@ -192,7 +192,7 @@ def test_whatever_lies_beside_it_no_photo_is_changed_that_a_sidecar_would_contra
     turn = data.draw(st.sampled_from([90, 180, 270]))
     before = sky_library.snapshot(folder)
     with Journal(folder / "state") as journal:
-        fixer = transaction.Fixer(journal, journal.start_run("any"), formats, witness)
+        fixer = fix.Fixer(journal, journal.start_run("any"), formats, witness)
         stat = read.file_stat(os.lstat(path))
         outcome = fixer.fix(str(path), stat.size, stat.mtime_ns, before[str(path)][0], turn)
     after = {name: state for name, state in sky_library.snapshot(folder).items() if "state" not in name}

@@ -17,8 +17,9 @@ from orientd.files import write as files
 from orientd.formats import sidecar
 from orientd.records import Patch, Row, Splice, Status
 from orientd.state.journal import Journal, WriteStatus
+from orientd.write.recover import recover
 from orientd.write.sidecar import Noter
-from orientd.write.transaction import recover, undo
+from orientd.write.undo import undo
 
 GIF = b"GIF89a" + bytes(100)
 CAPTIONED = sidecar.fresh(1).replace(b"<rdf:Description", b'<rdf:Description xmlns:dc="urn:x" dc:title="mine"')

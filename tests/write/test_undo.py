@@ -13,7 +13,7 @@ from orientd.files.syscalls import Disk
 from orientd.files.write import Mtime
 from orientd.records import Status
 from orientd.state.journal import WriteStatus
-from orientd.write.transaction import Fixer
+from orientd.write.fix import Fixer
 
 journal, fixer, make = toy_container.journal, toy_container.fixer, toy_container.make
 

@@ -1,0 +1,126 @@
+"""One photo put right: read again, planned, proved, and written as a journalled change."""
+
+import logging
+from dataclasses import dataclass, replace
+
+from orientd import orientation
+from orientd.errors import OrientdError, PhotoError, Refused
+from orientd.files import read
+from orientd.files import write as files
+from orientd.files.syscalls import DISK, Disk
+from orientd.files.write import Mtime
+from orientd.formats import fingerprint
+from orientd.library import sidecars
+from orientd.library.photo import format_of, refuse
+from orientd.records import FileStat, Method, Outcome, Patch, Status
+from orientd.state.journal import Intent, Journal
+from orientd.write.change import Change, Formats, Rotate, Witness, plan_change, proved
+from orientd.write.recover import sha256_of
+from orientd.write.transaction import carry_out, journalled
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fixer:
+    """Turns photos, by tag or by pixels, as part of one run of the journal; one writer at a time (`record.Lock`).
+
+    `witness` is that of `change.proved`. `rotate` plans a turn of pixels, is None where the tag does as well, and raises Refused
+    where something would be lost.
+    """
+
+    journal: Journal
+    run: int
+    formats: Formats
+    witness: Witness
+    mtime: Mtime = Mtime.SHIFT
+    allow_hard_links: bool = False
+    disk: Disk = DISK
+    rotate: Rotate | None = None
+
+    def fix(
+        self,
+        path: str,
+        size: int | None,
+        mtime_ns: int | None,
+        sha256: str,
+        turn: int,
+        probabilities: tuple[float, ...] = (),
+        method: Method = Method.TAG,
+    ) -> Outcome:
+        """Show the photo turned by `turn` degrees clockwise more: by its pixels if `method` says so and nothing is lost, else by
+        the orientation it stores.
+
+        `path` is real (no symbolic link as its last part). `sha256` (hexadecimal) is that of the file judged, and so are `size`
+        and `mtime_ns`, where they are known. A photo that cannot be changed is an outcome with a reason, never a PhotoError,
+        and its old bytes are in place.
+
+        Raises:
+            StateError: the journal cannot be written; no later photo is touched.
+        """
+        try:
+            data, now = read.read_whole(path, disk=self.disk)
+            held = sha256_of(data)
+            if held != sha256 and (done := self.journal.run_that_made(path, turn, held, sha256)):
+                return Outcome(path, Status.UNCHANGED, f"done already in run {done}", now, held)
+            if size not in (now.size, None) or mtime_ns not in (now.mtime_ns, None) or held != sha256:
+                raise Refused("it changed since it was judged: scan again")
+            refuse(format_of(path, data))  # by its name, too: a raw file may look like a plain TIFF
+            change = self._change(data, turn, now.nlink, method)
+            if not change.patch.splices:
+                return Outcome(path, Status.UNCHANGED, "", now, sha256, change.old_orientation)
+            sidecars.check_silent(path, self.disk)
+            intent = self._intent(path, now, sha256, data, turn, change, probabilities)
+        except OrientdError:
+            raise
+        except Exception as error:  # a parser's bug met by one strange file must not end a run, and nothing is written yet
+            return failure(path, error)
+        outcome = carry_out(self.journal, self.run, intent, change.patch, data, self.allow_hard_links, self.disk)
+        return replace(outcome, reason=outcome.reason or change.remark)
+
+    def _change(self, data: bytes, turn: int, names: int = 1, method: Method = Method.TAG) -> Change:
+        format_ = self.formats.sniff(data)
+        stored = self.formats.stored_orientation(format_, data)
+        if not turn:
+            return Change(Patch(()), format_, stored, orientation.normalise(stored))
+        rotate = None if method is Method.TAG else self.rotate
+        return plan_change(self.formats, rotate, format_, data, orientation.turned(stored, turn), names)
+
+    def _intent(
+        self,
+        path: str,
+        stat: FileStat,
+        sha256: str,
+        data: bytes,
+        turn: int,
+        change: Change,
+        probabilities: tuple[float, ...] = (),
+    ) -> Intent:
+        new, marks = proved(self.formats, self.witness, data, change), fingerprint.marks(change.format, data)
+        if change.method is Method.ROTATE:
+            marks |= fingerprint.marks(change.format, new)
+        return Intent(
+            path=path,
+            format=change.format,
+            old_stat=stat,
+            old_sha256=sha256,
+            new_sha256=sha256_of(new),
+            patch=journalled(change.method, change.patch),
+            old_orientation=change.old_orientation,
+            new_orientation=change.orientation,
+            turn=turn,
+            method=change.method,
+            mtime_ns=self.mtime.after(stat.mtime_ns),
+            temp=files.temp_name(),
+            probabilities=probabilities,
+            marks=marks,
+        )
+
+
+def failure(path: str, error: Exception) -> Outcome:
+    """The outcome of a photo that nothing was written to, by the reason of a PhotoError or in spite of a fault of ours."""
+    if isinstance(error, PhotoError):
+        return Outcome(path, Status.FAILED, str(error))
+    _log.debug("%s", path, exc_info=error)
+    reason = f"unexpected {type(error).__name__} ({error}), so nothing was written: please report this file"
+    return Outcome(path, Status.FAILED, reason)

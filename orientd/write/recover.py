@@ -1,0 +1,119 @@
+"""What an earlier run left half done, found out and finished or taken back."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from orientd.errors import PhotoError
+from orientd.files import read
+from orientd.files import write as files
+from orientd.files.syscalls import DISK, Disk
+from orientd.library.paths import below
+from orientd.records import FileStat, Method, Outcome, Patch, Splice, Status
+from orientd.state.journal import Intent, Journal, Write, WriteStatus
+from orientd.state.originals import Originals
+from orientd.write import undo_guard
+
+Admit = Callable[[Intent, bytes, bytes], None]
+
+
+def recover(journal: Journal, disk: Disk = DISK, *, within: Sequence[str] = (), admit: Admit = undo_guard.admit) -> list[Outcome]:
+    """Find out what came of every write that a kill or a power cut interrupted, and finish or mend it.
+
+    To be called at the start of every command that writes, with the lock held and before its run is started. What cannot be
+    found out now (the library is not mounted, the disk fails) stays open for the next time; it is among the outcomes only once
+    for the same reason, which the journal keeps. So does, without a word, what lies outside the real folders `within`, if any
+    are given: a command touches no other folders than it was given.
+    """
+    reason = "an earlier run was interrupted at this photo"
+    writes = [write for write in journal.unsettled() if not within or below(write.intent.path, within)]
+    outcomes = [(write.reason, examine(journal, write, reason, disk, admit)) for write in writes]
+    journal.mark_interrupted()
+    return [outcome for told, outcome in outcomes if not told or outcome.reason != told]
+
+
+def originals_of(journal: Journal, disk: Disk) -> Originals:
+    """The copies kept beside a journal."""
+    return Originals(os.path.dirname(journal.path), disk)
+
+
+def settle_fixed(journal: Journal, write: Write, stat: FileStat, disk: Disk) -> Outcome:
+    intent = write.intent
+    if intent.undoes is not None and intent.method == Method.ROTATE:  # before it is settled: no one comes back for the copy
+        originals_of(journal, disk).drop(journal.write(intent.undoes).intent.temp)
+    journal.settle(write.id, WriteStatus.FIXED, stat=stat)
+    return Outcome(intent.path, Status.FIXED, "", stat, intent.new_sha256, intent.new_orientation, Method(intent.method))
+
+
+def examine(journal: Journal, write: Write, reason: str, disk: Disk, admit: Admit | None = None) -> Outcome:
+    """Settle a write by what the file holds now; one that cannot be read, or mended, stays unsettled for the next time.
+
+    What another process noted is mended only if `admit` lets that pass.
+    """
+    intent = write.intent
+    try:
+        files.remove_temp(intent.path, intent.temp, disk)
+        data, stat = read_now(intent, disk)
+        held = sha256_of(data)
+        if held == intent.new_sha256:
+            undo_guard.recognise(intent, data)
+        if held == intent.new_sha256 and (later := journal.run_that_wrote(intent.path, write.id)):
+            reason = f"{reason}; run {later} made the change then"
+            journal.settle(write.id, WriteStatus.FAILED, reason)
+            return Outcome(intent.path, Status.UNCHANGED, reason, stat, held)
+        if held == intent.new_sha256:
+            return settle_fixed(journal, write, files.finish(intent.path, stat, intent.mtime_ns, disk), disk)
+        if held != intent.old_sha256:
+            torn = _mending(intent, data)
+            if torn is None:
+                reason = f"{reason}; its bytes are neither the old nor the new ones now: left alone"
+                journal.settle(write.id, WriteStatus.LOST, reason)
+                return Outcome(intent.path, Status.FAILED, reason, stat, held)
+            if admit:
+                admit(*_made(intent, torn.apply(data)))
+            stat = files.write(
+                intent.path, stat, data, torn, intent.old_stat.mtime_ns, intent.temp, allow_hard_links=True, disk=disk
+            )
+        elif stat.mtime_ns == intent.mtime_ns != intent.old_stat.mtime_ns:  # at a power cut the new date was on the disk first
+            stat = files.finish(intent.path, stat, intent.old_stat.mtime_ns, disk)
+    except PhotoError as error:
+        if read.gone(intent.path, intent.old_stat.dev, disk):
+            journal.settle(write.id, WriteStatus.LOST, f"{reason}; it has vanished since")
+        told = reason if reason == str(error) else f"{reason}; {error}"
+        journal.note(write.id, told)
+        return Outcome(intent.path, Status.FAILED, told)
+    originals_of(journal, disk).drop(intent.temp)
+    journal.settle(write.id, WriteStatus.FAILED, reason)
+    return Outcome(intent.path, Status.FAILED, reason, stat, intent.old_sha256, intent.old_orientation)
+
+
+def read_now(intent: Intent, disk: Disk) -> tuple[bytes, FileStat]:
+    """What the file of a write holds now; only one that was made by a write may be absent."""
+    if read.ABSENT in (intent.old_sha256, intent.new_sha256):
+        return read.read_or_absent(intent.path, intent.old_stat.dev, disk)
+    return read.read_whole(intent.path, disk=disk)
+
+
+def _mending(intent: Intent, data: bytes) -> Patch | None:
+    """The patch back to the old bytes, if each byte of `data` is an old or a new one: an overwrite in place that was torn."""
+    if not intent.patch.splices or len(data) != intent.old_stat.size or not files.fits_one_page(intent.patch):
+        return None
+    splices = []
+    for splice in intent.patch.splices:
+        held = data[splice.offset : splice.offset + len(splice.old)]
+        if any(byte not in either for byte, *either in zip(held, splice.old, splice.new, strict=True)):
+            return None
+        splices.append(Splice(splice.offset, held, splice.old))
+    torn = Patch(tuple(splices))
+    return torn if sha256_of(torn.apply(data)) == intent.old_sha256 else None
+
+
+def _made(intent: Intent, before: bytes) -> tuple[Intent, bytes, bytes]:
+    """A write of which the bytes `before` are known, what it leaves and what was there; of an undo, the write taken back."""
+    after = intent.patch.apply(before)
+    return (intent, after, before) if intent.undoes is None else (replace(intent, turn=-intent.turn % 360), before, after)
+
+
+def sha256_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,64 @@
+"""Whether a photo was turned back since orientd turned it, so that it is not turned again."""
+
+from typing import Final
+
+from orientd import formats
+from orientd.errors import PhotoError
+from orientd.files import read
+from orientd.formats import fingerprint
+from orientd.orientation import UPRIGHT, normalise
+from orientd.records import Row
+from orientd.state.journal import Journal, Write
+
+TAKEN_BACK: Final = "run {} made this change, which was taken back: left alone; to make it again, apply a plan that says fix"
+
+
+_UNKNOWN: Final = (
+    "run {} made this change to a photo of this name; whether this is that one, turned back, or another cannot be told: left "
+    "alone; to turn it, apply a plan that says fix"
+)
+
+
+def turned_back(journal: Journal, row: Row) -> str:
+    """Why a photo that is shown wrong is left alone: its owner took the turn back that it needs, with whatever program. Empty if
+    not so.
+
+    The photo is that of an earlier write, of the same turn, if it has the bytes from before a write that was undone, or
+
+    - has the same picture data, and the write was made at this path, or no photo stands at the path of the write as that left it:
+      it was moved, or taken back. Where one does, this one is another copy, which was never turned;
+    - lies at the path of the write, and other picture data do not prove another photo: its owner may have turned back the pixels.
+      It is a new one under a name used again if EXIF notes when each was taken, and never at the same time; or if it stores an
+      orientation that a program which turns pixels does not leave: neither that of the write nor 1.
+    """
+    if run := journal.was_undone(row.sha256):
+        return TAKEN_BACK.format(run)
+    if not journal.has_writes():
+        return ""
+    known = _marks(row.path)
+    for write in journal.turns(row.turn, row.path, fingerprint.pictures(known)):
+        here, same = write.intent.path == row.path, fingerprint.is_same(write.intent.marks, known)
+        if same and (here or not _stands(write)):
+            return TAKEN_BACK.format(write.run)
+        if here and same is None and normalise(row.orientation) in (UPRIGHT, normalise(write.intent.new_orientation)):
+            return _UNKNOWN.format(write.run)
+    return ""
+
+
+def _stands(write: Write) -> bool:
+    """True if the photo is still where it was written, with the picture and the orientation that it was given."""
+    intent = write.intent
+    try:
+        data, _ = read.read_whole(intent.path)
+    except PhotoError:
+        return False
+    same = fingerprint.is_same(intent.marks, fingerprint.marks(intent.format, data))
+    return bool(same) and normalise(formats.stored_orientation(intent.format, data)) == normalise(intent.new_orientation)
+
+
+def _marks(path: str) -> fingerprint.Marks:
+    try:
+        data, _ = read.read_whole(path)
+    except PhotoError:  # whoever writes it will say so
+        return frozenset()
+    return fingerprint.marks(formats.sniff(data), data)
