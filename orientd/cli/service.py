@@ -21,7 +21,8 @@ def watch(config: Config, paths: tuple[str, ...], reload: Callable[[], Config]) 
     after the photo in hand. Without --fix and --plan it only tells what is shown wrong.
     """
     from orientd.watch import daemon
-    from orientd.watch.logs import logging_to, systemd
+    from orientd.watch.logs import logging_to
+    from orientd.watch.sd_notify import systemd
 
     with logging_to(sys.stderr, config.log_format) as log:
         return daemon.watch(config, paths, reload, command_line(), systemd(os.environ, os.getpid()), log)

@@ -20,7 +20,7 @@ from orientd.files.read import file_stat
 from orientd.library import sidecars
 from orientd.library.walk import matcher, steps
 from orientd.records import Candidate, FileStat
-from orientd.watch.inotify import Hint, Hints, Loss
+from orientd.watch.hints import Hint, Hints, Loss
 from orientd.watch.roots import Roots
 from orientd.watch.settle import Settling
 

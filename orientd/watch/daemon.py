@@ -17,13 +17,13 @@ from orientd.config import Config, check_modes
 from orientd.errors import ConfigError, ExitCode, OrientdError, StateError, Stopped
 from orientd.records import Candidate
 from orientd.state.lock import Lock
-from orientd.watch import metrics
+from orientd.watch import metrics, metrics_http
 from orientd.watch.arrivals import Arrivals, Terms
 from orientd.watch.folder_claim import Claim
-from orientd.watch.inotify import Bell
-from orientd.watch.logs import Systemd
 from orientd.watch.metrics import Metrics
+from orientd.watch.sd_notify import Systemd
 from orientd.watch.throttle import Allowance, is_quiet, on_battery, spans
+from orientd.watch.wakeup import Bell
 from orientd.watch.worker import Work
 
 _BEAT: Final = 30.0
@@ -58,7 +58,7 @@ def watch(
         stack.callback(daemon.close)
         stack.enter_context(daemon.signals())
         if config.metrics:
-            stack.enter_context(metrics.served(config.metrics, daemon.metrics.text))
+            stack.enter_context(metrics_http.served(config.metrics, daemon.metrics.text))
         return daemon.run()
 
 

@@ -6,13 +6,10 @@ not fit in the kernel's queue, or lies in a folder that could not be watched, is
 
 import errno
 import os
-import select
-import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from enum import Enum
-from typing import Final, Self
+from typing import Final
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -38,6 +35,8 @@ from watchdog.observers.inotify_c import (
     WatchDescriptor,
 )
 
+from orientd.watch.hints import Hint, Hints, Loss
+
 _TOLD: Final[list[type[FileSystemEvent]]] = [
     DirCreatedEvent,
     DirDeletedEvent,
@@ -48,106 +47,6 @@ _TOLD: Final[list[type[FileSystemEvent]]] = [
     FileModifiedEvent,
     FileMovedEvent,
 ]
-
-
-class Hint(Enum):
-    """What is known of a path: a file that is being WRITTEN will be TOUCHED once more, when its writer closes it."""
-
-    TOUCHED = "touched"
-    WRITTEN = "written"
-    GONE = "gone"
-    FOLDER = "folder"
-
-
-class Loss(Enum):
-    """Why hints are missing: there is no end of them (ROOM, OVERFLOW), folders could not be watched (LIMIT, INSTANCES), or are
-    watched no more (ENDED)."""
-
-    ROOM = "more happened at once than is kept"
-    OVERFLOW = (
-        "more happened at once than the kernel's queue holds; it is longer with: sysctl fs.inotify.max_queued_events=131072"
-    )
-    LIMIT = (
-        "there are more folders than the kernel may watch for this user; raise the limit with: "
-        "sysctl fs.inotify.max_user_watches=1048576"
-    )
-    INSTANCES = "too many programs watch folders for this user; raise the limit with: sysctl fs.inotify.max_user_instances=1024"
-    ENDED = "a watched folder was unmounted or deleted: what is there now is watched and looked through"
-
-
-class Bell:
-    """Wakes the one thread that waits: rung by any thread and, once `hear_signals` was called, by every signal.
-
-    An Event would not do: a signal handler that sets it while its thread is just waiting for it locks that thread up.
-    """
-
-    def __init__(self) -> None:
-        self._ears, self._rope = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._poll = select.poll()
-        self._poll.register(self._ears, select.POLLIN)
-        self._before: int | None = None
-
-    def hear_signals(self) -> None:
-        """Be rung by every signal that has a handler; for the main thread."""
-        self._before = signal.set_wakeup_fd(self._rope, warn_on_full_buffer=False)
-
-    def ring(self) -> None:
-        with suppress(BlockingIOError):  # rung more often than heard: it will be heard
-            os.write(self._rope, b"!")
-
-    def wait(self, seconds: float | None) -> None:
-        """Wait until the bell is rung, but no longer than that."""
-        if self._poll.poll(None if seconds is None else max(seconds, 0) * 1000):
-            os.read(self._ears, 65536)
-
-    def close(self) -> None:
-        if self._before is not None:
-            signal.set_wakeup_fd(self._before)
-        os.close(self._ears)
-        os.close(self._rope)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class Hints:
-    """The hints that nobody has taken yet, one per path, at most `room` of them; filled by any thread."""
-
-    def __init__(self, room: int, ring: Callable[[], None]) -> None:
-        self._room, self._ring = room, ring
-        self._lock = threading.Lock()
-        self._hints: dict[str, Hint] = {}
-        self._losses: set[Loss] = set()
-
-    def put(self, path: str, hint: Hint) -> None:
-        with self._lock:
-            first = not self._hints
-            if path in self._hints or len(self._hints) < self._room:
-                self._hints[path] = hint
-            else:
-                self._losses.add(Loss.ROOM)
-        if first:
-            self._ring()
-
-    def lose(self, loss: Loss) -> None:
-        with self._lock:
-            self._losses.add(loss)
-        self._ring()
-
-    def forget(self, *losses: Loss) -> None:
-        """These are looked for already."""
-        with self._lock:
-            self._losses.difference_update(losses)
-
-    def take(self) -> tuple[dict[str, Hint], set[Loss]]:
-        """All of them, in the order in which their paths first came up; and what was lost."""
-        with self._lock:
-            taken = self._hints, self._losses
-            self._hints, self._losses = {}, set()
-        return taken
 
 
 class Inotify:

@@ -14,7 +14,8 @@ from typing import Final
 from orientd.errors import ConfigError, LibraryUnavailable
 from orientd.files.mounts import Mount, mounts, read_mountinfo
 from orientd.library import filenames
-from orientd.watch.inotify import Hints, Inotify, Loss
+from orientd.watch.hints import Hints, Loss
+from orientd.watch.inotify import Inotify
 
 _LIMITS: Final = {errno.ENOSPC: Loss.LIMIT.value, errno.EMFILE: Loss.INSTANCES.value}
 

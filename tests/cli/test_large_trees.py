@@ -13,7 +13,9 @@ from orientd.library import paths
 from orientd.library import walk as discover
 from orientd.library.walk import steps, walk
 from orientd.watch.arrivals import Arrivals, Terms
-from orientd.watch.inotify import Bell, Hints, Inotify
+from orientd.watch.hints import Hints
+from orientd.watch.inotify import Inotify
+from orientd.watch.wakeup import Bell
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from orientd.config import load
 from orientd.files.mounts import read_mountinfo
 from orientd.watch.arrivals import Arrivals, Terms
 from orientd.watch.daemon import Daemon
-from orientd.watch.inotify import Bell, Hint
-from orientd.watch.logs import Systemd
+from orientd.watch.hints import Hint
+from orientd.watch.sd_notify import Systemd
+from orientd.watch.wakeup import Bell
 
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 TERMS = Terms(settle=2, stalled=60, walk_every=1000, poll_every=100)

@@ -11,7 +11,8 @@ from support.watcher import PATIENCE, deaf, put
 
 from orientd.watch import inotify, roots
 from orientd.watch.arrivals import Terms
-from orientd.watch.inotify import Bell, Hint, Hints, Loss
+from orientd.watch.hints import Hint, Hints, Loss
+from orientd.watch.wakeup import Bell
 
 folder, watched = watching.photos, watching.watched
 

@@ -13,7 +13,8 @@ import pytest
 from orientd.config import load
 from orientd.errors import ConfigError
 from orientd.state.lock import Lock
-from orientd.watch.metrics import _CLIENTS, Metrics, save, served, watcher
+from orientd.watch.metrics import Metrics, save, watcher
+from orientd.watch.metrics_http import _CLIENTS, served
 
 PATIENCE = 60.0
 
@@ -89,7 +90,7 @@ def test_a_question_mark_after_the_name_changes_nothing():
 
 
 def test_a_slow_client_keeps_neither_others_waiting_nor_the_end(monkeypatch):
-    monkeypatch.setattr("orientd.watch.metrics._HEARD", 1000)
+    monkeypatch.setattr("orientd.watch.metrics_http._HEARD", 1000)
     with socket.socket() as slow:
         with served("127.0.0.1:0", lambda: "orientd_x 1\n") as port:
             slow.connect(("127.0.0.1", port))
@@ -100,7 +101,7 @@ def test_a_slow_client_keeps_neither_others_waiting_nor_the_end(monkeypatch):
 
 
 def test_a_client_that_goes_on_and_on_is_cut_off(monkeypatch):
-    monkeypatch.setattr("orientd.watch.metrics._HEARD", 0.3)
+    monkeypatch.setattr("orientd.watch.metrics_http._HEARD", 0.3)
     ended = threading.Event()
 
     def drip(client):
@@ -120,7 +121,7 @@ def test_a_client_that_goes_on_and_on_is_cut_off(monkeypatch):
 
 
 def test_there_is_an_end_to_how_many_are_heard_and_they_make_room(monkeypatch):
-    monkeypatch.setattr("orientd.watch.metrics._HEARD", 1000)
+    monkeypatch.setattr("orientd.watch.metrics_http._HEARD", 1000)
     with served("127.0.0.1:0", lambda: "x") as port:
         with ExitStack() as stack:
             for _ in range(_CLIENTS):

@@ -12,7 +12,7 @@ from support.watcher import PATIENCE, Library, put
 from orientd.errors import LibraryUnavailable
 from orientd.watch import roots
 from orientd.watch.arrivals import Terms
-from orientd.watch.inotify import Loss
+from orientd.watch.hints import Loss
 
 WAIT = Terms(settle=2, stalled=60, walk_every=1000, poll_every=100, wait_for_missing=True)
 

@@ -8,7 +8,7 @@ from support.watcher import TERMS, put
 
 from orientd.errors import ConfigError, LibraryUnavailable
 from orientd.watch.arrivals import Arrivals, Terms
-from orientd.watch.inotify import Bell
+from orientd.watch.wakeup import Bell
 
 folder, watched = watching.photos, watching.watched
 

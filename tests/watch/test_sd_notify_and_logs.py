@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from orientd.watch.logs import Systemd, logging_to, systemd
+from orientd.watch.logs import logging_to
+from orientd.watch.sd_notify import Systemd, systemd
 
 
 @pytest.fixture

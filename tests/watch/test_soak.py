@@ -26,7 +26,7 @@ from orientd.records import Row
 from orientd.state.journal import Journal
 from orientd.watch import worker
 from orientd.watch.daemon import Daemon
-from orientd.watch.logs import Systemd
+from orientd.watch.sd_notify import Systemd
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,45 @@
+"""What wakes the loop: events, signals and the clock."""
+
+import os
+import select
+import signal
+from contextlib import suppress
+from typing import Self
+
+
+class Bell:
+    """Wakes the one thread that waits: rung by any thread and, once `hear_signals` was called, by every signal.
+
+    An Event would not do: a signal handler that sets it while its thread is just waiting for it locks that thread up.
+    """
+
+    def __init__(self) -> None:
+        self._ears, self._rope = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._ears, select.POLLIN)
+        self._before: int | None = None
+
+    def hear_signals(self) -> None:
+        """Be rung by every signal that has a handler; for the main thread."""
+        self._before = signal.set_wakeup_fd(self._rope, warn_on_full_buffer=False)
+
+    def ring(self) -> None:
+        with suppress(BlockingIOError):  # rung more often than heard: it will be heard
+            os.write(self._rope, b"!")
+
+    def wait(self, seconds: float | None) -> None:
+        """Wait until the bell is rung, but no longer than that."""
+        if self._poll.poll(None if seconds is None else max(seconds, 0) * 1000):
+            os.read(self._ears, 65536)
+
+    def close(self) -> None:
+        if self._before is not None:
+            signal.set_wakeup_fd(self._before)
+        os.close(self._ears)
+        os.close(self._rope)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
