@@ -4,10 +4,11 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats import jpeg, jpeg_frame
-from orientd.formats.lossless import exif as exif_turn
-from orientd.formats.tiff_block import TiffBlock
+from orientd.formats.tiff_block import Directory, Entry, TiffBlock
 
 _APP1: Final = 0xE1
+_COMPRESSION, _STRIPS, THUMBNAIL, THUMBNAIL_LENGTH = 0x0103, 0x0111, 0x0201, 0x0202
+_JPEG: Final = 6
 
 
 class Front(NamedTuple):
@@ -39,7 +40,7 @@ def find(data: bytes) -> Front | None:
         blocks = [data[each.start + len(jpeg.EXIF) : each.end] for each in segments if _is_exif(data, each)]
         if not frame or len(blocks) != 1:
             return None
-        place = exif_turn.thumbnail(blocks[0])
+        place = in_exif(blocks[0])
         if not place or not _agrees(blocks[0]):
             return None
     except Refused:
@@ -59,3 +60,33 @@ def _agrees(data: bytes) -> bool:
     block = TiffBlock(data)
     first, second = ({field.value for field in block.orientations(directory)} for directory in block.chain())
     return second <= (first or {1})
+
+
+def in_exif(data: bytes) -> tuple[int, int] | None:
+    """Where the thumbnail in a block starts and ends; None if there is none.
+
+    Raises:
+        Refused: the block is broken, or holds more pictures than one JPEG.
+    """
+    block = TiffBlock(data)
+    if len(directories := block.chain()) > 2:
+        raise Refused("its EXIF block holds more pictures than a thumbnail")
+    found = tags(directories[1]) if len(directories) == 2 else {}
+    if _STRIPS in found or any(block.numbers(entry) != [_JPEG] for tag, entry in found.items() if tag == _COMPRESSION):
+        raise Refused("its thumbnail is no JPEG")
+    if THUMBNAIL not in found and THUMBNAIL_LENGTH not in found:
+        return None
+    try:
+        (start,), (length,) = (block.numbers(found[tag]) for tag in (THUMBNAIL, THUMBNAIL_LENGTH))
+    except (KeyError, ValueError) as error:
+        raise Refused("broken EXIF: it does not say where its thumbnail is") from error
+    if not 8 <= start <= start + length <= len(data):
+        raise Refused("its thumbnail lies outside its EXIF block")
+    return (start, start + length) if length else None
+
+
+def tags(directory: Directory) -> dict[int, Entry]:
+    found = {entry.tag: entry for entry in directory.entries}
+    if 0x014A in found:
+        raise Refused("its EXIF block holds more pictures than a thumbnail")
+    return found

@@ -44,7 +44,7 @@ def shown(data):
 
 
 def thumbnail_of(data):
-    start, end = jpeg_core.exif_turn.thumbnail(block_of(data))
+    start, end = jpeg_core.exif_turn.in_exif(block_of(data))
     return block_of(data)[start:end]
 
 

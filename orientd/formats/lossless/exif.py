@@ -10,40 +10,16 @@ from typing import Final
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats.tiff_block import Directory, Entry, TiffBlock
+from orientd.formats.thumbnail import THUMBNAIL, THUMBNAIL_LENGTH, in_exif, tags
+from orientd.formats.tiff_block import Entry, TiffBlock
 from orientd.records import Patch, Splice
 
 Turn = Callable[[bytes, int], bytes]
 
 _SIDES: Final = ((0x0100, 0x0101), (0x011A, 0x011B), (0x1001, 0x1002), (0xA002, 0xA003), (0xA20E, 0xA20F))
 _POINTS: Final = (0x9214, 0xA214)
-_COMPRESSION, _STRIPS, _THUMBNAIL, _THUMBNAIL_LENGTH = 0x0103, 0x0111, 0x0201, 0x0202
-_JPEG: Final = 6
 _SHORT: Final = 3
 _PICTURE: Final = re.compile(rb"\xff\xd8\xff[\xc0-\xc4\xdb\xe0-\xef]")
-
-
-def thumbnail(data: bytes) -> tuple[int, int] | None:
-    """Where the thumbnail in a block starts and ends; None if there is none.
-
-    Raises:
-        Refused: the block is broken, or holds more pictures than one JPEG.
-    """
-    block = TiffBlock(data)
-    if len(directories := block.chain()) > 2:
-        raise Refused("its EXIF block holds more pictures than a thumbnail")
-    found = _tags(directories[1]) if len(directories) == 2 else {}
-    if _STRIPS in found or any(block.numbers(entry) != [_JPEG] for tag, entry in found.items() if tag == _COMPRESSION):
-        raise Refused("its thumbnail is no JPEG")
-    if _THUMBNAIL not in found and _THUMBNAIL_LENGTH not in found:
-        return None
-    try:
-        (start,), (length,) = (block.numbers(found[tag]) for tag in (_THUMBNAIL, _THUMBNAIL_LENGTH))
-    except (KeyError, ValueError) as error:
-        raise Refused("broken EXIF: it does not say where its thumbnail is") from error
-    if not 8 <= start <= start + length <= len(data):
-        raise Refused("its thumbnail lies outside its EXIF block")
-    return (start, start + length) if length else None
 
 
 def patch(data: bytes, orientation: int, width: int, height: int, turn: Turn) -> list[Splice]:
@@ -58,11 +34,11 @@ def patch(data: bytes, orientation: int, width: int, height: int, turn: Turn) ->
     block = TiffBlock(data)
     splices = []
     for directory in block.every():
-        found = _tags(directory)
+        found = tags(directory)
         if group.swaps_sides(orientation):
             splices += [splice for pair in _SIDES for splice in _swapped(block, found, pair)]
         splices += [splice for tag in _POINTS if tag in found for splice in _moved(block, found[tag], orientation, width, height)]
-    if place := thumbnail(data):
+    if place := in_exif(data):
         splices += _thumbnail(block, place, orientation, turn)
     return splices
 
@@ -84,13 +60,6 @@ def turned(data: bytes, orientation: int, width: int, height: int) -> bytes:
 
 def _no_thumbnail(_thumbnail: bytes, _orientation: int) -> bytes:
     raise Refused("its EXIF block has a thumbnail")
-
-
-def _tags(directory: Directory) -> dict[int, Entry]:
-    found = {entry.tag: entry for entry in directory.entries}
-    if 0x014A in found:
-        raise Refused("its EXIF block holds more pictures than a thumbnail")
-    return found
 
 
 def _swapped(block: TiffBlock, found: dict[int, Entry], pair: tuple[int, int]) -> list[Splice]:
@@ -145,11 +114,11 @@ def _thumbnail(block: TiffBlock, place: tuple[int, int], orientation: int, turn:
         raise Refused("its thumbnail is stored with another orientation than the photo")
     start, end = place
     turned = turn(block.data[start:end], orientation)
-    entries = _tags(second)
-    splices = [_number(block, entries[_THUMBNAIL_LENGTH], len(turned))]
+    entries = tags(second)
+    splices = [_number(block, entries[THUMBNAIL_LENGTH], len(turned))]
     if len(turned) > end - start and block.data[end:].strip(b"\0"):  # no room where it stands, so it moves to the end
         pad = b"\0" * (len(block.data) % 2)
-        splices.append(_number(block, entries[_THUMBNAIL], len(block.data) + len(pad)))
+        splices.append(_number(block, entries[THUMBNAIL], len(block.data) + len(pad)))
         splices.append(Splice(len(block.data), b"", pad + turned))
         turned = b""
     elif len(turned) > end - start:

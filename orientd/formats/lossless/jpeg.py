@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats import jpeg, jpeg_frame
+from orientd.formats import jpeg, jpeg_frame, thumbnail
 from orientd.formats.lossless import exif as exif_turn
 from orientd.formats.lossless import xmp
 from orientd.formats.lossless.exif import Turn
@@ -103,8 +103,8 @@ def plan(data: bytes, orientation: int, turn: Turn) -> Patch:
     """
     core = find(data)
     exif = _check_metadata(data, core)
-    thumbnail = exif_turn.thumbnail(data[exif.start + len(jpeg.EXIF) : exif.end]) if exif else None
-    _check_pictures(data, core, exif, thumbnail)
+    found = thumbnail.in_exif(data[exif.start + len(jpeg.EXIF) : exif.end]) if exif else None
+    _check_pictures(data, core, exif, found)
     upright = jpeg.plan(data, group.UPRIGHT)  # says no to everything the tag says no to
     splices = list(upright.splices) if jpeg.stored(data) is not None else []
     if exif:
