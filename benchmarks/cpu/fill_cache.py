@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from orientd import app
 from orientd.config import load
 from orientd.library.walk import walk
+from orientd.pipeline import stages
 from orientd.records import Row, Verdict
 
 
@@ -33,8 +33,8 @@ def rows(folder: str) -> Iterator[Row]:
 def main() -> None:
     folder, state = os.path.realpath(sys.argv[1]), Path(sys.argv[2])
     config = load(None, os.environ, {"state_dir": str(state)})
-    _, identity = app.make_judge(config)
-    with app.open_seen(config, identity, print) as seen:
+    _, identity = stages.make_judge(config)
+    with stages.open_seen(config, identity, print) as seen:
         for row in rows(folder):
             seen.add([row])
 

@@ -37,6 +37,7 @@ from orientd.gpu import pool as cards
 from orientd.infer import engine as infer
 from orientd.judge.policy import decide, needs_second_look
 from orientd.library.walk import walk
+from orientd.pipeline import stages as composed
 from orientd.records import Photo, Verdict
 
 
@@ -75,13 +76,13 @@ def machine(bench: Bench) -> None:
 
 
 def road(**options: Any) -> tuple[cards.Cards, infer.Engine]:
-    return cards.open_cards(app.chosen_model(Config()), Config(**options), print)
+    return cards.open_cards(composed.chosen_model(Config()), Config(**options), print)
 
 
 def right(bench: Bench) -> None:
     """The GPU road against the CPU road: pixels, probabilities, decisions."""
     crowd, engine = road()
-    here, policy = app.chosen_model(Config()).open(), Config().policy
+    here, policy = composed.chosen_model(Config()).open(), Config().policy
     decoder = CpuDecoder(engine.spec.input_size, 10**9)
     held = [each for each, _ in bench.photos]
     levels, means, apart, differ, turned, left, verdicts = [0], [0.0], [0.0], 0, 0, 0, Counter()
@@ -248,7 +249,7 @@ def stages(bench: Bench) -> None:
 
 
 def _spent(crowd: cards.Cards, engine: infer.Engine, candidates: Sequence[Any], batch: int) -> Iterator[tuple[str, float]]:
-    read = app.make_judge(Config())[0].read
+    read = composed.make_judge(Config())[0].read
     marks = [time.monotonic()]
 
     def lap() -> float:
@@ -295,7 +296,7 @@ def looking(bench: Bench) -> None:
 
 def half(bench: Bench) -> None:
     """Half precision, and the ten bits of TF32, against full precision."""
-    model = app.chosen_model(Config())
+    model = composed.chosen_model(Config())
     expected, provider = model.open(), infer.CPU if bench.scale.device is None else infer.CUDA
     for name, path, options in (("TF32", model.path, {"use_tf32": "1"}), ("fp16", _halved(model.path, bench.folder), {})):
         if path is None:
@@ -307,7 +308,7 @@ def half(bench: Bench) -> None:
 
 def by_tensorrt(bench: Bench) -> None:
     """TensorRT in full and half precision against CUDA: how long it takes to build, to load what was built, and a look."""
-    model = app.chosen_model(Config())
+    model = composed.chosen_model(Config())
     try:
         bench.note("by_tensorrt", "version", tensorrt.load())
     except EngineUnavailable as error:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 
-from orientd import app
 from orientd.config import Config
 from orientd.errors import EngineUnavailable, OrientdError, StateError
 from orientd.gpu import pool as cards
+from orientd.pipeline import stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def checked(subject: str, look: Callable[[], str]) -> Finding:
 
 
 def _engine(config: Config) -> str:
-    model = app.chosen_model(config)
+    model = stages.chosen_model(config)
     engine = model.open() if config.provider == "cpu" else cards.open_cards(model, config, lambda _: None)[1]
     spec = engine.spec
     return f"{spec.name} ({engine.model_id}), {spec.input_size} px, runs on {', '.join(engine.providers)}"

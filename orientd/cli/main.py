@@ -219,14 +219,14 @@ def models(context: click.Context, config: Config, as_json: bool) -> int:
 
     Those added are kept below $XDG_DATA_HOME/orientd/models (~/.local/share); --model takes their names.
     """
-    from orientd import app
     from orientd.cli import output
     from orientd.infer import registry
+    from orientd.pipeline import stages
 
     if context.invoked_subcommand:
         return ExitCode.OK
-    in_use = app.chosen_model(config)
-    listed = registry.models(app.models_folder())
+    in_use = stages.chosen_model(config)
+    listed = registry.models(stages.models_folder())
     return output.models([registry.facts(model, in_use) for model in dict.fromkeys([*listed, in_use])], as_json)
 
 
@@ -235,13 +235,13 @@ def models(context: click.Context, config: Config, as_json: bool) -> int:
 @configured("model")
 def verify(config: Config, name: str | None) -> int:
     """Check one model, or all: its SHA-256 against the record, what it says of itself, and that it answers to a drawn picture."""
-    from orientd import app
     from orientd.cli import output
     from orientd.cli.doctor import checked
     from orientd.infer import registry
+    from orientd.pipeline import stages
 
-    listed = registry.models(app.models_folder())
-    wanted = [registry.find(name, app.models_folder())] if name else dict.fromkeys([*listed, app.chosen_model(config)])
+    listed = registry.models(stages.models_folder())
+    wanted = [registry.find(name, stages.models_folder())] if name else dict.fromkeys([*listed, stages.chosen_model(config)])
     return output.findings([checked(model.name, model.verify) for model in wanted])
 
 
@@ -253,11 +253,11 @@ def verify(config: Config, name: str | None) -> int:
 @configured()
 def add(config: Config, file: str, name: str, preset: str | None, sha256: str) -> int:
     """Copy a model FILE (.onnx), once it has proved to be one. The network is never used: download it yourself."""
-    from orientd import app
     from orientd.cli import output
     from orientd.infer import registry
+    from orientd.pipeline import stages
 
-    added = registry.add(file, app.models_folder(), name, preset or "", sha256)
+    added = registry.add(file, stages.models_folder(), name, preset or "", sha256)
     return output.added(added.name, added.spec().calibrated)
 
 
@@ -266,10 +266,10 @@ def add(config: Config, file: str, name: str, preset: str | None, sha256: str) -
 @configured()
 def remove(config: Config, name: str) -> int:
     """Delete a model that was added."""
-    from orientd import app
     from orientd.infer import registry
+    from orientd.pipeline import stages
 
-    registry.remove(name, app.models_folder())
+    registry.remove(name, stages.models_folder())
     return ExitCode.OK
 
 

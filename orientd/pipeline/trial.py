@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from orientd.app import make_judge, naming_of
 from orientd.config import Config
 from orientd.decode import isolated
 from orientd.decode.children import receive, send
@@ -20,6 +19,7 @@ from orientd.judge.judge import Judge
 from orientd.library.reader import Source
 from orientd.orientation import turned
 from orientd.pipeline.child import die_with_the_parent, limit
+from orientd.pipeline.stages import make_judge, naming_of
 from orientd.records import Candidate, Method
 from orientd.state.in_hand import Held, stat_of
 from orientd.write.change import Writable, plan_change, proved

@@ -16,7 +16,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd.app import at_once, make_judge, make_stages, open_seen
 from orientd.config import Config
 from orientd.decode.children import CHILDREN
 from orientd.errors import StateError
@@ -24,6 +23,7 @@ from orientd.judge.judge import NOT_A_PHOTO, Eyes, Judge
 from orientd.library import sidecars
 from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
+from orientd.pipeline.stages import at_once, make_judge, make_stages, open_seen
 from orientd.records import Candidate, Prediction, Row, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import open_journal

@@ -7,8 +7,8 @@ import pytest
 from support import sky_library
 from support.onnx_graphs import sky_finder, upstream
 
-from orientd import app
 from orientd.infer.spec import ModelSpec
+from orientd.pipeline import stages
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_model_is_added_used_by_name_and_removed(orientd, listed, model, photo
 def test_a_model_that_changed_is_refused_by_a_scan(orientd, listed, model, photos, tmp_path, capsys):
     sky_library.library(photos, 2)
     assert orientd("models", "add", model, "--name", "mine") == 0
-    (app.models_folder() / "mine.onnx").write_bytes(b"another")
+    (stages.models_folder() / "mine.onnx").write_bytes(b"another")
     assert orientd("scan", photos, "--model", "mine", "--report", tmp_path / "1.csv") == 1
     assert "is not the file it was" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.csv*"))

@@ -10,7 +10,6 @@ from support.gpu_scan import CPU, LOST, PHOTOS, Breaking, Decoder, check
 from support.onnx_graphs import sky_finder, upstream
 
 from orientd import formats
-from orientd.app import chosen_model
 from orientd.config import Config
 from orientd.decode import dali
 from orientd.decode.cpu import CpuDecoder
@@ -19,6 +18,7 @@ from orientd.gpu import device
 from orientd.gpu import pool as cards
 from orientd.infer.engine import Engine
 from orientd.infer.spec import PRESETS
+from orientd.pipeline.stages import chosen_model
 
 
 @pytest.fixture(scope="module")

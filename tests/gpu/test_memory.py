@@ -13,12 +13,12 @@ from support.fake_dali import FakePipeline, Tensors, framed, grey, jpeg, noise
 from support.gpu_scan import PHOTOS, on_the_cpu
 from support.onnx_graphs import SIZE, sky_finder
 
-from orientd.app import chosen_model, make_judge
 from orientd.config import Config
 from orientd.decode import dali
 from orientd.gpu import pool as cards
 from orientd.infer import registry
 from orientd.infer.engine import Engine
+from orientd.pipeline.stages import chosen_model, make_judge
 from orientd.watch.metrics import Metrics
 from orientd.watch.worker import Work
 

@@ -12,7 +12,6 @@ from support import sky_library
 from support.fake_dali import FakePipeline
 from support.gpu_scan import PHOTOS, Decoder, on_the_cpu
 
-from orientd.app import chosen_model
 from orientd.config import Config, cache_directory
 from orientd.decode import dali
 from orientd.errors import EngineUnavailable
@@ -21,6 +20,7 @@ from orientd.gpu import pool as cards
 from orientd.gpu import tensorrt
 from orientd.infer import engine as infer
 from orientd.infer.engine import CUDA, TENSORRT
+from orientd.pipeline.stages import chosen_model
 
 CARD = (CUDA, {"device_id": "1", "use_tf32": "0"})
 

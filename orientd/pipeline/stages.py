@@ -1,0 +1,190 @@
+"""What the stages are made of: the composition of decoders, engines, stores and writer."""
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from orientd.config import Config, data_directory
+from orientd.decode import admitted
+from orientd.errors import Refused
+from orientd.gpu import pool as cards
+from orientd.infer import registry
+from orientd.judge.judge import Judge, until
+from orientd.library import sidecars
+from orientd.library.reader import Source
+from orientd.library.sidecars import Naming
+from orientd.pipeline import allocator, deaths
+from orientd.pipeline import run as pipeline
+from orientd.records import Candidate, Method, Notify, Photo, Row, Status, Verdict
+from orientd.state.in_hand import Hand
+from orientd.state.journal import Journal
+from orientd.state.seen import Seen
+from orientd.write import change, reverted
+from orientd.write.change import Writable
+from orientd.write.writer import Writer, put_right
+
+JUDGEMENT: Final = "3"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
+
+
+def models_folder() -> Path:
+    """Where the models are kept that a person has added."""
+    return Path(data_directory(os.environ), "models")
+
+
+def chosen_model(config: Config) -> registry.Model:
+    """The model in use: the one configured by name or path, or the one that comes with orientd.
+
+    Raises:
+        ModelError: there is none of that name, or its record is damaged.
+    """
+    return registry.find(config.model, models_folder())
+
+
+def naming_of(config: Config) -> Naming | None:
+    """How new sidecars are named; None if there are to be none, and those that are there do not count."""
+    return config.sidecar_naming if config.sidecar == "write" else None
+
+
+def make_judge(
+    config: Config,
+    notify: Notify | None = None,
+    rotate: change.Rotate | None = None,
+    source: Source | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[Judge, str]:
+    """A judge by this configuration, and the id under which its rows may be reused.
+
+    `notify` is told if the model's probabilities were never calibrated; `rotate` plans turns of pixels, if these are wanted;
+    `source` opens photos, if they are not simply read. Once `stop` is true, whoever judges gets Stopped at the next photo.
+
+    Raises:
+        EngineUnavailable: ONNX Runtime or the provider asked for is not there.
+        ModelError: the model cannot be used.
+    """
+    from orientd.decode.by_sidecar import as_noted
+    from orientd.infer import engine as infer
+
+    allocator.share_one_arena()
+    model, crowd = chosen_model(config), None
+    if config.provider == "cpu":
+        first = model.open()
+    else:
+        crowd, first = cards.open_cards(model, config, notify or (lambda _: None))
+    if notify and not first.spec.calibrated:
+        notify(
+            f"the model {model.name} is not calibrated: --min-confidence promises nothing with it. Look at the report before "
+            "anything is turned."
+        )
+    local, spare = threading.local(), [first]
+
+    def eyes() -> infer.Engine:
+        if not hasattr(local, "engine"):
+            try:
+                local.engine = spare.pop()  # asking first whether there is one would let two threads take it
+            except IndexError:
+                local.engine = model.open()
+            weakref.finalize(threading.current_thread(), spare.append, local.engine).atexit = False
+        engine: infer.Engine = local.engine
+        return engine
+
+    decoder = admitted.decoder(first.spec.input_size, config.max_pixels, config.max_memory, isolate=config.isolate)
+    shown = as_noted(decoder.decode)
+    crowd = crowd and crowd.beside(shown, config.workers or os.cpu_count() or 1, stop)
+    naming = naming_of(config)
+
+    def check(photo: Photo, orientation: int) -> tuple[Method, str]:
+        if naming and photo.by_sidecar:
+            beside = sidecars.find(photo.path, naming)
+            beside.plan(orientation, photo.path)
+            return Method.SIDECAR, f"by its sidecar {os.path.basename(beside.path)}"
+        if photo.stat.nlink > 1 and not config.hard_links:
+            raise Refused("it has several names (hard links): run with --hard-links to change all of them")
+        names = photo.stat.nlink
+        planned = change.plan_change(Writable(config.formats), rotate, photo.format, photo.data, orientation, names)
+        sidecars.check_silent(photo.path)
+        return planned.method, planned.remark
+
+    source = source or Source(config, naming)
+    glance = partial(source.glance, look=decoder.glance)
+    opened, decode, eyes_of = until(stop, source.open), until(stop, shown), (lambda: crowd) if crowd else eyes
+    judge = Judge(opened, decode, eyes_of, until(stop, check), config.policy, crowd, until(stop, glance))
+    written = f"{config.hard_links}-{','.join(sorted(config.formats))}-{config.sidecar}-{config.sidecar_naming}"
+    limits = f"{config.max_pixels}-{config.max_bytes}" + "-glances" * source.glances
+    return judge, f"{JUDGEMENT}-{first.model_id}-{config.policy.id}-{written}-{limits}"
+
+
+def at_once(config: Config, judge: Judge) -> int:
+    """How many photos go together from stage to stage: where pixels may be turned, which takes seconds, no more than need be."""
+    return max(config.batch if Method(config.method) is Method.TAG else 1, judge.batch)
+
+
+def make_stages(
+    config: Config, judge: Judge, seen: Seen, journal: Journal, writer: Writer | None, hand: Hand, *, rescan: bool = False
+) -> pipeline.Stages:
+    """The stages of a scan and of the watcher: look up (unless `rescan`), judge, put right (with a writer), remember.
+
+    What is judged is in `hand`, and what was left out is not judged.
+    """
+
+    def act_on(row: Row) -> Row:
+        if reason := _undone(journal, row):
+            return row._replace(decision=Verdict.SKIP.value, new_orientation=None, method="", reason=reason)
+        return _fix(writer, row) if writer else row
+
+    def lookup(chunk: Sequence[Candidate]) -> list[Row | None]:
+        known = [None] * len(chunk) if rescan else seen.lookup(chunk)
+        kept = [row if row and _still_planned(row, config.method) else None for row in known]
+        return [deaths.left_out(hand, candidate) or row for candidate, row in zip(chunk, kept, strict=True)]
+
+    judged = deaths.known(hand, judge, isolate=config.isolate)
+    return pipeline.Stages(lookup=lookup, judge=judged, act=act_on, record=_recorder(seen))
+
+
+def open_seen(config: Config, identity: str, notify: Notify) -> Seen:
+    """The memory of files judged under that id (see `make_judge`)."""
+    return Seen(Path(config.state_dir), identity, notify, _beside(config))
+
+
+def _beside(config: Config) -> Callable[[Row], str]:
+    """What the memory of a row depends on beyond its file: sidecars, where they count or would forbid to write the photo."""
+    obeyed = naming_of(config) is not None
+
+    def state(row: Row) -> str:
+        by_sidecar = row.method == Method.SIDECAR or not row.format  # without a format: left alone as sidecars are not clear
+        return sidecars.signature(row.path) if row.decision == Verdict.FIX or (obeyed and by_sidecar) else ""
+
+    return state
+
+
+def _undone(journal: Journal, row: Row) -> str:
+    """Why a photo is left as its owner wants it: what an earlier run made of it was taken back. Empty if not so."""
+    if row.method == Method.SIDECAR:
+        run = journal.was_undone_at(sidecars.paths(row.path), row.orientation)
+        return reverted.TAKEN_BACK.format(run) if run else ""
+    return reverted.turned_back(journal, row)
+
+
+def _still_planned(row: Row, method: str) -> bool:
+    """False if a photo judged earlier may have to be put right by another method now."""
+    return row.decision != Verdict.FIX or row.method == method == Method.TAG or row.method == Method.SIDECAR
+
+
+def _fix(writer: Writer, row: Row) -> Row:
+    done, outcome = writer.fix(row, Method.SIDECAR if row.method == Method.SIDECAR else Method(writer.config.method))
+    if outcome.status is Status.FIXED and outcome.stat:
+        writer.seen.add([put_right(row, outcome, writer.run)])
+    return done
+
+
+def _recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:
+    """Remembers what the content decided. What may be better next time is asked again: a file that could not be read, or one
+    that is shown wrong and must not be written, for its other names, say."""
+
+    def lasting(row: Row) -> bool:
+        return bool(row.sha256) if row.decision == Verdict.ERROR else not row.beyond_reach
+
+    return lambda rows: seen.add(row for row in rows if lasting(row))
