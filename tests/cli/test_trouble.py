@@ -12,7 +12,7 @@ import pytest
 from support import sky_library
 
 from orientd import app
-from orientd.cli.main import _stoppable
+from orientd.cli.stopping import stoppable
 from orientd.pipeline import stages
 from orientd.state.journal import Journal
 from orientd.state.lock import Lock
@@ -272,7 +272,7 @@ def test_a_run_that_the_state_folder_stops_tells_what_was_done(photos, tmp_path,
 
 def test_each_ctrl_c_ends_the_program_sooner():
     before = signal.getsignal(signal.SIGINT)
-    with _stoppable() as stop:
+    with stoppable() as stop:
         assert not stop()
         signal.raise_signal(signal.SIGINT)
         assert stop()

@@ -1,0 +1,91 @@
+"""The commands about what was written: undo, verify, forget, history, status."""
+
+from contextlib import closing
+
+import click
+
+from orientd.cli.options import command_line, configured
+from orientd.cli.stopping import stoppable
+from orientd.config import Config
+from orientd.errors import ExitCode
+
+
+@click.command()
+@click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
+@click.option("--file", "paths", metavar="PATH", multiple=True, help="Only this photo, or below this folder; may be repeated.")
+@click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
+@click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
+@configured("hard_links")
+def undo(config: Config, run: int | None, paths: tuple[str, ...], moves: tuple[str, ...], verbose: bool) -> int:
+    """Give photos exactly the bytes they had before a run (the last one that wrote, if RUN is not given).
+
+    A photo that has changed since is left alone and named. orientd history lists the runs. With --file and without RUN the
+    last change of that photo is taken back, whichever run made it; of a folder, what the last run that wrote there did.
+
+    Nothing is put back but what orientd would have changed into what is there now, whatever the journal says.
+    """
+    from orientd import app
+    from orientd.cli import output
+    from orientd.write.undo import Move
+
+    known = [Move.parse(move) for move in moves]
+    with stoppable() as stop:
+        outcomes = app.undo(config, run, paths=paths, moves=known, stop=stop, notify=output.note, command=command_line())
+        with closing(outcomes):
+            return output.undone(outcomes, verbose, stop)
+
+
+@click.command("verify")
+@click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
+@click.option("-v", "--verbose", is_flag=True, help="Name every file.")
+@configured()
+def verify_written(config: Config, moves: tuple[str, ...], as_json: bool, verbose: bool) -> int:
+    """Check every file ever written against the journal, and that what was written can be undone. Nothing is changed.
+
+    A file that another program has changed or deleted since is counted, which is no fault. One that cannot be read, whose write
+    was interrupted, or that could not be undone is named, and the exit code is 3.
+    """
+    from orientd import app
+    from orientd.cli import output
+    from orientd.write.undo import Move
+
+    with stoppable() as stop, closing(app.verify(config, [Move.parse(move) for move in moves], output.note)) as findings:
+        return output.verified(findings, as_json, verbose, stop)
+
+
+@click.command()
+@click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
+@configured()
+def forget(config: Config, run: int | None) -> int:
+    """Delete the copies kept of photos whose pixels a run turned (every run, if RUN is not given), to free their space.
+
+    What was turned by pixels then cannot be undone any more. Changes of tags can: they need no copies.
+    """
+    from orientd import app
+    from orientd.cli import output
+
+    return output.freed(app.forget(config, run, output.note))
+
+
+@click.command()
+@configured()
+def history(config: Config) -> int:
+    """List the runs that wrote, the newest first."""
+    from orientd import app
+    from orientd.cli import output
+
+    output.history(app.history(config, output.note))
+    return ExitCode.OK
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+@configured()
+def status(config: Config, as_json: bool) -> int:
+    """Show where orientd keeps its state, what it knows, and what orientd watch is doing."""
+    from orientd import app
+    from orientd.cli import output
+    from orientd.watch import metrics
+
+    return output.status(app.status(config, output.note), metrics.watcher(config.state_dir), as_json)

@@ -1,0 +1,100 @@
+"""The commands that look at photos and put them right: scan, apply, inspect."""
+
+import os
+from contextlib import closing
+from datetime import datetime
+
+import click
+
+from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
+from orientd.cli.stopping import stoppable
+from orientd.config import Config
+from orientd.errors import ConfigError, ExitCode
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(readable=False))
+@click.option("--fix", is_flag=True, help="Put right what is shown wrong. Without it nothing is changed.")
+@click.option("--report", metavar="FILE.csv", help="Where to write the report (default: orientd-DATE-TIME.csv here).")
+@click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
+@click.option("--exit-code", "when_found", is_flag=True, help="End with exit code 11 if wrongly turned photos were found.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Name every photo that is shown wrong, unsure or in trouble.")
+@configured(*JUDGING, "first_look", *WALKING, "method", *WRITING)
+def scan(
+    config: Config,
+    paths: tuple[str, ...],
+    fix: bool,
+    report: str | None,
+    rescan: bool,
+    when_found: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Look at every photo below PATH… and list those shown wrong; with --fix put them right."""
+    from orientd import app
+    from orientd.cli.session import Session
+    from orientd.report.csv_file import default_report
+
+    session = Session(report or default_report(datetime.now()), as_json, quiet, verbose, wrote=fix)
+    with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended)):
+        rows = app.scan(config, paths, fix=fix, rescan=rescan, stop=stop, notify=session.notify, command=command_line())
+        with closing(rows):
+            for row in rows:
+                session.add(row)
+        return session.finish(interrupted=stop(), when_found=when_found)
+
+
+@click.command("apply")
+@click.argument("plan", metavar="PLAN.csv", type=click.Path())
+@click.argument("roots", nargs=-1, metavar="[FOLDER…]", type=click.Path(readable=False))
+@click.option("--report", metavar="FILE.csv", help="Where to write what was done (default: orientd-DATE-TIME.csv here).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
+@configured(*WRITING, "sidecar_naming", "isolate")
+def apply_(
+    config: Config, plan: str, roots: tuple[str, ...], report: str | None, as_json: bool, quiet: bool, verbose: bool
+) -> int:
+    """Carry out a plan: put right the photos whose decision in PLAN.csv is fix.
+
+    PLAN.csv is a report of orientd scan; rows may have been edited or deleted. A photo that has changed since is left alone, and
+    so is one outside FOLDER… or, if none is given, outside all that was ever scanned.
+    Pixels are turned in rows whose method is rotate, and sidecars written in those whose method is sidecar.
+    """
+    from orientd import app
+    from orientd.cli.session import Session
+    from orientd.report.csv_file import default_report
+    from orientd.report.plan import read_plan
+
+    planned = read_plan(plan)
+    if report and os.path.exists(report) and os.path.samefile(plan, report):
+        raise ConfigError("the report would replace the plan: choose another --report")
+    session = Session(report or default_report(datetime.now()), as_json, quiet, verbose, wrote=True)
+    with stoppable() as stop, session:
+        session.expect(len(planned))
+        if not planned and not as_json:
+            session.notify(f"{plan} has no row whose decision is fix")
+        with closing(app.apply(config, planned, roots, stop=stop, notify=session.notify, command=command_line())) as rows:
+            for row in rows:
+                session.add(row)
+        return session.finish(interrupted=stop())
+
+
+@click.command()
+@click.argument("path", metavar="FILE", type=click.Path(readable=False))
+@configured(*JUDGING)
+def inspect(config: Config, path: str) -> int:
+    """Show what orientd thinks of one photo: what was read, the probability of each turn by every view, the decision and why."""
+    from orientd import app
+    from orientd.cli import output
+    from orientd.errors import PhotoError
+
+    try:
+        output.inspection(app.inspect(config, path))
+    except PhotoError as error:
+        output.note(f"{path}: {error}")
+        return ExitCode.INCOMPLETE
+    return ExitCode.OK
