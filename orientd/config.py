@@ -13,11 +13,11 @@ from typing import Any, Final, Literal, get_args
 
 from orientd.errors import ConfigError
 from orientd.judge.policy import Policy
-from orientd.watch.throttle import HOURS
 
 ENVIRONMENT_PREFIX: Final = "ORIENTD_"
 _BYTE: Final = r"(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])"
 _PORT: Final = r"(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
+HOURS: Final = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"  # 22:00-07:30
 _Writable = Literal["jpeg", "mpo", "png", "webp", "tiff", "heif", "avif"]
 _WANTED: Final[Mapping[object, str]] = {
     bool: "true or false",

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 POWER: Final = "/sys/class/power_supply"
-HOURS: Final = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"  # 22:00-07:30
 
 Span = tuple[int, int]
 
 
 def spans(hours: str) -> list[Span]:
-    """Spans such as "22:00-07:30, 12:00-13:00", each of the form `HOURS`, in minutes since midnight.
+    """Spans such as "22:00-07:30, 12:00-13:00", each of the form `config.HOURS`, in minutes since midnight.
 
     An end before its start is the next day's.
     """
