@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orientd.config import Config, data_directory
 from orientd.decode import admitted
@@ -19,6 +19,7 @@ from orientd.library.reader import Source
 from orientd.library.sidecars import Naming
 from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
+from orientd.pipeline.cache_key import CacheKey
 from orientd.records import Candidate, Method, Notify, Photo, Row, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import Journal
@@ -27,7 +28,12 @@ from orientd.write import change, reverted
 from orientd.write.change import Writable
 from orientd.write.writer import Writer, put_right
 
-JUDGEMENT: Final = "3"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
+if TYPE_CHECKING:
+    from orientd.infer.engine import Engine
+
+_UNCALIBRATED: Final = (
+    "the model {} is not calibrated: --min-confidence promises nothing with it. Look at the report before anything is turned."
+)
 
 
 def models_folder() -> Path:
@@ -66,55 +72,79 @@ def make_judge(
         ModelError: the model cannot be used.
     """
     from orientd.decode.by_sidecar import as_noted
-    from orientd.infer import engine as infer
 
     allocator.share_one_arena()
-    model, crowd = chosen_model(config), None
-    if config.provider == "cpu":
-        first = model.open()
-    else:
-        crowd, first = cards.open_cards(model, config, notify or (lambda _: None))
-    if notify and not first.spec.calibrated:
-        notify(
-            f"the model {model.name} is not calibrated: --min-confidence promises nothing with it. Look at the report before "
-            "anything is turned."
-        )
+    model = chosen_model(config)
+    crowd, first = (None, model.open()) if config.provider == "cpu" else cards.open_cards(model, config, notify or _nobody)
+    if not first.spec.calibrated:
+        (notify or _nobody)(_UNCALIBRATED.format(model.name))
+    decoder = admitted.decoder(first.spec.input_size, config.max_pixels, config.max_memory, isolate=config.isolate)
+    shown = as_noted(decoder.decode)
+    crowd = crowd and crowd.beside(shown, config.workers or os.cpu_count() or 1, stop)
+    source = source or Source(config, naming_of(config))
+    judge = Judge(
+        read=until(stop, source.open),
+        decode=until(stop, shown),
+        eyes=(lambda: crowd) if crowd else one_for_each_thread(first, model.open),
+        check=until(stop, plan_stage(config, rotate)),
+        policy=config.policy,
+        crowd=crowd,
+        glance=until(stop, partial(source.glance, look=decoder.glance)),
+    )
+    return judge, CacheKey.of(config, first.model_id, by_thumbnail=source.glances).id
+
+
+def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[[Photo, int], tuple[Method, str]]:
+    """The stage *plan*: how a photo would be shown as a new orientation (1–8) shows it, and the reason if not as asked.
+
+    `rotate` plans turns of pixels, if these are wanted. What is returned raises Refused if the photo could not be written at all.
+    """
+    naming = naming_of(config)
+
+    def plan(photo: Photo, orientation: int) -> tuple[Method, str]:
+        if naming and photo.by_sidecar:
+            sidecar = sidecars.find(photo.path, naming)
+            sidecar.plan(orientation, photo.path)
+            return Method.SIDECAR, f"by its sidecar {os.path.basename(sidecar.path)}"
+        links = photo.stat.nlink
+        if links > 1 and not config.hard_links:
+            raise Refused("it has several names (hard links): run with --hard-links to change all of them")
+        planned = change.plan_change(Writable(config.formats), rotate, photo.format, photo.data, orientation, links)
+        sidecars.check_silent(photo.path)
+        return planned.method, planned.remark
+
+    return plan
+
+
+def act_stage(journal: Journal, writer: Writer | None) -> Callable[[Row], Row]:
+    """The stage *act*: a row whose decision is fix is carried out, or passed through without a `writer`.
+
+    What an earlier run did to the photo, and somebody took back, is not done again.
+    """
+
+    def act(row: Row) -> Row:
+        if reason := _undone(journal, row):
+            return row._replace(decision=Verdict.SKIP.value, new_orientation=None, method="", reason=reason)
+        return _fix(writer, row) if writer else row
+
+    return act
+
+
+def one_for_each_thread(first: "Engine", another: Callable[[], "Engine"]) -> Callable[[], "Engine"]:
+    """The engine of the thread that asks: `first` for one of them, `another` for the rest. One that ends gives its own back."""
     local, spare = threading.local(), [first]
 
-    def eyes() -> infer.Engine:
+    def engine() -> "Engine":
         if not hasattr(local, "engine"):
             try:
                 local.engine = spare.pop()  # asking first whether there is one would let two threads take it
             except IndexError:
-                local.engine = model.open()
+                local.engine = another()
             weakref.finalize(threading.current_thread(), spare.append, local.engine).atexit = False
-        engine: infer.Engine = local.engine
-        return engine
+        found: Engine = local.engine
+        return found
 
-    decoder = admitted.decoder(first.spec.input_size, config.max_pixels, config.max_memory, isolate=config.isolate)
-    shown = as_noted(decoder.decode)
-    crowd = crowd and crowd.beside(shown, config.workers or os.cpu_count() or 1, stop)
-    naming = naming_of(config)
-
-    def check(photo: Photo, orientation: int) -> tuple[Method, str]:
-        if naming and photo.by_sidecar:
-            beside = sidecars.find(photo.path, naming)
-            beside.plan(orientation, photo.path)
-            return Method.SIDECAR, f"by its sidecar {os.path.basename(beside.path)}"
-        if photo.stat.nlink > 1 and not config.hard_links:
-            raise Refused("it has several names (hard links): run with --hard-links to change all of them")
-        names = photo.stat.nlink
-        planned = change.plan_change(Writable(config.formats), rotate, photo.format, photo.data, orientation, names)
-        sidecars.check_silent(photo.path)
-        return planned.method, planned.remark
-
-    source = source or Source(config, naming)
-    glance = partial(source.glance, look=decoder.glance)
-    opened, decode, eyes_of = until(stop, source.open), until(stop, shown), (lambda: crowd) if crowd else eyes
-    judge = Judge(opened, decode, eyes_of, until(stop, check), config.policy, crowd, until(stop, glance))
-    written = f"{config.hard_links}-{','.join(sorted(config.formats))}-{config.sidecar}-{config.sidecar_naming}"
-    limits = f"{config.max_pixels}-{config.max_bytes}" + "-glances" * source.glances
-    return judge, f"{JUDGEMENT}-{first.model_id}-{config.policy.id}-{written}-{limits}"
+    return engine
 
 
 def at_once(config: Config, judge: Judge) -> int:
@@ -130,18 +160,13 @@ def make_stages(
     What is judged is in `hand`, and what was left out is not judged.
     """
 
-    def act_on(row: Row) -> Row:
-        if reason := _undone(journal, row):
-            return row._replace(decision=Verdict.SKIP.value, new_orientation=None, method="", reason=reason)
-        return _fix(writer, row) if writer else row
-
     def lookup(chunk: Sequence[Candidate]) -> list[Row | None]:
         known = [None] * len(chunk) if rescan else seen.lookup(chunk)
         kept = [row if row and _still_planned(row, config.method) else None for row in known]
         return [deaths.left_out(hand, candidate) or row for candidate, row in zip(chunk, kept, strict=True)]
 
     judged = deaths.known(hand, judge, isolate=config.isolate)
-    return pipeline.Stages(lookup=lookup, judge=judged, act=act_on, record=_recorder(seen))
+    return pipeline.Stages(lookup=lookup, judge=judged, act=act_stage(journal, writer), record=_recorder(seen))
 
 
 def open_seen(config: Config, identity: str, notify: Notify) -> Seen:
@@ -188,3 +213,7 @@ def _recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:
         return bool(row.sha256) if row.decision == Verdict.ERROR else not row.beyond_reach
 
     return lambda rows: seen.add(row for row in rows if lasting(row))
+
+
+def _nobody(_: str) -> None:
+    """For those who are not told anything."""
