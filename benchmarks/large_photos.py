@@ -83,9 +83,8 @@ def main() -> None:
     given = parser.parse_args()
     Image.MAX_IMAGE_PIXELS = None
     image = drawn(given.megapixels)
-    print(
-        f"| {image.width} × {image.height} | looked at | MiB taken | bytes a pixel | MiB counted | s of processor |\n|---|---|---|---|---|---|"
-    )
+    print(f"| {image.width} × {image.height} | look | MiB taken | bytes a pixel | MiB counted | s of processor |")
+    print("|---|---|---|---|---|---|", flush=True)
     for kind in given.kinds:
         suffix, save = KINDS[kind]
         with tempfile.TemporaryDirectory() as folder:
