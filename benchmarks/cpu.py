@@ -231,7 +231,13 @@ def targets(found: dict[str, Any]) -> list[tuple[str, str, str]]:
         rows.append(("two cores, times one", "≥ 1.9", f"{found['workers']['2 in one process']['times one']:.2f}"))
         rows.append(("two processes, times one", "", f"{found['workers']['2 in two processes']['times one']:.2f}"))
     if "memory" in found:
-        rows.append(("peak memory of 2 workers, MiB", "< 477 (500 MB)", f"{max(found['memory'].values())}"))
+        rows.append(
+            (
+                "peak memory of 2 workers, MiB, without the children that decode",
+                "< 477 (500 MB)",
+                f"{max(found['memory'].values())}",
+            )
+        )
     if "start-up" in found:
         rows.append(("start-up, s", "< 1", f"{found['start-up']['wall s']:.2f}"))
     if "growth" in found:

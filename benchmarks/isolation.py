@@ -21,7 +21,7 @@ from measuring import ROOT, first_scan, timed
 
 KINDS = {
     "0.1 MP JPEG": Case(250, "jpg", (400, 300)),
-    "12 MP JPEG": Case(24, "jpg", (4000, 3000)),
+    "12 MP JPEG": Case(72, "jpg", (4000, 3000)),
     "24 MP JPEG": Case(12, "jpg", (6000, 4000)),
     "12 MP JPEG, turned": Case(4, "jpg", (4000, 3000), ROTATE),
 }

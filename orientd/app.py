@@ -358,13 +358,12 @@ def _method(row: Row) -> Method:
 
 
 def _beside(config: Config) -> Callable[[Row], str]:
-    """What the memory of a row depends on beyond its file: the sidecars of a photo that is to be put right, and those of one that
-    is never written itself, or that was left alone as they are not clear."""
+    """What the memory of a row depends on beyond its file: sidecars, where they count or would forbid to write the photo."""
     obeyed = naming_of(config) is not None
 
     def state(row: Row) -> str:
-        by_sidecar = obeyed and (row.method == Method.SIDECAR or not row.format)
-        return sidecars.signature(row.path) if by_sidecar or row.decision == Verdict.FIX else ""
+        by_sidecar = row.method == Method.SIDECAR or not row.format  # without a format: left alone as sidecars are not clear
+        return sidecars.signature(row.path) if row.decision == Verdict.FIX or (obeyed and by_sidecar) else ""
 
     return state
 

@@ -75,11 +75,12 @@ def _answer(question: dict[str, Any], parts: list[bytes]) -> Answer:
 
 
 def _decode(question: dict[str, Any], data: bytes) -> Answer:
-    return _picture(_decoder(question).decode(_photo(question, data), whole=question["whole"]))
+    decoder = _decoder(question["size"], question["max_pixels"])
+    return _picture(decoder.decode(_photo(question, data), whole=question["whole"]))
 
 
 def _glance(question: dict[str, Any], data: bytes) -> Answer:
-    picture = _decoder(question).glance(_photo(question, data))
+    picture = _decoder(question["size"], question["max_pixels"]).glance(_photo(question, data))
     return _picture(picture) if picture else ({}, [])
 
 
@@ -114,8 +115,9 @@ def _rotator(jpeg: bool) -> Any:
     return Rotator(jpeg=jpeg)
 
 
-def _decoder(question: dict[str, Any]) -> CpuDecoder:
-    return CpuDecoder(question["size"], question["max_pixels"])
+@cache
+def _decoder(size: int, max_pixels: int) -> CpuDecoder:
+    return CpuDecoder(size, max_pixels)
 
 
 def _photo(question: dict[str, Any], data: bytes) -> Photo:

@@ -160,7 +160,7 @@ class Work:
             self._seen.close()
         self._seen, self._identity = open_seen(self.config, identity, self.log.warning), identity
 
-    def _writer(self, seen: Seen, hand: Hand) -> Writer:
+    def _writer(self, seen: Seen, hand: Hand | None = None) -> Writer:
         """All writes of a day are one run, so that history stays short and one `undo` takes back one day."""
         rotate = planner(self.config.method, isolate=self.config.isolate)
         writer = Writer(self.config, seen, self.command, self.stop, self.log.warning, rotate, self.roots, patience=0, hand=hand)

@@ -1,5 +1,6 @@
 """Drawn files, each of a kind that an earlier orientd refused, spoiled or died of: every one does what their README wants."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from referee import HAS_EXIFTOOL, read_tags
 from test_corpus import turn_everything
 
 CASES = Path(__file__).parents[2] / "shared" / "corpus" / "cases"
+# exiftool numbers the entries of which it warns, and the orientation is a new first one.
+MOVED_WARNING = re.compile(r"ExifTool:Warning: \W+Bad format \(32\) for IFD0 entry 0\W+ became \W+.* entry 1\W+")
 pytestmark = pytest.mark.skipif(not (CASES.is_dir() and HAS_EXIFTOOL), reason="needs the corpus and exiftool")
 
 TURNED = {
@@ -79,7 +82,8 @@ def test_each_case_is_judged_and_turned_or_refused_as_wanted(orientd, tmp_path, 
     assert {Path(path).name for path in before if after[path][0] != before[path][0]} == fixed
     for path in (library / name for name in sorted(fixed)):
         grown = path.stat().st_size - before[str(path)][2]
-        assert tag_changes(tags[path], read_tags([path])[0], grown) == [], path.name
+        changes = tag_changes(tags[path], read_tags([path])[0], grown)
+        assert [each for each in changes if not MOVED_WARNING.fullmatch(each)] == [], path.name
     assert orientd("verify") == 0
     assert orientd("undo") == 0
     assert {path: entry[:3] for path, entry in skies.snapshot(library).items()} == {p: e[:3] for p, e in before.items()}

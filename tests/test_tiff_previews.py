@@ -176,6 +176,27 @@ def test_damaged_files_are_refused_or_patched_without_a_change_of_pixels(random,
     stills.judge_damaged(data, value)
 
 
+def test_tiles_listed_in_the_tags_of_strips_are_a_picture():
+    pixels = np.random.default_rng(1).integers(0, 255, (40, 40, 3), np.uint8)
+    tifffile.imwrite(out := io.BytesIO(), pixels, photometric="rgb", tile=(16, 16), compression="zlib", metadata=None)
+    data = out.getvalue()
+    for tile, strip in ((0x144, 0x111), (0x145, 0x117)):
+        data = with_tag(data, tile, strip)
+    assert turned(data, 6)
+    assert "where its picture starts" in refusal(with_tag(data, 0x142, 0x13F))
+
+
+def with_tag(data: bytes, tag: int, new: int) -> bytes:
+    """Another tag instead of one; the directory is sorted again."""
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        offset = file.pages[0].offset
+    count = int.from_bytes(data[offset : offset + 2], "little")
+    entries = [data[at : at + 12] for at in range(offset + 2, offset + 2 + 12 * count, 12)]
+    entries = [new.to_bytes(2, "little") + each[2:] if each[:2] == tag.to_bytes(2, "little") else each for each in entries]
+    entries.sort(key=lambda each: int.from_bytes(each[:2], "little"))
+    return data[: offset + 2] + b"".join(entries) + data[offset + 2 + 12 * count :]
+
+
 @pytest.mark.skipif(not CASE.is_file(), reason="the corpus is not here")
 def test_the_case_of_the_corpus_is_turned_on_both_pages():
     data = CASE.read_bytes()

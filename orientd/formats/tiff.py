@@ -165,12 +165,13 @@ def _structure(block: TiffBlock, page: Directory) -> dict[int, list[int]]:
 
 def _says_where(numbers: dict[int, list[int]], uncompressed: bool) -> bool:
     """True if the strips or tiles listed are all that a decoder reads: it ignores lengths that are too small, and reads on."""
-    strips = tiff_block.STRIPS[0] in numbers
-    starts, lengths = (numbers.get(tag, []) for tag in (tiff_block.STRIPS if strips else tiff_block.TILES))
+    listed = tiff_block.STRIPS if tiff_block.STRIPS[0] in numbers else tiff_block.TILES
+    strips = listed is tiff_block.STRIPS and _TILE_WIDTH not in numbers  # libtiff takes tiles in the tags of strips, too
+    starts, lengths = (numbers.get(tag, []) for tag in listed)
     full_width, full_height, samples = _number(numbers, _WIDTH, 0), _number(numbers, _HEIGHT, 0), _number(numbers, _SAMPLES, 1)
     width = full_width if strips else _number(numbers, _TILE_WIDTH, 0)
     height = min(_number(numbers, _ROWS, full_height), full_height) if strips else _number(numbers, _TILE_HEIGHT, 0)
-    if min(width, height, samples, *starts, *lengths) <= 0 or (strips and tiff_block.TILES[0] in numbers):
+    if min(width, height, samples, *starts, *lengths) <= 0 or {tiff_block.STRIPS[0], tiff_block.TILES[0]} <= set(numbers):
         return False
     planes = samples if _number(numbers, _PLANAR, 1) == 2 else 1
     rows = -(-full_height // height)
