@@ -50,7 +50,7 @@ class Survey:
         self._orientd, self._scratch, self._viewer = orientd, scratch, viewer
 
     def __call__(self, files: Sequence[Listed], folder: Path) -> list[Found]:
-        """One finding a file, in order."""
+        """One finding a file, in order; a death that none causes alone, nor a smaller group, stands with the first of them."""
         try:
             return self._group([each.place(folder) for each in files], files)
         except Died as death:
@@ -58,7 +58,10 @@ class Survey:
             if len(files) == 1:
                 return [{**files[0]._asdict(), "died": str(death)}]
             half = len(files) // 2
-            return self(files[:half], folder) + self(files[half:], folder)
+            found = self(files[:half], folder) + self(files[half:], folder)
+            if not any("died" in each or "died together" in each for each in found):
+                found[0]["died together"] = str(death)  # memory written over kills where it happens to matter
+            return found
 
     def _group(self, sources: Sequence[Path], files: Sequence[Listed]) -> list[Found]:
         shutil.rmtree(self._scratch, ignore_errors=True)

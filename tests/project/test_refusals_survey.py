@@ -257,6 +257,21 @@ class TestSurvey:
         assert [each["path"] for each in found] == [str(number) for number in range(20)]
         assert [each["path"] for each in found if "died" in each] == ["7"]
 
+    def test_a_death_that_no_file_causes_alone_is_told_once(self, tmp_path):
+        from refusals import Died, Survey
+        from refusals_files import Listed
+        from refusals_table import faults
+
+        class Mortal(Survey):
+            def _group(self, sources, files):
+                if {"3", "4"} <= {each.path for each in files}:
+                    raise Died("apply: SIGSEGV: ")
+                return [{**each._asdict(), "turns": {}} for each in files]
+
+        found = Mortal(tmp_path, tmp_path, None)([Listed("a/b", str(number), "") for number in range(20)], tmp_path)
+        assert len(found) == 20
+        assert [faults(each) for each in found if faults(each)] == [["the process died: apply: SIGSEGV: "]]
+
     @EXIFTOOL
     def test_the_whole_of_it(self, viewer, tmp_path):
         """Two photos that can be turned, one that cannot; the comparator's own decoders see what was written."""
