@@ -1,6 +1,6 @@
 """Show that two checkouts behave alike: each scans, changes, verifies and gives back one library, and every step is compared.
 
-    python benchmarks/behavior.py ../shared/corpus ../shared/photos/val-0.zip --before OLD/bin/orientd --after NEW/bin/orientd
+    python -m benchmarks.behavior ../shared/corpus ../shared/photos/val-0.zip --before OLD/bin/orientd --after NEW/bin/orientd
 
 The library is the corpus and 500 validation photos, half of them shown turned. Each command runs on a copy of its own in the same
 place with the same dates. Compared after every step: the exit code, the report without the columns named by `--new`, and of

@@ -1,13 +1,13 @@
 """Which files of public test suites orientd refuses, why, whether that was needed, and whether what it writes is right.
 
-    python benchmarks/refusals_files.py MIRRORS --out FOLDER          # lays out the files of refusals.tsv
-    python benchmarks/refusals.py FOLDER --orientd .venv/bin/orientd --out /tmp/before
-    python benchmarks/refusals.py FOLDER --orientd OTHER/.venv/bin/orientd --out /tmp/after --before /tmp/before
+    python -m benchmarks.refusals.files MIRRORS --out FOLDER          # lays out the files of files.tsv
+    python -m benchmarks.refusals.run FOLDER --orientd .venv/bin/orientd --out /tmp/before
+    python -m benchmarks.refusals.run FOLDER --orientd OTHER/.venv/bin/orientd --out /tmp/after --before /tmp/before
 
 A file counts only if its content is the one listed. Each is scanned, turned by 90° and by 180° with a plan, verified and taken
 back, all by the command, so that the same script measures any checkout. What was written is judged by exiftool (no other tag may
 differ), by two decoders (the turn that was asked for), and by its bytes and time after `undo`. For what was refused it is tried
-whether another hand could have turned it: see refusals_changes.py. Needs exiftool, heif-convert and pyvips, but no
+whether another hand could have turned it: see changes.py. Needs exiftool, heif-convert and pyvips, but no
 orientd of its own. A file that ends the process is found by halving, and is a row. Writes found.json and table.md.
 """
 
