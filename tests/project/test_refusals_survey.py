@@ -258,10 +258,6 @@ class TestSurvey:
         assert [each["path"] for each in found if "died" in each] == ["7"]
 
     def test_a_death_that_no_file_causes_alone_is_told_once(self, tmp_path):
-        from refusals import Died, Survey
-        from refusals_files import Listed
-        from refusals_table import faults
-
         class Mortal(Survey):
             def _group(self, sources, files):
                 if {"3", "4"} <= {each.path for each in files}:
