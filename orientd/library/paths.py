@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from orientd.errors import LibraryUnavailable
+from orientd.files.mounts import is_below
 
 
 def real_roots(roots: Sequence[str]) -> tuple[str, ...]:
@@ -31,7 +32,7 @@ def real_place(path: str) -> str:
 
 def below(path: str, roots: Sequence[str]) -> bool:
     """True if a real path is one of the real `roots`, or lies below one."""
-    return any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
+    return any(is_below(path, root) for root in roots)
 
 
 def presence(roots: Sequence[str]) -> Callable[[], None]:
