@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orientd.errors import ExitCode, LibraryUnavailable
+from orientd.files.syscalls import Disk
 from orientd.library import filenames
 from orientd.library import walk as discover
 from orientd.library.walk import walk
@@ -34,7 +35,7 @@ def unlistable(monkeypatch):
             raise errors[str(path)]
         return open_(path, *flags, **more)
 
-    monkeypatch.setattr(os, "open", fake)
+    monkeypatch.setattr(Disk, "open", staticmethod(fake))
     return errors
 
 
