@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +25,7 @@ class Session:
     def __init__(self, report: str, as_json: bool, quiet: bool, verbose: bool, wrote: bool) -> None:
         self._json = JsonLines(sys.stdout) if as_json else None
         self._meter = meter(sys.stderr, quiet=quiet, json=self._json)
+        self._shown = ExitStack()  # holds the meter until the summary takes its place
         self._report, self._tally = CsvReport(report), Tally()
         self._quiet, self._verbose, self._wrote = quiet, verbose, wrote
         self._complete = False
@@ -86,16 +87,16 @@ class Session:
         if self._json:
             self._json.summary(self._tally, path, code)
         else:
-            self._meter.__exit__()
+            self._shown.close()
             console().print(summary(self._tally, report=path, wrote=self._wrote, interrupted=interrupted))
         return code
 
     def __enter__(self) -> Self:
-        self._meter.__enter__()
+        self._shown.enter_context(self._meter)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._meter.__exit__()
+        self._shown.close()
         self._report.close()
         if self._json and isinstance(error, OrientdError):
             self._json.error(str(error))

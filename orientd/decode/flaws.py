@@ -21,17 +21,15 @@ from typing import Final
 
 from orientd.decode import progressive
 from orientd.errors import Refused
-from orientd.formats import jpeg, jpeg_frame
+from orientd.formats import jpeg
 from orientd.formats.jpeg import Segment
+from orientd.formats.jpeg_markers import AFTER_SCAN, APP0, APP2, APP14, BASELINE, EOI, EXTENDED, FRAMES, PROGRESSIVE, SOS
 
 MOST: Final = 8  # flaws of one file
 
-_EOI: Final = b"\xff\xd9"
-_APP0, _APP2, _APP14, _SOS = 0xE0, 0xE2, 0xEE, 0xDA
-_SEQUENTIAL: Final = (jpeg_frame.BASELINE, jpeg_frame.EXTENDED)
+_SEQUENTIAL: Final = (BASELINE, EXTENDED)
 _JFIF, _ADOBE, _ICC = b"JFIF\0", b"Adobe", b"ICC_PROFILE\0"
 _TRANSFORMS: Final = {3: 1, 4: 2}  # number of components → YCbCr, YCCK
-_MARKER: Final = re.compile(rb"\xff([^\0\xd0-\xd7\xff])")
 _WHOLE_SPECTRUM: Final = bytes((0, 63, 0))
 
 
@@ -48,22 +46,22 @@ def without(data: bytes, warning: str) -> bytes | None:
 
 
 def _without_profile(data: bytes, _: re.Match[str]) -> bytes:
-    return _rebuilt(data, lambda one, content: b"" if one.marker == _APP2 and content.startswith(_ICC) else content)
+    return _rebuilt(data, lambda one, content: b"" if one.marker == APP2 and content.startswith(_ICC) else content)
 
 
 def _with_jfif_1(data: bytes, _: re.Match[str]) -> bytes:
     def mended(one: Segment, content: bytes) -> bytes:
-        return _JFIF + b"\1" + content[6:] if one.marker == _APP0 and content.startswith(_JFIF) else content
+        return _JFIF + b"\1" + content[6:] if one.marker == APP0 and content.startswith(_JFIF) else content
 
     return _rebuilt(data, mended)
 
 
 def _with_known_transform(data: bytes, _: re.Match[str]) -> bytes:
-    numbers = [data[one.start + 5] for one in jpeg.segments(data, lenient=True) if one.marker in jpeg_frame.MARKERS]
+    numbers = [data[one.start + 5] for one in jpeg.segments(data, lenient=True) if one.marker in FRAMES]
     code = bytes((_TRANSFORMS.get(numbers[0] if numbers else 0, 0),))
 
     def mended(one: Segment, content: bytes) -> bytes:
-        return content[:11] + code + content[12:] if one.marker == _APP14 and content.startswith(_ADOBE) else content
+        return content[:11] + code + content[12:] if one.marker == APP14 and content.startswith(_ADOBE) else content
 
     return _rebuilt(data, mended)
 
@@ -74,8 +72,8 @@ def _without_strays(data: bytes, _: re.Match[str]) -> bytes:
 
 def _without_padding(data: bytes, found: re.Match[str]) -> bytes:
     *_, scan = jpeg.segments(data, lenient=True)
-    end = jpeg.end_of_image(data, scan.end) - len(_EOI)
-    return data[: end - int(found[1])] + _EOI
+    end = jpeg.end_of_image(data, scan.end) - len(EOI)
+    return data[: end - int(found[1])] + EOI
 
 
 def _with_whole_spectrum(data: bytes, _: re.Match[str]) -> bytes:
@@ -90,8 +88,8 @@ def _with_whole_spectrum(data: bytes, _: re.Match[str]) -> bytes:
 
 def _with_end(data: bytes, _: re.Match[str]) -> bytes:
     """With an end, unless whole scans are missing, which libjpeg would not notice: half a scan it does."""
-    frame, closed = _frame(data), data + _EOI
-    if frame.marker == jpeg_frame.PROGRESSIVE:
+    frame, closed = _frame(data), data + EOI
+    if frame.marker == PROGRESSIVE:
         return closed if progressive.abridged(closed) else data
     told = {name for scan in _scans(data) for name in data[scan.start + 1 : scan.start + 1 + 2 * data[scan.start] : 2]}
     wanted = set(data[frame.start + 6 : frame.end : 3])
@@ -99,7 +97,7 @@ def _with_end(data: bytes, _: re.Match[str]) -> bytes:
 
 
 def _frame(data: bytes) -> Segment:
-    frames = [one for one in jpeg.segments(data, lenient=True) if one.marker in jpeg_frame.MARKERS]
+    frames = [one for one in jpeg.segments(data, lenient=True) if one.marker in FRAMES]
     if len(frames) != 1:
         raise Refused("it has not one frame but several, or none")
     return frames[0]
@@ -110,10 +108,10 @@ def _scans(data: bytes) -> list[Segment]:
     *_, scan = jpeg.segments(data, lenient=True)
     found = [scan]
     place = scan.end
-    while (marker := _MARKER.search(data, place)) and marker[0] != _EOI:
+    while (marker := AFTER_SCAN.search(data, place)) and marker[0] != EOI:
         place = marker.end() + max(int.from_bytes(data[marker.end() : marker.end() + 2], "big"), 2)
-        if marker[1][0] == _SOS and place <= len(data):
-            found.append(Segment(_SOS, marker.end() + 2, place))
+        if marker[1][0] == SOS and place <= len(data):
+            found.append(Segment(SOS, marker.end() + 2, place))
     if any(one.end - one.start < 6 for one in found):
         raise Refused("a scan has no header")
     return found

@@ -9,10 +9,9 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats import jpeg, jpeg_frame
+from orientd.formats.jpeg_markers import APP14, BASELINE, EOI
 from orientd.records import Format, Photo
 
-_APP14: Final = 0xEE
-_EOI: Final = b"\xff\xd9"
 _FORMATS: Final = (Format.JPEG, Format.MPO, Format.RAW)  # of a raw file these are the bytes of its preview
 _LUMA: Final = frozenset({(1, 1), (1, 2), (2, 1), (2, 2)})
 _CHROMA: Final = (1, 1)
@@ -36,15 +35,15 @@ def frame(photo: Photo) -> Frame | None:
     except Refused:
         return None
     header, scan = jpeg_frame.only(photo.data, segments), segments[-1]
-    if not header or header.marker != jpeg_frame.BASELINE or not header.is_reducible:
+    if not header or header.marker != BASELINE or not header.is_reducible:
         return None
     if not _is_plain(header, photo.data[scan.start : scan.end]):
         return None
-    transforms = [photo.data[segment.start : segment.end] for segment in segments if segment.marker == _APP14]
+    transforms = [photo.data[segment.start : segment.end] for segment in segments if segment.marker == APP14]
     if len(header.components) > 1 and any(each.startswith(b"Adobe") and each[11:12] == b"\0" for each in transforms):
         return None  # RGB
-    end = photo.data.find(_EOI, scan.end) + len(_EOI)
-    return Frame(header.width, header.height, end) if end >= len(_EOI) else None
+    end = photo.data.find(EOI, scan.end) + len(EOI)
+    return Frame(header.width, header.height, end) if end >= len(EOI) else None
 
 
 def _is_plain(header: jpeg_frame.Frame, scan: bytes) -> bool:

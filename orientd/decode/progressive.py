@@ -7,24 +7,22 @@ In place of what is left out there are scans of a few bytes which say that all t
 libjpeg would take the file for one still on its way, and guess each block from its neighbours (`do_block_smoothing`).
 """
 
-import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats import jpeg, jpeg_frame
+from orientd.formats.jpeg_markers import AFTER_SCAN, DHT, DQT, DRI, EOI, PROGRESSIVE, SOS
 
-_DHT, _EOI, _SOS, _DQT, _DRI = 0xC4, 0xD9, 0xDA, 0xDB, 0xDD
-_TABLES: Final = (_DHT, _DQT, _DRI)
-_MARKER: Final = re.compile(rb"\xff([^\0\xd0-\xd7\xff])")  # all that can end the data of a scan
+_TABLES: Final = (DHT, DQT, DRI)
 _COEFFICIENTS: Final = 64
 _LONGEST_RUN: Final = 0x7FFF
 _NOT_PLAIN: Final = "not a plain, complete progressive JPEG"
 
 # AC table 0 with a code of 4 bits for each length of a run of empty blocks, EOB0 to EOB14, so that the code is that number.
-_RUNS: Final = bytes((0xFF, _DHT, 0, 34, 0x10, 0, 0, 0, 15, *[0] * 12, *range(0, 0xF0, 0x10)))
-_NO_RESTARTS: Final = bytes((0xFF, _DRI, 0, 4, 0, 0))
+_RUNS: Final = bytes((0xFF, DHT, 0, 34, 0x10, 0, 0, 0, 15, *[0] * 12, *range(0, 0xF0, 0x10)))
+_NO_RESTARTS: Final = bytes((0xFF, DRI, 0, 4, 0, 0))
 
 
 class _Channel(NamedTuple):
@@ -57,21 +55,21 @@ def abridged(data: bytes) -> bytes | None:
     except Refused:
         return None
     empty = (_zeros(channel) for channel in channels if channel.is_eighth)
-    return b"".join([*kept, _NO_RESTARTS, _RUNS, *empty, bytes((0xFF, _EOI))])
+    return b"".join([*kept, _NO_RESTARTS, _RUNS, *empty, EOI])
 
 
 def _kept(data: bytes) -> tuple[list[_Channel], list[bytes]]:
     """The components, and the parts of the file up to EOI that count."""
     *head, scan = jpeg.segments(data)
     frame = jpeg_frame.only(data, head)
-    if not frame or frame.marker != jpeg_frame.PROGRESSIVE:
+    if not frame or frame.marker != PROGRESSIVE:
         raise Refused(_NOT_PLAIN)
     channels = _channels(frame)
     eighths = {channel.name for channel in channels if channel.is_eighth}
     place = scan.start - 4
     kept, told = [data[:place]], {channel.name: [-1] * _COEFFICIENTS for channel in channels}
     for marker, start, end in _rest(data, place):
-        if marker == _SOS:
+        if marker == SOS:
             found = _scan(data, start)
             _note(found, told)
             if found.first and eighths.issuperset(found.channels):
@@ -83,15 +81,15 @@ def _kept(data: bytes) -> tuple[list[_Channel], list[bytes]]:
 
 def _rest(data: bytes, place: int) -> Iterator[tuple[int, int, int]]:
     """The tables and scans from the first scan at `place` to EOI: marker, start and end, the data of a scan included."""
-    marker = _SOS
-    while marker != _EOI:
-        _demand(marker == _SOS or marker in _TABLES)
+    marker = SOS
+    while marker != EOI[1]:
+        _demand(marker == SOS or marker in _TABLES)
         size = int.from_bytes(data[place + 2 : place + 4], "big")
         _demand(size >= 2)
-        following = _MARKER.search(data, place + 2 + size)
+        following = AFTER_SCAN.search(data, place + 2 + size)
         _demand(following is not None)
         assert following
-        _demand(marker == _SOS or following.start() == place + 2 + size)
+        _demand(marker == SOS or following.start() == place + 2 + size)
         yield marker, place, following.start()
         marker, place = following[1][0], following.start()
 
@@ -137,7 +135,7 @@ def _zeros(channel: _Channel) -> bytes:
     codes = "".join(_run(blocks) for blocks in [_LONGEST_RUN] * full + [rest] * (rest > 0))
     codes += "1" * (-len(codes) % 8)
     data = int(codes, 2).to_bytes(len(codes) // 8, "big").replace(b"\xff", b"\xff\0")
-    return bytes((0xFF, _SOS, 0, 8, 1, channel.name, 0, 1, _COEFFICIENTS - 1, 0)) + data
+    return bytes((0xFF, SOS, 0, 8, 1, channel.name, 0, 1, _COEFFICIENTS - 1, 0)) + data
 
 
 def _run(blocks: int) -> str:

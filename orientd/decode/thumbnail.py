@@ -17,10 +17,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from orientd import orientation
 from orientd.formats import thumbnail
+from orientd.formats.jpeg_markers import EOI
 from orientd.formats.thumbnail import Front
 from orientd.records import Photo, Picture
 
-_EOI: Final = b"\xff\xd9"
 _LEAST_SIDE: Final = 72  # of the thumbnail without its bars, in pixels
 _MOST_SIDE: Final = 1024  # with them; one in EXIF has 64 KB, and a hostile one may claim to fill gigabytes
 _SAME_PROPORTIONS: Final = 0.03
@@ -79,7 +79,7 @@ def _without_bars(image: Image.Image, proportions: float) -> Image.Image | None:
 def _upper_rows(front: Front) -> tuple[Image.Image, float] | None:
     """The upper rows of a photo of which only the first bytes are there, reduced, and their share of its height."""
     height = min(front.height, _ROUND * math.ceil(_MOST_SHARE * front.height / _ROUND))
-    image = JpegImageFile(BytesIO(front.lowered(height) + _EOI))
+    image = JpegImageFile(BytesIO(front.lowered(height) + EOI))
     image.draft("RGB", (image.width // _REDUCTION, image.height // _REDUCTION))
     pixels = np.asarray(image.convert("RGB"))
     missing = (np.abs(pixels.astype(np.int16) - _GREY) <= 1).all(axis=(1, 2))

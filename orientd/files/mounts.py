@@ -38,8 +38,10 @@ def mounts(folder: str, mountinfo: str) -> list[Mount]:
         mountinfo: the text of /proc/self/mountinfo, see proc_pid_mountinfo(5).
     """
     found = _mounts(mountinfo)
-    holder = max((mount for mount in found if _below(folder, mount.point)), key=lambda mount: len(mount.point), default=_UNKNOWN)
-    return [holder, *(mount for mount in found if mount != holder and _below(mount.point, folder))]
+    holder = max(
+        (mount for mount in found if is_below(folder, mount.point)), key=lambda mount: len(mount.point), default=_UNKNOWN
+    )
+    return [holder, *(mount for mount in found if mount != holder and is_below(mount.point, folder))]
 
 
 def kind(folder: str, mountinfo: str) -> str:
@@ -56,6 +58,11 @@ def read_mountinfo() -> str:
         return ""
 
 
+def is_below(path: str, folder: str) -> bool:
+    """True if `path` is `folder`, or lies below it; both absolute, without symbolic links."""
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
 def _mounts(mountinfo: str) -> list[Mount]:
     """Of several mounts at one point the last is the one that is seen."""
     found: dict[str, Mount] = {}
@@ -69,7 +76,3 @@ def _mounts(mountinfo: str) -> list[Mount]:
 
 def _unescaped(point: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
-
-
-def _below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)

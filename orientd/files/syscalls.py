@@ -131,14 +131,23 @@ def worded(kind: type[PhotoError]) -> Iterator[None]:
 def opened(disk: Disk, path: str, access: int) -> Iterator[int]:
     flags, name = access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, os.path.basename(path)
     with opened_folder(disk, path, os.O_PATH) as folder:
-        try:
-            file = disk.open(name, flags | os.O_NOATIME, dir_fd=folder)
-        except PermissionError:  # O_NOATIME is for the file's owner alone
-            file = disk.open(name, flags, dir_fd=folder)
+        file = open_noatime(name, flags, disk, folder)
         try:
             yield file
         finally:
             close(disk, file)
+
+
+def open_noatime(path: str, flags: int, disk: Disk = DISK, folder: int | None = None) -> int:
+    """Open a file or a folder, leaving its access time as it is where the system permits; `path` counts from the open `folder`.
+
+    Raises:
+        OSError: as `os.open`.
+    """
+    try:
+        return disk.open(path, flags | os.O_NOATIME, dir_fd=folder)
+    except PermissionError:  # O_NOATIME is for the owner alone
+        return disk.open(path, flags, dir_fd=folder)
 
 
 @contextmanager

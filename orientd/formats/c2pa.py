@@ -10,13 +10,13 @@ from typing import Final
 from orientd.errors import Refused
 from orientd.formats import heif_items, jpeg, png, png_text, webp, xmp
 from orientd.formats.heif_items import Catalogue
+from orientd.formats.jpeg_markers import APP1, APP11
 from orientd.formats.tiff_block import TiffBlock
 from orientd.records import Format
 
 REASON: Final = (
     "signed with content credentials (C2PA), which any change would break: have a sidecar written instead (--sidecar write)"
 )
-_APP1, _APP11 = 0xE1, 0xEB
 _JUMBF_HEAD: Final = 64  # bytes of a segment in which the first box says what it is
 _TIFF_XMP, _TIFF_MANIFEST = 0x02BC, 0xCD41
 _MANIFEST_BOX: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
@@ -45,9 +45,9 @@ def is_listed(listed: Catalogue) -> bool:
 def _jpeg(data: bytes) -> Iterator[bool]:
     for segment in jpeg.segments(data, lenient=True):
         payload = data[segment.start : segment.end]
-        if segment.marker == _APP11:
+        if segment.marker == APP11:
             yield payload.startswith(b"JP") and b"c2pa" in payload[:_JUMBF_HEAD]
-        elif segment.marker == _APP1 and payload.startswith(jpeg.XMP):
+        elif segment.marker == APP1 and payload.startswith(jpeg.XMP):
             yield xmp.links_manifest(payload[len(jpeg.XMP) :])
 
 

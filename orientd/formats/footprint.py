@@ -12,6 +12,7 @@ from typing import Final
 
 from orientd.errors import Refused
 from orientd.formats import heif_items, jpeg, raw_tiff
+from orientd.formats.jpeg_markers import BASELINE, EXTENDED, LOSSLESS, PROGRESSIVE
 from orientd.records import Format
 
 TILED_FROM: Final = 24_000_000  # pixels; HEIF grids of more are looked at tile by tile
@@ -30,7 +31,7 @@ _BYTES: Final = {
 }
 _TILED, _SEQUENTIAL, _PROGRESSIVE, _LOSSLESS = 1, 1, 7, 9
 _JPEGS: Final = (Format.JPEG, Format.MPO, Format.RAW)
-_FRAMES: Final = {0xC0: _SEQUENTIAL, 0xC1: _SEQUENTIAL, 0xC2: _PROGRESSIVE, 0xC3: _LOSSLESS}
+_FRAMES: Final = {BASELINE: _SEQUENTIAL, EXTENDED: _SEQUENTIAL, PROGRESSIVE: _PROGRESSIVE, LOSSLESS: _LOSSLESS}
 _MOST_SEGMENTS: Final = 1000
 _ISPE: Final = re.compile(rb"ispe\0\0\0\0(.{8})", re.DOTALL)
 _SIZ: Final = re.compile(rb"\xff\x4f\xff\x51.{4}(.{8})|ihdr(.{8})", re.DOTALL)

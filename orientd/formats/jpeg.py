@@ -17,19 +17,16 @@ from typing import Final, NamedTuple
 from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import mpf, tiff_block, xmp
+from orientd.formats.jpeg_markers import AFTER_SCAN, APP0, APP1, APP2, EOI, FRAMES, SOI, SOS
 from orientd.records import Patch, Splice
 
 EXIF: Final = b"Exif\0\0"
 XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 XMP_EXTENSION: Final = b"http://ns.adobe.com/xmp/extension/\0"
 
-_SOI: Final = b"\xff\xd8"
-_SOS, _EOI, _APP0, _APP1, _APP2 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2
-_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH: Final = frozenset(range(0xC0)) | frozenset(range(0xD0, 0xD9))
 _FILL: Final = re.compile(rb"\xff*")
 _PASSED_OVER: Final = re.compile(rb"(?:[^\xff]+|\xff+[\0\xd0-\xd7])*")
-_IN_SCAN: Final = re.compile(rb"\xff([^\0\xd0-\xd7\xff])")
 _LARGEST: Final = 0xFFFF
 
 
@@ -50,8 +47,8 @@ class _Layout:
     extension: list[Segment] = field(default_factory=list)
     mpf: list[Segment] = field(default_factory=list)
     frames: list[Segment] = field(default_factory=list)
-    after_jfif: int = len(_SOI)
-    scan: int = len(_SOI)
+    after_jfif: int = len(SOI)
+    scan: int = len(SOI)
 
 
 def segments(data: bytes, *, lenient: bool = False) -> Iterator[Segment]:
@@ -62,10 +59,10 @@ def segments(data: bytes, *, lenient: bool = False) -> Iterator[Segment]:
     Raises:
         Refused: on reaching anything but a whole, well-formed segment.
     """
-    if data[:2] != _SOI:
+    if data[:2] != SOI:
         raise Refused("not a JPEG: it does not start with SOI")
-    place, marker = len(_SOI), 0
-    while marker != _SOS:
+    place, marker = len(SOI), 0
+    while marker != SOS:
         stray = _PASSED_OVER.match(data, place) if lenient else None
         marker, place = _marker(data, stray.end() if stray else place)
         end = place + int.from_bytes(data[place : place + 2], "big")
@@ -79,7 +76,7 @@ def stored(data: bytes) -> int | None:
     """The EXIF orientation in the first EXIF segment, exactly as found; None if there is none that can be read."""
     try:
         for segment in segments(data, lenient=True):
-            if segment.marker == _APP1 and data.startswith(EXIF, segment.start, segment.end):
+            if segment.marker == APP1 and data.startswith(EXIF, segment.start, segment.end):
                 return _stored(data, segment)
     except Refused:
         pass
@@ -108,7 +105,7 @@ def _marker(data: bytes, place: int) -> tuple[int, int]:
     if place >= len(data):
         raise Refused("no scan: the file ends before the picture starts")
     marker = data[place]
-    if marker == _EOI:
+    if marker == EOI[1]:
         raise Refused("end of image before the scan")
     if marker in _WITHOUT_LENGTH:
         raise Refused(f"unexpected marker 0x{marker:02x} before the scan at byte {place}")
@@ -119,13 +116,13 @@ def _layout(data: bytes) -> _Layout:
     layout = _Layout()
     for segment in segments(data, lenient=True):
         head = data[segment.start : min(segment.end, segment.start + 64)]
-        if segment.marker == _APP0 and layout.after_jfif == layout.scan:
+        if segment.marker == APP0 and layout.after_jfif == layout.scan:
             layout.after_jfif = segment.end
-        elif segment.marker == _APP1:
+        elif segment.marker == APP1:
             _sort_app1(layout, segment, head)
-        elif segment.marker == _APP2 and head.startswith(mpf.SIGNATURE):
+        elif segment.marker == APP2 and head.startswith(mpf.SIGNATURE):
             layout.mpf.append(segment)
-        elif segment.marker in _FRAMES:
+        elif segment.marker in FRAMES:
             layout.frames.append(segment)
         layout.scan = segment.end
     if not layout.frames or any(b"\0\0" in _sides(data, frame) for frame in layout.frames):
@@ -163,7 +160,7 @@ def _digits(data: bytes, layout: _Layout) -> list[xmp.Digit]:
 def _exif(data: bytes, layout: _Layout, orientation: int) -> list[Splice]:
     if not layout.exif:
         payload = EXIF + tiff_block.fresh(orientation)
-        whole = bytes([0xFF, _APP1]) + (len(payload) + 2).to_bytes(2, "big") + payload
+        whole = bytes([0xFF, APP1]) + (len(payload) + 2).to_bytes(2, "big") + payload
         return [Splice(layout.after_jfif, b"", whole), *_carried(data, layout, layout.after_jfif, len(whole))]
     return [splice for segment in _telling(data, layout.exif) for splice in _in_segment(data, layout, segment, orientation)]
 
@@ -234,15 +231,15 @@ def _check_maker_notes(data: bytes, layout: _Layout, exif: Segment) -> None:
         words = chain.from_iterable((note[at : at + 4], note[at : at + 4][::-1]) for at in range(0, len(note) - 3, 2))
         for number in (int.from_bytes(word, "big") for word in words):
             for target in (number, number + block, number + block + start):
-                if trailer == target or (target > trailer and data[target + 1 : target + 3] == _SOI[1:] + b"\xff"):
+                if trailer == target or (target > trailer and data[target + 1 : target + 3] == SOI[1:] + b"\xff"):
                     raise Refused("the maker note may point at data behind the picture, so the EXIF block cannot grow")
 
 
 def end_of_image(data: bytes, scan: int) -> int:
     """The offset after EOI of the picture whose first scan starts at `scan`."""
     place = scan
-    while found := _IN_SCAN.search(data, place):
-        if found[1][0] == _EOI:
+    while found := AFTER_SCAN.search(data, place):
+        if found[0] == EOI:
             return found.end()
         length = int.from_bytes(data[found.end() : found.end() + 2], "big")
         place = found.end() + max(length, 2)

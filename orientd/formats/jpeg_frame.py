@@ -10,11 +10,9 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats import jpeg
+from orientd.formats.jpeg_markers import BASELINE, DHP, EXP, EXTENDED, FRAMES, JPG, LOSSLESS, LOSSLESS_ARITHMETIC, PROGRESSIVE
 
-BASELINE, EXTENDED, PROGRESSIVE, LOSSLESS = range(0xC0, 0xC4)
-MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_LOSSLESS_ARITHMETIC, _DHP = 0xCB, 0xDE
-_UNKNOWN: Final = frozenset((0xC8, _DHP, 0xDF, *range(0xF0, 0xFE)))  # to libjpeg
+_UNKNOWN: Final = frozenset((JPG, DHP, EXP, *range(0xF0, 0xFE)))  # to libjpeg
 _KINDS: Final = {
     BASELINE: "a baseline JPEG",
     EXTENDED: "an extended JPEG",
@@ -22,10 +20,10 @@ _KINDS: Final = {
     LOSSLESS: "a lossless JPEG",
     0xC9: "an arithmetic-coded JPEG",
     0xCA: "an arithmetic-coded progressive JPEG",
-    _LOSSLESS_ARITHMETIC: "an arithmetic-coded lossless JPEG",
+    LOSSLESS_ARITHMETIC: "an arithmetic-coded lossless JPEG",
 }
 _HIERARCHICAL: Final = "a hierarchical JPEG"
-_BITS: Final = {LOSSLESS: range(2, 17), _LOSSLESS_ARITHMETIC: range(2, 17)}
+_BITS: Final = {LOSSLESS: range(2, 17), LOSSLESS_ARITHMETIC: range(2, 17)}
 _BITS_OF_LOSSY: Final = (8, 12)
 _CHANNELS: Final = (1, 3, 4)
 _FACTORS: Final = range(1, 5)
@@ -82,7 +80,7 @@ def only(data: bytes, segments: Iterable[jpeg.Segment] | None = None) -> Frame |
         segments = list(jpeg.segments(data) if segments is None else segments)
     except Refused:
         return None
-    found = [each for each in segments if each.marker in MARKERS]
+    found = [each for each in segments if each.marker in FRAMES]
     is_plain = len(found) == 1 and not any(each.marker in _UNKNOWN for each in segments)
     return _parsed(data, found[0]) if is_plain else None
 
@@ -97,7 +95,7 @@ def unsupported(data: bytes) -> str | None:
     except Refused:
         return None
     frame, markers = only(data, segments), {each.marker for each in segments}
-    if _DHP in markers or not _KINDS.keys() >= markers & MARKERS:
+    if DHP in markers or not _KINDS.keys() >= markers & FRAMES:
         return f"it is {_HIERARCHICAL}, which cannot be decoded: convert it to a baseline JPEG"
     return _fault(frame) if frame else None
 
@@ -105,7 +103,7 @@ def unsupported(data: bytes) -> str | None:
 def _fault(frame: Frame) -> str | None:
     if frame.bits != 8 and frame.bits in _BITS.get(frame.marker, _BITS_OF_LOSSY):
         return f"it is {frame.kind} of {frame.bits} bits, which cannot be decoded: convert it to 8 bits"
-    if frame.marker == _LOSSLESS_ARITHMETIC:
+    if frame.marker == LOSSLESS_ARITHMETIC:
         return f"it is {frame.kind}, which cannot be decoded: convert it to a baseline JPEG"
     if len(frame.components) not in _CHANNELS:
         return f"it is {frame.kind} of {len(frame.components)} channels, which cannot be decoded: convert it to RGB or gray"

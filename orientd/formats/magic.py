@@ -4,6 +4,7 @@ from typing import Final
 
 from orientd.errors import Refused
 from orientd.formats import jpeg, mpf
+from orientd.formats.jpeg_markers import APP2
 from orientd.formats.tiff_block import TiffBlock
 from orientd.records import Format
 
@@ -68,7 +69,7 @@ def _by_brand(head: bytes) -> Format:
 def _is_mpo(head: bytes) -> bool:
     try:
         for segment in jpeg.segments(head):
-            if segment.marker == 0xE2 and head.startswith(mpf.SIGNATURE, segment.start):
+            if segment.marker == APP2 and head.startswith(mpf.SIGNATURE, segment.start):
                 return mpf.is_multi_frame(head[segment.start : segment.end])
     except Refused:
         pass

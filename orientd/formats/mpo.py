@@ -10,9 +10,9 @@ from typing import Final
 from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import jpeg, mpf
+from orientd.formats.jpeg_markers import APP2, SOI
 from orientd.records import Patch, Splice
 
-_APP2, _SOI = 0xE2, b"\xff\xd8"
 _MOST_IMAGES: Final = 64
 
 
@@ -49,14 +49,14 @@ def plan(data: bytes, orientation: int) -> Patch:
 def _index(data: bytes) -> tuple[int, bytes]:
     """Where the payload of the segment with the index starts, and the payload."""
     for segment in jpeg.segments(data, lenient=True):
-        if segment.marker == _APP2 and data.startswith(mpf.SIGNATURE, segment.start, segment.end):
+        if segment.marker == APP2 and data.startswith(mpf.SIGNATURE, segment.start, segment.end):
             return segment.start, data[segment.start : segment.end]
     raise Refused("the multi-picture index (MPF) lists no images")
 
 
 def _frame(data: bytes, end: int, start: int, orientation: int) -> list[Splice]:
     """The splices for the picture that starts there, behind the `end` of the first."""
-    if start < end or not data.startswith(_SOI, start):
+    if start < end or not data.startswith(SOI, start):
         raise Refused("its other picture is not where the multi-picture index (MPF) says")
     frame = data[start:]
     stored, first = jpeg.stored(frame), jpeg.stored(data)

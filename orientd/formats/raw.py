@@ -11,6 +11,7 @@ from typing import Final
 
 from orientd.errors import Refused
 from orientd.formats import cr3, crw, jpeg, raw_tiff
+from orientd.formats.jpeg_markers import BASELINE, EXTENDED, PROGRESSIVE, SOS
 from orientd.formats.raw_tiff import Contents
 from orientd.orientation import normalise
 
@@ -24,8 +25,7 @@ _UNREAD: Final = {
     b"MM\0+": "BigTIFF is not read",
 }
 _JPEG: Final = b"\xff\xd8\xff"
-_SOS: Final = 0xDA
-_LOSSY: Final = (0xC0, 0xC1, 0xC2)  # frames of the JPEGs that are pictures; sensor data is in lossless ones
+_LOSSY: Final = (BASELINE, EXTENDED, PROGRESSIVE)  # frames of the JPEGs that are pictures; sensor data is in lossless ones
 _COLOURS: Final = 3
 _LEAST_SIDE: Final = 320  # pixels on the longer side: smaller ones are thumbnails, many of them framed by black bars
 _ENOUGH: Final = 1024  # pixels on the longer side: what is larger costs more and shows no more
@@ -108,7 +108,7 @@ def _sides(data: bytes, place: tuple[int, int]) -> tuple[int, int]:
         for segment in islice(jpeg.segments(head), _MOST_SEGMENTS):
             if segment.marker in _LOSSY and head[segment.start + 5] == _COLOURS:
                 sides = _number(head, segment.start + 3, 2), _number(head, segment.start + 1, 2)
-            if segment.marker == _SOS:
+            if segment.marker == SOS:
                 return sides
     except (Refused, IndexError):
         pass

@@ -4,9 +4,9 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats import jpeg, jpeg_frame
+from orientd.formats.jpeg_markers import APP1
 from orientd.formats.tiff_block import Directory, Entry, TiffBlock
 
-_APP1: Final = 0xE1
 _COMPRESSION, _STRIPS, THUMBNAIL, THUMBNAIL_LENGTH = 0x0103, 0x0111, 0x0201, 0x0202
 _JPEG: Final = 6
 
@@ -53,7 +53,7 @@ def find(data: bytes) -> Front | None:
 
 
 def _is_exif(data: bytes, segment: jpeg.Segment) -> bool:
-    return segment.marker == _APP1 and data.startswith(jpeg.EXIF, segment.start, segment.end)
+    return segment.marker == APP1 and data.startswith(jpeg.EXIF, segment.start, segment.end)
 
 
 def _agrees(data: bytes) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from orientd.errors import LibraryUnavailable
+from orientd.files.mounts import is_below
+from orientd.files.syscalls import open_noatime
 
 
 def real_roots(roots: Sequence[str]) -> tuple[str, ...]:
@@ -31,7 +33,7 @@ def real_place(path: str) -> str:
 
 def below(path: str, roots: Sequence[str]) -> bool:
     """True if a real path is one of the real `roots`, or lies below one."""
-    return any(path == root or path.startswith(root.rstrip("/") + "/") for root in roots)
+    return any(is_below(path, root) for root in roots)
 
 
 def presence(roots: Sequence[str]) -> Callable[[], None]:
@@ -75,11 +77,7 @@ def _resolve(root: str) -> str:
 @contextmanager
 def listing(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
     """What is in a folder, listed without changing its access time where the system permits."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    try:
-        opened = os.open(folder, flags | os.O_NOATIME)
-    except PermissionError:  # O_NOATIME is for the owner alone
-        opened = os.open(folder, flags)
+    opened = open_noatime(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with os.scandir(opened) as entries:
             yield entries

@@ -7,6 +7,7 @@ from typing import Final
 
 from orientd import formats
 from orientd.errors import DecodeError, ReadError, Refused
+from orientd.files.syscalls import open_noatime
 from orientd.formats import raw
 from orientd.library import filenames, sidecars
 from orientd.library.read_ahead import Content
@@ -82,11 +83,7 @@ def refuse(kind: Format, naming: Naming | None = None) -> None:
 
 
 def _read_head(path: str) -> bytes:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    try:
-        file = os.open(path, flags | os.O_NOATIME)
-    except PermissionError:  # O_NOATIME is for the owner alone
-        file = os.open(path, flags)
+    file = open_noatime(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         return os.read(file, _HEAD_BYTES)
     finally:

@@ -16,8 +16,8 @@ from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from orientd.errors import StateError
 from orientd.records import FileStat
+from orientd.state.database import folder_explained
 
 _PLACE: Final = 8192  # bytes: a path has at most 4,096
 _BEGUN: Final = ".begun-"  # such a file may not be locked yet
@@ -75,7 +75,7 @@ class Hand:
         self._new = count()
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
         begun, self.path = self._folder / f"{_BEGUN}{name}", self._folder / name
-        with _explained(state_dir):
+        with folder_explained(state_dir):
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._left_out.mkdir(exist_ok=True, mode=0o700)
             self._file = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -100,7 +100,7 @@ class Hand:
         """Why a file is left out; empty if it is not, or has changed since: then it is no more."""
         if not self._known or (place := self._place_of(path)).name not in self._known:
             return ""
-        with _explained(self._state_dir):
+        with folder_explained(self._state_dir):
             found = Held.decoded(place.read_bytes()) if place.exists() else None
             if found and found[0].path == path and found[0].is_still(stat):
                 return found[1]
@@ -111,19 +111,19 @@ class Hand:
         """From now on that file is left out."""
         place = self._place_of(held.path)
         begun = place.with_name(f"{_BEGUN}{place.name}-{os.getpid()}")
-        with _explained(self._state_dir):
+        with folder_explained(self._state_dir):
             begun.write_bytes(held.encoded(reason))
             begun.rename(place)
         self._known.add(place.name)
 
     def take_back(self, held: Held) -> None:
         """That file is not left out any more."""
-        with _explained(self._state_dir):
+        with folder_explained(self._state_dir):
             self._place_of(held.path).unlink(missing_ok=True)
 
     def all_left_out(self) -> list[Held]:
         """The files that are left out, changed since or not."""
-        with _explained(self._state_dir):
+        with folder_explained(self._state_dir):
             places = sorted(place for place in self._left_out.iterdir() if not place.name.startswith(_BEGUN))
             found = [Held.decoded(place.read_bytes()) for place in places]
         return [each[0] for each in found if each]
@@ -134,7 +134,7 @@ class Hand:
         found: list[Doing] = []
         taken: list[tuple[Path, int]] = []
         try:
-            with _explained(self._state_dir):
+            with folder_explained(self._state_dir):
                 for path in sorted(self._folder.iterdir()):
                     if not path.name.startswith(_BEGUN) and (file := _taken(path)) is not None:
                         taken.append((path, file))
@@ -201,12 +201,3 @@ def named(found: Sequence[Doing]) -> str:
     names = ["".join(letter if letter.isprintable() else "?" for letter in path) for path in paths[:_NAMED]]
     more = f" and {len(paths) - len(names)} more" if len(paths) > len(names) else ""
     return f"while it decoded {', '.join(names)}{more}" if decoded else f"with {', '.join(names)}{more} in hand"
-
-
-@contextmanager
-def _explained(state_dir: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        advice = "check its rights and the space left, or name another with --state-dir"
-        raise StateError(f"the state folder {state_dir} cannot be used ({error}): {advice}") from error

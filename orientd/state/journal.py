@@ -16,7 +16,7 @@ from typing import Final, Self
 from orientd.config import Config
 from orientd.errors import StateError
 from orientd.records import FileStat, Notify
-from orientd.state.database import DAMAGE, explained, move_aside, sync_folders
+from orientd.state.database import damage, explained, open_database, sync_folders
 from orientd.state.journal_rows import Intent, Run, Write, WriteStatus, columns, run_of, write_of
 from orientd.state.lock import Lock, is_locked
 
@@ -101,15 +101,7 @@ class Journal:
         self.warning = ""
         self.path = os.path.join(state_dir, _NAME)
         with explained(self.path):
-            os.makedirs(state_dir, mode=0o700, exist_ok=True)
-            try:
-                self._db = _connect(self.path)
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & 0xFF not in DAMAGE:
-                    raise
-                kept = move_aside(self.path)
-                self.warning = f"the journal was damaged and is kept as {kept}; writes made before now cannot be undone"
-                self._db = _connect(self.path)
+            self._db = open_database(self.path, self._prepare, self._moved_aside, any_thread=True)
 
     def close(self) -> None:
         self._db.close()
@@ -226,6 +218,28 @@ class Journal:
         """True if anything was ever written, or tried to be."""
         return self._last_run("TRUE") is not None
 
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        db.isolation_level = "IMMEDIATE"
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA trusted_schema = OFF")
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
+        held = dict(db.execute("SELECT name, type FROM sqlite_master"))
+        if {"trigger", "view"} & set(held.values()):
+            raise StateError(f"the journal {self.path} holds a program, and orientd puts none there: {_MOVE}")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise StateError(f"the journal {self.path} was written by a newer orientd: upgrade this one")
+        if version == 0 or not held.keys() >= _ADDED:
+            db.executescript(_SCHEMA)
+            sync_folders(os.path.dirname(os.path.abspath(self.path)))
+        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise damage(verdict)
+
+    def _moved_aside(self, kept: str) -> None:
+        self.warning = f"the journal was damaged and is kept as {kept}; writes made before now cannot be undone"
+
     def _last_run(self, condition: str, *values: object) -> int | None:
         with explained(self.path), closing(self._db.execute(f"SELECT max(run) FROM writes WHERE {condition}", values)) as rows:
             number: int | None = rows.fetchone()[0]
@@ -265,37 +279,6 @@ def _row_id(added: sqlite3.Cursor) -> int:
     if added.lastrowid is None:
         raise sqlite3.InternalError("no row was added")
     return added.lastrowid
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    """Open the journal, making it if need be; a damaged one raises sqlite3.DatabaseError with a code in DAMAGE."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    os.close(os.open(path, flags, 0o600))  # SQLite would let others read it, and follow a link
-    db = sqlite3.connect(path, timeout=30, isolation_level="IMMEDIATE", check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA trusted_schema = OFF")
-        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
-        held = dict(db.execute("SELECT name, type FROM sqlite_master"))
-        if {"trigger", "view"} & set(held.values()):
-            raise StateError(f"the journal {path} holds a program, and orientd puts none there: {_MOVE}")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
-            raise StateError(f"the journal {path} was written by a newer orientd: upgrade this one")
-        if version == 0 or not held.keys() >= _ADDED:
-            db.executescript(_SCHEMA)
-            sync_folders(os.path.dirname(os.path.abspath(path)))
-        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            damage = sqlite3.DatabaseError(verdict)
-            damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damage
-    except BaseException:
-        db.close()
-        raise
-    return db
 
 
 def open_journal(config: Config, notify: Notify) -> Journal:

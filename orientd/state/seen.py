@@ -5,15 +5,14 @@ Losing it costs time and nothing else, so it is not synced, and a damaged one is
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orientd.errors import StateError
 from orientd.records import Candidate, Row, Status, Verdict
+from orientd.state.database import damage, folder_explained, is_damage, move_aside, open_database
 
 _VERSION = 1
 _COLUMNS = Row._fields[1:]
@@ -37,14 +36,8 @@ class Seen:
         """
         self.path, self.judge, self._notify, self._beside = folder / "seen.db", judge, notify, beside
         self._pending: list[tuple[object, ...]] = []
-        with self._explained():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                self._db = self._connect()
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
-                    raise
-                self._begin_anew()
+        with folder_explained(folder):
+            self._db = self._open()
 
     def lookup(self, candidates: Sequence[Candidate]) -> list[Row | None]:
         """For each candidate the row it got last time, or None if it is new or anything that matters has changed."""
@@ -107,49 +100,33 @@ class Seen:
         return row if unchanged and found[1] == self.judge + self._beside(row) else None
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, sqlite3.Error) as error:
-            advice = "check its rights and the space left, or name another with --state-dir"
-            raise StateError(f"the state folder {self.path.parent} cannot be used ({error}): {advice}") from error
-
-    @contextmanager
     def _mended(self) -> Iterator[None]:
         """What is done within is left undone if the cache turns out to be damaged; there is an empty one then."""
-        with self._explained():
+        with folder_explained(self.path.parent):
             try:
                 yield
             except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
+                if not is_damage(error):
                     raise
                 self._db.close()
-                self._begin_anew()
+                self._moved_aside(move_aside(str(self.path)))
+                self._db = self._open()
 
-    def _begin_anew(self) -> None:
-        kept = f"{self.path}.damaged-{time.time_ns()}"
-        for suffix in ("", "-wal", "-shm"):
-            if os.path.exists(f"{self.path}{suffix}"):
-                os.rename(f"{self.path}{suffix}", kept + suffix)
+    def _open(self) -> sqlite3.Connection:
+        return open_database(str(self.path), _prepare, self._moved_aside)
+
+    def _moved_aside(self, kept: str) -> None:
         self._notify(f"the memory of photos already seen was damaged; it is kept as {kept} and built anew")
-        self._db = self._connect()
 
-    def _connect(self) -> sqlite3.Connection:
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))  # SQLite would follow a link
-        db = sqlite3.connect(self.path, timeout=30)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=OFF")
-            if db.execute("PRAGMA user_version").fetchone()[0] not in (0, _VERSION):
-                db.execute("DROP TABLE IF EXISTS seen")
-            db.execute(_SCHEMA)
-            db.execute(f"PRAGMA user_version={_VERSION}")
-            db.execute("SELECT * FROM seen LIMIT 1").fetchone()
-            _check_schema(db)
-        except sqlite3.DatabaseError:
-            db.close()
-            raise
-        return db
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA synchronous = OFF")
+    if db.execute("PRAGMA user_version").fetchone()[0] not in (0, _VERSION):
+        db.execute("DROP TABLE IF EXISTS seen")
+    db.execute(_SCHEMA)
+    db.execute(f"PRAGMA user_version = {_VERSION}")
+    db.execute("SELECT * FROM seen LIMIT 1").fetchone()
+    _check_schema(db)
 
 
 def _fits(mtime_ns: int | None) -> bool:
@@ -161,11 +138,4 @@ def _check_schema(db: sqlite3.Connection) -> None:
     held = {(kind, name) for kind, name in db.execute("SELECT type, name FROM sqlite_master")}
     columns = [name for _, name, *_ in db.execute("PRAGMA table_info(seen)")]
     if held != {("table", "seen")} or columns != ["path", "judge", *_COLUMNS]:
-        damage = sqlite3.DatabaseError("it holds what orientd did not put there")
-        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise damage
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        raise damage("it holds what orientd did not put there")

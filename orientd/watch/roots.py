@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from orientd.errors import ConfigError, LibraryUnavailable
-from orientd.files.mounts import Mount, mounts, read_mountinfo
+from orientd.files.mounts import Mount, is_below, mounts, read_mountinfo
 from orientd.library import filenames
 from orientd.watch.hints import Hints, Loss
 from orientd.watch.inotify import Inotify
@@ -164,10 +164,9 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _reached(path: str, root: str, is_folder: bool, excluded: Callable[[str], bool]) -> bool:
-    prefix = root.rstrip(os.sep) + os.sep
-    if not path.startswith(prefix):
+    if path == root or not is_below(path, root):
         return is_folder and path == root
-    parts = path[len(prefix) :].split(os.sep)
+    parts = path[len(root) :].lstrip(os.sep).split(os.sep)
     folders = parts if is_folder else parts[:-1]
     if not all(map(filenames.worth_entering, folders)) or not (is_folder or filenames.worth_opening(parts[-1])):
         return False

@@ -29,8 +29,9 @@ def tree(tmp_path):
 @pytest.fixture
 def listed(monkeypatch):
     """Folders that a walk has listed."""
-    folders, entries = [], discover._entries
-    monkeypatch.setattr(paths, "listing", lambda folder: folders.append(folder) or entries(folder))
+    folders, entries = [], discover.listing
+    for module in (paths, discover):
+        monkeypatch.setattr(module, "listing", lambda folder: folders.append(folder) or entries(folder))
     return folders
 
 

@@ -13,7 +13,6 @@ from support import sky_library
 
 from orientd import app
 from orientd.cli.stopping import stoppable
-from orientd.pipeline import stages
 from orientd.state.journal import Journal
 from orientd.state.lock import Lock
 
@@ -214,13 +213,13 @@ def test_a_library_that_may_not_be_read_is_not_a_wrong_usage(orientd, photos, tm
 
 def test_a_scan_stopped_before_the_first_photo_leaves_no_report(orientd, photos, tmp_path, monkeypatch, capsys):
     sky_library.draw(photos / "a.jpg", 0)
-    make_judge = stages.make_judge
+    make_judge = app.make_judge
 
     def slow_to_start(*arguments):
         signal.raise_signal(signal.SIGINT)
         return make_judge(*arguments)
 
-    monkeypatch.setattr(stages, "make_judge", slow_to_start)
+    monkeypatch.setattr(app, "make_judge", slow_to_start)
     assert orientd("scan", photos, "--report", tmp_path / "1.csv") == 130
     assert "No photo was looked at." in capsys.readouterr().out
     assert not list(tmp_path.glob("*.csv*"))

@@ -11,7 +11,7 @@ from support.jpeg_files import app1, picture
 
 from orientd.decode.cpu import CpuDecoder, witness
 from orientd.errors import DecodeError
-from orientd.formats import jpeg_frame, thumbnail
+from orientd.formats import jpeg_frame, jpeg_markers, thumbnail
 from orientd.records import Format
 
 SCAN = jpeg_frames.segment(0xDA, bytes((1, 1, 0, 0, 63, 0)))
@@ -92,7 +92,7 @@ def test_fill_bytes_and_segments_that_hold_another_header_hide_none():
 def test_any_bytes_give_a_header_or_none(data):
     for each in (data, b"\xff\xd8" + data, file(jpeg_frames.segment(0xC0, data)), file(jpeg_frames.frame(0xC0, 9, 9)) + data):
         found = jpeg_frame.only(each)
-        assert found is None or found.marker in jpeg_frame.MARKERS
+        assert found is None or found.marker in jpeg_markers.FRAMES
         assert jpeg_frame.unsupported(each) != ""
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from orientd.errors import ExitCode, LibraryUnavailable
-from orientd.library import filenames, paths
+from orientd.files.syscalls import Disk
+from orientd.library import filenames
 from orientd.library import walk as discover
 from orientd.library.walk import walk
 
@@ -34,7 +35,7 @@ def unlistable(monkeypatch):
             raise errors[str(path)]
         return open_(path, *flags, **more)
 
-    monkeypatch.setattr(os, "open", fake)
+    monkeypatch.setattr(Disk, "open", staticmethod(fake))
     return errors
 
 
@@ -213,8 +214,8 @@ def test_a_root_that_goes_away_during_the_walk_stops_the_run(tmp_path, one_file_
 
 def test_other_file_systems_are_left_out_on_request(tmp_path, monkeypatch):
     touch(tmp_path, "a/1.jpg", "mounted/2.jpg", "mounted/deep/3.jpg")
-    device = discover._device
-    monkeypatch.setattr(paths, "device_of", lambda path: (device(path) or 0) + ("mounted" in path))
+    device = discover.device_of
+    monkeypatch.setattr(discover, "device_of", lambda path: (device(path) or 0) + ("mounted" in path))
     assert found(tmp_path, one_file_system=True) == ["a/1.jpg"]
     assert found(tmp_path) == ["a/1.jpg", "mounted/2.jpg", "mounted/deep/3.jpg"]
 

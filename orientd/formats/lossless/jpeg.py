@@ -11,24 +11,24 @@ from typing import Final, NamedTuple
 from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import jpeg, jpeg_frame, thumbnail
+from orientd.formats.jpeg_markers import APP, APP0, APP1, APP2, APP12, APP13, APP14, COM, PROGRESSIVE, SOI
 from orientd.formats.lossless import exif as exif_turn
 from orientd.formats.lossless import xmp
 from orientd.formats.lossless.exif import Turn
 from orientd.records import Patch, Splice
 
-_SOI: Final = b"\xff\xd8"
 _KNOWN: Final = (
-    (0xE0, b"JFIF\0"),
-    (0xE1, jpeg.EXIF),
-    (0xE1, jpeg.XMP),
-    (0xE2, b"ICC_PROFILE\0"),
-    (0xEC, b"Ducky"),
-    (0xED, b"Photoshop 3.0\0"),
-    (0xED, b"Adobe_CM"),
-    (0xEE, b"Adobe"),
-    (0xFE, b""),
+    (APP0, b"JFIF\0"),
+    (APP1, jpeg.EXIF),
+    (APP1, jpeg.XMP),
+    (APP2, b"ICC_PROFILE\0"),
+    (APP12, b"Ducky"),
+    (APP13, b"Photoshop 3.0\0"),
+    (APP13, b"Adobe_CM"),
+    (APP14, b"Adobe"),
+    (COM, b""),
 )
-_NAMED: Final = ((0xE2, b"MPF\0", "it holds several pictures (MPF)"), (0xE1, jpeg.XMP_EXTENSION, "its XMP has an extended part"))
+_NAMED: Final = ((APP2, b"MPF\0", "it holds several pictures (MPF)"), (APP1, jpeg.XMP_EXTENSION, "its XMP has an extended part"))
 _PICTURE: Final = re.compile(rb"\xd8\xff[\xc0-\xc4\xdb\xe0-\xef]", re.DOTALL)
 _PHOTOSHOP: Final = re.compile(rb"8BIM(\x04[\x09\x0c]|[\x07-\x0b].)", re.DOTALL)
 _POSITIONED: Final = re.compile(rb"ftyp|SEF[HT]|MotionPhoto|AXS[!*]")
@@ -64,8 +64,8 @@ def find(data: bytes) -> Core:
     end = jpeg.end_of_image(data, tables[-1].end)
     if _METADATA_IN_SCAN.search(data, tables[-1].end, end):
         raise Refused("metadata stands between the scans of the picture")
-    start = metadata[-1].end if metadata else len(_SOI)
-    return Core(start, end, tuple(metadata), frame.width, frame.height, frame.marker == jpeg_frame.PROGRESSIVE)
+    start = metadata[-1].end if metadata else len(SOI)
+    return Core(start, end, tuple(metadata), frame.width, frame.height, frame.marker == PROGRESSIVE)
 
 
 def _frame(data: bytes, tables: list[jpeg.Segment]) -> jpeg_frame.Frame:
@@ -119,7 +119,7 @@ def plan(data: bytes, orientation: int, turn: Turn) -> Patch:
 
 
 def _is_metadata(marker: int) -> bool:
-    return 0xE0 <= marker <= 0xEF or marker == 0xFE
+    return marker in APP or marker == COM
 
 
 def _check_metadata(data: bytes, core: Core) -> jpeg.Segment | None:
@@ -131,10 +131,10 @@ def _check_metadata(data: bytes, core: Core) -> jpeg.Segment | None:
             if segment.marker == marker and payload.startswith(head):
                 raise Refused(reason)
         if not any(segment.marker == marker and payload.startswith(head) for marker, head in _KNOWN):
-            raise Refused(f"it has a segment that orientd does not know (APP{segment.marker - 0xE0})")
-        if segment.marker == 0xE0 and any(payload[12:14]):
+            raise Refused(f"it has a segment that orientd does not know (APP{segment.marker - APP0})")
+        if segment.marker == APP0 and any(payload[12:14]):
             raise Refused("it has a JFIF thumbnail")
-        if _PHOTOSHOP.search(payload) and segment.marker == 0xED:
+        if _PHOTOSHOP.search(payload) and segment.marker == APP13:
             raise Refused("it holds a thumbnail or paths of Photoshop")
         if payload.startswith(jpeg.XMP):
             xmp.check(payload)
@@ -148,8 +148,8 @@ def _check_metadata(data: bytes, core: Core) -> jpeg.Segment | None:
 def _check_pictures(data: bytes, core: Core, exif: jpeg.Segment | None, thumbnail: tuple[int, int] | None) -> None:
     """No other picture may lie in the metadata (a preview in a maker note, say), and nothing of weight behind the picture."""
     block = exif.start + len(jpeg.EXIF) if exif else 0
-    start, end = (block + place for place in thumbnail) if thumbnail else (len(_SOI), len(_SOI))
-    if _PICTURE.search(data, len(_SOI), start) or _PICTURE.search(data, end, core.start):
+    start, end = (block + place for place in thumbnail) if thumbnail else (len(SOI), len(SOI))
+    if _PICTURE.search(data, len(SOI), start) or _PICTURE.search(data, end, core.start):
         raise Refused("there is another picture in its metadata")
     trailer = data[core.end :]
     if _PICTURE.search(trailer) or _POSITIONED.search(trailer) or len(trailer.strip(b"\0\xff")) > _MOST_TRAILER:
@@ -164,7 +164,7 @@ def _exif(data: bytes, exif: jpeg.Segment, core: Core, orientation: int, turn: T
             inside = find(thumbnail)
         except Refused as error:
             raise Refused(f"its thumbnail cannot be turned: {error}") from error
-        if any(segment.marker == 0xE1 for segment in inside.metadata) or inside.end != len(thumbnail.rstrip(b"\0")):
+        if any(segment.marker == APP1 for segment in inside.metadata) or inside.end != len(thumbnail.rstrip(b"\0")):
             raise Refused("its thumbnail holds more than a picture")
         if (inside.width - inside.height) * (core.width - core.height) < 0:
             raise Refused("its thumbnail is turned already, or the photo is")
@@ -186,7 +186,7 @@ def _exif(data: bytes, exif: jpeg.Segment, core: Core, orientation: int, turn: T
 def _sides(data: bytes, segment: jpeg.Segment, orientation: int) -> list[Splice]:
     """Width and height, or their densities, changing places in JFIF and XMP."""
     payload = data[segment.start : segment.end]
-    if segment.marker == 0xE0:
+    if segment.marker == APP0:
         x, y = payload[8:10], payload[10:12]
         return [Splice(segment.start + 8, x + y, y + x)] if x != y else []
     if not payload.startswith(jpeg.XMP):
