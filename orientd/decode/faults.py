@@ -14,7 +14,7 @@ from orientd.records import Format
 
 _DAMAGED: Final = re.compile(
     r"truncat|cut short|broken PNG|checksum|corrupt|premature|end of data segment|unrecognized data stream|not enough|"
-    r"(missing|invalid) dimensions",
+    r"(missing|invalid) dimensions|cannot handle \d+-bit layers",
     re.IGNORECASE,
 )
 _UNSUPPORTED: Final = re.compile(
