@@ -1,7 +1,7 @@
 """What orientd of commit 41ea68f left behind when it scanned, proposed and put right three drawn photos that lay in /photos.
 
-In `version_41ea68f`: `scan.csv` of `orientd scan`, `plan.csv` of `orientd watch --plan`, `applied.csv` of `orientd apply`, and the
-journal of that, dumped; never to be changed. `photos.json` holds the photos from before, in base64.
+In `version_41ea68f`: `scan.csv` of `orientd scan`, `plan.csv` of `orientd watch --plan`, `applied.csv` of `orientd apply`,
+the journal of that, dumped, and the photos from before, in base64. None of it is ever to be changed.
 """
 
 import base64
@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 _FILES = Path(__file__).parent / "version_41ea68f"
-_MTIME_NS = 1_700_000_000_123_456_789
+MTIME_NS = 1_700_000_000_123_456_789
 
 
 def draw(folder):
@@ -22,7 +22,7 @@ def draw(folder):
     for name, data in json.loads((_FILES / "photos.json").read_text()).items():
         path = folder / name
         path.write_bytes(base64.b64decode(data))
-        os.utime(path, ns=(_MTIME_NS, _MTIME_NS))
+        os.utime(path, ns=(MTIME_NS, MTIME_NS))
         photos[path] = path.read_bytes()
     return photos
 
