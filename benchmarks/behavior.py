@@ -1,6 +1,6 @@
 """Show that two checkouts behave alike: each scans, changes, verifies and gives back one library, and every step is compared.
 
-    python benchmarks/behavior.py ../shared/corpus ../shared/photos/val-0.zip --before OLD/bin/orientd --after NEW/bin/orientd
+    python -m benchmarks.behavior ../shared/corpus ../shared/photos/val-0.zip --before OLD/bin/orientd --after NEW/bin/orientd
 
 The library is the corpus and 500 validation photos, half of them shown turned. Each command runs on a copy of its own in the same
 place with the same dates. Compared after every step: the exit code, the report without the columns named by `--new`, and of
@@ -26,6 +26,7 @@ TURNS = (0, 90, 180, 270, 0, 0)
 _BACK = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 _TAG = {0: 1, 90: 8, 180: 3, 270: 6}  # stored, it shows the photo so that it needs that turn
 _TIME = 1_700_000_000
+_USAGE = 2  # exit code of a command that did nothing, so that nothing would be compared
 State = dict[str, tuple[str, int, int]]
 Step = tuple[str, int, list[dict[str, str]], State]
 
@@ -85,7 +86,7 @@ def steps(orientd: str, original: Path, place: Path, new: set[str]) -> Iterator[
     shutil.copytree(original, library)
     reports.mkdir()
     os.environ["XDG_STATE_HOME"] = str(place / "state")
-    plan, pixels = reports / "plan.csv", reports / "pixels.csv"
+    plan, pixels = place / "plan.csv", place / "pixels.csv"
     commands: dict[str, list[str]] = {
         "scan": ["scan", "-q", str(library)],
         "scan again": ["scan", "-q", str(library)],
@@ -106,7 +107,7 @@ def steps(orientd: str, original: Path, place: Path, new: set[str]) -> Iterator[
         if arguments[0] in ("scan", "apply"):
             arguments += ["--report", str(report)]
         done = subprocess.run([orientd, *arguments], capture_output=True, cwd=place, check=False)
-        if done.returncode < 0 or (name == "scan" and not report.exists()):
+        if done.returncode < 0 or done.returncode == _USAGE or (name == "scan" and not report.exists()):
             sys.exit(f"{orientd} {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr.decode()}")
         yield name, done.returncode, rows(report, new), state(library)
         if name == "scan":

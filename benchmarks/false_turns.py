@@ -1,6 +1,6 @@
 """Measure what users get: a folder of upright and wrongly shown photos is scanned, fixed and taken back by the real command.
 
-    python benchmarks/library.py ../shared/photos/val-0.zip --out /tmp/library --result library.json
+    python -m benchmarks.false_turns ../shared/photos/val-0.zip --out /tmp/library --result library.json
 
 Every photo is there twice: upright, and shown turned by 90, 180 or 270°, every other one by its tag and by its pixels. Quoted are
 false turns per 1,000 upright photos and the share of turned ones mended, per album and overall, at the default policy; `--fix`

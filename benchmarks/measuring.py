@@ -66,8 +66,8 @@ def first_scan(paths: Sequence[Path], out: Path, workers: int = 1) -> list[str]:
 
 
 def script(name: str, *arguments: object) -> list[str]:
-    """The command for another script of this folder."""
-    return [sys.executable, str(ROOT / "benchmarks" / name), *map(str, arguments)]
+    """The command for another script, named by its module below `benchmarks`; to be run in the repository root."""
+    return [sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)]
 
 
 def machine() -> dict[str, str | int]:

@@ -1,6 +1,6 @@
 """How far thumbnails can be believed: what `--first-look thumbnail` confirms, what it misses by that, and whether lies pass.
 
-    python benchmarks/thumbnails.py ../shared/photos/val-0.zip --every 3
+    python -m benchmarks.thumbnails ../shared/photos/val-0.zip --every 3
 
 Each photo is enlarged, given the grain of a sensor, turned in four ways and stored with a thumbnail, which is true, or was not
 turned with the photo. Of each file the first bytes are looked at, as many as hold 8 % of what is behind

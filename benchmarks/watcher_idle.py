@@ -1,6 +1,6 @@
 """What `orientd watch` holds of the memory and uses of the processor when there is nothing to do, from outside.
 
-    python benchmarks/idle.py PHOTO… --each 200 --rounds 3
+    python -m benchmarks.watcher_idle PHOTO… --each 200 --rounds 3
 
 Copies of the photos arrive in rounds. After each the watcher is measured at once, and again when it has given back the model.
 """

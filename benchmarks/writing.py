@@ -1,6 +1,6 @@
 """What it costs to put photos right and to be able to take that back: processor time of scan, apply, verify and undo.
 
-    python benchmarks/changes.py --out /tmp/orientd-changes --result benchmarks/results --against /other/checkout
+    python -m benchmarks.writing --out /tmp/orientd-changes --result benchmarks/results --against /other/checkout
 
 Photos that are shown right are judged, the report is edited so that each is to be turned, and they live through the four
 commands; at the end every byte must be back. Processor time is that of the command and of all its children, less that of the same

@@ -130,7 +130,7 @@ def undo(
 ) -> Generator[records.Outcome, None, None]:
     """Give the photos of a run (the last one that wrote, if None), or of it only those at `paths`, exactly the bytes they had.
 
-    With `paths` and no run, the last change of each is taken back, whichever run made it. See `guard.admit`, too.
+    With `paths` and no run, the last change of each is taken back, whichever run made it. See `undo_guard.admit`, too.
 
     Raises:
         ConfigError: there is nothing to undo, or no such run.

@@ -1,6 +1,6 @@
 """Processor time of a look by the size of the batch, on one thread: is there anything to gain by batches on a CPU?
 
-python benchmarks/stages.py
+python -m benchmarks.cpu.batch_size
 """
 
 import platform

@@ -1,6 +1,6 @@
 """Fill orientd's memory as if every file below a folder had been judged and is shown right.
 
-python benchmarks/remember.py FOLDER STATE
+python -m benchmarks.cpu.fill_cache FOLDER STATE
 """
 
 import os

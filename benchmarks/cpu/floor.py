@@ -1,6 +1,6 @@
 """The physical floor of a photo: processor time of the entropy decoding of its compressed data, and of nothing else.
 
-    python benchmarks/floor.py FOLDER… --rounds 3
+    python -m benchmarks.cpu.floor FOLDER… --rounds 3
 
 No program that decodes the whole of a photo can do with less, unless someone writes a faster entropy decoder. Two calls of
 libjpeg-turbo measure it, one of which does a little more and one a little less:

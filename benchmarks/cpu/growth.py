@@ -1,7 +1,7 @@
 """How the cost of a scan grows with the library, from outside: processor time, wall time and peak memory.
 
 The files are tiny, so that all but the photos is measured: the walk, the memory of what was judged, the report. To judge a
-million takes an hour, so for that many the memory is filled without (`remember.py`), and the second scan is measured.
+million takes an hour, so for that many the memory is filled without (`fill_cache.py`), and the second scan is measured.
 """
 
 import shutil
@@ -34,7 +34,7 @@ def judged(folders: Sequence[Path], out: Path, files: int, workers: int) -> dict
 def known(folder: Path, out: Path, files: int) -> dict[str, Any]:
     """The walk of so many tiny files, by orientd and by find, and a scan of them if all were judged before."""
     state = out / "states" / "known"
-    timed(script("remember.py", folder, state))
+    timed(script("cpu.fill_cache", folder, state))
     return {
         "walk": told(timed([sys.executable, "-c", _WALK, str(folder)]), files),
         "find with lstat": told(timed([shutil.which("find") or "find", str(folder), "-printf", "%s %T@\n"]), files),
@@ -46,7 +46,7 @@ def measure(out: Path, steps: Sequence[int], most: int, workers: int) -> dict[st
     """Results by number of files, each a multiple of the first of `steps`; the files are deleted afterwards."""
     place = out / "tiny"
     try:
-        timed(script("photos.py", "--out", out, "--scenes", 0, "--tiny", most, "--folders-of", steps[0]))
+        timed(script("photos.make", "--out", out, "--scenes", 0, "--tiny", most, "--folders-of", steps[0]))
         folders = sorted(place.iterdir())
         found: dict[str, Any] = {}
         for number in steps:

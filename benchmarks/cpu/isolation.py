@@ -1,9 +1,9 @@
 """What it costs to decode in child processes, as orientd does by default: processor time with it and without it (--no-isolate).
 
-    python benchmarks/isolation.py --out /tmp/orientd-isolation --result benchmarks/results
+    python -m benchmarks.cpu.isolation --out /tmp/orientd-isolation --result benchmarks/results
 
-As `changes.py` measures, by its lives of photos; the two ways take turns, round by round, so that other programs on the machine
-slow down both. What counts is the ratio. Writes isolation.json.
+As `benchmarks/writing.py` measures, by its lives of photos; the two ways take turns, round by round, so that other programs on
+the machine slow down both. What counts is the ratio. Writes isolation.json.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The memory that large photos take to decode, each in a process of its own, beside what is counted for them before.
 
-    python benchmarks/large_photos.py --megapixels 48 [--kinds heic-grid png …]
+    python -m benchmarks.cpu.large_photos --megapixels 48 [--kinds heic-grid png …]
 
 Memory is by how much the largest resident size (VmHWM) of a process grows that has its libraries loaded.
 """
@@ -23,7 +23,7 @@ import re, sys, time
 from orientd import formats
 from orientd.decode.cpu import CpuDecoder
 from orientd.formats.footprint import footprint
-from orientd.items import FileStat, Photo
+from orientd.records import FileStat, Photo
 
 path, whole, size = sys.argv[1], sys.argv[2] == "whole", int(sys.argv[3])
 data = open(path, "rb").read()

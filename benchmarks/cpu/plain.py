@@ -1,6 +1,6 @@
 """The plain way to do it: whole decoding by Pillow, EfficientNetV2-S at 384 px in fp32, one photo at a time, one thread.
 
-    python benchmarks/plain.py FOLDER… --photos 8
+    python -m benchmarks.cpu.plain FOLDER… --photos 8
 
 The architecture is that of the best-known published model for the task; its weights are drawn by chance, which takes the same
 time. Needs torch, timm and the exporter to ONNX (`pip install "orientd[train]"`), and ends with 2 without them.

@@ -1,6 +1,6 @@
-"""The plots of the CPU road as SVG, out of what `cpu.py` found.
+"""The plots of the CPU road as SVG, out of what `benchmarks.cpu.run` found.
 
-python benchmarks/plots.py benchmarks/results/cpu.json
+python -m benchmarks.cpu.plots benchmarks/results/cpu.json
 """
 
 import json

@@ -1,11 +1,11 @@
 """Everything about the CPU road in one go: against its physical floor, against the plain way, by stage, core and library.
 
-    python benchmarks/cpu.py --out /tmp/orientd-cpu --result benchmarks/results
-    python benchmarks/cpu.py --out /tmp/orientd-quick --quick
+    python -m benchmarks.cpu.run --out /tmp/orientd-cpu --result benchmarks/results
+    python -m benchmarks.cpu.run --out /tmp/orientd-quick --quick
 
 Takes 12 minutes on two cores and 10 GB below `--out`; as root it measures a slow disk, too. `--from` names small real photos to
-see instead of drawings (see photos.py), `--steps` only some of the steps: the others stay as they were found before. Writes
-cpu.json and the plots. Times are processor time wherever that can be; what is compared takes turns.
+see instead of drawings (see `benchmarks/photos/make.py`), `--steps` only some of the steps: the others stay as they were found
+before. Writes cpu.json and the plots. Times are processor time wherever that can be; what is compared takes turns.
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Bench:
         if not self.photos.is_dir():
             timed(
                 script(
-                    "photos.py",
+                    "photos.make",
                     "--out",
                     self.photos,
                     "--scenes",
@@ -104,11 +104,11 @@ def start_up(bench: Bench) -> dict[str, float]:
 
 
 def floor(bench: Bench) -> Any:
-    return told(script("floor.py", *bench.kinds, "--rounds", min(2, bench.scale.rounds)))
+    return told(script("cpu.floor", *bench.kinds, "--rounds", min(2, bench.scale.rounds)))
 
 
 def plain(bench: Bench) -> Any:
-    return told(script("plain.py", *bench.kinds, "--photos", min(8, bench.scale.scenes - 1)))
+    return told(script("cpu.plain", *bench.kinds, "--photos", min(8, bench.scale.scenes - 1)))
 
 
 def whole(bench: Bench, *options: str) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def stages(bench: Bench) -> dict[str, Any]:
     for _ in range(min(2, bench.scale.rounds)):
         for folder in bench.kinds:
             arguments = first_scan([folder], bench.out)[3:]
-            timed(script("stopwatch.py", "--out", times, "--", *arguments))
+            timed(script("cpu.stopwatch", "--out", times, "--", *arguments))
             rounds[folder.name].append(json.loads(times.read_text()))
 
     def milliseconds(name: str, runs: list[dict[str, float]]) -> float:
@@ -193,7 +193,7 @@ def slow_disk(bench: Bench) -> Any:
     result = bench.out / "slow.json"
     rounds = ["--rounds", bench.scale.rounds, "--photos", bench.scale.slow, "--library", bench.photos / TWELVE]
     done = subprocess.run(
-        script("slow_disk.py", "--out", bench.out, "--result", result, *rounds), stderr=subprocess.PIPE, text=True
+        script("cpu.slow_disk", "--out", bench.out, "--result", result, *rounds), stderr=subprocess.PIPE, text=True
     )
     if done.returncode:
         return {"skipped": done.stderr.strip().splitlines()[-1]}
@@ -271,7 +271,7 @@ def main() -> None:
     for row in targets(found):
         print(f"| {' | '.join(row)} |")
     if {"stages", "floor", "workers"} <= set(found):
-        timed(script("plots.py", path))
+        timed(script("cpu.plots", path))
 
 
 if __name__ == "__main__":

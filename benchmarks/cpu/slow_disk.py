@@ -1,6 +1,6 @@
 """How near a scan comes to the limit of a slow disk, and what it reads. Needs root and Linux.
 
-    sudo python benchmarks/slow_disk.py --library /tmp/photos/12-MP-420 --out /tmp/slow [--repository /other/checkout]
+    sudo python -m benchmarks.cpu.slow_disk --library /tmp/photos/12-MP-420 --out /tmp/slow [--repository /other/checkout]
 
 A file system on a loop device is read through a limit of the kernel's block layer (cgroup, version 1 or 2), each time with an
 empty page cache. Each round first reads the whole library plainly, file after file, and that rate is the limit, so that what file
@@ -133,7 +133,7 @@ def scan(scanner: Scanner, library: Path, folder: Path, workers: int) -> tuple[l
     if scanner.repository:
         environment["PYTHONPATH"] = scanner.repository
     arguments = ["scan", "-q", str(library), "--workers", str(workers), "--report", str(state) + ".csv"]
-    return [scanner.python, "-m", "orientd", *arguments], environment
+    return [scanner.python, "-P", "-m", "orientd", *arguments], environment  # -P: not the orientd of the working folder
 
 
 def measure(options: argparse.Namespace, scanners: list[Scanner]) -> dict[str, list[Run]]:
@@ -182,7 +182,7 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("--out", type=Path, required=True, help="a folder on a disk faster than the limit")
     found.add_argument("--rate", type=float, default=120, help="MB (1,000,000 bytes) a second")
-    found.add_argument("--library", type=Path, required=True, help="a folder of photos, such as photos.py makes")
+    found.add_argument("--library", type=Path, required=True, help="a folder of photos, such as benchmarks.photos.make writes")
     found.add_argument("--photos", type=int, default=300, help="how many, copied over and over")
     found.add_argument("--rounds", type=int, default=3)
     found.add_argument("--workers", type=int, default=0, help="of the scan; 0: as many as there are cores")

@@ -1,6 +1,6 @@
 """Processor time of each stage of `orientd scan`: the real command in this process, with a stopwatch in its functions.
 
-    python benchmarks/stopwatch.py --out times.json -- scan -q FOLDER --workers 1
+    python -m benchmarks.cpu.stopwatch --out times.json -- scan -q FOLDER --workers 1
 
 A stage's time is that of its functions less that of other stages' functions called within. What lies between, such as the
 hand-over between threads, is `rest`; what comes before the first file is looked for, `start-up`. A function that this orientd
@@ -23,7 +23,7 @@ from typing import Any
 
 STAGES = {
     "walk": ["orientd.library.walk:walk"],
-    "read": ["orientd.files.write:read_whole"],
+    "read": ["orientd.files.read:read_whole"],
     "sha256": ["hashlib:sha256"],
     "header": ["orientd.formats:sniff", "orientd.formats:stored_orientation"],
     "open, convert": ["orientd.decode.cpu:CpuDecoder.decode"],

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the GPU road needs to a machine without a network that has Python 3.12, CUDA 13 and cuDNN 9, as pieces of one size.
 #
-#     benchmarks/carry.sh FOLDER [MIB]     downloads the wheels (about 500 MiB) and cuts them into FOLDER/part-00, part-01 …
+#     benchmarks/gpu/bring_wheels.sh FOLDER [MIB]     downloads the wheels (about 500 MiB) and cuts them into FOLDER/part-00, part-01 …
 #
 # There, with all pieces in one folder:
 #
@@ -9,7 +9,7 @@
 #     export LD_LIBRARY_PATH=$(python3 -c 'import glob, nvidia; print(":".join(d for p in nvidia.__path__ for d in glob.glob(p + "/*/lib")))')
 #
 # TensorRT cannot be brought so: what PyPI has of it (tensorrt-cu13-libs 10.16.1, on 2026-11-20) fetches the libraries from NVIDIA's own
-# index while it is installed. gpu_check.py leaves it out where it is missing, and says so.
+# index while it is installed. benchmarks/gpu/run.py leaves it out where it is missing, and says so.
 set -euo pipefail
 
 folder=$1 size=${2:-40}

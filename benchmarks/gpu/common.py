@@ -1,4 +1,4 @@
-"""What the steps of `gpu_check.py` share: the drawn photos, the measuring, and what is written down."""
+"""What the steps of `benchmarks/gpu/run.py` share: the drawn photos, the measuring, and what is written down."""
 
 import json
 import os

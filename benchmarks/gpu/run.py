@@ -1,7 +1,7 @@
 """Everything about the GPU road that needs a GPU, in one go: is it right, how fast is each part and the whole, where time goes.
 
-python benchmarks/gpu_check.py --out gpu                 (at most 8 minutes; writes gpu/gpu.md and gpu/gpu.json)
-python benchmarks/gpu_check.py --device cpu --out gpu    (the same steps on a tiny set without a GPU: shows that they work)
+    python -m benchmarks.gpu.run --out gpu                 (at most 8 minutes; writes gpu/gpu.md and gpu/gpu.json)
+    python -m benchmarks.gpu.run --device cpu --out gpu    (the same steps on a tiny set without a GPU: shows that they work)
 
 Each step stands alone: one that fails is reported with its error, one for which no time is left is reported as such.
 """
@@ -230,7 +230,7 @@ def whole(bench: Bench) -> None:
 
 def _scan(bench: Bench, folder: Path, **flags: object) -> tuple[float, int]:
     config, started = load(None, {**os.environ, "HOME": str(bench.folder)}, flags), time.monotonic()
-    rows = app.scan(config, [str(folder)], fix=False, rescan=True, stop=lambda: False, notify=print, command="gpu_check")
+    rows = app.scan(config, [str(folder)], fix=False, rescan=True, stop=lambda: False, notify=print, command="benchmarks.gpu.run")
     counted = [row.decision for row in rows]
     if "error" in counted:
         raise RuntimeError(f"{counted.count('error')} photos could not be judged")

@@ -1,6 +1,6 @@
 """Make photos to measure with: as large, as noisy and as stored as those of cameras.
 
-    python benchmarks/photos.py --out /tmp/photos --scenes 24 --from ../shared/photos/val-0.zip
+    python -m benchmarks.photos.make --out /tmp/photos --scenes 24 --from ../shared/photos/val-0.zip
 
 What is seen comes from small photos, enlarged (`--from`, a ZIP archive or a folder, is read in place), or is drawn. Over it lies
 the noise of a sensor: each pixel of a Bayer mosaic counts photons of one colour, and the other two are interpolated. So a file

@@ -1,6 +1,6 @@
 """Changes that might turn a photo which orientd refuses, made without anything of orientd: by hand, naively, or by exiftool.
 
-Whether one of them does turn it and harms nothing is judged by others (see refusals.py); here they are only made.
+Whether one of them does turn it and harms nothing is judged by others (see run.py); here they are only made.
 """
 
 import subprocess

@@ -1,9 +1,9 @@
 """The files of the survey of refusals: which they are, and how they get out of the repositories they belong to.
 
-    git clone --bare https://github.com/OWNER/NAME MIRRORS/OWNER+NAME/repo          # each repository of refusals.tsv
-    python benchmarks/refusals_files.py MIRRORS --out FOLDER
+    git clone --bare https://github.com/OWNER/NAME MIRRORS/OWNER+NAME/repo          # each repository of files.tsv
+    python -m benchmarks.refusals.files MIRRORS --out FOLDER
 
-refusals.tsv holds one file a line: repository, path and Git's hash of the content (`git cat-file blob HASH`), parted by tabs; no
+files.tsv holds one file a line: repository, path and Git's hash of the content (`git cat-file blob HASH`), parted by tabs; no
 two have the same content. Nothing of the files is kept here. `--relist OWNER/NAME…` lists those of the newest commits anew.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-LIST = Path(__file__).with_suffix(".tsv").with_stem("refusals")
+LIST = Path(__file__).with_suffix(".tsv")
 _SUFFIXES = re.compile(
     r"3fr|a?png|arw|avifs?|bmp|cr[23w]|dcr|dib|dng|erf|gif|hei[cf]|hif|iiq|j2[ck]|jfif|jp[2cefgsx]|jpeg|jxl|kdc|mef|mos|mpo|mrw"
     r"|nef|nrw|orf|pef|raf|raw|rw[2l]|sr[2fw]|tiff?|webp|x3f"

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import ROOT
 from benchmarks.refusals.tiff import turned
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))
-import heif_referee
-import referee
+sys.path.append(str(ROOT / "tests"))
+from support import referee, referee_heif
 
 _TOGETHER = 60  # pairs for one call of exiftool: all their tags are in memory, thumbnails too
 _PLACE = re.compile(r".*(Offset|Start): \['(?P<old>\d+)'\] became \['(?P<new>\d+)'\]")
@@ -44,7 +44,7 @@ def changed_tags(pairs: Sequence[tuple[Path, Path]]) -> dict[str, list[str]]:
 def _changes(before: Path, after: Path, tags: dict[str, referee.Tags]) -> list[str]:
     if not tags[str(before)] or not tags[str(after)]:
         return ["exiftool says nothing of it"]
-    judge = heif_referee if before.read_bytes()[4:8] == b"ftyp" else referee
+    judge = referee_heif if before.read_bytes()[4:8] == b"ftyp" else referee
     growth = after.stat().st_size - before.stat().st_size
     return [each for each in judge.tag_changes(tags[str(before)], tags[str(after)], growth) if not _follows(each, growth)]
 

@@ -1,13 +1,13 @@
 """Which files of public test suites orientd refuses, why, whether that was needed, and whether what it writes is right.
 
-    python benchmarks/refusals_files.py MIRRORS --out FOLDER          # lays out the files of refusals.tsv
-    python benchmarks/refusals.py FOLDER --orientd .venv/bin/orientd --out /tmp/before
-    python benchmarks/refusals.py FOLDER --orientd OTHER/.venv/bin/orientd --out /tmp/after --before /tmp/before
+    python -m benchmarks.refusals.files MIRRORS --out FOLDER          # lays out the files of files.tsv
+    python -m benchmarks.refusals.run FOLDER --orientd .venv/bin/orientd --out /tmp/before
+    python -m benchmarks.refusals.run FOLDER --orientd OTHER/.venv/bin/orientd --out /tmp/after --before /tmp/before
 
 A file counts only if its content is the one listed. Each is scanned, turned by 90° and by 180° with a plan, verified and taken
 back, all by the command, so that the same script measures any checkout. What was written is judged by exiftool (no other tag may
 differ), by two decoders (the turn that was asked for), and by its bytes and time after `undo`. For what was refused it is tried
-whether another hand could have turned it: see refusals_changes.py. Needs exiftool, heif-convert and pyvips, but no
+whether another hand could have turned it: see changes.py. Needs exiftool, heif-convert and pyvips, but no
 orientd of its own. A file that ends the process is found by halving, and is a row. Writes found.json and table.md.
 """
 
@@ -50,7 +50,7 @@ class Survey:
         self._orientd, self._scratch, self._viewer = orientd, scratch, viewer
 
     def __call__(self, files: Sequence[Listed], folder: Path) -> list[Found]:
-        """One finding a file, in order."""
+        """One finding a file, in order; a death that none causes alone, nor a smaller group, stands with the first of them."""
         try:
             return self._group([each.place(folder) for each in files], files)
         except Died as death:
@@ -58,7 +58,10 @@ class Survey:
             if len(files) == 1:
                 return [{**files[0]._asdict(), "died": str(death)}]
             half = len(files) // 2
-            return self(files[:half], folder) + self(files[half:], folder)
+            found = self(files[:half], folder) + self(files[half:], folder)
+            if not any("died" in each or "died together" in each for each in found):
+                found[0]["died together"] = str(death)  # memory written over kills where it happens to matter
+            return found
 
     def _group(self, sources: Sequence[Path], files: Sequence[Listed]) -> list[Found]:
         shutil.rmtree(self._scratch, ignore_errors=True)

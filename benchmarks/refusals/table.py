@@ -39,7 +39,7 @@ def could_be_turned(found: Found) -> bool:
 
 def faults(found: Found) -> list[str]:
     """What is wrong with a file that was written, or taken back."""
-    said = ["the process died"] if "died" in found else []
+    said = [f"the process died: {found[name]}" for name in ("died", "died together") if name in found]
     for turn, told in found.get("turns", {}).items():
         said += [f"{turn}°: {name} of {decoder}" for decoder, name in told.get("seen", {}).items() if name in ("wrong", "lost")]
         said += [f"{turn}°: {fault}" for fault in [*told.get("tags", ()), *told.get("faults", ()), *told["verify"]]]

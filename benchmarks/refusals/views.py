@@ -2,7 +2,7 @@
 
 The first is Pillow (libjpeg-turbo, libpng, libtiff, libwebp, libavif; libheif by pillow-heif), the second libvips for all but
 HEIC, which `heif-convert` of another libheif decodes. Hostile files may end a decoder, so `Viewer` asks a child process: this
-file, run as a program, answers one question in JSON a line.
+module, run as a program, answers one question in JSON a line.
 """
 
 import json
@@ -20,6 +20,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.measuring import ROOT
 
 Pixels = NDArray[np.uint8]
 
@@ -228,7 +230,7 @@ class Viewer:
         if self._child is None:
             pipe = subprocess.PIPE
             self._child = subprocess.Popen(
-                [sys.executable, __file__], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+                [sys.executable, "-m", __name__], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
             )
         assert self._child.stdin
         assert self._child.stdout

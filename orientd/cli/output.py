@@ -155,7 +155,7 @@ def inspection(seen: "Inspection") -> None:
 
 
 def models(known: Sequence[Mapping[str, Any]], as_json: bool) -> int:
-    """List models, one entry each as `catalogue.facts` gives them; the exit code is ERROR if one cannot be used."""
+    """List models, one entry each as `registry.facts` gives them; the exit code is ERROR if one cannot be used."""
     out = console()
     if as_json:
         for one in known:

@@ -24,5 +24,5 @@ class AdmittedDecoder:
 
 
 def decoder(input_size: int, max_pixels: int, max_memory: int, *, isolate: bool) -> AdmittedDecoder:
-    """As `isolated.decoder`; `max_memory` is in MiB, see `memory.for_decoding`."""
+    """As `isolated.decoder`; `max_memory` is in MiB, see `memory_budget.for_decoding`."""
     return AdmittedDecoder(isolated.decoder(input_size, max_pixels, isolate=isolate), Budget(for_decoding(max_memory)))

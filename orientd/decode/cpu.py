@@ -120,7 +120,7 @@ class CpuDecoder:
             raise DecodeError(faults.reason(photo.format, photo.data, error)) from error
 
     def glance(self, photo: Photo) -> Picture | None:
-        """See `glance.glance`."""
+        """See `thumbnail.glance`."""
         return glance(photo, self._size, self._max_pixels)
 
     def _decode(self, photo: Photo, whole: bool) -> Picture:

@@ -2,7 +2,7 @@
 
 What fails is never lost: the photos of a batch in which one is damaged are given back; where the GPU's memory is short, batches
 become smaller; and a GPU that does not even manage a tiny grey photo any more is given up, with one notice, for the rest of the
-run. See `cards` for several GPUs, and for what the CPU does beside them.
+run. See `pool` for several GPUs, and for what the CPU does beside them.
 """
 
 import logging

@@ -1,9 +1,9 @@
 """The GPU road: all GPUs in use, each with its own pipelines, and the CPU beside them; what comes out is written by one owner.
 
 A batch goes to the GPU with the least in hand. One that is lost costs a notice, and the others go on; once all are lost, the CPU
-road does the rest. Where the GPUs hold the others up, the threads that hand photos over decode a share of each batch (`share`);
-besides, they read files and judge what no GPU knows. A photo that is to be turned is decoded and judged again by itself
-(`judge.Judge`), as the GPU's decoder does not notice all damage; and every photo is judged by the same policy.
+road does the rest. Where the GPUs hold the others up, the threads that hand photos over decode a share of each batch (see
+`load_balance`); besides, they read files and judge what no GPU knows. A photo that is to be turned is decoded and judged again
+by itself (`judge.Judge`), as the GPU's decoder does not notice all damage; and every photo is judged by the same policy.
 """
 
 import os

@@ -3,7 +3,7 @@
 A graph of orientd takes uint8 `pixels` of shape (N, size, size, 3) and gives float32 `logits` of shape (N, 4); that of another
 project is fed as its `spec.ModelSpec` says. It is always run on batches of one shape, on a CPU on one photo at a time, so that a
 photo gets the same answer to the bit in whatever company it comes. That costs nothing: larger batches fall out of the cache
-(`benchmarks/stages.py`).
+(`benchmarks/cpu/batch_size.py`).
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """Roots and ignore rules → Candidates.
 
 Nothing but the folder being listed is held in memory, and a file's second name by hard link is known by its inode. What is
-passed over without a word: folders that `names.worth_entering` and files that `names.worth_opening` turns down, what `exclude`
-names, links to folders, and whatever vanishes while the walk goes on.
+passed over without a word: folders that `filenames.worth_entering` and files that `filenames.worth_opening` turns down, what
+`exclude` names, links to folders, and whatever vanishes while the walk goes on.
 """
 
 import os

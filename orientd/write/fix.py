@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Fixer:
-    """Turns photos, by tag or by pixels, as part of one run of the journal; one writer at a time (`record.Lock`).
+    """Turns photos, by tag or by pixels, as part of one run of the journal; one writer at a time (`lock.Lock`).
 
     `second_reader` is that of `change.proved`. `rotate` plans a turn of pixels, is None where the tag does as well, and raises
     Refused where something would be lost.

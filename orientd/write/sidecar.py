@@ -21,7 +21,7 @@ from orientd.write import fix, transaction
 
 @dataclass(frozen=True, slots=True)
 class Noter:
-    """Writes sidecars as part of one run of the journal; one writer at a time (`record.Lock`)."""
+    """Writes sidecars as part of one run of the journal; one writer at a time (`lock.Lock`)."""
 
     journal: Journal
     run: int

@@ -29,7 +29,7 @@ _LOOK: Final = 0.1
 @dataclass
 class Writer:
     """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done below the real
-    folders `roots` or, without any, anywhere; see `act.recover` for `admit`.
+    folders `roots` or, without any, anywhere; see `recover.recover` for `admit`.
 
     While a photo is written it is known to be in `hand`. What was remembered of it is forgotten before, as `--mtime keep` leaves
     no other sign of a change. For a watcher that holds the lock it waits, for `patience` seconds.

@@ -32,7 +32,7 @@ KINDS = {Format.JPEG: "JPEG", Format.PNG: "PNG", Format.WEBP: "WEBP", Format.TIF
 # A child that answers as the real one does, but for these first bytes, which stand for hostile ones.
 HOSTILE = """
 import ctypes, os, signal, sys, time
-from orientd import child
+from orientd.pipeline import child
 from orientd.decode.children import WALL
 from orientd.decode import cpu
 

@@ -19,7 +19,7 @@ from orientd.write import rotate, turbojpeg
 from orientd.write.rotate import Rotator
 from orientd.write.turbojpeg import TurboJpeg
 
-CRASH = "import ctypes; from orientd import rotate; rotate.Rotator.plan = lambda *_: ctypes.string_at(0)"
+CRASH = "import ctypes; from orientd.write import rotate; rotate.Rotator.plan = lambda *_: ctypes.string_at(0)"
 BLIND = "import ctypes; from orientd.decode import cpu; cpu.second_reader = lambda _: ctypes.string_at(0)"
 
 
@@ -46,7 +46,7 @@ def crashing(monkeypatch):
 
     def begin(code):
         CHILDREN.end()
-        serve = f"{code}\nimport sys\nfrom orientd import child\nchild.serve(int(sys.argv[-1]))"
+        serve = f"{code}\nimport sys\nfrom orientd.pipeline import child\nchild.serve(int(sys.argv[-1]))"
         monkeypatch.setattr(CHILDREN, "command", [sys.executable, "-c", serve])
 
     yield begin

@@ -249,7 +249,7 @@ def test_who_opens_a_file_while_a_lease_is_held_kills_nobody(tmp_path):
     photo = make_photo(tmp_path / "photo.jpg")
     script = f"""
 import fcntl, os, signal
-from orientd.disk import Disk
+from orientd.files.syscalls import Disk
 file, real = os.open({str(photo)!r}, os.O_RDONLY), fcntl.fcntl
 def broken(file, command, argument=0):
     done = real(file, command, argument)

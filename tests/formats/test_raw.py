@@ -1,4 +1,4 @@
-"""Raw files: which preview is taken, how it lies, and what is refused. The files are drawn (see `raws`)."""
+"""Raw files: which preview is taken, how it lies, and what is refused. The files are drawn (see `raw_files`)."""
 
 import io
 import shutil

@@ -17,7 +17,7 @@ KEY = "0123456789abcdef" * 2
 BUILT = "import json, pathlib, sys; pathlib.Path(json.loads(sys.stdin.readline())['into'], 'engine').write_text('whole')"
 NEVER_READY = """
 import ctypes, json, os, pathlib, sys
-from orientd import tensorrt
+from orientd.gpu import tensorrt
 order = json.loads(sys.stdin.readline())
 tensorrt._end_with_orientd()
 pathlib.Path(order["into"], "engine").write_text("half")
@@ -26,7 +26,7 @@ ctypes.PyDLL(None).pause()
 """
 ORIENTD = """
 import pathlib, signal, sys
-from orientd import tensorrt
+from orientd.gpu import tensorrt
 folder, tell, program = sys.argv[1:]
 made = tensorrt.Build(lambda into: {"into": str(into), "tell": tell}, pathlib.Path(folder), (sys.executable, "-c", program))
 signal.pause()

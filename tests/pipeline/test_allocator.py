@@ -7,13 +7,13 @@ import pytest
 
 ALLOCATE = """
 import ctypes, re, sys, threading
-from orientd import memory
+from orientd.pipeline import allocator
 
 libc = ctypes.CDLL(None)
 if not hasattr(libc, "mallopt"):
     sys.exit(77)
 if "one" in sys.argv:
-    memory.share_one_arena()
+    allocator.share_one_arena()
 ready, done = threading.Barrier(5), threading.Event()
 libc.malloc.restype = ctypes.c_void_p
 

@@ -1,11 +1,11 @@
 """Power cuts: what orientd leaves on a disk that loses its power at any moment, and what its next run makes of that.
 
-    sudo python tests/power_cuts.py --out /tmp/cuts [--kind xfs] [--place other] [--work rotate] [--cuts 500]
+    sudo env PYTHONPATH=tests python tests/power/run_cuts.py --out DIR [--kind xfs] [--place other] [--work rotate] [--cuts 500]
 
 A real file system lies on a disk that logs each write and flush (`logged_disk`), while real commands fix, undo and fix again
-(`power_victims`). Then for each cut a disk is made as it may be after a power cut within the log: what was flushed is there; of
+(`victims`). Then for each cut a disk is made as it may be after a power cut within the log: what was flushed is there; of
 what was not, all, nothing, any subset of the pages or, where disks write no whole pages, of the sectors. It is mounted, the next
-command runs, and what is found and left is judged (`power_judge`). Mounts are in a namespace of their own; nothing is written
+command runs, and what is found and left is judged (`judge`). Mounts are in a namespace of their own; nothing is written
 outside --out. Needs root, Linux, and 2 GB of memory.
 """
 

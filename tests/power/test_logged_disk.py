@@ -1,4 +1,4 @@
-"""What the trial of power cuts (`power_cuts`) rests on, as far as it needs no root: the log, the disks made of it, the judge."""
+"""What the trial of power cuts (`run_cuts`) rests on, as far as it needs no root: the log, the disks made of it, the judge."""
 
 import errno
 import os

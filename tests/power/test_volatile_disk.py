@@ -1,6 +1,6 @@
 """Every state in which a power cut may leave a photo, by a model of the disk (`volatile_disk`): the next run finds old or new.
 
-The journal is on a disk of its own that keeps what was synced. Real file systems on disks that lose their power: `power_cuts.py`.
+The journal is on a disk of its own that keeps what was synced. Real file systems on disks that lose their power: `run_cuts.py`.
 """
 
 import errno

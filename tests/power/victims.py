@@ -1,6 +1,6 @@
 """What is done on the disks that lose their power: photos are drawn, put right, taken back and put right again.
 
-python power_victims.py SABOTAGE ARGUMENTS… is the command orientd, but for what SABOTAGE leaves out of it.
+python victims.py SABOTAGE ARGUMENTS… is the command orientd, but for what SABOTAGE leaves out of it.
 """
 
 import os

@@ -1,12 +1,8 @@
 """The comparison of two checkouts notices every kind of difference."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-from behavior import differences
+from benchmarks.behavior import differences
 
 ROW = {"path": "a.jpg", "decision": "fix", "turn": "90"}
 FILE = {"a.jpg": ("00ff", 0o100644, 5)}

@@ -7,38 +7,29 @@ import struct
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+from benchmarks import measuring, writing
+from benchmarks.cpu import floor, slow_disk
+from benchmarks.cpu.stopwatch import Stopwatch
+from benchmarks.photos import make as photos
+
 SMALL = {12: (400, 300), 24: (600, 400)}
-
-
-@pytest.fixture(autouse=True)
-def scripts(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-
-
-@pytest.fixture
-def photos():
-    import photos
-
-    return photos
 
 
 class TestPhotos:
     @pytest.fixture
-    def made(self, photos, tmp_path):
+    def made(self, tmp_path):
         upright = photos.drawn(14)
         for kind in photos.KINDS:
             photos.store(photos.photograph(upright, SMALL[kind.megapixels], 0), kind, tmp_path / photos.folder_of(kind))
         return tmp_path
 
-    def test_each_kind_is_stored_as_it_says(self, photos, made):
+    def test_each_kind_is_stored_as_it_says(self, made):
         samplings = {"4:2:0": [(1, 2, 2, 0), (2, 1, 1, 1), (3, 1, 1, 1)], "4:2:2": [(1, 2, 1, 0), (2, 1, 1, 1), (3, 1, 1, 1)]}
         for kind in photos.KINDS:
             with Image.open(made / photos.folder_of(kind)) as image:
@@ -47,7 +38,7 @@ class TestPhotos:
                 assert image.layer == samplings[kind.sampling]
                 assert ("exif" in image.info) is kind.exif
 
-    def test_a_thumbnail_stands_in_ifd1_and_shows_the_photo(self, photos, made):
+    def test_a_thumbnail_stands_in_ifd1_and_shows_the_photo(self, made):
         with Image.open(made / photos.folder_of(photos.KINDS[0])) as image:
             exif = image.getexif()
             assert (exif[0x010F], exif[0x0110], exif[0x0112]) == ("orientd", "benchmark", 1)
@@ -57,7 +48,7 @@ class TestPhotos:
         assert max(thumbnail.size) <= 160
         assert abs(small - large).mean() < 12
 
-    def test_noise_makes_a_photo_as_large_as_those_of_cameras(self, photos, made):
+    def test_noise_makes_a_photo_as_large_as_those_of_cameras(self, made):
         with Image.open(made / photos.folder_of(photos.KINDS[1])) as image:
             smooth = made / "smooth.jpg"
             photos.drawn(14).resize(image.size, Image.Resampling.BICUBIC).save(smooth, quality=photos.QUALITY)
@@ -65,16 +56,16 @@ class TestPhotos:
         assert noisy > 2 * smooth.stat().st_size
         assert 2 < 8 * noisy / (400 * 300) < 5  # bits a pixel; 12 MP at 4.5 MB have 3
 
-    def test_the_same_seed_makes_the_same_photo(self, photos):
+    def test_the_same_seed_makes_the_same_photo(self):
         one, same, other = (photos.photograph(photos.drawn(1), (80, 60), seed).tobytes() for seed in (5, 5, 6))
         assert one == same != other
 
-    def test_scenes_come_out_of_folders_and_archives_in_place(self, photos, tmp_path):
+    def test_scenes_come_out_of_folders_and_archives_in_place(self, tmp_path):
         photos.drawn(1).save(tmp_path / "a.png")
         (tmp_path / "notes.txt").write_text("no photo")
         assert photos.scenes(tmp_path, 5) == [(tmp_path / "a.png").read_bytes()]
 
-    def test_tiny_files_have_inodes_of_their_own(self, photos, tmp_path):
+    def test_tiny_files_have_inodes_of_their_own(self, tmp_path):
         photos.tiny(tmp_path / "tiny", 25, 10)
         files = sorted((tmp_path / "tiny").rglob("*.jpg"))
         assert [len(list(folder.iterdir())) for folder in sorted((tmp_path / "tiny").iterdir())] == [10, 10, 5]
@@ -83,18 +74,14 @@ class TestPhotos:
 
 class TestFloor:
     def test_what_is_no_photo_is_no_floor(self):
-        import floor
-
-        library = _library(floor)
+        library = _library()
         with pytest.raises(RuntimeError):
             library.coefficients(b"no JPEG at all")
         with pytest.raises(RuntimeError):
             library.eighth(b"no JPEG at all", 80, 80)
 
     def test_noise_costs_more_than_a_smooth_picture(self, tmp_path):
-        import floor
-
-        _library(floor)
+        _library()
         random = np.random.default_rng(1)
         for name, pixels in {"smooth": np.full((800, 1200, 3), 90), "noisy": random.integers(0, 256, (800, 1200, 3))}.items():
             (tmp_path / name).mkdir()
@@ -105,10 +92,8 @@ class TestFloor:
 
 
 def test_a_moment_counts_for_the_innermost_stage_alone(monkeypatch):
-    from stopwatch import Stopwatch
-
     now = iter([0, 1, 3, 3.5])
-    monkeypatch.setattr("stopwatch.time", SimpleNamespace(thread_time=lambda: next(now)))
+    monkeypatch.setattr("benchmarks.cpu.stopwatch.time", SimpleNamespace(thread_time=lambda: next(now)))
     watch = Stopwatch()
     with watch.stage("outer"), watch.stage("inner"):
         pass
@@ -116,7 +101,7 @@ def test_a_moment_counts_for_the_innermost_stage_alone(monkeypatch):
 
 
 def test_the_bars_of_the_plot_are_as_long_as_the_times():
-    from plots import bars
+    from benchmarks.cpu.plots import bars
 
     stages = {"walk": 1.0, "decode": 30.0, "look": 4.0, "rest": 2.0, "start-up": 400.0, "total": 999.0}
     found = {"stages": {"A": stages}, "floor": {"A": {"floor ms": 28.0}}, "plain": {"A": {"decode": 80, "resize": 2, "look": 90}}}
@@ -125,17 +110,13 @@ def test_the_bars_of_the_plot_are_as_long_as_the_times():
 
 
 def test_the_share_of_the_limit_is_that_of_the_same_round():
-    from slow_disk import Run, summary
-
-    plain, scans = [Run(10, 1, 10**9), Run(20, 1, 10**9)], [Run(11, 5, 10**9), Run(22, 5, 10**9)]
-    table = summary({"plain reading": plain, "this": scans}, 100)
+    plain, scans = ([slow_disk.Run(seconds, 1, 10**9) for seconds in each] for each in ((10, 20), (11, 22)))
+    table = slow_disk.summary({"plain reading": plain, "this": scans}, 100)
     assert table["this"]["share of the limit"] == round(10 / 11, 3)
     assert table["this"]["MB read a photo"] == 10
 
 
 def test_without_root_the_slow_disk_says_so(monkeypatch, tmp_path, capsys):
-    import slow_disk
-
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr(sys, "argv", ["slow_disk.py", "--library", str(tmp_path), "--out", str(tmp_path / "out")])
     with pytest.raises(SystemExit) as ended:
@@ -146,65 +127,58 @@ def test_without_root_the_slow_disk_says_so(monkeypatch, tmp_path, capsys):
 
 
 def test_a_process_that_fails_is_no_measurement():
-    from measuring import timed
-
     with pytest.raises(RuntimeError, match="ended with 3"):
-        timed([sys.executable, "-S", "-c", "raise SystemExit(3)"])
+        measuring.timed([sys.executable, "-S", "-c", "raise SystemExit(3)"])
     started = time.perf_counter()
-    usage = timed([sys.executable, "-S", "-c", "sum(range(3_000_000))"])
+    usage = measuring.timed([sys.executable, "-S", "-c", "sum(range(3_000_000))"])
     assert 0 < usage.cpu <= usage.wall + 0.1 <= time.perf_counter() - started + 0.1
     assert usage.peak > 5
 
 
-class TestChanges:
-    @pytest.fixture
-    def changes(self):
-        import changes
-
-        return changes
-
-    def test_a_photo_costs_what_the_command_does_less_its_start_up(self, changes):
-        summary = changes.summary([(0.5, 2.5), (0.4, 1.4), (0.6, 3.6)], 10)
+class TestWriting:
+    def test_a_photo_costs_what_the_command_does_less_its_start_up(self):
+        summary = writing.summary([(0.5, 2.5), (0.4, 1.4), (0.6, 3.6)], 10)
         assert summary == {"CPU ms": 200, "rounds": [200, 100, 300], "start-up: CPU ms": 500}
 
-    def test_every_photo_of_a_plan_is_turned_to_the_side_that_can_be(self, changes, tmp_path):
+    def test_every_photo_of_a_plan_is_turned_to_the_side_that_can_be(self, tmp_path):
         report = tmp_path / "report.csv"
         report.write_text("path,width,height,turn,decision,method\na,4000,3000,0,keep,\nb,3000,4000,90,fix,tag\n")
-        changes.planned(report, "rotate")
+        writing.planned(report, "rotate")
         with report.open(newline="") as file:
             rows = [(row["path"], row["turn"], row["decision"], row["method"]) for row in csv.DictReader(file)]
         assert rows == [("a", "270", "fix", "rotate"), ("b", "90", "fix", "rotate")]
 
-    def test_photos_live_through_all_four_commands(self, changes, tmp_path):
-        case = changes.Case(1, "jpg", (320, 240), isolated=False)
-        spent = changes.life(changes.ROOT, case, changes.made(tmp_path, case), tmp_path / "living")
-        assert list(spent) == list(changes.COMMANDS)
+    def test_photos_live_through_all_four_commands(self, tmp_path):
+        case = writing.Case(1, "jpg", (320, 240), isolated=False)
+        spent = writing.life(measuring.ROOT, case, writing.made(tmp_path, case), tmp_path / "living")
+        assert list(spent) == list(writing.COMMANDS)
         assert all(seconds > 0 for seconds in spent.values())
 
-    def test_what_was_not_done_as_asked_is_no_measurement(self, changes, tmp_path):
-        case = changes.Case(1, "jpg", (322, 242), changes.ROTATE)  # no multiple of a block, so it gets the tag
+    def test_what_was_not_done_as_asked_is_no_measurement(self, tmp_path):
+        case = writing.Case(1, "jpg", (322, 242), writing.ROTATE)  # no multiple of a block, so it gets the tag
         with pytest.raises(RuntimeError, match="was not turned by rotate"):
-            changes.life(changes.ROOT, case, changes.made(tmp_path, case), tmp_path / "living")
+            writing.life(measuring.ROOT, case, writing.made(tmp_path, case), tmp_path / "living")
 
     @pytest.mark.slow
-    def test_cases_run_to_their_end_beside_another_checkout(self, changes, tmp_path):
+    def test_cases_run_to_their_end_beside_another_checkout(self, tmp_path):
         other, cases = tmp_path / "other", ["12 MP PNG without noise, turned", "12 MP WebP, turned"]
-        other.symlink_to(changes.ROOT)
-        script = [sys.executable, str(FOLDER / "changes.py"), "--out", str(tmp_path), "--quick", "--rounds", "1"]
-        done = subprocess.run([*script, "--against", str(other), "--cases", *cases], capture_output=True, text=True, timeout=1200)
+        other.symlink_to(measuring.ROOT)
+        options = ["--quick", "--rounds", 1, "--against", other, "--cases", *cases]
+        command = measuring.script("writing", "--out", tmp_path, *options)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1200, cwd=measuring.ROOT)
         assert done.returncode == 0, done.stderr
         found = json.loads((tmp_path / "changes.json").read_text())
         assert list(found) == cases
         for each in found.values():
-            assert [list(commands) for commands in each["found"].values()] == 2 * [list(changes.COMMANDS)]
+            assert [list(commands) for commands in each["found"].values()] == 2 * [list(writing.COMMANDS)]
         assert all(f"| {name} (other) | 2 |" in done.stdout for name in cases)
 
 
 @pytest.mark.slow
 def test_every_step_runs_to_its_end(tmp_path):
     steps = ["start-up", "floor", "plain", "whole", "stages", "workers", "memory", "growth"]  # the slow disk needs root
-    command = [sys.executable, str(FOLDER / "cpu.py"), "--out", str(tmp_path), "--quick", "--steps", *steps]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1200)
+    command = measuring.script("cpu.run", "--out", tmp_path, "--quick", "--steps", *steps)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200, cwd=measuring.ROOT)
     assert done.returncode == 0, done.stderr
     assert "there is no" not in done.stderr, "stopwatch.py measures a function that has another name now"
     found = json.loads((tmp_path / "cpu.json").read_text())
@@ -222,7 +196,7 @@ def test_every_step_runs_to_its_end(tmp_path):
     assert {"stages.svg", "cores.svg"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def _library(floor):
+def _library():
     from orientd.errors import EngineUnavailable
 
     try:

@@ -2,10 +2,10 @@
 
 import json
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+
+from benchmarks.measuring import ROOT, script
 
 pytest.importorskip("nvidia.dali", reason='needs DALI: pip install "orientd[gpu]"')
 
@@ -15,9 +15,8 @@ STEPS += ["decoding", "looking", "half", "by_tensorrt"]
 
 @pytest.mark.slow
 def test_every_step_works_without_a_gpu(tmp_path):
-    script = Path(__file__).parents[2] / "benchmarks" / "gpu_check.py"
-    command = [sys.executable, str(script), "--device", "cpu", "--out", str(tmp_path)]
-    assert subprocess.run(command, capture_output=True, timeout=600).returncode == 0
+    command = script("gpu.run", "--device", "cpu", "--out", tmp_path)
+    assert subprocess.run(command, capture_output=True, timeout=600, cwd=ROOT).returncode == 0
     found = json.loads((tmp_path / "gpu.json").read_text())
     assert list(found) == STEPS
     assert [step for step, said in found.items() if "FAILED" in said or "skipped" in said] == ["by_tensorrt"]

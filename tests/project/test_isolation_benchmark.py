@@ -3,22 +3,14 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+from benchmarks.cpu import isolation
+from benchmarks.measuring import ROOT
 
 
-@pytest.fixture
-def isolation(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    import isolation
-
-    return isolation
-
-
-def test_each_round_is_compared_with_its_own_pair(isolation):
+def test_each_round_is_compared_with_its_own_pair():
     plain = {"CPU ms": 10, "rounds": [10.0, 20.0, 40.0], "start-up: CPU ms": 300}
     isolated = {"CPU ms": 11, "rounds": [11.0, 21.0, 50.0], "start-up: CPU ms": 500}
     assert isolation.compared(plain, isolated) == {
@@ -29,15 +21,15 @@ def test_each_round_is_compared_with_its_own_pair(isolation):
     }
 
 
-def test_the_two_ways_take_turns(isolation, monkeypatch, tmp_path):
+def test_the_two_ways_take_turns(monkeypatch, tmp_path):
     lives = []
 
     def life(root, case, originals, place):
         lives.append((case.isolated, len(originals)))
         place.mkdir(exist_ok=True)
-        return dict.fromkeys(isolation.changes.COMMANDS, len(originals) * (1.1 if case.isolated else 1.0))
+        return dict.fromkeys(isolation.writing.COMMANDS, len(originals) * (1.1 if case.isolated else 1.0))
 
-    monkeypatch.setattr(isolation.changes, "life", life)
+    monkeypatch.setattr(isolation.writing, "life", life)
     kinds = {"small": isolation.Case(2, "jpg", (64, 48))}
     found = isolation.measure(kinds, tmp_path, 2)
     assert lives == 2 * [(False, 1), (False, 2), (True, 1), (True, 2)]
@@ -46,14 +38,10 @@ def test_the_two_ways_take_turns(isolation, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_runs_to_its_end(tmp_path, isolation):
-    script = [
-        sys.executable,
-        "-c",
-        "import sys; sys.path.insert(0, sys.argv.pop(1))\nimport isolation as it\nfrom changes import Case\n",
-    ]
-    script[-1] += "it.KINDS = {'12 MP JPEG': Case(2, 'jpg', (640, 480))}\nit.main()"
-    done = subprocess.run([*script, FOLDER, "--out", tmp_path, "--rounds", "1", "--kinds", "12 MP JPEG", isolation.THUMBNAILS])
+def test_it_runs_to_its_end(tmp_path):
+    script = "from benchmarks.cpu import isolation as it\nit.KINDS = {'12 MP JPEG': it.Case(2, 'jpg', (640, 480))}\nit.main()"
+    options = ["--out", tmp_path, "--rounds", "1", "--kinds", "12 MP JPEG", isolation.THUMBNAILS]
+    done = subprocess.run([sys.executable, "-c", script, *options], cwd=ROOT)
     assert done.returncode == 0
     found = json.loads((tmp_path / "isolation.json").read_text())["found"]
     assert list(found) == ["12 MP JPEG", isolation.THUMBNAILS]

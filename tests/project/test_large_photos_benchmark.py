@@ -1,16 +1,14 @@
 """The benchmark of large photos runs to its end, and reads what its processes say."""
 
 import subprocess
-import sys
-from pathlib import Path
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "large_photos.py"
+from benchmarks.measuring import ROOT, script
 
 
 def test_it_measures_each_kind():
     kinds = ["jpeg", "png", "heic-grid"]
     options = ["--megapixels", "0.5", "--size", "32", "--kinds", *kinds]
-    run = subprocess.run([sys.executable, SCRIPT, *options], capture_output=True, text=True, check=True)
+    run = subprocess.run(script("cpu.large_photos", *options), capture_output=True, text=True, check=True, cwd=ROOT)
     title, _, *rows = run.stdout.splitlines()
     assert title.startswith("| 810 × 608")
     cells = [row.strip("| ").split(" | ") for row in rows]

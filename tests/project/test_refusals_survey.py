@@ -4,32 +4,29 @@ import io
 import shutil
 import struct
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from support import decodable_photos, heif_files, jpeg_files, png_webp_tiff_files, referee
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+from benchmarks.refusals.changes import changes, embedded
+from benchmarks.refusals.files import Listed, blob_of, fitting, read_list
+from benchmarks.refusals.referee import changed_tags, harm, sidecar_faults
+from benchmarks.refusals.run import _TIME, Died, Survey, _left_behind, weigh
+from benchmarks.refusals.table import faults, is_harmless, reason_of, table
+from benchmarks.refusals.tiff import block_changes
+from benchmarks.refusals.views import Viewer, by_pillow, is_turned
+
 JPEG = jpeg_files.build(jpeg_files.Recipe(extra=(0x010E,)))
 BARE = jpeg_files.with_segments()
 NO_TAG = jpeg_files.build(jpeg_files.Recipe(orientations=()))
 HAS_VIPS = find_spec("pyvips") is not None
 EXIFTOOL = pytest.mark.skipif(not referee.HAS_EXIFTOOL, reason="exiftool is not installed")
 
-pytestmark = pytest.mark.usefixtures("scripts")
-
 
 @pytest.fixture
-def scripts(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-
-
-@pytest.fixture
-def viewer(scripts):
-    from refusals_views import Viewer
-
+def viewer():
     viewer = Viewer()
     yield viewer
     viewer.close()
@@ -51,8 +48,6 @@ def _png(turn=None):
 
 class TestViews:
     def test_only_the_turn_that_was_asked_for_counts(self):
-        from refusals_views import is_turned
-
         before = decodable_photos.scene(64, 48)
         for turn in (90, 180):
             assert is_turned([before], [np.rot90(before, -turn // 90)], turn)
@@ -62,8 +57,6 @@ class TestViews:
             assert not is_turned([before], [255 - np.rot90(before, -turn // 90)], turn)
 
     def test_a_square_is_no_excuse_and_small_noise_is(self):
-        from refusals_views import is_turned
-
         before = decodable_photos.scene(64, 64)
         assert not is_turned([before], [before], 90)
         wanted = np.rot90(before, -1)
@@ -71,8 +64,6 @@ class TestViews:
         assert is_turned([before], [np.minimum(wanted, 250) + noise], 90)
 
     def test_every_frame_must_turn(self):
-        from refusals_views import is_turned
-
         before = decodable_photos.scene(64, 48)
         turned = np.rot90(before, -1)
         assert is_turned([before, before], [turned, turned], 90)
@@ -115,8 +106,6 @@ class TestViews:
     @pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF"])
     @pytest.mark.parametrize("value", range(1, 9))
     def test_all_eight_orientations_are_shown_as_by_others(self, tmp_path, format_, value):
-        from refusals_views import by_pillow
-
         exif, path = Image.Exif(), tmp_path / "a"
         exif[0x0112] = value
         Image.fromarray(decodable_photos.scene(64, 48)).save(path, format_, exif=exif)
@@ -127,8 +116,6 @@ class TestViews:
 @EXIFTOOL
 class TestReferee:
     def test_a_changed_tag_is_told_and_an_orientation_is_not(self, tmp_path):
-        from refusals_referee import changed_tags
-
         before = _stored(tmp_path, "a.jpg", JPEG)
         turned = _stored(
             tmp_path, "b.jpg", jpeg_files.build(jpeg_files.Recipe(extra=(0x010E,), orientations=((jpeg_files.SHORT, 6),)))
@@ -139,21 +126,16 @@ class TestReferee:
         assert any("EXIF:IFD0" in each for each in found[str(other)])
 
     def test_a_sidecar_must_tell_the_turned_orientation(self, tmp_path):
-        from refusals_referee import sidecar_faults
-
         photo = _stored(tmp_path, "a.jpg", jpeg_files.build(jpeg_files.Recipe(orientations=((jpeg_files.SHORT, 6),))))
-        for value, faults in ((3, 0), (6, 1), (8, 1)):
+        for value, number in ((3, 0), (6, 1), (8, 1)):
             sidecar = _stored(tmp_path, "a.jpg.xmp", jpeg_files.packet("attribute", value))
-            assert len(sidecar_faults(photo, sidecar, 90)) == faults
+            assert len(sidecar_faults(photo, sidecar, 90)) == number
 
 
 @EXIFTOOL
 class TestChanges:
     def judged(self, viewer, tmp_path, name, data):
         """The names of the changes that Pillow sees and that change no other tag."""
-        from refusals_changes import changes
-        from refusals_referee import harm
-
         before, good = _stored(tmp_path, name, data), set()
         for what, changed in changes(before, 90, tmp_path / f"tried-{name}"):
             after = _stored(tmp_path, f"after-{name}", changed)
@@ -191,15 +173,11 @@ class TestChanges:
         assert self.judged(viewer, tmp_path, "a.avif", heif_files.build(heif_files.Recipe(brand="avif", turns=turns)))
 
     def test_a_segment_that_has_no_room_stays(self):
-        from refusals_changes import embedded
-
         assert embedded(JPEG, 20, 30, bytes(70_000)) == JPEG
 
 
 class TestFiles:
     def test_only_files_whose_content_is_the_one_listed_count(self, tmp_path):
-        from refusals_files import Listed, blob_of, fitting
-
         good = Listed("one/two", "x/a.jpg", blob_of(JPEG))
         other, missing = good._replace(path="b.jpg"), good._replace(path="c.jpg")
         for each, data in ((good, JPEG), (other, JPEG[:-1])):
@@ -209,8 +187,6 @@ class TestFiles:
         assert blob_of(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"  # git hash-object
 
     def test_the_list_names_each_content_once(self):
-        from refusals_files import read_list
-
         files = read_list()
         assert len(files) >= 3000
         assert len({each.blob for each in files}) == len(files)
@@ -230,8 +206,6 @@ class TestTable:
         return {"path": "a.jpg", "reason": "", "turns": {"90": {**turn, **more}, "180": turn}}
 
     def test_each_fault_counts(self):
-        from refusals_table import faults
-
         assert faults(self.found()) == []
         for more in (
             {"seen": {"Pillow": "seen", "libvips": "wrong"}},
@@ -245,8 +219,6 @@ class TestTable:
             assert len(faults(self.found(**more))) == 1, more
 
     def test_what_is_refused_without_need_is_told_from_the_design(self):
-        from refusals_table import is_harmless, table
-
         harmless, fine = {"by": "in place"}, {"Pillow": "", "libvips": ""}
         refused = self.found(changed="", outcome="unchanged", reason="broken EXIF: tag 0x0012 is odd")
         cases = [
@@ -263,8 +235,6 @@ class TestSurvey:
     def test_a_file_that_is_not_put_back_is_told(self, tmp_path):
         import os
 
-        from refusals import _TIME, _left_behind
-
         source, copy = _stored(tmp_path, "a.jpg", JPEG), tmp_path / "work" / "a.jpg"
         copy.parent.mkdir()
         shutil.copyfile(source, copy)
@@ -277,9 +247,6 @@ class TestSurvey:
         assert "its bytes" in _left_behind(source, copy, 0)
 
     def test_only_the_file_that_ends_the_process_is_lost(self, tmp_path):
-        from refusals import Died, Survey
-        from refusals_files import Listed
-
         class Mortal(Survey):
             def _group(self, sources, files):
                 if any(each.path == "7" for each in files):
@@ -290,14 +257,21 @@ class TestSurvey:
         assert [each["path"] for each in found] == [str(number) for number in range(20)]
         assert [each["path"] for each in found if "died" in each] == ["7"]
 
+    def test_a_death_that_no_file_causes_alone_is_told_once(self, tmp_path):
+        class Mortal(Survey):
+            def _group(self, sources, files):
+                if {"3", "4"} <= {each.path for each in files}:
+                    raise Died("apply: SIGSEGV: ")
+                return [{**each._asdict(), "turns": {}} for each in files]
+
+        found = Mortal(tmp_path, tmp_path, None)([Listed("a/b", str(number), "") for number in range(20)], tmp_path)
+        assert len(found) == 20
+        assert [faults(each) for each in found if faults(each)] == [["the process died: apply: SIGSEGV: "]]
+
     @EXIFTOOL
     def test_the_whole_of_it(self, viewer, tmp_path):
         """Two photos that can be turned, one that cannot; the comparator's own decoders see what was written."""
         import sys
-
-        from refusals import Survey, weigh
-        from refusals_files import Listed
-        from refusals_table import faults, is_harmless, reason_of
 
         command = _stored(tmp_path, "orientd", f'#!/bin/sh\nexec {sys.executable} -m orientd "$@"\n'.encode())
         command.chmod(0o755)
@@ -317,8 +291,6 @@ class TestSurvey:
 
 
 def test_the_order_of_bytes_does_not_matter():
-    from refusals_tiff import block_changes
-
     for order, letter in (("little", "<"), ("big", ">")):
         block = jpeg_files.tiff(jpeg_files.Recipe(order=order))
         changed = dict(block_changes(block, 90))["first IFD, in place"]

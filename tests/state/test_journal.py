@@ -341,7 +341,7 @@ def test_one_process_writes_at_a_time(tmp_path):
 
 
 def test_the_lock_names_its_holder_and_dies_with_it(tmp_path):
-    script = f"from orientd.record import Lock; lock = Lock({str(tmp_path)!r}); print('held', flush=True); input()"
+    script = f"from orientd.state.lock import Lock; lock = Lock({str(tmp_path)!r}); print('held', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(StateError, match=rf"\(process {holder.pid}\)"):

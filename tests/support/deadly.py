@@ -11,7 +11,7 @@ STAND_IN = """
 import ctypes, os, signal, sys
 
 def patch():
-    from orientd import infer
+    from orientd.infer import engine as infer
     from orientd.decode import cpu
     decode, second_reader, spoilt, look = cpu.CpuDecoder.decode, cpu.second_reader, [], infer.Engine.look
 

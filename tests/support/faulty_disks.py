@@ -110,7 +110,7 @@ def second_reader(data):
 
 
 def admit(*_):
-    """Stands for `guard.admit`, which knows no toys."""
+    """Stands for `undo_guard.admit`, which knows no toys."""
 
 
 MAGIC = b"\xff\xd8\xff"

@@ -1,6 +1,6 @@
 """Fixes photos and takes the fixes back, for ever: a process to be killed. Also what it works on, and with.
 
-python writing_victim.py STATE_DIR FOLDER
+python kill_victim.py STATE_DIR FOLDER
 """
 
 import io

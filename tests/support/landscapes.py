@@ -1,4 +1,4 @@
-"""Landscapes with a right way up, for trainings that must learn something: python tests/landscapes.py FOLDER [NUMBER]."""
+"""Landscapes with a right way up, for trainings that must learn something: python tests/support/landscapes.py FOLDER [NUMBER]."""
 
 import sys
 from math import isqrt

@@ -1,6 +1,6 @@
 """Builds PNG, WebP and TIFF files by hand, as odd as the specifications allow, and tells what differs between two of them.
 
-Nothing here shares code with what it tests. As in `jpegs`, a file is built from a recipe, and EXIF blocks come from there.
+Nothing here shares code with what it tests. As in `jpeg_files`, a file is built from a recipe, and EXIF blocks come from there.
 """
 
 import io
@@ -229,7 +229,7 @@ def tiff(recipe: Tiff) -> bytes:
     pieces = [zlib.compress(piece) for piece in pieces] if recipe.compression == 8 else pieces
     picture = b"".join(pieces) + bytes(recipe.odd)
     at, exif_at = 8, 0
-    for _ in range(3):  # as in `jpegs.tiff`: each pass knows better where things will stand
+    for _ in range(3):  # as in `jpeg_files.tiff`: each pass knows better where things will stand
         start = 8 if recipe.directory_first else 8 + len(picture) + len(picture) % 2
         tags = _tiff_tags(recipe, [at + sum(map(len, pieces[:n])) for n in range(len(pieces))], pieces, rows, exif_at)
         directory = jpeg_files.directory(tags, start, order, recipe.follows)

@@ -96,7 +96,7 @@ def test_stopped_at_the_end_it_goes_on_to_the_same_bytes(tmp_path, monkeypatch, 
 VICTIM = """
 import os, signal, sys
 from pathlib import Path
-from orientd_training import prepare
+from orientd_training.data import prepare
 
 add = prepare.Squares.add
 def dying(self, fact, square):

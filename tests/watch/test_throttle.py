@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orientd.watch.throttle import HOURS, Allowance, is_quiet, on_battery, spans
+from orientd.config import HOURS
+from orientd.watch.throttle import Allowance, is_quiet, on_battery, spans
 
 NOON, MIDNIGHT = 12 * 60, 0
 

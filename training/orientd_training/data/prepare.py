@@ -1,8 +1,8 @@
 """`orientd-train prepare`: folders and zips of upright photos → a cache, decoded once, in groups that no split tears apart.
 
-Files of a cache: `pixels.npy` (uint8, N × S × S × 3), `dhash.npy` (N × 8 × 32, see `groups`), `manifest.csv` (a row for each
-photo, first those to train on), `dropped.csv` (what was left out, and why) and `prepare.json` (what it was made from). The
-manifest comes last: a cache without one is incomplete. Until then the photos decoded so far are kept, see `squares`; for a moment
+Files of a cache: `pixels.npy` (uint8, N × S × S × 3), `dhash.npy` (N × 8 × 32, see `near_duplicates`), `manifest.csv` (a row for
+each photo, first those to train on), `dropped.csv` (what was left out, and why) and `prepare.json` (what it was made from). The
+manifest comes last: a cache without one is incomplete. Until then the photos decoded so far are kept, see `decoded`; for a moment
 at the end this takes twice the room.
 """
 

@@ -1,0 +1,113 @@
+"""What the documents name is there, and what a user can call is in the README: commands, flags, exit codes, files, headings."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from orientd_training.cli import cli as training
+
+from orientd.cli.main import cli
+from orientd.cli.options import EXIT_CODES
+from orientd.errors import ExitCode
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md", "orientd/models/README.md")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FOLDERS = ("orientd/", "training/", "tests/", "benchmarks/", "configs/", "systemd/", "docs/")
+STRANGERS = {"--out", "--kind", "--place", "--work"}  # of tests/power/run_cuts.py
+CRASHES = {"134", "139"}
+every_document = pytest.mark.parametrize("name", DOCUMENTS)
+
+
+def broken_links(text: str, folder: Path) -> list[str]:
+    """Targets of Markdown links that are neither web addresses, nor files seen from `folder`, nor headings of the text."""
+    headings = {
+        "#" + re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [
+        target
+        for target in targets
+        if not target.startswith(("http://", "https://")) and target not in headings and not (folder / target).exists()
+    ]
+
+
+def missing_paths(text: str) -> list[str]:
+    """Paths in code spans that start with a folder of the repository and are not there; NAME and * stand for anything."""
+    words = (word for span in re.findall(r"`([^`\n]+)`", text) for word in span.split() if word.startswith(FOLDERS))
+    return [word for word in words if not list(ROOT.glob(word.replace("NAME", "*").rstrip("/")))]
+
+
+def leaves(command: click.Command, *above: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command that is no group, with the words that call it, those above it first."""
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from leaves(below, *above, name)
+    else:
+        yield above, command
+
+
+def unknown_flags(text: str, known: set[str]) -> set[str]:
+    """Long options in code spans that are not known."""
+    return {flag for span in re.findall(r"`([^`\n]+)`", text) for flag in re.findall(r"(?<!\S)--[a-z][a-z0-9-]+", span)} - known
+
+
+def flags() -> set[str]:
+    commands = [command for program in (cli, training) for _, command in leaves(program)]
+    return {option for command in commands for each in command.params for option in (*each.opts, *each.secondary_opts)}
+
+
+@every_document
+def test_every_link_leads_somewhere(name):
+    path = ROOT / name
+    assert broken_links(path.read_text(encoding="utf-8"), path.parent) == []
+
+
+def test_a_broken_link_is_found():
+    text = "# One thing\n[a](#one-thing) [b](#other) [c](README.md) [d](nowhere.md) [e](https://example.org/)"
+    assert broken_links(text, ROOT) == ["#other", "nowhere.md"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_every_path_is_there(name):
+    assert missing_paths((ROOT / name).read_text(encoding="utf-8")) == []
+
+
+def test_a_missing_path_is_found():
+    assert missing_paths("`tests/nowhere.py` `python tests/conftest.py --x` `configs/train/NAME.yaml`") == ["tests/nowhere.py"]
+
+
+@pytest.mark.parametrize("words", [words for words, _ in leaves(cli)], ids=" ".join)
+def test_the_readme_names_every_command(words):
+    assert re.search(rf"\b{words[0]}\b[^`\n]*\b{words[-1]}\b" if len(words) > 1 else rf"`orientd {words[0]}\b", README)
+
+
+@pytest.mark.parametrize("words", [words for words, _ in leaves(training)], ids=" ".join)
+def test_the_readme_names_every_command_of_the_training(words):
+    assert re.search(rf"- `{words[0]}\b|orientd-train {words[0]}\b", README)
+
+
+def test_every_flag_in_the_readme_exists():
+    assert unknown_flags(README, flags() | STRANGERS) == set()
+
+
+def test_an_unknown_flag_is_found():
+    assert unknown_flags("`orientd scan --fix --fixx` --prose", flags()) == {"--fixx"}
+
+
+def test_the_readme_and_the_help_tell_every_exit_code():
+    section = README.partition("## Exit codes")[2].partition("\n## ")[0]
+    told = set(re.findall(r"(?:^|· |, )(\d+)\b", section, re.MULTILINE))
+    assert told == {str(code.value) for code in ExitCode} | CRASHES
+    assert set(re.findall(r"\d+", " ".join(re.findall(r"^  (\d[\d, ]*)  ?\w", EXIT_CODES, re.MULTILINE)))) == told
+
+
+def test_the_license_is_the_one_that_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (text,) = [(ROOT / name).read_text(encoding="utf-8") for name in project["license-files"]]
+    assert project["license"] == "Apache-2.0"
+    assert re.search(r"Apache License\s+Version 2\.0, January 2004", text)
+    assert "END OF TERMS AND CONDITIONS" in text
