@@ -56,7 +56,7 @@ _OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
 }
 _JPEGS: Final = (Format.JPEG, Format.MPO, Format.RAW)
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # every worker would start one for each core
-_WITNESS_SIZE: Final = 32
+_SECOND_READER_SIZE: Final = 32
 _SCAN: Final = b"\xff\xda\0"  # the marker and the first byte of its length; two bytes alone are in any video behind a picture
 _MOST_SCANS: Final = 1000  # of a progressive JPEG: each goes through all blocks, however few its bytes; programs write a dozen
 _TURNED_BY_LIBRARY: Final = (Format.TIFF, Format.HEIF)
@@ -64,7 +64,7 @@ _TURNED_BY_LIBRARY: Final = (Format.TIFF, Format.HEIF)
 _HARMLESS: Final = re.compile("Could not determine subsampling")  # some that are in use, such as 4:1:0, have no name in TurboJPEG
 
 
-def witness(data: bytes) -> int | None:
+def second_reader(data: bytes) -> int | None:
     """The orientation that others see in a photo, once it decoded whole: a second opinion on what was written.
 
     Pillow tells it, from EXIF, or from `irot` and `imir` in AVIF. Of HEIF it tells nothing; there libheif's pixels do.
@@ -92,7 +92,7 @@ def _seen(data: bytes) -> int:
 
 def _shown(kind: Format, data: bytes) -> NDArray[np.uint8]:
     """Decoded whole, in small, as the library shows it."""
-    return CpuDecoder(_WITNESS_SIZE).decode(Photo("", FileStat(0, 0, 0, 0), kind, data, None, "")).pixels
+    return CpuDecoder(_SECOND_READER_SIZE).decode(Photo("", FileStat(0, 0, 0, 0), kind, data, None, "")).pixels
 
 
 def versions() -> dict[str, str]:

@@ -46,9 +46,9 @@ class IsolatedDecoder:
         return Picture(np.frombuffer(pixels, np.uint8).reshape(shape), said["width"], said["height"], said["whole"])
 
 
-def witness(data: bytes, children: Children = CHILDREN) -> int | None:
-    """As `cpu.witness`; raises as `Children.ask`."""
-    seen: int | None = children.ask({"task": "witness"}, [data])[0]["orientation"]
+def second_reader(data: bytes, children: Children = CHILDREN) -> int | None:
+    """As `cpu.second_reader`; raises as `Children.ask`."""
+    seen: int | None = children.ask({"task": "second_reader"}, [data])[0]["orientation"]
     return seen
 
 
@@ -61,13 +61,13 @@ def decoder(input_size: int, max_pixels: int, *, isolate: bool) -> Decoder:
     return CpuDecoder(input_size, max_pixels)
 
 
-def second_reader(*, isolate: bool) -> Callable[[bytes], int | None]:
-    """`cpu.witness`, in child processes if `isolate`."""
+def make_second_reader(*, isolate: bool) -> Callable[[bytes], int | None]:
+    """`cpu.second_reader`, in child processes if `isolate`."""
     if isolate:
-        return witness
+        return second_reader
     from orientd.decode import cpu
 
-    return cpu.witness
+    return cpu.second_reader
 
 
 class IsolatedRotator:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final
 
 from orientd.decode.children import WALL, load, receive, send, store
-from orientd.decode.cpu import CpuDecoder, witness
+from orientd.decode.cpu import CpuDecoder, second_reader
 from orientd.errors import Refused
 from orientd.records import FileStat, Format, Photo, Picture
 
@@ -84,8 +84,8 @@ def _glance(question: dict[str, Any], data: bytes) -> Answer:
     return _picture(picture) if picture else ({}, [])
 
 
-def _witness(_: dict[str, Any], data: bytes) -> Answer:
-    return {"orientation": witness(data)}, []
+def _second_reader(_: dict[str, Any], data: bytes) -> Answer:
+    return {"orientation": second_reader(data)}, []
 
 
 def _plan(question: dict[str, Any], data: bytes) -> Answer:
@@ -102,7 +102,7 @@ def _check(question: dict[str, Any], old: bytes, new: bytes) -> Answer:
 _TASKS: Final[dict[str, Callable[..., Answer]]] = {
     "decode": _decode,
     "glance": _glance,
-    "witness": _witness,
+    "second_reader": _second_reader,
     "plan": _plan,
     "check": _check,
 }

@@ -69,7 +69,8 @@ def _prove(held: Held, config: Config) -> None:
     format_ = formats.sniff(data)
     rotate = None if held.method == Method.TAG else planner_of({format_}, isolate=False)
     new = turned(formats.stored_orientation(format_, data), held.turn)
-    proved(formats, isolated.second_reader(isolate=False), data, plan_change(formats, rotate, format_, data, new, stat.nlink))
+    change = plan_change(formats, rotate, format_, data, new, stat.nlink)
+    proved(formats, isolated.make_second_reader(isolate=False), data, change)
 
 
 if __name__ == "__main__":

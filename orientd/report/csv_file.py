@@ -13,9 +13,10 @@ from typing import Final, TextIO
 
 from orientd.errors import ConfigError, OrientdError
 from orientd.records import Row
+from orientd.report.columns import LONGEST, NAMES, is_header
 from orientd.report.text import printable
 
-HEADER: Final = ",".join(Row._fields)
+HEADER: Final = ",".join(NAMES)
 
 
 def default_report(now: datetime, folder: str = "") -> str:
@@ -129,10 +130,10 @@ class EndsWithLf:
 
 
 def _is_report(path: str, begun: bool) -> bool:
-    """True if the file has the header; or if `begun`, nothing at all yet, as a power cut may leave it."""
+    """True if the file has a header of orientd; or if `begun`, nothing at all yet, as a power cut may leave it."""
     if not os.path.isfile(path):
         return False
     if begun and not os.path.getsize(path):
         return True
     with open(path, "rb") as file:
-        return file.readline(len(HEADER) + 2).rstrip(b"\r\n") == HEADER.encode()
+        return is_header(file.readline(LONGEST + 2).rstrip(b"\r\n").decode("ascii", "replace"))

@@ -1,14 +1,14 @@
 """Reads a report back as the plan of `orientd apply`, after a person has edited it or not."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
 from orientd.errors import ConfigError
 from orientd.records import Row, Verdict
+from orientd.report.columns import Columns
 from orientd.report.text import printable
 
-_NEEDED: Final = ("path", "turn", "decision", "size", "mtime_ns", "sha256")
 _PROBLEMS_SHOWN: Final = 20
 
 
@@ -35,26 +35,23 @@ def read_plan(path: str) -> list[Row]:
 
 
 def _parsed(file: TextIO, problems: list[str]) -> Iterator[Row]:
-    first = file.readline()
-    delimiter = max(",;\t", key=first.count)
-    header = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
-    missing = [name for name in _NEEDED if name not in header]
-    if missing:
-        problems.append(f"is not a plan of orientd: there is no column {', '.join(missing)}")
+    header = Columns.of(file.readline())
+    if header.missing:
+        problems.append(f"is not a plan of orientd: there is no column {', '.join(header.missing)}")
         return
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    reader = csv.reader(file, delimiter=header.delimiter, strict=True)
     try:
         for cells in reader:
             try:
                 if any(cells):
-                    yield _row(header, cells)
+                    yield _row(header.names, cells)
             except ValueError as error:
                 problems.append(f"line {reader.line_num + 1}: {error}")
     except csv.Error as error:
         problems.append(f"line {reader.line_num + 1}: is not valid CSV: {error}")
 
 
-def _row(header: list[str], cells: list[str]) -> Row:
+def _row(header: Sequence[str], cells: list[str]) -> Row:
     """One row of a plan.
 
     Raises:

@@ -3,22 +3,24 @@
 A photo is in it once as long as it stays the same, whatever a person made of its decision: who does not want a proposal sets that
 to keep. The file may be moved away or deleted at any time; a new one is begun then. A photo whose turn was taken back is taken
 out, lest a timer that applies the plan turns it again; so is one that cannot be written any more.
+
+A plan that another version began, or a spreadsheet saved, is gone on with in the columns that it has.
 """
 
 import csv
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Final, TextIO
 
 from orientd.errors import StateError
 from orientd.records import Row
+from orientd.report.columns import NAMES, Columns
 from orientd.report.csv_file import HEADER, EndsWithLf, cells
 from orientd.report.text import printable
 
-_START: Final = (HEADER + "\n").encode()
-_PATH, _SHA256 = (slice(index, index + 1) for index in (Row._fields.index("path"), Row._fields.index("sha256")))
+_START: Final = HEADER + "\n"
 
 
 class Proposals:
@@ -35,18 +37,16 @@ class Proposals:
         """See what is in the file now.
 
         Raises:
-            StateError: it is there and cannot be read, or another program has changed its columns.
+            StateError: it is there and cannot be read, or lacks columns that a plan needs.
         """
         try:
-            with open(self.path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            with _opened(self.path) as file:
                 found = os.fstat(file.fileno())
                 state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
                 if state == self._state:
                     return
-                if file.readline() not in (HEADER + "\n", ""):
-                    raise StateError(f"{printable(self.path)} is not as orientd wrote it: move it away, and a new plan is begun")
-                rows = csv.DictReader(file, fieldnames=HEADER.split(","))
-                self._known, self._state = {(row["path"], row["sha256"]) for row in rows}, state
+                columns = self._columns(file.readline())
+                self._known, self._state = {photo for photo, _ in _records(file, columns)}, state
         except FileNotFoundError:
             self._known, self._state = set(), ()
         except (OSError, csv.Error) as error:
@@ -73,13 +73,13 @@ class Proposals:
         """Take out what was dropped, and append what was added, with one write, synced.
 
         Raises:
-            StateError: the disk says no; what was added is kept back still.
+            StateError: the disk says no, or another file is there that is no plan; what was added is kept back still.
         """
         try:
             if self._dropped:
                 self._take_out()
             if self._pending:
-                self._append(_lines(cells(row) for row in self._pending.values()))
+                self._append(self._pending.values())
         except OSError as error:
             raise StateError(
                 f"{printable(self.path)} cannot be written: {error.strerror}: free some space, or see to its rights"
@@ -87,29 +87,45 @@ class Proposals:
         self._known |= self._pending.keys()
         self._pending.clear()
 
+    def _columns(self, first: str) -> Columns:
+        """Those of the plan that begins with this line; of an empty file those that it will get.
+
+        Raises:
+            StateError: the file is no plan.
+        """
+        columns = Columns.of(first or _START)
+        if columns.missing:
+            raise StateError(f"{printable(self.path)} is not a plan of orientd: move it away, and a new plan is begun")
+        return columns
+
     def _take_out(self) -> None:
         """A plan without what was dropped takes the place of this one."""
         place = os.path.realpath(self.path)
-        with suppress(FileNotFoundError), open(place, encoding="utf-8", errors="surrogateescape", newline="") as old:
-            left = [row for row in csv.reader(old) if (*row[_PATH], *row[_SHA256]) not in self._dropped]
+        with suppress(FileNotFoundError), _opened(place) as old:
+            first = old.readline()
+            left = [text for photo, text in _records(old, self._columns(first)) if photo not in self._dropped]
             with open(place + ".partial", "wb", opener=_private) as new:
                 found = os.fstat(old.fileno())
                 with suppress(PermissionError):  # of a plan that is another user's
                     os.fchown(new.fileno(), found.st_uid, found.st_gid)
                 os.fchmod(new.fileno(), found.st_mode & 0o777)
-                new.write(_lines(left))
+                new.write("".join([first, *left]).encode("utf-8", "surrogateescape"))
                 new.flush()
                 os.fsync(new.fileno())
             os.replace(place + ".partial", place)
         self._known -= self._dropped
         self._dropped.clear()
 
-    def _append(self, lines: bytes) -> None:
+    def _append(self, rows: Iterable[Row]) -> None:
+        first = ""
+        with suppress(FileNotFoundError), _opened(self.path) as old:
+            first = old.readline()
+        lines = _lines(rows, self._columns(first))
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             size = os.fstat(file).st_size
             if size == 0:
-                lines = _START + lines
+                lines = _START.encode() + lines
             elif os.pread(file, 1, size - 1) != b"\n":
                 lines = b"\n" + lines
             written = os.write(file, lines)
@@ -121,9 +137,32 @@ class Proposals:
             os.close(file)
 
 
-def _lines(rows: Iterable[Sequence[object]]) -> bytes:
+def _opened(path: str) -> TextIO:
+    return open(path, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def _records(file: TextIO, columns: Columns) -> Iterator[tuple[tuple[str, str], str]]:
+    """(path, sha256) of every row that follows in a plan, and the very text of the row, with its end of line."""
+    taken: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for line in file:
+            taken.append(line)
+            yield line
+
+    for row in csv.reader(lines(), delimiter=columns.delimiter):
+        named = dict(zip(columns.names, row, strict=False))
+        yield (named.get("path", ""), named.get("sha256", "")), "".join(taken)
+        taken.clear()
+
+
+def _lines(rows: Iterable[Row], columns: Columns) -> bytes:
+    """Rows in the columns of a plan: a column that is not of this version stays empty."""
     text = io.StringIO()
-    csv.writer(EndsWithLf(text), lineterminator="\r\n").writerows(rows)
+    writer = csv.writer(EndsWithLf(text), delimiter=columns.delimiter, lineterminator="\r\n")
+    for row in rows:
+        named = dict(zip(NAMES, cells(row), strict=True))
+        writer.writerow([named.get(name) for name in columns.names])
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 

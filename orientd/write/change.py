@@ -12,7 +12,7 @@ from orientd.errors import Refused
 from orientd.records import Format, Method, Patch
 
 Rotate = Callable[[Format, bytes, int], Patch | None]
-Witness = Callable[[bytes], int | None]
+SecondReader = Callable[[bytes], int | None]
 
 
 class Formats(Protocol):
@@ -58,10 +58,10 @@ def plan_change(formats: Formats, rotate: Rotate | None, format_: Format, data: 
     return Change(patch, format_, stored, new, Method.TAG, remark)
 
 
-def proved(formats: Formats, witness: Witness, data: bytes, change: Change) -> bytes:
+def proved(formats: Formats, second_reader: SecondReader, data: bytes, change: Change) -> bytes:
     """The patched bytes, once they are shown to be readable by others, stable under a second fix and exactly undoable.
 
-    `witness` reads the stored orientation (None: absent) with a library that is not ours, and raises what it likes.
+    `second_reader` reads the stored orientation (None: absent) with a library that is not ours, and raises what it likes.
 
     Raises:
         Refused: they are not.
@@ -79,10 +79,10 @@ def proved(formats: Formats, witness: Witness, data: bytes, change: Change) -> b
     if change.method is Method.TAG and formats.plan(format_, patched, new).splices:
         raise Refused("a second run would change it again: please report this file")
     try:
-        witnessed = witness(patched)
+        found = second_reader(patched)
     except Exception as error:  # parsers of hostile bytes raise anything
         raise Refused("another reader cannot open it, so the change could not be checked: turn it by hand") from error
-    if orientation.normalise(witnessed) != new:
+    if orientation.normalise(found) != new:
         raise Refused("another reader would not see the change: turn it by hand")
     return patched
 

@@ -14,7 +14,7 @@ from orientd.library import sidecars
 from orientd.library.photo import format_of, refuse
 from orientd.records import FileStat, Method, Outcome, Patch, Status
 from orientd.state.journal import Intent, Journal
-from orientd.write.change import Change, Formats, Rotate, Witness, plan_change, proved
+from orientd.write.change import Change, Formats, Rotate, SecondReader, plan_change, proved
 from orientd.write.recover import sha256_of
 from orientd.write.transaction import carry_out, journalled
 
@@ -25,14 +25,14 @@ _log = logging.getLogger(__name__)
 class Fixer:
     """Turns photos, by tag or by pixels, as part of one run of the journal; one writer at a time (`lock.Lock`).
 
-    `witness` is that of `change.proved`. `rotate` plans a turn of pixels, is None where the tag does as well, and raises Refused
-    where something would be lost.
+    `second_reader` is that of `change.proved`. `rotate` plans a turn of pixels, is None where the tag does as well, and raises
+    Refused where something would be lost.
     """
 
     journal: Journal
     run: int
     formats: Formats
-    witness: Witness
+    second_reader: SecondReader
     mtime: Mtime = Mtime.SHIFT
     allow_hard_links: bool = False
     disk: Disk = DISK
@@ -96,7 +96,7 @@ class Fixer:
         change: Change,
         probabilities: tuple[float, ...] = (),
     ) -> Intent:
-        new, marks = proved(self.formats, self.witness, data, change), fingerprint.marks(change.format, data)
+        new, marks = proved(self.formats, self.second_reader, data, change), fingerprint.marks(change.format, data)
         if change.method is Method.ROTATE:
             marks |= fingerprint.marks(change.format, new)
         return Intent(

@@ -66,20 +66,38 @@ def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Se
         raise ConfigError(f"{nothing}: orientd history lists the runs")
     if not paths:
         return (moved(write, moves) for write in journal.writes(runs[0]))
-    wanted = {name: path for path in paths for name in _names(path)}
-    beside = {name: path for alias, path in wanted.items() for name in sidecars.paths(alias)}
-    above = {name: path for name, path in wanted.items() if os.path.isdir(name)}
+    targets = Targets(paths)
     found: dict[str, tuple[int, list[int]]] = {}  # numbers only: of a million writes each holds what it changed
     for write in (moved(write, moves) for number in runs for write in journal.writes(number) if write.is_undoable):
-        intent = write.intent
-        path = wanted.get(intent.path) or (beside.get(intent.path) if intent.method == Method.SIDECAR else None)
-        path = path or above.get(max((folder for folder in above if below(intent.path, [folder])), key=len, default=""))
-        if path and found.setdefault(path, (write.run, []))[0] == write.run:
-            found[path][1].append(write.id)
+        if owner := targets.owner_of(write):
+            last_run, numbers = found.setdefault(owner, (write.run, []))
+            if write.run == last_run:
+                numbers.append(write.id)
     if missing := [path for path in paths if path not in found]:
         raise ConfigError(f"nothing to undo at {', '.join(missing)}: orientd did not write there, or that was taken back already")
     chosen = sorted((number for _, numbers in found.values() for number in numbers), reverse=True)
     return (moved(journal.write(number), moves) for number in chosen)
+
+
+class Targets:
+    """Files and folders of which writes are to be taken back, as a person names them."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._files = {name: path for path in paths for name in _names(path)}
+        self._sidecars = {sidecar: path for photo, path in self._files.items() for sidecar in sidecars.paths(photo)}
+        self._folders = {name: path for name, path in self._files.items() if os.path.isdir(name)}
+
+    def owner_of(self, write: Write) -> str | None:
+        """The path that a write belongs to, if to any: the file, else the photo that it noted in a sidecar, else the innermost
+        folder.
+        """
+        written = write.intent.path
+        if written in self._files:
+            return self._files[written]
+        if write.intent.method == Method.SIDECAR and written in self._sidecars:
+            return self._sidecars[written]
+        around = [folder for folder in self._folders if below(written, [folder])]
+        return self._folders[max(around, key=len)] if around else None
 
 
 def _names(path: str) -> set[str]:

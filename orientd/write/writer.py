@@ -88,7 +88,7 @@ class Writer:
             self.journal,
             self.run,
             Writable(self.config.formats),
-            isolated.second_reader(isolate=self.config.isolate),
+            isolated.make_second_reader(isolate=self.config.isolate),
             Mtime(self.config.mtime),
             self.config.hard_links,
             rotate=self.rotate,

@@ -14,7 +14,7 @@ from support.decodable_photos import SIZE, photo, scene, store
 from support.png_webp_tiff_files import Png, png, png_chunk
 
 from orientd.decode import faults, lossless
-from orientd.decode.cpu import CpuDecoder, witness
+from orientd.decode.cpu import CpuDecoder, second_reader
 from orientd.errors import DecodeError
 from orientd.formats import sniff
 from orientd.records import Format
@@ -53,7 +53,7 @@ def test_no_text_of_a_png_hinders_decoding(name, late):
             image.load()
     assert np.array_equal(CpuDecoder(SIZE).decode(photo(data)).pixels, CpuDecoder(SIZE).decode(photo(BARE)).pixels)
     assert np.array_equal(lossless.pixels(Format.PNG, data), lossless.pixels(Format.PNG, BARE))
-    assert witness(data) is None
+    assert second_reader(data) is None
 
 
 @pytest.mark.alone

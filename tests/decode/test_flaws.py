@@ -11,7 +11,7 @@ from support import jpeg_files
 from support.decodable_photos import SIZE, encode, photo, scene, store
 
 from orientd.decode import flaws
-from orientd.decode.cpu import CpuDecoder, witness
+from orientd.decode.cpu import CpuDecoder, second_reader
 from orientd.errors import DecodeError
 
 ICC = b"ICC_PROFILE\0"
@@ -67,7 +67,7 @@ def test_the_picture_is_the_same_to_the_bit(decoder, flaw):
     data = store("jpeg")
     flawed = decoder.decode(photo(SEVERAL[flaw](data)))
     assert (flawed.pixels == decoder.decode(photo(data)).pixels).all()
-    assert witness(SEVERAL[flaw](data)) is None
+    assert second_reader(SEVERAL[flaw](data)) is None
 
 
 @pytest.mark.parametrize("flaw", SEVERAL)

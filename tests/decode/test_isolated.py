@@ -20,7 +20,7 @@ from support.processes import children
 
 from orientd.decode import isolated
 from orientd.decode.children import CHILDREN, DECODING, WALL, Children, Limits
-from orientd.decode.cpu import CpuDecoder, witness
+from orientd.decode.cpu import CpuDecoder, second_reader
 from orientd.decode.isolated import IsolatedDecoder
 from orientd.errors import DecodeError
 from orientd.records import FileStat, Format, Photo
@@ -115,9 +115,9 @@ def test_the_answer_is_the_same_to_the_bit(decoder, kind):
 def test_what_another_reader_sees_is_the_same(tmp_path):
     for turn in (0, 90, 180, 270):
         data = sky_library.draw(tmp_path / "a.jpg", turn).read_bytes()
-        assert isolated.witness(data) == witness(data) is not None
+        assert isolated.second_reader(data) == second_reader(data) is not None
     with pytest.raises(DecodeError):
-        isolated.witness(data[:-200])
+        isolated.second_reader(data[:-200])
 
 
 def test_a_damaged_photo_is_told_with_the_same_reason_and_costs_no_child(decoder):
@@ -213,7 +213,7 @@ def test_one_child_serves_all_who_ask(decoder, tmp_path):
     for _ in range(2):
         decoder.decode(drawn())
         IsolatedDecoder(32).decode(drawn())
-        isolated.witness(data)
+        isolated.second_reader(data)
         isolated.IsolatedRotator().plan(Format.JPEG, data, 6)
     assert len(children()) == 1
 

@@ -12,7 +12,7 @@ from support.turnable_jpegs import needs_turbojpeg
 from orientd.config import Config
 from orientd.decode import cpu, lossless
 from orientd.decode.children import CHILDREN
-from orientd.decode.isolated import IsolatedRotator, witness
+from orientd.decode.isolated import IsolatedRotator, second_reader
 from orientd.errors import DecodeError, EngineUnavailable, Refused
 from orientd.records import Format
 from orientd.write import rotate, turbojpeg
@@ -20,7 +20,7 @@ from orientd.write.rotate import Rotator
 from orientd.write.turbojpeg import TurboJpeg
 
 CRASH = "import ctypes; from orientd.write import rotate; rotate.Rotator.plan = lambda *_: ctypes.string_at(0)"
-BLIND = "import ctypes; from orientd.decode import cpu; cpu.witness = lambda _: ctypes.string_at(0)"
+BLIND = "import ctypes; from orientd.decode import cpu; cpu.second_reader = lambda _: ctypes.string_at(0)"
 
 
 class HereError(AssertionError):
@@ -36,7 +36,7 @@ def _nothing_here(monkeypatch):
 
     for owner, name in ((cpu.CpuDecoder, "_decode"), (cpu, "glance"), (Rotator, "plan"), (Rotator, "check"), (TurboJpeg, "turn")):
         monkeypatch.setattr(owner, name, fail)
-    for owner, name in ((cpu, "witness"), (lossless, "pixels"), (lossless, "turned_webp")):
+    for owner, name in ((cpu, "second_reader"), (lossless, "pixels"), (lossless, "turned_webp")):
         monkeypatch.setattr(owner, name, fail)
 
 
@@ -157,7 +157,7 @@ def test_a_photo_that_crashes_the_other_reader_is_left_as_it_is(crashing, orient
     crashing(BLIND)
     data = sky_library.draw(photos / "a.jpg", 90).read_bytes()
     with pytest.raises(DecodeError, match="SIGSEGV"):
-        witness(data)
+        second_reader(data)
     assert orientd("scan", photos, "--fix", "--report", tmp_path / "1.csv") == 3
     (row,) = sky_library.rows(tmp_path / "1.csv").values()
     assert (row["outcome"], (photos / "a.jpg").read_bytes()) == ("failed", data)

@@ -12,7 +12,7 @@ from support import sky_library
 from support.decodable_photos import encode, exif, photo, scene
 from support.progressive_jpegs import EOI, drawn, put_together, taken_apart, with_half_a_scan
 
-from orientd.decode.cpu import CpuDecoder, witness
+from orientd.decode.cpu import CpuDecoder, second_reader
 from orientd.decode.isolated import IsolatedDecoder
 from orientd.errors import DecodeError
 
@@ -101,7 +101,7 @@ def test_damage_in_what_is_left_out_is_noticed_before_a_write():
     with pytest.raises(DecodeError, match="premature end"):
         CpuDecoder(SIZE).decode(photo(data))
     with pytest.raises(DecodeError, match="premature end"):
-        witness(data)
+        second_reader(data)
 
 
 def damaged_library(folder):

@@ -10,7 +10,7 @@ from support import heif_files
 from support.heif_files import Recipe, box, build
 
 from orientd import orientation
-from orientd.decode.cpu import witness
+from orientd.decode.cpu import second_reader
 from orientd.errors import PhotoError, Refused
 from orientd.formats import heif
 from orientd.records import Patch
@@ -77,7 +77,7 @@ def _shown(data: bytes, after: bytes, value: int, turn: int) -> str:
     except Exception:  # parsers of broken files raise anything
         return "patched, but nobody can open it"
     try:
-        if witness(after) != value:
+        if second_reader(after) != value:
             return "another reader would not see the change"
     except PhotoError:
         return "another reader cannot open it"

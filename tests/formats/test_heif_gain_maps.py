@@ -29,7 +29,7 @@ from support.referee import HAS_EXIFTOOL
 from support.referee_heif import associations, byte_changes, pieces
 
 from orientd import orientation
-from orientd.decode.cpu import witness
+from orientd.decode.cpu import second_reader
 from orientd.formats import heif
 from orientd.records import Patch
 
@@ -73,7 +73,7 @@ def test_a_gain_map_that_the_camera_does_not_turn_stays_as_it_is(turn):
         replace(S24, turns=heif_files.aimed(S24.turns, value), thumbnail=heif_files.aimed(S24.turns, value), exif=value)
     )
     assert byte_changes(data, after) == []
-    assert witness(after) == value
+    assert second_reader(after) == value
     assert seen_turned(data, after, turn)
 
 
@@ -180,7 +180,7 @@ def test_a_mirror_alone_gets_its_rotation_before_it(brand, turns, wide, beside, 
     assert after == build(replace(recipe, turns=target, thumbnail=companion and target, alpha=companion and target))
     assert patch.inverse().apply(after) == data
     assert byte_changes(data, after) == []
-    assert witness(after) == value
+    assert second_reader(after) == value
     assert planned(after, value) == Patch(())
     assert seen_turned(data, after, turn)
 
@@ -193,7 +193,7 @@ def test_all_eight_orientations_come_from_a_mirror_or_from_none(brand):
         upright = orientation.apply(heif_files.shown(data), orientation.inverse(heif_files.value_of(turns)))
         for value in values:
             after = patched(data, value)
-            made[value] = witness(after)
+            made[value] = second_reader(after)
             shown = heif_files.shown(after).astype(int)
             assert np.abs(orientation.apply(upright, value) - shown).max() <= 3
     assert {value: orientation.normalise(told) for value, told in made.items()} == {value: value for value in range(1, 9)}
@@ -233,5 +233,5 @@ def test_the_cases(name, turn):
     after = patch.apply(data)
     assert patch.inverse().apply(after) == data
     assert byte_changes(data, after) == []
-    assert orientation.normalise(witness(after)) == value
+    assert orientation.normalise(second_reader(after)) == value
     assert seen_turned(data, after, turn)

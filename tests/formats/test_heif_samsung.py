@@ -17,7 +17,7 @@ from support.samsung_files import Tail, entry, film, named, phone, told_video, t
 from write.test_heif_end_to_end import draw, shown_turned
 
 from orientd import orientation
-from orientd.decode.cpu import witness
+from orientd.decode.cpu import second_reader
 from orientd.formats import heif
 from orientd.formats import samsung as reader
 from orientd.records import Patch
@@ -89,7 +89,7 @@ def test_a_landscape_is_turned_and_its_trailer_stays_right(name, value):
     assert without_place(data) == without_place(after)
     assert names_video(after) == names_video(data)
     assert byte_changes(data, after) == []
-    assert heif.stored(after) == witness(after) == value
+    assert heif.stored(after) == second_reader(after) == value
 
 
 @settings(max_examples=100)
@@ -248,4 +248,4 @@ def test_the_cases(tmp_path, turn):
         after = patched(data, turned_by(data, turn))
         assert byte_changes(data, after) == []
         assert named(after) == named(data)
-        assert witness(after) == turned_by(data, turn)
+        assert second_reader(after) == turned_by(data, turn)

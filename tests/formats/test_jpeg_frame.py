@@ -9,7 +9,7 @@ from support import jpeg_frames, thumbnail_jpegs
 from support.decodable_photos import SIZE, difference, photo, scene, square
 from support.jpeg_files import app1, picture
 
-from orientd.decode.cpu import CpuDecoder, witness
+from orientd.decode.cpu import CpuDecoder, second_reader
 from orientd.errors import DecodeError
 from orientd.formats import jpeg_frame, jpeg_markers, thumbnail
 from orientd.records import Format
@@ -103,7 +103,7 @@ def test_a_lossless_jpeg_is_judged_whole(decoder, channels):
     assert (seen.width, seen.height) == (200, 150)
     shown = SAMPLES[channels] if channels != 1 else SAMPLES[1].repeat(3, axis=2)
     assert difference(seen.pixels, square(np.ascontiguousarray(shown[..., :3]))) <= 1
-    assert witness(data) is None
+    assert second_reader(data) is None
 
 
 def test_a_lossless_jpeg_cut_short_is_an_error(decoder):

@@ -14,7 +14,7 @@ from support.jpeg_files import LONG, SHORT, Recipe
 from support.png_webp_tiff_files import Png, png, png_chunk
 from support.referee import HAS_EXIFTOOL, read_tags, tag_changes
 
-from orientd.decode.cpu import witness
+from orientd.decode.cpu import second_reader
 from orientd.errors import Refused
 from orientd.formats import plan, stored_orientation
 from orientd.records import Format, Patch
@@ -217,4 +217,4 @@ def test_the_cases_of_the_corpus_are_written(name):
     for value in range(1, 9):
         patch = plan(Format.PNG, data, value)
         assert patch.inverse().apply(patch.apply(data)) == data
-        assert witness(patch.apply(data)) == value
+        assert second_reader(patch.apply(data)) == value

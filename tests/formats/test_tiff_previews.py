@@ -12,7 +12,7 @@ from PIL import Image
 from support import png_webp_tiff_files
 from support.referee import HAS_EXIFTOOL, read_tags, tag_changes
 
-from orientd.decode.cpu import witness
+from orientd.decode.cpu import second_reader
 from orientd.errors import Refused
 from orientd.formats import plan, stored_orientation
 from orientd.records import Format, Patch
@@ -75,7 +75,7 @@ def turned(data: bytes, value: int) -> bytes:
     after = patch.apply(data)
     assert patch.inverse().apply(after) == data
     assert plan(Format.TIFF, after, value) == Patch(())
-    assert stored_orientation(Format.TIFF, after) == witness(after) == value
+    assert stored_orientation(Format.TIFF, after) == second_reader(after) == value
     assert [pixels for _, pixels in seen(after)] == [pixels for _, pixels in seen(data)]
     return after
 

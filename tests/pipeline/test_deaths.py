@@ -104,7 +104,7 @@ def test_after_a_kill_nothing_is_left_out(run, photos, tmp_path, monkeypatch):
 
 def test_apply_goes_on_past_a_photo_that_kills_the_other_reader(run, photos, tmp_path):
     plan, needs = tmp_path / "plan.csv", sky_library.library(photos, 4)
-    bad = str(deadly.draw(photos / "0" / "bad.jpg", "witness"))
+    bad = str(deadly.draw(photos / "0" / "bad.jpg", "second_reader"))
     before = Path(bad).read_bytes()
     subprocess.run([sys.executable, "-m", "orientd", "scan", photos, "-q", "--no-isolate", "--report", plan], check=True)
     code, said, _ = run("apply", plan)

@@ -13,7 +13,7 @@ import ctypes, os, signal, sys
 def patch():
     from orientd.infer import engine as infer
     from orientd.decode import cpu
-    decode, witness, spoilt, look = cpu.CpuDecoder.decode, cpu.witness, [], infer.Engine.look
+    decode, second_reader, spoilt, look = cpu.CpuDecoder.decode, cpu.second_reader, [], infer.Engine.look
 
     def die(data, of):
         deed = data.rpartition(b"DEADLY:")[2].decode() if b"DEADLY:" in data[-20:] else ""
@@ -30,16 +30,16 @@ def patch():
         die(photo.data, "decode")
         return decode(self, photo, whole=whole)
 
-    def deadly_witness(data):
-        die(data, "witness")
-        return witness(data)
+    def deadly_second_reader(data):
+        die(data, "second_reader")
+        return second_reader(data)
 
     def deadly_look(self, pixels):
         if any(each[..., 0].min() > 200 and each[..., 1:].max() < 50 for each in pixels):
             ctypes.string_at(0)
         return look(self, pixels)
 
-    cpu.CpuDecoder.decode, cpu.witness, infer.Engine.look = deadly, deadly_witness, deadly_look
+    cpu.CpuDecoder.decode, cpu.second_reader, infer.Engine.look = deadly, deadly_second_reader, deadly_look
     import atexit
     atexit.register(lambda: spoilt and os.abort())
 
@@ -65,7 +65,7 @@ def draw_red(path):
 
 def draw(path, deed, turn=90):
     """A landscape that needs `turn` and does `deed`: crash or kill when it is decoded or seen by the other reader, decode or
-    witness: crash at that alone, spoil: crash at the next photo, or at the end."""
+    second_reader: crash at that alone, spoil: crash at the next photo, or at the end."""
     sky_library.draw(path, turn)
     with Path(path).open("ab") as file:
         file.write(f"DEADLY:{deed}".encode())

@@ -103,7 +103,7 @@ class Toy:
         return Patch(tuple(Splice(mark.start(1), mark[1], digit) for mark in marks if mark[1] != digit))
 
 
-def witness(data):
+def second_reader(data):
     """Reads the toy container another way."""
     at = data.rfind(b"<O:")
     return int(data[at + 3 : at + 4]) if at >= 0 else None

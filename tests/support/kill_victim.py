@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from orientd import formats, orientation
-from orientd.decode.cpu import witness
+from orientd.decode.cpu import second_reader
 from orientd.records import Outcome
 from orientd.state.journal import Journal
 from orientd.state.lock import Lock
@@ -49,7 +49,7 @@ def draw(number: int) -> bytes:
 
 def reads(data: bytes) -> int | None:
     """The orientation that a library that is not ours finds in a photo of any container."""
-    return pillow_reads(data) if data.startswith(b"\xff\xd8") else witness(data)
+    return pillow_reads(data) if data.startswith(b"\xff\xd8") else second_reader(data)
 
 
 def fix_all(journal: Journal, paths: list[str]) -> list[Outcome]:

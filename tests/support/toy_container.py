@@ -7,7 +7,7 @@ import os
 from hashlib import sha256
 
 import pytest
-from support.faulty_disks import TOYS, Toy, admit, witness
+from support.faulty_disks import TOYS, Toy, admit, second_reader
 
 from orientd.files import read
 from orientd.state.journal import Journal
@@ -26,7 +26,7 @@ def journal(tmp_path):
 
 @pytest.fixture
 def fixer(journal):
-    return Fixer(journal, journal.start_run("scan --fix"), Toy(), witness)
+    return Fixer(journal, journal.start_run("scan --fix"), Toy(), second_reader)
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from support.faulty_disks import (
     dying,
     failing,
     leftovers,
+    second_reader,
     turned_toy,
-    witness,
 )
 from support.small_photos import MTIME, OLD, TWO_PAGES, every_patch, make_photo, state, write
 
@@ -83,7 +83,7 @@ class Scene:
                 (outcome,) = undo(journal, run, journal.writes(1), disk=disk, admit=admit) or [None]
                 return outcome
             digest = sha256(self.photo.read_bytes()).hexdigest()
-            return Fixer(journal, run, Toy(), witness, disk=disk).fix(str(self.photo), None, None, digest, 90)
+            return Fixer(journal, run, Toy(), second_reader, disk=disk).fix(str(self.photo), None, None, digest, 90)
 
     def steps(self, deed):
         """The system calls and commits of a deed when nothing is in its way."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from support import png_webp_tiff_files, toy_container
-from support.faulty_disks import BODY, TOYS, Toy, TroubledDisk, failing, turned_toy, witness
+from support.faulty_disks import BODY, TOYS, Toy, TroubledDisk, failing, second_reader, turned_toy
 from support.toy_container import MTIME, every_kind, fix, judged, spoil_bytes, statuses
 
 from orientd import formats, orientation
@@ -75,7 +75,7 @@ def test_the_intent_is_in_the_journal_before_the_first_byte_is_written(journal, 
         if name in ("pwrite", "replace", "unlink"):
             seen.append([write.intent.path for write in journal.unsettled()])
 
-    fixer = Fixer(journal, journal.start_run("scan --fix"), Toy(), witness, disk=TroubledDisk(trouble))
+    fixer = Fixer(journal, journal.start_run("scan --fix"), Toy(), second_reader, disk=TroubledDisk(trouble))
     assert fix(fixer, path).status is Status.FIXED
     assert seen
     assert seen == [[str(path)]] * len(seen)
@@ -150,11 +150,11 @@ def unreadable(data):
 @pytest.mark.parametrize(
     ("formats", "reader", "reason"),
     [
-        (Mistaken((Splice(AT, b"?", b"6"),)), witness, "does not fit"),
-        (Mistaken((Splice(AT, b"1", b"8"),)), witness, "does not read back"),
-        (Mistaken((Splice(10**6, b"", b"6"),)), witness, "does not fit"),
-        (OneWay(), witness, "could not be taken back exactly"),
-        (Restless(), witness, "a second run would change it again"),
+        (Mistaken((Splice(AT, b"?", b"6"),)), second_reader, "does not fit"),
+        (Mistaken((Splice(AT, b"1", b"8"),)), second_reader, "does not read back"),
+        (Mistaken((Splice(10**6, b"", b"6"),)), second_reader, "does not fit"),
+        (OneWay(), second_reader, "could not be taken back exactly"),
+        (Restless(), second_reader, "a second run would change it again"),
         (Toy(), lambda data: 1, "another reader would not see"),
         (Toy(), lambda data: None, "another reader would not see"),
         (Toy(), unreadable, "another reader cannot open it"),
@@ -179,7 +179,7 @@ class Broken(Toy):
 @pytest.mark.parametrize("function", ["sniff", "stored_orientation", "plan"])
 def test_a_fault_of_ours_fails_one_photo_and_never_the_run(journal, make, function):
     path = make()
-    outcome = fix(Fixer(journal, journal.start_run("apply"), Broken(function), witness), path)
+    outcome = fix(Fixer(journal, journal.start_run("apply"), Broken(function), second_reader), path)
     assert outcome.status is Status.FAILED
     assert outcome.reason.startswith("unexpected ZeroDivisionError")
     assert outcome.reason.endswith("so nothing was written: please report this file")
@@ -193,7 +193,7 @@ def test_what_must_stop_the_run_stops_it(journal, make):
             raise StateError("enough")
 
     with pytest.raises(StateError, match="enough"):
-        fix(Fixer(journal, journal.start_run("apply"), Stopping(), witness), make())
+        fix(Fixer(journal, journal.start_run("apply"), Stopping(), second_reader), make())
 
 
 @every_kind
@@ -208,7 +208,7 @@ def test_bytes_that_another_program_wrote_right_after_ours_are_not_called_fixed(
             path.write_bytes(theirs)
             os.utime(path, ns=(mtime, mtime))
 
-    outcome = fix(Fixer(journal, journal.start_run("scan --fix"), Toy(), witness, disk=TroubledDisk(trouble)), path)
+    outcome = fix(Fixer(journal, journal.start_run("scan --fix"), Toy(), second_reader, disk=TroubledDisk(trouble)), path)
     assert (outcome.status, statuses(journal)) == (Status.FAILED, [WriteStatus.LOST])
     assert "neither the old nor the new" in outcome.reason
     assert path.read_bytes() == theirs
@@ -217,7 +217,7 @@ def test_bytes_that_another_program_wrote_right_after_ours_are_not_called_fixed(
 def test_a_reason_is_told_once(journal, make):
     path = make()
     disk = failing(0, errno.EROFS, only=("pwrite", "unlink"))
-    reason = fix(Fixer(journal, journal.start_run("apply"), Toy(), witness, disk=disk), path).reason
+    reason = fix(Fixer(journal, journal.start_run("apply"), Toy(), second_reader, disk=disk), path).reason
     assert reason == "its file system is mounted read-only: mount it writable, then run again"
 
 
@@ -245,7 +245,7 @@ def test_what_cannot_be_opened_for_writing_is_not_journalled(journal, make, kind
         if name in trouble["only"] and (name != "open" or args[1] & os.O_RDWR):
             raise OSError(trouble["code"], os.strerror(trouble["code"]))
 
-    fixer = Fixer(journal, journal.start_run("watch"), Toy(), witness, disk=TroubledDisk(refuse))
+    fixer = Fixer(journal, journal.start_run("watch"), Toy(), second_reader, disk=TroubledDisk(refuse))
     outcome = fix(fixer, path)
     assert (outcome.status, reason in outcome.reason, path.read_bytes()) == (Status.FAILED, True, TOYS[kind])
     assert statuses(journal) == []

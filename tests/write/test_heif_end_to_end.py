@@ -11,7 +11,7 @@ from support import decodable_photos, heif_files, sky_library
 from support.heif_files import Recipe, box, build
 
 from orientd import formats, orientation
-from orientd.decode.cpu import CpuDecoder, witness
+from orientd.decode.cpu import CpuDecoder, second_reader
 from orientd.orientation import TURNS
 
 KINDS = {"heic": "HEIF", "avif": "AVIF"}
@@ -81,28 +81,28 @@ def test_what_cannot_be_written_is_listed_with_its_turn(orientd, photos, tmp_pat
 
 @pytest.mark.parametrize("brand", ["heif", "avif"])
 @pytest.mark.parametrize("turns", [(), ("irot0",), ("irot1",), ("irot2",), ("irot3",), ("irot1", "imir0"), ("irot3", "imir1")])
-def test_the_witness_sees_what_is_stored(brand, turns):
-    assert orientation.normalise(witness(build(Recipe(brand, turns=turns)))) == heif_files.value_of(turns)
+def test_the_second_reader_sees_what_is_stored(brand, turns):
+    assert orientation.normalise(second_reader(build(Recipe(brand, turns=turns)))) == heif_files.value_of(turns)
 
 
 @pytest.mark.parametrize("lie", [1, 3, 8])
-def test_the_witness_is_not_deceived(monkeypatch, lie):
+def test_the_second_reader_is_not_deceived(monkeypatch, lie):
     """It looks at pixels: whoever misreads the direction or the amount of a turn is found out."""
     real = formats.stored_orientation
     data = build(Recipe(turns=("irot3",)))
     monkeypatch.setattr(formats, "stored_orientation", lambda kind, held: lie if held == data else real(kind, held))
-    assert witness(data) != lie
+    assert second_reader(data) != lie
 
 
-def test_where_nothing_can_be_seen_the_witness_believes_the_file():
+def test_where_nothing_can_be_seen_the_second_reader_believes_the_file():
     grey = decodable_photos.encode(Image.new("RGB", (64, 64), "grey"), "HEIF", exif=decodable_photos.exif(6))
-    assert witness(grey) == 6
+    assert second_reader(grey) == 6
 
 
-def test_the_witness_refuses_what_does_not_decode():
+def test_the_second_reader_refuses_what_does_not_decode():
     data = build(Recipe())
     with pytest.raises(Exception, match="compare it with a backup"):
-        witness(data[:-200])
+        second_reader(data[:-200])
 
 
 @pytest.mark.parametrize("brand", ["heif", "avif"])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import sky_library
-from support.faulty_disks import TOYS, Toy, admit, witness
+from support.faulty_disks import TOYS, Toy, admit, second_reader
 
 from orientd import formats
 from orientd.config import Config
@@ -344,7 +344,7 @@ def sound(tmp_path_factory):
         for kind in TOYS:
             path = folder / "photos" / f"{kind}.jpg"
             path.write_bytes(TOYS[kind])
-            fixer = Fixer(journal, journal.start_run("fix"), Toy(), witness)
+            fixer = Fixer(journal, journal.start_run("fix"), Toy(), second_reader)
             fixer.fix(str(path), None, None, sha256(TOYS[kind]).hexdigest(), 90)
         list(undo(journal, journal.start_run("undo"), journal.writes(1), admit=admit))
         journal._db.execute("UPDATE writes SET status = 'intended' WHERE id = 2")

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pytest
 from support import sky_library
-from support.faulty_disks import TOYS, Killed, Toy, TroubledDisk, admit, dying, leftovers, turned_toy, witness
+from support.faulty_disks import TOYS, Killed, Toy, TroubledDisk, admit, dying, leftovers, second_reader, turned_toy
 
 from orientd.files import write as files
 from orientd.records import Status
@@ -56,7 +56,7 @@ class Twins:
             if deed == "undo":
                 return list(undo(journal, run, journal.writes(1), disk=disk, admit=admit))
             digest = self.before[self.outside / "photo.jpg"][0]
-            return Fixer(journal, run, Toy(), witness, disk=disk).fix(path, None, None, sha256(digest).hexdigest(), 90)
+            return Fixer(journal, run, Toy(), second_reader, disk=disk).fix(path, None, None, sha256(digest).hexdigest(), 90)
 
 
 def swapping(twins, at, disk=TroubledDisk):

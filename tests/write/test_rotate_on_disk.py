@@ -6,7 +6,19 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from support.faulty_disks import BODY, MAGIC, DyingJournal, Killed, Toy, TroubledDisk, admit, dying, failing, leftovers, witness
+from support.faulty_disks import (
+    BODY,
+    MAGIC,
+    DyingJournal,
+    Killed,
+    Toy,
+    TroubledDisk,
+    admit,
+    dying,
+    failing,
+    leftovers,
+    second_reader,
+)
 
 from orientd.errors import Refused
 from orientd.files import write as files
@@ -63,7 +75,7 @@ class Scene:
             run = journal.start_run(deed)
             if deed == "undo":
                 return next(undo(journal, run, journal.writes(1), disk=disk, admit=admit), None)
-            fixer = Fixer(journal, run, Toy(), witness, disk=disk, rotate=rotate)
+            fixer = Fixer(journal, run, Toy(), second_reader, disk=disk, rotate=rotate)
             digest = sha256(self.photo.read_bytes()).hexdigest()
             return fixer.fix(str(self.photo), None, None, digest, 90, method=method)
 

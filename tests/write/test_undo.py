@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from support import toy_container
-from support.faulty_disks import TOYS, Toy, turned_toy, witness
+from support.faulty_disks import TOYS, Toy, second_reader, turned_toy
 from support.toy_container import MTIME, every_kind, fix, judged, spoil_bytes, statuses, take_back
 
 from orientd.files.syscalls import Disk
@@ -153,7 +153,7 @@ class FarOff(Disk):
 def test_a_photo_with_a_large_inode_or_a_late_date_is_written_and_taken_back(journal, make, kind):
     path = make(kind)
     digest = judged(path)[2]
-    fixer = Fixer(journal, journal.start_run("scan --fix"), Toy(), witness, disk=FarOff())
+    fixer = Fixer(journal, journal.start_run("scan --fix"), Toy(), second_reader, disk=FarOff())
     outcome = fixer.fix(str(path), None, MTIME + 10**19, digest, 90)
     assert (outcome.status, outcome.reason) == (Status.FIXED, "")
     assert path.read_bytes() == turned_toy(TOYS[kind])

@@ -1,0 +1,84 @@
+"""The journal that orientd of commit 41ea68f wrote, and what can be done with it today."""
+
+import hashlib
+import json
+import os
+
+import pytest
+from support import left_by_41ea68f, sky_library
+
+from orientd.state.journal import Journal, WriteStatus
+
+
+@pytest.fixture
+def state(tmp_path):
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def before(photos, state):
+    """The photos as that version left them, two of them written; gives what they were before, by path."""
+    before = left_by_41ea68f.draw(photos)
+    left_by_41ea68f.journal(state, photos)
+    with Journal(state) as journal:
+        for write in journal.writes(1):
+            path = photos / os.path.basename(write.intent.path)
+            path.write_bytes(write.intent.patch.apply(before[path]))
+            os.utime(path, ns=(write.intent.mtime_ns, write.intent.mtime_ns))
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == write.intent.new_sha256
+    return before
+
+
+def taken_back(before):
+    return {path.name for path in before if path.read_bytes() == before[path]}
+
+
+def test_what_it_wrote_is_listed_and_still_holds(orientd, before, state, capsys):
+    assert taken_back(before) == {"upright.jpg"}
+    assert orientd("verify", "--json", "--state-dir", state) == 0
+    *files, _ = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {(os.path.basename(file["path"]), file["state"]) for file in files} == {
+        ("beach.jpg", "holds"),
+        ("hill, é.jpg", "holds"),
+    }
+    assert orientd("history", "--state-dir", state) == 0
+    assert "apply scan.csv" in capsys.readouterr().out
+
+
+def test_its_run_is_undone_to_the_last_byte_and_nanosecond(orientd, before, state):
+    assert orientd("undo", "--state-dir", state) == 0
+    assert taken_back(before) == {path.name for path in before}
+    assert {path.stat().st_mtime_ns for path in before} == {left_by_41ea68f.MTIME_NS}
+    with Journal(state) as journal:
+        assert journal.warning == ""
+        assert {write.status for write in journal.writes(1)} == {WriteStatus.UNDONE}
+    assert orientd("undo", "--state-dir", state) == 2
+
+
+def test_one_of_its_photos_is_undone_and_then_not_turned_again(orientd, before, photos, state, tmp_path):
+    assert orientd("undo", "--file", photos / "beach.jpg", "--state-dir", state) == 0
+    assert taken_back(before) == {"beach.jpg", "upright.jpg"}
+    report = tmp_path / "r.csv"
+    assert orientd("scan", photos, "--fix", "--report", report, "--state-dir", state) == 0
+    assert taken_back(before) == {"beach.jpg", "upright.jpg"}
+    assert sky_library.rows(report)[str(photos / "beach.jpg")]["reason"].startswith("run 1 made this change")
+
+
+def test_one_that_changed_since_is_left_alone(orientd, before, photos, state):
+    changed = photos / "beach.jpg"
+    changed.write_bytes(changed.read_bytes() + b"more")
+    whole = changed.read_bytes()
+    assert orientd("undo", "--state-dir", state) == 3
+    assert changed.read_bytes() == whole
+    assert taken_back(before) == {"hill, é.jpg", "upright.jpg"}
+
+
+def test_a_newer_run_goes_into_the_same_journal(orientd, before, photos, state, tmp_path):
+    more = sky_library.draw(photos / "more.jpg", 90, seed=3)
+    old = more.read_bytes()
+    assert orientd("scan", photos, "--fix", "--report", tmp_path / "r.csv", "--state-dir", state) == 0
+    assert more.read_bytes() != old
+    assert orientd("undo", "--state-dir", state) == 0
+    assert more.read_bytes() == old
+    assert orientd("undo", 1, "--state-dir", state) == 0
+    assert taken_back(before) == {path.name for path in before}
