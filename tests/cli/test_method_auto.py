@@ -11,7 +11,7 @@ from support import sky_library
 from support.png_webp_tiff_files import png_chunk, split_png
 from support.turnable_jpegs import needs_turbojpeg
 
-from orientd.write import rotate, turbojpeg
+from orientd.write import turbojpeg
 
 BY_PIXELS = ("deep.png", "plain.png", "lossless.webp")
 BY_TAG = ("photo.jpg", "photo.tif", "lossy.webp", "interlaced.png")
@@ -22,7 +22,7 @@ METHODS = dict.fromkeys(BY_PIXELS, "rotate") | dict.fromkeys(BY_TAG, "tag")
 def library(photos, monkeypatch):
     """Photos shown wrong, of every kind; the library for JPEGs is missing. Returns the turn that each needs."""
     monkeypatch.setattr(turbojpeg, "_NAMES", ())
-    monkeypatch.setattr(rotate, "find_library", lambda name: None)
+    monkeypatch.setattr(turbojpeg, "find_library", lambda name: None)
     draw(photos)
     return {path: needed(path) for path in photos.iterdir()}
 

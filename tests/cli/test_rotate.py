@@ -9,7 +9,7 @@ from PIL import Image
 from support import sky_library
 from support.turnable_jpegs import needs_turbojpeg
 
-from orientd.write import rotate, turbojpeg
+from orientd.write import turbojpeg
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def by_name(report):
 
 def without_library(monkeypatch):
     monkeypatch.setattr(turbojpeg, "_NAMES", ())
-    monkeypatch.setattr(rotate, "find_library", lambda name: None)
+    monkeypatch.setattr(turbojpeg, "find_library", lambda name: None)
 
 
 @needs_turbojpeg

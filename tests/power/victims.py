@@ -19,7 +19,7 @@ from support import decodable_photos, kill_victim, raw_files, sky_library
 from orientd.cli.main import main
 from orientd.files import syscalls
 from orientd.files import write as files
-from orientd.state import journal
+from orientd.state import database
 
 TEMP, KILLED, DRAWN_NS = ".orientd-", 9, 1_600_000_000 * 10**9
 JPEG = {"quality": 90, "subsampling": "4:4:4"}
@@ -180,8 +180,8 @@ def orientd(*arguments: object) -> object:
     raise AssertionError("main() must exit")
 
 
-def _unsynced(path: str, connect=journal._connect) -> sqlite3.Connection:
-    db = connect(path)
+def _unsynced(path: str, prepare, any_thread: bool, connect=database._connect) -> sqlite3.Connection:
+    db = connect(path, prepare, any_thread)
     db.execute("PRAGMA synchronous = OFF")
     return db
 
@@ -189,7 +189,7 @@ def _unsynced(path: str, connect=journal._connect) -> sqlite3.Connection:
 # What makes writing safe, and what stands in its place where that is left out; the last one dies before its first rename.
 SABOTAGES = {
     "photos": (syscalls.Disk, "fsync", staticmethod(lambda file: None)),
-    "journal": (journal, "_connect", _unsynced),
+    "journal": (database, "_connect", _unsynced),
     "pages": (files, "fits_one_page", lambda patch: patch.keeps_length),
     "killed": (syscalls.Disk, "replace", staticmethod(lambda *args, **more: os._exit(KILLED))),
 }

@@ -305,7 +305,7 @@ def test_a_damaged_photo_never_reaches_the_library(rotator, monkeypatch):
 
 def test_a_missing_library_is_told_with_the_commands_that_bring_it(monkeypatch):
     monkeypatch.setattr(turbojpeg, "_NAMES", ())
-    monkeypatch.setattr(rotate, "find_library", lambda name: None)
+    monkeypatch.setattr(turbojpeg, "find_library", lambda name: None)
     with pytest.raises(EngineUnavailable, match=r"apt install libturbojpeg0.*brew install jpeg-turbo"):
         rotate.planner("rotate")
     for formats_ in ({"png", "jpeg"}, {""}):
@@ -318,7 +318,7 @@ def test_a_missing_library_is_told_with_the_commands_that_bring_it(monkeypatch):
 
 def test_a_library_of_another_kind_is_not_taken(monkeypatch):
     monkeypatch.setattr(turbojpeg, "_NAMES", ("libc.so.6", "no such library"))
-    monkeypatch.setattr(rotate, "find_library", lambda name: None)
+    monkeypatch.setattr(turbojpeg, "find_library", lambda name: None)
     with pytest.raises(EngineUnavailable):
         turbojpeg.TurboJpeg()
 
