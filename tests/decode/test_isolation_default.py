@@ -98,7 +98,7 @@ def test_what_decodes_is_not_even_loaded(photos, tmp_path, model):
     sky_library.library(photos, 2)
     arguments = ["orientd", "scan", str(photos), "--fix", "-q", "--report", str(tmp_path / "1.csv"), "--model", str(model)]
     ask = "print(*{name.split('.')[0] for name in sys.modules} & {'PIL', 'simplejpeg', 'pillow_heif'})"
-    code = f"import sys\nfrom orientd.cli import main\nsys.argv = {arguments}\ntry:\n    main()\nfinally:\n    {ask}"
+    code = f"import sys\nfrom orientd.cli.main import main\nsys.argv = {arguments}\ntry:\n    main()\nfinally:\n    {ask}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
 
@@ -134,7 +134,7 @@ def test_what_cannot_be_turned_is_refused_in_the_same_words(data):
 
 def test_without_the_library_it_is_told_before_any_photo_is_read(monkeypatch):
     monkeypatch.setattr(turbojpeg, "_NAMES", ())
-    monkeypatch.setattr(rotate, "find_library", lambda name: None)
+    monkeypatch.setattr(turbojpeg, "find_library", lambda name: None)
     with pytest.raises(EngineUnavailable):
         rotate.planner("rotate")
     assert rotate.planner("auto")(Format.PNG, TURNABLE[Format.PNG], 6).apply(TURNABLE[Format.PNG])

@@ -26,7 +26,7 @@ class Process:
         usual = {"log_format": "json", "settle": "0.3", "latency": "0.1", "stalled": "1"}
         options = {f"ORIENTD_{name.upper()}": text for name, text in (usual | settings).items()}
         environment = os.environ | {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": str(int(WATCHDOG * 1e6))} | options
-        program = ["-c", f"{first}\nfrom orientd.cli import main\nmain()"] if first else ["-m", "orientd"]
+        program = ["-c", f"{first}\nfrom orientd.cli.main import main\nmain()"] if first else ["-m", "orientd"]
         command = [sys.executable, *program, "watch", *map(str, arguments)]
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         self.readers = [threading.Thread(target=each, daemon=True) for each in (self._read, self._listen)]
