@@ -262,7 +262,7 @@ def test_no_child_takes_a_module_from_the_current_folder(decoder, tmp_path, monk
 PARENT = """
 import signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
-sys.path[:0] = {folders!r}
+sys.path[:0] = {tests!r}
 from test_isolated import *
 decoder = IsolatedDecoder(SIZE, children=Children([sys.executable, "-c", HOSTILE.format(seconds=SECONDS)]))
 decoder.decode(drawn())
@@ -276,7 +276,7 @@ threading.Event().wait()
 @pytest.mark.parametrize("deed", ["print", "wait"])
 def test_no_child_outlives_a_parent_that_is_killed(number, deed):
     """Neither one that waits for the next photo, nor one that is in the hands of a library."""
-    code = PARENT.format(folders=[str(Path(__file__).parent), str(Path(__file__).parents[1])], deed=deed)
+    code = PARENT.format(tests=[str(folder) for folder in Path(__file__).parents[:2]], deed=deed)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as parent:
         (child,) = map(int, parent.stdout.readline().split())
         pidfd = os.pidfd_open(child)
