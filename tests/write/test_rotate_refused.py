@@ -226,7 +226,7 @@ def test_a_thumbnail_that_becomes_no_longer_stays_and_so_does_what_is_behind_it(
     splices = exif_turn.patch(block, 6, 48, 32, lambda jpeg, by: jpeg[: len(jpeg) - shorter])
     after = Patch(tuple(splices)).apply(block)
     assert after[small_at:] == THUMBNAIL[: len(THUMBNAIL) - shorter] + bytes(shorter) + b"behind"
-    assert exif_turn.thumbnail(after) == (small_at, small_at + len(THUMBNAIL) - shorter)
+    assert exif_turn.in_exif(after) == (small_at, small_at + len(THUMBNAIL) - shorter)
 
 
 def test_an_exif_segment_grows_to_its_last_byte_and_no_further(rotator):
