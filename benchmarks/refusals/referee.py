@@ -26,7 +26,7 @@ def read_tags(paths: Sequence[Path]) -> dict[str, referee.Tags]:
     command = ["exiftool", "-j", "-G0:1:4", "-a", "-u", "-n", "-struct", "-b", "-@", "-"]
     names = "\n".join(map(str, paths)).encode()
     answer = subprocess.run(command, input=names, capture_output=True, check=False, timeout=600).stdout
-    rows: list[dict[str, Any]] = json.loads(answer) if answer.strip() else []
+    rows: list[dict[str, Any]] = json.loads(answer.decode("utf-8", "replace")) if answer.strip() else []
     found = {row["SourceFile"]: referee._without_copies(row) for row in rows}
     return {str(path): found.get(str(path), {}) for path in paths}
 
