@@ -180,5 +180,6 @@ def test_a_terminal_gets_a_bar_and_a_pipe_gets_nothing(recipe, tmp_path, monkeyp
         assert shown in screen.getvalue()
 
 
-def test_memory_is_kept_where_the_library_is_glibc():
+@pytest.mark.alone
+def test_memory_is_kept_where_the_library_is_glibc(tmp_path):  # a folder for the process of its own
     assert devices.keep_memory() is (os.confstr("CS_GNU_LIBC_VERSION") is not None)

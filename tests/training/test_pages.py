@@ -242,11 +242,12 @@ def test_ink_reads_well_on_its_ground():
         assert apart >= 70
 
 
-def test_the_command_says_what_it_drew(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("name", ["draw-pages", "pages"])
+def test_the_command_says_what_it_drew_by_its_name_and_by_its_old_one(name, tmp_path, capsys, monkeypatch):
     from orientd_training.cli import main
 
     monkeypatch.setattr(faces, "find", lambda folders, share: {ENGLISH: ((Face(),),)})
-    monkeypatch.setattr("sys.argv", ["orientd-train", "pages", "--out", os.fspath(tmp_path), "--count", "3"])
+    monkeypatch.setattr("sys.argv", ["orientd-train", name, "--out", os.fspath(tmp_path), "--count", "3"])
     main()
     assert capsys.readouterr().out.splitlines() == ["1 families of fonts, 1 languages", "pages: 2", "signs: 1"]
     assert len(list(Path(tmp_path).rglob("*.jpg"))) == 3

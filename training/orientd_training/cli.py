@@ -1,7 +1,8 @@
-"""orientd-train: prepare, fit, export, calibrate, evaluate, describe, all of it, pages."""
+"""orientd-train: prepare, fit, export, calibrate, evaluate, describe, all of it, draw-pages."""
 
 import shlex
 import sys
+from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -233,7 +234,7 @@ def all_(
     _show(evaluation.summary(figures))
 
 
-@cli.command()
+@cli.command("draw-pages")
 @click.option("--out", required=True, type=_PATH, help="Folder to write; it is a source for prepare.")
 @click.option("--count", default=6000, show_default=True, type=click.IntRange(1), help="Number of pictures.")
 @click.option("--seed", default=1, show_default=True, help="Another seed draws other pictures.")
@@ -241,7 +242,7 @@ def all_(
 @click.option("--font-share", nargs=2, type=click.FloatRange(0, 1), default=(0, 1), show_default=True, help="Which families.")
 @click.option("--backgrounds", type=_PATH, help="Prepared photos to take backgrounds and pictures from.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
-def pages(
+def draw_pages(
     out: Path,
     count: int,
     seed: int,
@@ -257,6 +258,16 @@ def pages(
     found = find(fonts, font_share)
     click.echo(f"{len({family for families in found.values() for family in families})} families of fonts, {len(found)} languages")
     _show(write(out, count, seed, found, backgrounds, jobs))
+
+
+def _hidden(command: click.Command) -> click.Command:
+    """The same command, which the help does not list."""
+    hidden = copy(command)
+    hidden.hidden = True
+    return hidden
+
+
+cli.add_command(_hidden(draw_pages), "pages")  # the name that it had at first
 
 
 def main() -> None:
