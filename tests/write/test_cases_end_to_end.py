@@ -13,9 +13,13 @@ from write.test_corpus_end_to_end import turn_everything
 CASES = Path(__file__).parents[3] / "shared" / "corpus" / "cases"
 # exiftool numbers the entries of which it warns, and the orientation is a new first one. Of a page that is a preview it makes a
 # TIFF, orientation and all, whose other tags are compared one by one as those of IFD1.
-NO_CHANGE = re.compile(
-    r"ExifTool:Warning: \W+Bad format \(32\) for IFD0 entry 0\W+ became \W+.* entry 1\W+|EXIF:IFD1:ThumbnailTIFF: .*"
-)
+NO_CHANGE = {
+    "ifd0_bad_type_no_orientation.jpg": re.compile(
+        r"ExifTool:Warning: \W+Bad format \(32\) for IFD0 entry 0\W+ became \W+.* entry 1\W+"
+    ),
+    "tiff_preview_page.tif": re.compile("EXIF:IFD1:ThumbnailTIFF: .*"),
+}
+NEVER = re.compile("(?!)")
 pytestmark = pytest.mark.skipif(not (CASES.is_dir() and HAS_EXIFTOOL), reason="needs the corpus and exiftool")
 
 TURNED = {
@@ -86,7 +90,7 @@ def test_each_case_is_judged_and_turned_or_refused_as_wanted(orientd, tmp_path, 
     for path in (library / name for name in sorted(fixed)):
         grown = path.stat().st_size - before[str(path)][2]
         changes = tag_changes(tags[path], read_tags([path])[0], grown)
-        assert [each for each in changes if not NO_CHANGE.fullmatch(each)] == [], path.name
+        assert [each for each in changes if not NO_CHANGE.get(path.name, NEVER).fullmatch(each)] == [], path.name
     assert orientd("verify") == 0
     assert orientd("undo") == 0
     assert {path: entry[:3] for path, entry in sky_library.snapshot(library).items()} == {p: e[:3] for p, e in before.items()}
