@@ -117,6 +117,20 @@ class Picture:
     whole: bool = True
 
 
+Probabilities = tuple[float, float, float, float]
+"""For turns of 0, 90, 180 and 270° clockwise that make the photo upright."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one witness says of a photo: a score for each turn of 0, 90, 180 and 270° clockwise, the higher the more that turn
+    makes it upright. Only differences count; `note` says in words what it saw."""
+
+    witness: str
+    scores: Probabilities
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """Probabilities that a turn of 0, 90, 180 and 270° clockwise makes the photo upright; they sum to 1.
@@ -124,8 +138,8 @@ class Prediction:
     `by_view` holds one such row per view, each already turned back; a single look has one row.
     """
 
-    probabilities: tuple[float, float, float, float]
-    by_view: tuple[tuple[float, float, float, float], ...]
+    probabilities: Probabilities
+    by_view: tuple[Probabilities, ...]
 
     @property
     def views(self) -> int:

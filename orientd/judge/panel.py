@@ -1,0 +1,143 @@
+"""The panel: what several witnesses say of one photo, weighed to the probabilities of its four turns. Pure.
+
+Each witness has a score for each turn. Counted from its favourite down, weighed, and held to a cap, these are what it says
+against a turn, in natural logarithms of odds; what all say is added up (a log-linear opinion pool: Genest and Zidek 1986,
+doi:10.1214/ss/1177013825). Weights and caps are fitted by `orientd-train calibrate`. Every sum is exact before it is rounded
+(`math.fsum`), so that a turned photo gets the turned answer to the bit, and the order of the witnesses does not matter.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+from orientd.errors import ModelError
+from orientd.judge.policy import Policy, decide
+from orientd.records import Decision, Evidence, Prediction, Probabilities, Verdict
+
+SCENE: Final = "scene"
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How much a witness counts.
+
+    weight: what its scores are multiplied by (0 or more; 0 is silent).
+    cap: the most it can say against a turn, in natural logarithms of odds (0 or more).
+    """
+
+    witness: str
+    weight: float
+    cap: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.weight < math.inf and 0 <= self.cap < math.inf):
+            raise ModelError(f"the model states an impossible weight or cap of the witness {self.witness!r}: export it again")
+
+    def against(self, scores: Probabilities) -> tuple[float, ...]:
+        """What a witness with these scores says against each turn: 0 for its favourite, −cap at the least."""
+        best = max(scores)
+        return tuple(max(self.weight * (score - best), -self.cap) for score in scores)
+
+
+@dataclass(frozen=True, slots=True)
+class PanelSpec:
+    """What a model's metadata say of the witnesses to be asked beside it, in the order of asking, and of the policy that was
+    fitted with them."""
+
+    voices: tuple[Voice, ...]
+    policy: Policy
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the metadata of a model."""
+        return {"voices": [asdict(voice) for voice in self.voices], "policy": asdict(self.policy)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Read it back.
+
+        Raises:
+            ModelError: these are not the values of a panel.
+        """
+        try:
+            voices = tuple(Voice(str(each["witness"]), float(each["weight"]), float(each["cap"])) for each in values["voices"])
+            return cls(voices, Policy(**values["policy"]))
+        except (TypeError, ValueError, KeyError) as error:
+            raise ModelError(f"what the model says of its panel cannot be read ({error}): export it again") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What the panel says of a photo: the fused probabilities with the scene's views, what each said, and the decision."""
+
+    prediction: Prediction
+    evidence: tuple[Evidence, ...]
+    decision: Decision
+
+
+def fuse(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> Probabilities:
+    """The probabilities of the four turns when these are equally likely before any witness speaks.
+
+    A witness without a voice, and a voice without a witness, add nothing.
+    """
+    by_name = {voice.witness: voice for voice in voices}
+    said = [by_name[one.witness].against(one.scores) for one in evidence if one.witness in by_name]
+    logits = [math.fsum(each) for each in zip(*said, strict=True)] if said else [0.0] * 4
+    powers = [math.exp(logit - max(logits)) for logit in logits]
+    total = math.fsum(powers)
+    a, b, c, d = (power / total for power in powers)
+    return a, b, c, d
+
+
+def scene(prediction: Prediction) -> Evidence:
+    """What the scene network says by all its views: logarithms of its probabilities."""
+    a, b, c, d = (math.log(max(p, 1e-300)) for p in prediction.probabilities)
+    return Evidence(SCENE, (a, b, c, d))
+
+
+def deliberate(
+    first: Prediction, ask: Iterable[tuple[str, Callable[[], Evidence | None]]], voices: Sequence[Voice], policy: Policy
+) -> Opinion:
+    """Ask witness by witness until nothing that the others may say can change the decision.
+
+    Args:
+        first: the scene network's second look; its views are those that must agree.
+        ask: names of the witnesses, and how to ask each, in the order of cost; None has nothing to say.
+        voices: those of all the witnesses, the scene's included.
+        policy: as for the scene network alone.
+    """
+    evidence = [scene(first)]
+    caps = {voice.witness: voice.cap for voice in voices if voice.weight and voice.witness != SCENE}
+    waiting = [(name, question) for name, question in ask if name in caps]
+    for number, (_, question) in enumerate(waiting):
+        left = math.fsum(caps[name] for name, _ in waiting[number:])
+        if is_settled(_fused(first, evidence, voices), policy, left):
+            break
+        if said := question():
+            evidence.append(said)
+    fused = _fused(first, evidence, voices)
+    return Opinion(fused, tuple(evidence), decide(fused, policy))
+
+
+def is_settled(fused: Prediction, policy: Policy, left: float) -> bool:
+    """True if the decision stays what it is whatever is still said, by witnesses whose caps add up to `left`."""
+    decision = decide(fused, policy)
+    return all(_same(decision, decide(moved, policy)) for moved in _extremes(fused, left))
+
+
+def _extremes(fused: Prediction, left: float) -> Iterator[Prediction]:
+    """The farthest that the probabilities can go: any one turn gains all that is left on the others, or loses it to them."""
+    for turn in range(4):
+        for push in (-left, left):
+            powers = [p * math.exp(push if turn == other else 0.0) for other, p in enumerate(fused.probabilities)]
+            total = math.fsum(powers)
+            a, b, c, d = (power / total if total else p for power, p in zip(powers, fused.probabilities, strict=True))
+            yield Prediction((a, b, c, d), fused.by_view)
+
+
+def _same(one: Decision, other: Decision) -> bool:
+    return one.verdict is other.verdict and (one.turn == other.turn or one.verdict is Verdict.KEEP)
+
+
+def _fused(first: Prediction, evidence: Sequence[Evidence], voices: Sequence[Voice]) -> Prediction:
+    return Prediction(fuse(evidence, voices), first.by_view)

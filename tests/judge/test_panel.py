@@ -1,0 +1,168 @@
+"""The panel's weighing: equivariant to the bit, monotone, capped, silent where nothing is said; and no question too many."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orientd.errors import ModelError
+from orientd.judge import panel
+from orientd.judge.panel import PanelSpec, Voice, deliberate, fuse, is_settled
+from orientd.judge.policy import Policy, decide
+from orientd.records import Evidence, Prediction, Probabilities, Verdict
+
+POLICY = Policy(prior_upright=0.99, min_confidence=0.9, min_agreement=7, second_look_below=0.5)
+NAMES = ("scene", "pages", "things", "faces")
+
+scores = st.tuples(*[st.floats(-30, 30)] * 4)
+evidence = st.lists(st.sampled_from(NAMES), unique=True).flatmap(
+    lambda names: st.tuples(*(st.builds(Evidence, st.just(name), scores) for name in names))
+)
+voices = st.tuples(*(st.builds(Voice, st.just(name), st.floats(0, 3), st.floats(0, 20)) for name in NAMES))
+
+
+def turned(values: Probabilities, by: int) -> Probabilities:
+    a, b, c, d = (values[(turn - by) % 4] for turn in range(4))
+    return a, b, c, d
+
+
+@given(evidence, voices, st.integers(0, 3))
+def test_a_turned_photo_gets_the_turned_answer_to_the_bit(said: tuple[Evidence, ...], of: tuple[Voice, ...], by: int) -> None:
+    again = [Evidence(one.witness, turned(one.scores, by)) for one in said]
+    assert fuse(again, of) == turned(fuse(said, of), by)
+
+
+@given(evidence, voices)
+def test_the_order_of_the_witnesses_does_not_matter(said: tuple[Evidence, ...], of: tuple[Voice, ...]) -> None:
+    assert fuse(said[::-1], of[::-1]) == fuse(said, of)
+
+
+@given(evidence, voices, st.integers(0, 3), st.floats(0, 10), st.data())
+def test_who_speaks_more_for_a_turn_never_makes_it_less_probable(
+    said: tuple[Evidence, ...], of: tuple[Voice, ...], turn: int, more: float, data: st.DataObject
+) -> None:
+    if not said:
+        return
+    which = data.draw(st.integers(0, len(said) - 1))
+    raised = list(said[which].scores)
+    raised[turn] += more
+    a, b, c, d = raised
+    louder = [*said[:which], Evidence(said[which].witness, (a, b, c, d)), *said[which + 1 :]]
+    assert fuse(louder, of)[turn] >= fuse(said, of)[turn] - 1e-12
+
+
+@given(evidence, voices)
+def test_a_silent_witness_changes_nothing(said: tuple[Evidence, ...], of: tuple[Voice, ...]) -> None:
+    silent = Evidence("faces", (1.0, 1.0, 1.0, 1.0))
+    others = [one for one in said if one.witness != "faces"]
+    assert fuse([*others, silent], of) == fuse(others, of)
+    assert fuse([*others, Evidence("nobody", (9.0, 0.0, 0.0, 0.0))], of) == fuse(others, of)
+
+
+def test_no_one_says_more_than_the_cap() -> None:
+    loud = Evidence("faces", (0.0, 1000.0, 0.0, 0.0))
+    p = fuse([loud], [Voice("faces", 1.0, 2.0)])
+    assert math.log(p[1] / p[0]) == pytest.approx(2.0)
+
+
+def test_nothing_said_is_even() -> None:
+    assert fuse([], [Voice("scene", 1.0, 9.0)]) == (0.25,) * 4
+
+
+def prediction(*probabilities: float, agreeing: int = 8) -> Prediction:
+    a, b, c, d = probabilities
+    best = max(range(4), key=probabilities.__getitem__)
+    other = tuple(float(turn == (best + 1) % 4) for turn in range(4))
+    views = ((a, b, c, d),) * agreeing + ((other[0], other[1], other[2], other[3]),) * (8 - agreeing)
+    return Prediction((a, b, c, d), views)
+
+
+@given(scores, st.integers(5, 8), st.floats(0, 8), st.tuples(*[st.floats(0, 1)] * 4))
+def test_what_is_settled_stays_whatever_is_said(
+    logits: Probabilities, agreeing: int, left: float, said: tuple[float, float, float, float]
+) -> None:
+    fused = prediction(*fuse([Evidence("scene", logits)], [Voice("scene", 1.0, 60.0)]), agreeing=agreeing)
+    if not is_settled(fused, POLICY, left):
+        return
+    moved = [math.log(max(p, 1e-300)) - share * left for p, share in zip(fused.probabilities, said, strict=True)]
+    a, b, c, d = moved
+    later = Prediction(fuse([Evidence("scene", (a, b, c, d))], [Voice("scene", 1.0, 900.0)]), fused.by_view)
+    assert decide(later, POLICY).verdict is decide(fused, POLICY).verdict
+
+
+def test_what_is_open_is_not_settled() -> None:
+    sure, torn = prediction(0.001, 0.997, 0.001, 0.001), prediction(0.2, 0.6, 0.1, 0.1)
+    assert decide(sure, POLICY).verdict is Verdict.UNSURE  # the prior: 0.9 is asked
+    assert is_settled(sure, POLICY, 0.1)
+    assert not is_settled(sure, POLICY, 3.0)
+    assert not is_settled(torn, POLICY, 3.0)
+
+
+def asked(name: str, values: Probabilities | None, log: list[str]) -> tuple[str, Callable[[], Evidence | None]]:
+    def ask() -> Evidence | None:
+        log.append(name)
+        return Evidence(name, values) if values else None
+
+    return name, ask
+
+
+VOICES = (Voice("scene", 1.0, 9.0), Voice("pages", 1.0, 3.0), Voice("things", 1.0, 3.0), Voice("faces", 0.0, 3.0))
+
+
+def test_the_panel_asks_until_it_is_sure() -> None:
+    log: list[str] = []
+    questions = [asked("pages", (0, 9, 0, 0), log), asked("things", (0, 9, 0, 0), log)]
+    found = deliberate(prediction(0.01, 0.97, 0.01, 0.01), questions, VOICES, POLICY)
+    assert log == ["pages", "things"]
+    assert [one.witness for one in found.evidence] == ["scene", "pages", "things"]
+    assert (found.decision.verdict, found.decision.turn) == (Verdict.FIX, 90)
+
+
+def test_the_panel_asks_nobody_when_nothing_can_change() -> None:
+    log: list[str] = []
+    questions = [asked("pages", (0, 9, 0, 0), log), asked("things", (0, 9, 0, 0), log)]
+    found = deliberate(prediction(0.9997, 0.0001, 0.0001, 0.0001), questions, VOICES, POLICY)
+    assert log == []
+    assert found.decision.verdict is Verdict.KEEP
+
+
+def test_who_is_absent_or_counts_for_nothing_is_not_waited_for() -> None:
+    log: list[str] = []
+    questions = [asked("pages", None, log), asked("faces", (0, 9, 0, 0), log), asked("strangers", (9, 0, 0, 0), log)]
+    found = deliberate(prediction(0.2, 0.6, 0.1, 0.1), questions, VOICES, POLICY)
+    assert log == ["pages"]
+    assert [one.witness for one in found.evidence] == ["scene"]
+
+
+def test_views_that_disagree_are_unsure_whatever_others_say() -> None:
+    questions = [asked("things", (0, 9, 0, 0), [])]
+    found = deliberate(prediction(0.01, 0.97, 0.01, 0.01, agreeing=5), questions, VOICES, POLICY)
+    assert (found.decision.verdict, found.decision.turn) == (Verdict.UNSURE, 90)
+
+
+def test_a_panel_is_read_as_it_was_written() -> None:
+    spec = PanelSpec(VOICES, POLICY)
+    assert PanelSpec.from_json(spec.to_json()) == spec
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"voices": [], "policy": {}},
+        {"voices": [{"witness": "scene", "weight": -1, "cap": 1}], "policy": PanelSpec((), POLICY).to_json()["policy"]},
+        {"voices": [{"witness": "scene", "weight": 1, "cap": math.inf}], "policy": PanelSpec((), POLICY).to_json()["policy"]},
+        {"voices": 3, "policy": 4},
+    ],
+)
+def test_what_is_no_panel_is_said(values: dict[str, object]) -> None:
+    with pytest.raises(ModelError):
+        PanelSpec.from_json(values)
+
+
+def test_the_scene_speaks_by_logarithms() -> None:
+    said = panel.scene(prediction(0.7, 0.1, 0.1, 0.1))
+    assert said.scores == tuple(math.log(p) for p in (0.7, 0.1, 0.1, 0.1))
+    assert fuse([said], [Voice("scene", 1.0, 99.0)]) == pytest.approx((0.7, 0.1, 0.1, 0.1))
