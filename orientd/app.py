@@ -228,7 +228,8 @@ def inspect(config: Config, path: str) -> Inspection:
     if photo is None:
         raise ReadError(NOT_A_PHOTO)
     picture = judge.decode(photo)
-    first, second = judge.eyes().look(picture.pixels[None])[0], judge.eyes().look_again(picture.pixels)
+    first = judge.eyes().look(picture.pixels[None])[0]
+    second = judge.eyes().look_again(picture.pixels)
     decision = decide(second if needs_second_look(first, judge.policy) else first, judge.policy)
     try:
         judge.check(photo, turned(photo.orientation, decision.turn))

@@ -12,17 +12,21 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from orientd.errors import ConfigError
-from orientd.judge.policy import Policy
+from orientd.judge.policy import DEFAULT, Policy
 
 ENVIRONMENT_PREFIX: Final = "ORIENTD_"
 _BYTE: Final = r"(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])"
 _PORT: Final = r"(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
 HOURS: Final = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"  # 22:00-07:30
 _Writable = Literal["jpeg", "mpo", "png", "webp", "tiff", "heif", "avif"]
+OF_MODEL: Final = "model"
+_IF_GIVEN: Final[Mapping[object, object]] = {float | None: float, int | None: int}  # else what was fitted with the model
 _WANTED: Final[Mapping[object, str]] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
+    int | None: f"a whole number, or {OF_MODEL}",
+    float | None: f"a number, or {OF_MODEL}",
     str: "text",
     tuple[str, ...]: "a list of texts",
     tuple[_Writable, ...]: "a list of formats",
@@ -54,10 +58,22 @@ class Config:
         form=(r"all|\d{1,3}(, *\d{1,3})*", "numbers such as 0,1, or all"),
     )
     gpu_memory: int = _option(0, "Memory of each NVIDIA card to get along with, in MiB; 0 for as much as serves", 0, 2**20)
-    min_confidence: float = _option(0.55, "Turn a photo only if that turn is at least this probable", 0.5, 1)
-    prior_upright: float = _option(0.99, "Share of photos taken to be upright before any is looked at", 0.25, 0.9999)
-    min_agreement: int = _option(8, "Turn a photo only if at least this many of its eight views agree", 1, 8)
-    second_look_below: float = _option(0.5, "Look again, at eight views, if upright is less probable than this", 0, 1)
+    min_confidence: float | None = _option(
+        None, "Turn a photo only if that turn is at least this probable; model: as it was fitted with the model", 0.5, 1
+    )
+    prior_upright: float | None = _option(
+        None, "Share of photos taken to be upright before any is looked at; model: as it was fitted with the model", 0.25, 0.9999
+    )
+    min_agreement: int | None = _option(
+        None, "Turn a photo only if at least this many of its eight views agree; model: as it was fitted with the model", 1, 8
+    )
+    second_look_below: float | None = _option(
+        None,
+        "Look again, at eight views and with the other networks, if upright is less probable than this; model: as it was fitted"
+        " with the model",
+        0,
+        1,
+    )
     workers: int = _option(0, "Photos judged at the same time; 0 for one per processor core", 0, 1024)
     batch: int = _option(8, "Photos handed to the model together", 1, 1024)
     first_look: Literal["photo", "thumbnail"] = _option(
@@ -158,9 +174,10 @@ class Config:
         "How orientd watch logs: auto = human on a terminal, elsewhere as the systemd journal wants it; or human, journal, json.",
     )
 
-    @property
-    def policy(self) -> Policy:
-        return Policy(self.prior_upright, self.min_confidence, self.min_agreement, self.second_look_below)
+    def policy(self, fitted: Policy = DEFAULT) -> Policy:
+        """That which was fitted with the model, with what is set here in its place."""
+        given = {name: getattr(self, name) for name in (field.name for field in fields(Policy))}
+        return replace(fitted, **{name: value for name, value in given.items() if value is not None})
 
 
 def _help(option: Field[Any]) -> str:
@@ -253,7 +270,9 @@ def _checked(name: str, given: object) -> object:
     option = OPTIONS[name]
     if option.type not in _WANTED:
         return _chosen(given, get_args(option.type))
-    value = _typed(option.type, given)
+    if option.type in _IF_GIVEN and given in (None, OF_MODEL):
+        return None
+    value = _typed(_IF_GIVEN.get(option.type, option.type), given)
     if value is None:
         raise ValueError(f"must be {_WANTED[option.type]}, got {given!r}")
     if option.type == tuple[_Writable, ...]:

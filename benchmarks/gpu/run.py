@@ -35,7 +35,7 @@ from orientd.errors import EngineUnavailable
 from orientd.gpu import cuda, tensorrt
 from orientd.gpu import pool as cards
 from orientd.infer import engine as infer
-from orientd.judge.policy import decide, needs_second_look
+from orientd.judge.policy import DEFAULT, decide, needs_second_look
 from orientd.library.walk import walk
 from orientd.pipeline import stages as composed
 from orientd.records import Photo, Verdict
@@ -82,7 +82,7 @@ def road(**options: Any) -> tuple[cards.Cards, infer.Engine]:
 def right(bench: Bench) -> None:
     """The GPU road against the CPU road: pixels, probabilities, decisions."""
     crowd, engine = road()
-    here, policy = composed.chosen_model(Config()).open(), Config().policy
+    here, policy = composed.chosen_model(Config()).open(), DEFAULT
     decoder = CpuDecoder(engine.spec.input_size, 10**9)
     held = [each for each, _ in bench.photos]
     levels, means, apart, differ, turned, left, verdicts = [0], [0.0], [0.0], 0, 0, 0, Counter()

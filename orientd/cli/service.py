@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from orientd.cli.options import JUDGING, WALKING, WATCHING, WRITING, command_line, configured
-from orientd.config import OPTIONS, Config, check_modes, load, origins
+from orientd.config import OF_MODEL, OPTIONS, Config, check_modes, load, origins
 from orientd.errors import ExitCode
 
 
@@ -71,6 +71,14 @@ def status_(user: bool) -> int:
     return ExitCode.OK
 
 
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ":".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return OF_MODEL if value is None else str(value)
+
+
 @click.group()
 def config() -> None:
     """Check the configuration, or show what it comes to."""
@@ -92,6 +100,5 @@ def show(file: str | None) -> int:
     merged, sources = load(file, os.environ, {}), origins(file, os.environ)
     for name in OPTIONS:
         value = getattr(merged, name)
-        text = ":".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
-        click.echo(f"{name}: {text}" + (f"  # {sources[name]}" if name in sources else ""))
+        click.echo(f"{name}: {_text(value)}" + (f"  # {sources[name]}" if name in sources else ""))
     return ExitCode.OK

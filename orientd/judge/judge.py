@@ -1,7 +1,7 @@
 """From candidates to rows: read, decode, look, look again where needed, decide. One photo's fault stays its own."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, ParamSpec, Protocol, TypeVar
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from orientd import orientation
 from orientd.errors import PhotoError, Refused, Stopped
+from orientd.judge.panel import Opinion, Question, Voice, deliberate
 from orientd.judge.policy import Policy, decide, needs_second_look
 from orientd.records import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Verdict
 
@@ -64,6 +65,8 @@ class Judge:
     check: how the photo would be shown as that new orientation (1–8) shows it, and the reason if not as asked; raises Refused if
         it could not be written at all.
     glance: what can be told of a photo before it is read whole, if anything; it may only confirm that the photo is upright.
+    voices: how much the network and each witness counts where the first look is not enough; none: the network decides alone.
+    ask: the witnesses that can be asked of a photo then.
     """
 
     read: Callable[[Candidate], Photo | None]
@@ -73,6 +76,8 @@ class Judge:
     policy: Policy
     crowd: Crowd | None = None
     glance: Callable[[Candidate], tuple[Photo, Picture] | None] = lambda _: None
+    voices: Sequence[Voice] = ()
+    ask: Callable[[Photo], Iterable[Question]] = lambda _: ()
 
     @property
     def batch(self) -> int:
@@ -136,15 +141,18 @@ class Judge:
 
     def _left(self, photo: Photo, picture: Picture, first: Prediction) -> Row | None:
         """The row of a photo that is left as it is; None for one to be turned."""
-        prediction, decision = self._decided(picture, first)
-        return None if decision.verdict is Verdict.FIX else _row(photo, picture, prediction, decision)
+        opinion = self.opinion(photo, picture, first)
+        return None if opinion.decision.verdict is Verdict.FIX else _row(photo, picture, opinion.prediction, opinion.decision)
 
-    def _decided(self, picture: Picture, first: Prediction) -> tuple[Prediction, Decision]:
-        prediction = self.eyes().look_again(picture.pixels) if needs_second_look(first, self.policy) else first
-        return prediction, decide(prediction, self.policy)
+    def opinion(self, photo: Photo, picture: Picture, first: Prediction) -> Opinion:
+        """What is thought of a photo that was looked at once: a second look and the witnesses are asked only where needed."""
+        if not needs_second_look(first, self.policy):
+            return Opinion(first, (), decide(first, self.policy))
+        return deliberate(self.eyes().look_again(picture.pixels), self.ask(photo), self.voices, self.policy)
 
     def _judge(self, photo: Photo, picture: Picture, first: Prediction) -> Row:
-        prediction, decision = self._decided(picture, first)
+        opinion = self.opinion(photo, picture, first)
+        prediction, decision = opinion.prediction, opinion.decision
         if decision.verdict is Verdict.FIX and not picture.whole:
             proved = self._decoded(photo, whole=True)  # the same picture, or the damage that forbids to write the photo
             if isinstance(proved, Row):

@@ -17,6 +17,9 @@ from orientd.records import Decision, Evidence, Prediction, Probabilities, Verdi
 
 SCENE: Final = "scene"
 
+Question = tuple[str, Callable[[], Evidence | None]]
+"""The name of a witness, and how to ask it; None has nothing to say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Voice:
@@ -95,27 +98,27 @@ def scene(prediction: Prediction) -> Evidence:
     return Evidence(SCENE, (a, b, c, d))
 
 
-def deliberate(
-    first: Prediction, ask: Iterable[tuple[str, Callable[[], Evidence | None]]], voices: Sequence[Voice], policy: Policy
-) -> Opinion:
+def deliberate(seen: Prediction, ask: Iterable[Question], voices: Sequence[Voice], policy: Policy) -> Opinion:
     """Ask witness by witness until nothing that the others may say can change the decision.
 
     Args:
-        first: the scene network's second look; its views are those that must agree.
-        ask: names of the witnesses, and how to ask each, in the order of cost; None has nothing to say.
-        voices: those of all the witnesses, the scene's included.
+        seen: the scene network's second look; its views are those that must agree.
+        ask: the witnesses, in the order of cost.
+        voices: those of all the witnesses, the scene's included; none: the scene network decides alone.
         policy: as for the scene network alone.
     """
-    evidence = [scene(first)]
+    evidence = [scene(seen)]
+    if not voices:
+        return Opinion(seen, tuple(evidence), decide(seen, policy))
     caps = {voice.witness: voice.cap for voice in voices if voice.weight and voice.witness != SCENE}
     waiting = [(name, question) for name, question in ask if name in caps]
     for number, (_, question) in enumerate(waiting):
         left = math.fsum(caps[name] for name, _ in waiting[number:])
-        if is_settled(_fused(first, evidence, voices), policy, left):
+        if is_settled(_fused(seen, evidence, voices), policy, left):
             break
         if said := question():
             evidence.append(said)
-    fused = _fused(first, evidence, voices)
+    fused = _fused(seen, evidence, voices)
     return Opinion(fused, tuple(evidence), decide(fused, policy))
 
 
@@ -139,5 +142,5 @@ def _same(one: Decision, other: Decision) -> bool:
     return one.verdict is other.verdict and (one.turn == other.turn or one.verdict is Verdict.KEEP)
 
 
-def _fused(first: Prediction, evidence: Sequence[Evidence], voices: Sequence[Voice]) -> Prediction:
-    return Prediction(fuse(evidence, voices), first.by_view)
+def _fused(seen: Prediction, evidence: Sequence[Evidence], voices: Sequence[Voice]) -> Prediction:
+    return Prediction(fuse(evidence, voices), seen.by_view)

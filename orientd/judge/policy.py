@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from typing import Final
 
 from orientd.orientation import TURNS
 from orientd.records import Decision, Prediction, Verdict
@@ -27,6 +28,10 @@ class Policy:
     def id(self) -> str:
         """Changes whenever any number of the policy does."""
         return hashlib.sha256(repr(astuple(self)).encode()).hexdigest()[:12]
+
+
+DEFAULT: Final = Policy(prior_upright=0.99, min_confidence=0.55, min_agreement=8, second_look_below=0.5)
+"""For a model that states none."""
 
 
 def needs_second_look(first: Prediction, policy: Policy) -> bool:

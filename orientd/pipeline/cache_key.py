@@ -4,8 +4,9 @@ from dataclasses import astuple, dataclass, fields
 from typing import Final, Self
 
 from orientd.config import Config
+from orientd.judge.policy import Policy
 
-JUDGEMENT: Final = "3"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
+JUDGEMENT: Final = "4"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class CacheKey:
 
     model_id: str
     policy_id: str
+    witnesses: tuple[str, ...]
     hard_links: bool
     formats: tuple[str, ...]
     sidecar: str
@@ -28,11 +30,12 @@ class CacheKey:
     judgement: str = JUDGEMENT
 
     @classmethod
-    def of(cls, config: Config, model_id: str, *, by_thumbnail: bool) -> Self:
-        """The key of a configuration and the model that was opened for it."""
+    def of(cls, config: Config, model_id: str, policy: Policy, witnesses: tuple[str, ...], *, by_thumbnail: bool) -> Self:
+        """The key of a configuration, the model that was opened for it, the policy that results, and the witnesses beside it."""
         return cls(
             model_id=model_id,
-            policy_id=config.policy.id,
+            policy_id=policy.id,
+            witnesses=witnesses,
             hard_links=config.hard_links,
             formats=tuple(sorted(config.formats)),
             sidecar=config.sidecar,

@@ -14,6 +14,8 @@ from orientd.errors import Refused
 from orientd.gpu import pool as cards
 from orientd.infer import registry
 from orientd.judge.judge import Judge, until
+from orientd.judge.panel import PanelSpec
+from orientd.judge.policy import DEFAULT
 from orientd.library import sidecars
 from orientd.library.reader import Source
 from orientd.library.sidecars import Naming
@@ -82,16 +84,19 @@ def make_judge(
     shown = as_noted(decoder.decode)
     crowd = crowd and crowd.beside(shown, config.workers or os.cpu_count() or 1, stop)
     source = source or Source(config, naming_of(config))
+    panel = PanelSpec.from_json(first.spec.panel) if first.spec.panel else None
+    witnesses: tuple[str, ...] = ()
+    policy = config.policy(panel.policy if panel else DEFAULT)
     judge = Judge(
         read=until(stop, source.open),
         decode=until(stop, shown),
         eyes=(lambda: crowd) if crowd else one_for_each_thread(first, model.open),
         check=until(stop, plan_stage(config, rotate)),
-        policy=config.policy,
+        policy=policy,
         crowd=crowd,
         glance=until(stop, partial(source.glance, look=decoder.glance)),
     )
-    return judge, CacheKey.of(config, first.model_id, by_thumbnail=source.glances).id
+    return judge, CacheKey.of(config, first.model_id, policy, witnesses, by_thumbnail=source.glances).id
 
 
 def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[[Photo, int], tuple[Method, str]]:

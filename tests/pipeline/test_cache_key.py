@@ -6,6 +6,7 @@ import pytest
 
 from orientd.cli.options import JUDGING, WALKING, WRITING
 from orientd.config import Config
+from orientd.judge.policy import DEFAULT
 from orientd.pipeline.cache_key import CacheKey
 
 HARMLESS = {
@@ -37,8 +38,14 @@ OTHERS = {
 }
 
 
-def key(config: Config = Config(), model_id: str = "model", *, by_thumbnail: bool = False) -> str:  # noqa: B008
-    return CacheKey.of(config, model_id, by_thumbnail=by_thumbnail).id
+def key(
+    config: Config = Config(),  # noqa: B008
+    model_id: str = "model",
+    witnesses: tuple[str, ...] = ("faces",),
+    *,
+    by_thumbnail: bool = False,
+) -> str:
+    return CacheKey.of(config, model_id, config.policy(), witnesses, by_thumbnail=by_thumbnail).id
 
 
 def test_every_setting_of_judging_is_in_the_key_or_named_as_harmless():
@@ -57,11 +64,15 @@ def test_another_model_and_looks_at_thumbnails_are_other_keys():
     assert len({key(), key(model_id="another"), key(by_thumbnail=True)}) == 3
 
 
+def test_other_witnesses_are_another_key():
+    assert len({key(), key(witnesses=()), key(witnesses=("faces", "things"))}) == 3
+
+
 def test_the_order_of_formats_makes_no_difference():
     assert key(replace(Config(), formats=("png", "jpeg"))) == key(replace(Config(), formats=("jpeg", "png")))
 
 
 def test_every_field_is_in_the_id():
-    made = CacheKey.of(Config(), "model", by_thumbnail=False)
+    made = CacheKey.of(Config(), "model", DEFAULT, (), by_thumbnail=False)
     for field in fields(CacheKey):
         assert replace(made, **{field.name: "other"}).id != made.id

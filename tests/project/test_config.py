@@ -2,6 +2,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from orientd.config import HELP, OPTIONS, Config, load
 from orientd.errors import ConfigError, ExitCode
+from orientd.judge.policy import DEFAULT, Policy
 
 EXAMPLE = Path(__file__).parents[2] / "configs" / "orientd.yaml"
 HOME: Mapping[str, str] = {"HOME": "/home/ada"}
@@ -70,7 +72,7 @@ def test_every_mistake_of_every_source_is_told_at_once(written):
         f"{file}: hard_links: must be true or false, got 'maybe'",
         f"{file}: exclude: must be a list of texts, got {{'a': 'b'}}",
         f"{file}: max_pixels: must be a whole number, got ''",
-        f"{file}: prior_upright: must be a number, got '.nan'",
+        f"{file}: prior_upright: must be a number, or model, got '.nan'",
         f"{file}: model: must be text, got ['a']",
         f"{file}: formats: must be one of jpeg, mpo, png, webp, tiff, heif, avif, got 'jpg'; did you mean 'jpeg'?",
         "ORIENTD_BATCH: must be a whole number, got 'x'",
@@ -111,6 +113,8 @@ def test_a_file_may_be_empty_or_begin_with_a_byte_order_mark(written, text):
     [
         ("min_confidence", "1e0", 1.0),
         ("min_confidence", "1", 1.0),
+        ("min_confidence", "model", None),
+        ("min_agreement", "7", 7),
         ("max_bytes", "1_000", 1000),
         ("hard_links", "Yes", True),
         ("hard_links", "off", False),
@@ -141,10 +145,11 @@ def test_yaml_and_environment_read_a_value_alike(written):
 @given(st.integers(-(10**12), 10**12) | st.floats(), st.sampled_from(sorted(OPTIONS)))
 def test_a_number_is_within_its_range_or_refused(number, name):
     low, high = OPTIONS[name].metadata["low"], OPTIONS[name].metadata["high"]
-    fits = low is not None and low <= number <= high and (OPTIONS[name].type is float or isinstance(number, int))
+    kind, *_ = get_args(OPTIONS[name].type) or (OPTIONS[name].type,)  # float of "float | None"
+    fits = low is not None and low <= number <= high and (kind is float or isinstance(number, int))
     if fits:
         value = getattr(load(None, HOME, {name: number}), name)
-        assert (value, type(value)) == (number, OPTIONS[name].type)
+        assert (value, type(value)) == (number, kind)
     else:
         with pytest.raises(ConfigError, match=f"^--{name.replace('_', '-')}: must be"):
             load(None, HOME, {name: number})
@@ -172,6 +177,17 @@ def test_a_tilde_means_home(monkeypatch):
 def test_the_defaults_keep_their_own_rules():
     given = {option.name: getattr(Config(), option.name) for option in dataclasses.fields(Config)}
     assert load(None, HOME, given) == DEFAULTS
+
+
+def test_what_is_not_set_is_as_it_was_fitted_with_the_model():
+    fitted = Policy(0.9, 0.8, 5, 0.7)
+    assert Config().policy(fitted) == fitted
+    assert load(None, HOME, {"min_confidence": 0.6}).policy(fitted) == Policy(0.9, 0.6, 5, 0.7)
+    assert Config().policy() == DEFAULT
+
+
+def test_a_number_may_not_be_text():
+    assert problems(None, {}, {"min_confidence": "modell"}) == ["--min-confidence: must be a number, or model, got 'modell'"]
 
 
 def test_the_example_file_holds_every_option_with_its_default_and_its_help():

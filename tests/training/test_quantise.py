@@ -110,9 +110,9 @@ def looks(wrong=0, unsure=0):
     ],
 )
 def test_what_counts_as_worse(integers, floats, reason):
-    from orientd.config import Config
+    from orientd.judge.policy import DEFAULT
 
-    assert quantise._refusal(compare(integers, floats, Config().policy)) == reason
+    assert quantise._refusal(compare(integers, floats, DEFAULT)) == reason
 
 
 def test_the_sample_is_the_same_each_time_and_shows_every_turn_as_often(photos, monkeypatch):

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from orientd.config import Config
 from orientd.infer.engine import Engine
-from orientd.judge.policy import Policy
+from orientd.judge.policy import DEFAULT, Policy
 from orientd.orientation import TURNS
 from orientd.records import Verdict
 from orientd_training.evaluate import calibrate, curves
@@ -31,7 +30,7 @@ def measure(model: Path, looks: Looks, others: dict[str, Looks] | None = None) -
     Raises:
         ConfigError: another model looked at other photos.
     """
-    policy, seen, groups = Config().policy, shown(looks), looks.groups
+    policy, seen, groups = DEFAULT, shown(looks), looks.groups
     found, one_by_one = judged(seen, policy), predictions(looks, looks.temperature, looks.temperature_views)
     return {
         "photos": len(looks),

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from orientd import orientation
-from orientd.config import Config
 from orientd.errors import ConfigError
 from orientd.infer.engine import Engine, load_spec
+from orientd.judge.policy import DEFAULT
 from orientd_training.data.photoset import PhotoSet
 from orientd_training.evaluate.calibrate import calibrated
 from orientd_training.evaluate.compare import Comparison, compare
@@ -66,7 +66,7 @@ def quantise(model: Path, out: Path, sample: PhotoSet, photos: PhotoSet) -> Tria
     with written(out) as partial:
         _write(model, partial, _turned(sample))
         integers, floats = (calibrated(collect(path, photos)) for path in (partial, model))
-        comparison = compare(integers, floats, Config().policy)
+        comparison = compare(integers, floats, DEFAULT)
         trial = Trial(comparison, _refusal(comparison), _time(partial, model, photos), partial.stat().st_size)
         one, views = integers.temperature, integers.temperature_views
         stamp(partial, partial, replace(spec, name=f"{spec.name}-int8", temperature=one, temperature_views=views))

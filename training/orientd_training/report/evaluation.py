@@ -11,11 +11,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from orientd.config import Config
 from orientd.errors import ConfigError
 from orientd.infer.engine import load_spec
 from orientd.infer.spec import ModelSpec
-from orientd.judge.policy import Policy
+from orientd.judge.policy import DEFAULT, Policy
 from orientd_training.data import photoset
 from orientd_training.data.photoset import PhotoSet
 from orientd_training.evaluate.calibrate import Search, best, calibrated, frontier, policies
@@ -137,7 +136,7 @@ def calibrate(model: Path, photos: Sequence[PhotoSet], false_per_1000: float, se
         stamp(model, partial, spec)
     if out:
         keep(looks, model, *photos, cache=out)
-    tried = list(policies(shown(looks), Config().policy, search))
+    tried = list(policies(shown(looks), DEFAULT, search))
     best_ones = frontier(tried)
     if out:
         _write_frontier(out / "frontier.csv", best_ones)
@@ -165,7 +164,7 @@ def _write_frontier(path: Path, found: Sequence[tuple[Policy, Score]]) -> None:
 
 
 def _write(folder: Path, figures: dict[str, Any], looks: Looks, photos: Sequence[PhotoSet]) -> None:
-    every = cases(looks, Config().policy)
+    every = cases(looks, DEFAULT)
     shown = worst(every, _PICTURES)
     pixels = [square for its in photos for square in its.pixels]
     pictures: dict[Case, bytes] = {}
