@@ -117,6 +117,19 @@ class Picture:
     whole: bool = True
 
 
+Scores = tuple[float, float, float, float]
+"""One number for each turn of 0, 90, 180 and 270° clockwise; the more, the more likely it makes the photo upright."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one witness has to say: scores like logarithms of probabilities, to be weighed; `note` tells a person what it saw."""
+
+    witness: str
+    scores: Scores
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """Probabilities that a turn of 0, 90, 180 and 270° clockwise makes the photo upright; they sum to 1.
