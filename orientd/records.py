@@ -117,29 +117,28 @@ class Picture:
     whole: bool = True
 
 
-Probabilities = tuple[float, float, float, float]
-"""For turns of 0, 90, 180 and 270° clockwise that make the photo upright."""
+Scores = tuple[float, float, float, float]
+"""One number for each turn of 0, 90, 180 and 270° clockwise; the more, the more likely it makes the photo upright."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one witness says of a photo: a score for each turn of 0, 90, 180 and 270° clockwise, the higher the more that turn
-    makes it upright. Only differences count; `note` says in words what it saw."""
+    """What one witness has to say: scores like logarithms of probabilities, to be weighed; `note` tells a person what it saw."""
 
     witness: str
-    scores: Probabilities
+    scores: Scores
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Probabilities that a turn of 0, 90, 180 and 270° clockwise makes the photo upright; they sum to 1.
+    """Scores that a turn of 0, 90, 180 and 270° clockwise makes the photo upright; they sum to 1.
 
     `by_view` holds one such row per view, each already turned back; a single look has one row.
     """
 
-    probabilities: Probabilities
-    by_view: tuple[Probabilities, ...]
+    probabilities: Scores
+    by_view: tuple[Scores, ...]
 
     @property
     def views(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from orientd.errors import ModelError
 from orientd.judge.policy import Policy, decide
-from orientd.records import Decision, Evidence, Prediction, Probabilities, Verdict
+from orientd.records import Decision, Evidence, Prediction, Scores, Verdict
 
 SCENE: Final = "scene"
 
@@ -37,7 +37,7 @@ class Voice:
         if not (0 <= self.weight < math.inf and 0 <= self.cap < math.inf):
             raise ModelError(f"the model states an impossible weight or cap of the witness {self.witness!r}: export it again")
 
-    def against(self, scores: Probabilities) -> tuple[float, ...]:
+    def against(self, scores: Scores) -> tuple[float, ...]:
         """What a witness with these scores says against each turn: 0 for its favourite, −cap at the least."""
         best = max(scores)
         return tuple(max(self.weight * (score - best), -self.cap) for score in scores)
@@ -78,7 +78,7 @@ class Opinion:
     decision: Decision
 
 
-def fuse(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> Probabilities:
+def fuse(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> Scores:
     """The probabilities of the four turns when these are equally likely before any witness speaks.
 
     A witness without a voice, and a voice without a witness, add nothing.

@@ -11,7 +11,7 @@ from orientd.errors import ModelError
 from orientd.judge import panel
 from orientd.judge.panel import PanelSpec, Voice, deliberate, fuse, is_settled
 from orientd.judge.policy import Policy, decide
-from orientd.records import Evidence, Prediction, Probabilities, Verdict
+from orientd.records import Evidence, Prediction, Scores, Verdict
 
 POLICY = Policy(prior_upright=0.99, min_confidence=0.9, min_agreement=7, second_look_below=0.5)
 NAMES = ("scene", "pages", "things", "faces")
@@ -23,7 +23,7 @@ evidence = st.lists(st.sampled_from(NAMES), unique=True).flatmap(
 voices = st.tuples(*(st.builds(Voice, st.just(name), st.floats(0, 3), st.floats(0, 20)) for name in NAMES))
 
 
-def turned(values: Probabilities, by: int) -> Probabilities:
+def turned(values: Scores, by: int) -> Scores:
     a, b, c, d = (values[(turn - by) % 4] for turn in range(4))
     return a, b, c, d
 
@@ -81,7 +81,7 @@ def prediction(*probabilities: float, agreeing: int = 8) -> Prediction:
 
 @given(scores, st.integers(5, 8), st.floats(0, 8), st.tuples(*[st.floats(0, 1)] * 4))
 def test_what_is_settled_stays_whatever_is_said(
-    logits: Probabilities, agreeing: int, left: float, said: tuple[float, float, float, float]
+    logits: Scores, agreeing: int, left: float, said: tuple[float, float, float, float]
 ) -> None:
     fused = prediction(*fuse([Evidence("scene", logits)], [Voice("scene", 1.0, 60.0)]), agreeing=agreeing)
     if not is_settled(fused, POLICY, left):
@@ -100,7 +100,7 @@ def test_what_is_open_is_not_settled() -> None:
     assert not is_settled(torn, POLICY, 3.0)
 
 
-def asked(name: str, values: Probabilities | None, log: list[str]) -> tuple[str, Callable[[], Evidence | None]]:
+def asked(name: str, values: Scores | None, log: list[str]) -> tuple[str, Callable[[], Evidence | None]]:
     def ask() -> Evidence | None:
         log.append(name)
         return Evidence(name, values) if values else None
