@@ -1,7 +1,7 @@
 """The composition root: the only module that names concrete decoders, engines and stores."""
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,8 +11,8 @@ from typing import Final
 from orientd import records
 from orientd.config import Config
 from orientd.errors import ConfigError, ReadError, Refused
-from orientd.judge.judge import NOT_A_PHOTO
-from orientd.judge.policy import decide, needs_second_look
+from orientd.judge.judge import NOT_A_PHOTO, Judge
+from orientd.judge.panel import SCENE, Opinion, scene
 from orientd.library import paths as library_paths
 from orientd.library.paths import below, presence, real_place, real_roots
 from orientd.library.reader import Source
@@ -21,7 +21,7 @@ from orientd.orientation import turned
 from orientd.pipeline import deaths
 from orientd.pipeline import run as pipeline
 from orientd.pipeline.stages import at_once, chosen_model, make_judge, make_stages, naming_of, open_seen
-from orientd.records import Decision, Method, Notify, Photo, Picture, Prediction, Row, Status, Verdict
+from orientd.records import Evidence, Method, Notify, Photo, Picture, Prediction, Row, Scores, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import Run, open_journal
 from orientd.state.lock import Lock, is_locked
@@ -202,19 +202,39 @@ def status(config: Config, notify: Notify) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Testimony:
+    """What one witness says of a photo, whether a scan `asked` it or not; `scores` is None if it has nothing to say.
+
+    `against` is what that counts against each turn, in natural logarithms of odds, `cap` at the most.
+    """
+
+    witness: str
+    asked: bool
+    scores: Scores | None
+    against: Scores
+    cap: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Inspection:
-    """One photo and all that was thought about it. `refusal` says why it could not be written, if so."""
+    """One photo and all that was thought about it.
+
+    `testimonies` are those of all the witnesses of the panel; `opinion` is what a scan makes of those it asks. `refusal` says why
+    the photo could not be written, if so.
+    """
 
     photo: Photo
     picture: Picture
     first: Prediction
     second: Prediction
-    decision: Decision
+    testimonies: tuple[Testimony, ...]
+    opinion: Opinion
     refusal: str
 
 
 def inspect(config: Config, path: str) -> Inspection:
-    """Judge one photo with every view, whatever the first look says; the decision is the one a scan takes.
+    """Judge one photo with every view and every witness, whatever the first look says; the decision is the one a scan takes.
 
     Raises:
         ConfigError: it is a folder.
@@ -230,13 +250,24 @@ def inspect(config: Config, path: str) -> Inspection:
     picture = judge.decode(photo)
     first = judge.eyes().look(picture.pixels[None])[0]
     second = judge.eyes().look_again(picture.pixels)
-    decision = decide(second if needs_second_look(first, judge.policy) else first, judge.policy)
+    opinion = judge.opinion(photo, picture, first)
     try:
-        judge.check(photo, turned(photo.orientation, decision.turn))
+        judge.check(photo, turned(photo.orientation, opinion.decision.turn))
         refusal = ""
     except Refused as error:
         refusal = str(error)
-    return Inspection(photo, picture, first, second, decision, refusal)
+    return Inspection(photo, picture, first, second, tuple(_testimonies(judge, photo, second, opinion)), opinion, refusal)
+
+
+def _testimonies(judge: Judge, photo: Photo, second: Prediction, opinion: Opinion) -> Iterator[Testimony]:
+    questions: dict[str, Callable[[], Evidence | None]] = {SCENE: lambda: scene(second), **dict(judge.ask(photo))}
+    asked = {one.witness for one in opinion.evidence}
+    for voice in judge.voices:
+        if ask := questions.get(voice.witness):
+            said = ask() or Evidence(voice.witness, (0.0, 0.0, 0.0, 0.0))
+            silent = said.scores == (0.0, 0.0, 0.0, 0.0)
+            scores = None if silent else said.scores
+            yield Testimony(voice.witness, voice.witness in asked, scores, voice.against(said.scores), voice.cap, said.note)
 
 
 def _method(row: Row) -> Method:

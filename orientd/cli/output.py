@@ -12,18 +12,15 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from orientd.errors import ExitCode
-from orientd.orientation import TURNS
-from orientd.records import Prediction, Status
+from orientd.records import Status
 from orientd.report.text import megabytes, photos, printable
 
 if TYPE_CHECKING:
-    from orientd.app import Inspection
     from orientd.cli.doctor import Finding
     from orientd.records import Outcome
     from orientd.state.journal import Run
     from orientd.write.verify import Finding as Checked
 
-_BAR = 30
 _STATES = {
     "holds": "as orientd left them",
     "old": "with the bytes again that they had before",
@@ -83,7 +80,7 @@ def verified(found: Iterable["Checked"], as_json: bool, verbose: bool, stop: Cal
     if as_json:
         out.out(json.dumps({"message_type": "summary", "files": sum(counts.values()), **counts, "exit_code": int(code)}))
     else:
-        table = _plain()
+        table = plain_table()
         for state, words in _STATES.items():
             if counts[State(state)] or state == State.HOLDS:
                 table.add_row(f"{counts[State(state)]:,}", words)
@@ -107,7 +104,7 @@ def history(runs: Sequence["Run"]) -> None:
 
 
 def facts(values: Mapping[str, str]) -> None:
-    table = _plain()
+    table = plain_table()
     for name, value in values.items():
         table.add_row(name, Text(printable(value)))
     console().print(table)
@@ -130,28 +127,12 @@ def status(values: Mapping[str, str], watcher: Mapping[str, Any], as_json: bool)
 
 def findings(found: Sequence["Finding"]) -> int:
     """Print what the doctor found; the exit code is ERROR if anything needed is missing."""
-    table = _plain(3)
+    table = plain_table(3)
     for finding in found:
         mark = Text("✓", "green") if finding.fine else Text("✗", "red") if finding.needed else Text("–", "dim")
         table.add_row(mark, finding.subject, Text(printable(finding.detail)))
     console().print(table)
     return ExitCode.ERROR if any(finding.needed and not finding.fine for finding in found) else ExitCode.OK
-
-
-def inspection(seen: "Inspection") -> None:
-    photo, decision = seen.photo, seen.decision
-    stored = "none" if photo.orientation is None else str(photo.orientation)
-    out = console()
-    out.print(Text(printable(photo.path), "bold"))
-    out.print(f"{photo.format.value}, {seen.picture.width} × {seen.picture.height} stored, orientation {stored}")
-    for title, prediction in (("first look", seen.first), (f"second look, {seen.second.views} views", seen.second)):
-        out.print(f"\n{title}: turn clockwise to be upright")
-        out.print(_bars(prediction))
-    out.print("\nturn named by each view: " + " ".join(f"{_named(view)}°" for view in seen.second.by_view))
-    turn = f" {decision.turn}°" if decision.turn else ""
-    out.print(Text(f"decision: {decision.verdict.value}{turn}, confidence {decision.confidence:.4f}", "bold"))
-    for reason in filter(None, (decision.reason, seen.refusal and f"cannot be written: {seen.refusal}")):
-        out.print(Text(printable(reason)))
 
 
 def models(known: Sequence[Mapping[str, Any]], as_json: bool) -> int:
@@ -191,20 +172,9 @@ def _columns(one: Mapping[str, Any]) -> Iterator[str]:
     yield one["sha256"][:16] or "–"
 
 
-def _bars(prediction: Prediction) -> Table:
-    table = _plain(3)
-    for turn, probability in zip(TURNS, prediction.probabilities, strict=True):
-        table.add_row(f"{turn}°", "█" * round(probability * _BAR), f"{probability:.4f}")
-    return table
-
-
-def _plain(columns: int = 2) -> Table:
+def plain_table(columns: int = 2) -> Table:
     """A table without lines whose cells fold rather than lose text."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for _ in range(columns):
         table.add_column(overflow="fold")
     return table
-
-
-def _named(view: Sequence[float]) -> int:
-    return TURNS[max(range(4), key=view.__getitem__)]

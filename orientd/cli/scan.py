@@ -85,16 +85,18 @@ def apply_(
 
 @click.command()
 @click.argument("path", metavar="FILE", type=click.Path(readable=False))
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @configured(*JUDGING)
-def inspect(config: Config, path: str) -> int:
-    """Show what orientd thinks of one photo: what was read, the probability of each turn by every view, the decision and why."""
+def inspect(config: Config, path: str, as_json: bool) -> int:
+    """Show what orientd thinks of one photo: the probability of each turn, what each witness says, the decision and why."""
     from orientd import app
-    from orientd.cli import output
+    from orientd.cli import inspection, output
     from orientd.errors import PhotoError
 
     try:
-        output.inspection(app.inspect(config, path))
+        seen = app.inspect(config, path)
     except PhotoError as error:
         output.note(f"{path}: {error}")
         return ExitCode.INCOMPLETE
+    inspection.show_json(seen) if as_json else inspection.show(seen)
     return ExitCode.OK

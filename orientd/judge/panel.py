@@ -1,6 +1,6 @@
 """The panel: what several witnesses say of one photo, weighed to the probabilities of its four turns. Pure.
 
-Each witness has a score for each turn. Counted from its favourite down, weighed, and held to a cap, these are what it says
+Each witness has a score for each turn. Counted from its favorite down, weighed, and held to a cap, these are what it says
 against a turn, in natural logarithms of odds; what all say is added up (a log-linear opinion pool: Genest and Zidek 1986,
 doi:10.1214/ss/1177013825). Weights and caps are fitted by `orientd-train calibrate`. Every sum is exact before it is rounded
 (`math.fsum`), so that a turned photo gets the turned answer to the bit, and the order of the witnesses does not matter.
@@ -37,10 +37,11 @@ class Voice:
         if not (0 <= self.weight < math.inf and 0 <= self.cap < math.inf):
             raise ModelError(f"the model states an impossible weight or cap of the witness {self.witness!r}: export it again")
 
-    def against(self, scores: Scores) -> tuple[float, ...]:
-        """What a witness with these scores says against each turn: 0 for its favourite, −cap at the least."""
+    def against(self, scores: Scores) -> Scores:
+        """What a witness with these scores says against each turn: 0 for its favorite, −cap at the least."""
         best = max(scores)
-        return tuple(max(self.weight * (score - best), -self.cap) for score in scores)
+        a, b, c, d = (max(self.weight * (score - best), -self.cap) for score in scores)
+        return a, b, c, d
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class PanelSpec:
 
     voices: tuple[Voice, ...]
     policy: Policy
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The witnesses to be asked besides the scene network's usual look, in order."""
+        return tuple(voice.witness for voice in self.voices if voice.weight and voice.witness != SCENE)
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the metadata of a model."""

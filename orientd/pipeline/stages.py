@@ -26,6 +26,7 @@ from orientd.records import Candidate, Method, Notify, Photo, Row, Status, Verdi
 from orientd.state.in_hand import Hand
 from orientd.state.journal import Journal
 from orientd.state.seen import Seen
+from orientd.witnesses.asking import Bench
 from orientd.write import change, reverted
 from orientd.write.change import Writable
 from orientd.write.writer import Writer, put_right
@@ -74,6 +75,7 @@ def make_judge(
         ModelError: the model cannot be used.
     """
     from orientd.decode.by_sidecar import as_noted
+    from orientd.witnesses import opened as witnesses
 
     allocator.share_one_arena()
     model = chosen_model(config)
@@ -84,19 +86,23 @@ def make_judge(
     shown = as_noted(decoder.decode)
     crowd = crowd and crowd.beside(shown, config.workers or os.cpu_count() or 1, stop)
     source = source or Source(config, naming_of(config))
-    panel = PanelSpec.from_json(first.spec.panel) if first.spec.panel else None
-    witnesses: tuple[str, ...] = ()
-    policy = config.policy(panel.policy if panel else DEFAULT)
+    panel = PanelSpec.from_json(first.spec.panel) if first.spec.panel else PanelSpec((), DEFAULT)
+    policy = config.policy(panel.policy)
+    names = witnesses.askable(panel.names, first.spec.second_size)
+    fitted = until(stop, partial(as_noted(decoder.fitted), side=witnesses.SIDE))
+    bench = Bench(names, lambda: witnesses.open_witnesses(model.open(), notify or _nobody), fitted, notify or _nobody)
     judge = Judge(
         read=until(stop, source.open),
         decode=until(stop, shown),
         eyes=(lambda: crowd) if crowd else one_for_each_thread(first, model.open),
         check=until(stop, plan_stage(config, rotate)),
         policy=policy,
+        voices=panel.voices,
+        ask=bench.questions,
         crowd=crowd,
         glance=until(stop, partial(source.glance, look=decoder.glance)),
     )
-    return judge, CacheKey.of(config, first.model_id, policy, witnesses, by_thumbnail=source.glances).id
+    return judge, CacheKey.of(config, first.model_id, policy, names, by_thumbnail=source.glances).id
 
 
 def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[[Photo, int], tuple[Method, str]]:

@@ -1,6 +1,7 @@
 """The witnesses that can be asked here: those whose models are there and sound."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -45,6 +46,14 @@ class Witness(Protocol):
         ...
 
 
+def askable(names: Iterable[str], second_size: int, folder: Path = FOLDER) -> tuple[str, ...]:
+    """Those of `names` that can be asked here: their files are there, and what they were; nothing is opened yet.
+
+    second_size: the side of the model's second look (`ModelSpec.second_size`).
+    """
+    return tuple(name for name in names if name == f"scene-{second_size}" or _is_sound(name, folder))
+
+
 def open_witnesses(engine: Engine, notify: Notify, folder: Path = FOLDER) -> dict[str, Witness | None]:
     """All witnesses by name, None for one that cannot be asked, which is told; the scene's are those of `engine`.
 
@@ -56,6 +65,11 @@ def open_witnesses(engine: Engine, notify: Notify, folder: Path = FOLDER) -> dic
     if second:
         found[f"scene-{second}"] = Scene(engine, second, f"scene-{second}")
     return found | {name: _opened(name, folder, notify) for name in MODELS}
+
+
+def _is_sound(name: str, folder: Path) -> bool:
+    path = folder / f"{name}.onnx"
+    return name in MODELS and path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == MODELS[name][1]
 
 
 def _opened(name: str, folder: Path, notify: Notify) -> Witness | None:

@@ -1,0 +1,115 @@
+"""What `orientd inspect` prints of one photo: for people in words and bars, for programs as JSON."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from orientd.cli.output import console, plain_table
+from orientd.orientation import TURNS
+from orientd.records import Scores
+from orientd.report.text import printable
+
+if TYPE_CHECKING:
+    from orientd.app import Inspection, Testimony
+
+_BAR = 30
+
+
+def show(seen: "Inspection") -> None:
+    """Print all that was thought of a photo, and why the decision is what it is."""
+    photo, opinion = seen.photo, seen.opinion
+    stored = "none" if photo.orientation is None else str(photo.orientation)
+    out = console()
+    out.print(Text(printable(photo.path), "bold"))
+    out.print(f"{photo.format.value}, {seen.picture.width} × {seen.picture.height} stored, orientation {stored}")
+    for title, prediction in (("first look", seen.first), (f"second look, {seen.second.views} views", seen.second)):
+        out.print(f"\n{title}: turn clockwise to be upright")
+        out.print(_bars(prediction.probabilities))
+    out.print("\nturn named by each view: " + " ".join(f"{_favorite(view)}°" for view in seen.second.by_view))
+    if seen.testimonies:
+        out.print("\nwitnesses: the turn that each speaks for, and how strongly")
+        out.print(_testimonies(seen.testimonies))
+        out.print("\nall that were asked together")
+        out.print(_bars(opinion.prediction.probabilities))
+    for line in _conclusion(seen):
+        out.print(line)
+
+
+def _conclusion(seen: "Inspection") -> Iterator[Text]:
+    decision = seen.opinion.decision
+    turn = f" {decision.turn}°" if decision.turn else ""
+    yield Text(f"decision: {decision.verdict.value}{turn}, confidence {decision.confidence:.4f}", "bold")
+    if not seen.opinion.evidence:
+        yield Text("The first look was clear: a scan asks no further.")
+    elif any(not one.asked for one in seen.testimonies):
+        yield Text("A scan asks no further than that: nothing the others may say could change the decision.")
+    for reason in filter(None, (decision.reason, seen.refusal and f"cannot be written: {seen.refusal}")):
+        yield Text(printable(reason))
+
+
+def show_json(seen: "Inspection") -> None:
+    """Print the same as one line of JSON."""
+    photo, opinion = seen.photo, seen.opinion
+    values: dict[str, Any] = {
+        "message_type": "inspection",
+        "path": photo.path,
+        "format": photo.format.value,
+        "width": seen.picture.width,
+        "height": seen.picture.height,
+        "orientation": photo.orientation,
+        "sha256": photo.sha256,
+        "first_look": seen.first.probabilities,
+        "second_look": seen.second.probabilities,
+        "second_look_by_view": seen.second.by_view,
+        "witnesses": [
+            {
+                "name": one.witness,
+                "asked": one.asked,
+                "scores": one.scores,
+                "against": one.against,
+                "cap": one.cap,
+                "note": one.note,
+            }
+            for one in seen.testimonies
+        ],
+        "probabilities": opinion.prediction.probabilities,
+        "decision": opinion.decision.verdict.value,
+        "turn": opinion.decision.turn,
+        "confidence": opinion.decision.confidence,
+        "reason": opinion.decision.reason,
+        "refusal": seen.refusal,
+    }
+    console().out(json.dumps(values), highlight=False)
+
+
+def _testimonies(given: Sequence["Testimony"]) -> Table:
+    table = plain_table(5)
+    for one in given:
+        if one.scores is None:
+            table.add_row(one.witness, "–", "", "nothing to say", "")
+            continue
+        lead = _lead(one.against)
+        bar = "█" * round(_BAR * lead / one.cap) if one.cap else ""
+        words = f"{lead:.1f} of {one.cap:.1f}" + ("" if one.asked else ", not asked")
+        table.add_row(one.witness, f"{_favorite(one.against)}°", bar, words, Text(printable(one.note)))
+    return table
+
+
+def _lead(against: Scores) -> float:
+    """How far the favorite is ahead of the next, in natural logarithms of odds."""
+    *_, second, first = sorted(against)
+    return first - second
+
+
+def _bars(probabilities: Scores) -> Table:
+    table = plain_table(3)
+    for turn, probability in zip(TURNS, probabilities, strict=True):
+        table.add_row(f"{turn}°", "█" * round(probability * _BAR), f"{probability:.4f}")
+    return table
+
+
+def _favorite(values: Sequence[float]) -> int:
+    return TURNS[max(range(len(TURNS)), key=values.__getitem__)]
