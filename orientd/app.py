@@ -21,6 +21,7 @@ from orientd.orientation import turned
 from orientd.pipeline import deaths
 from orientd.pipeline import run as pipeline
 from orientd.pipeline.stages import at_once, chosen_model, make_judge, make_stages, naming_of, open_seen
+from orientd.reasons import Reason
 from orientd.records import Evidence, Method, Notify, Photo, Picture, Prediction, Row, Scores, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import Run, open_journal
@@ -82,7 +83,7 @@ def scan(
         for row in stack.enter_context(closing(pipeline.run(candidates, stages, workers, at_once(config, judge), stop))):
             if row.decision == Verdict.ERROR and not row.sha256:
                 check_presence()
-            if row.reason != NOT_A_PHOTO:
+            if row.reason_code != Reason.NOT_A_PHOTO:
                 yield row
             if row.outcome == Status.FAILED:
                 check_presence()
@@ -113,9 +114,12 @@ def apply(
                 return
             if row.decision == Verdict.FIX:
                 row = row._replace(path=real_place(row.path))  # the journal is read from other folders, too
-                reason = "" if below(row.path, given or writer.journal.roots()) else _OUTSIDE
-                reason = reason or deaths.why_left_out(hand, row.path)
-                yield row._replace(outcome=Status.FAILED.value, reason=reason) if reason else writer.fix(row, _method(row))[0]
+                if not below(row.path, given or writer.journal.roots()):
+                    yield _failed(row, _OUTSIDE, Reason.NOT_ALLOWED)
+                elif reason := deaths.why_left_out(hand, row.path):
+                    yield _failed(row, reason, Reason.CRASHES)
+                else:
+                    yield writer.fix(row, _method(row))[0]
 
 
 def undo(
@@ -246,7 +250,7 @@ def inspect(config: Config, path: str) -> Inspection:
     candidate = next(walk([path]), None)
     photo = judge.read(candidate) if candidate else None
     if photo is None:
-        raise ReadError(NOT_A_PHOTO)
+        raise ReadError(Reason.NOT_A_PHOTO, NOT_A_PHOTO)
     picture = judge.decode(photo)
     first = judge.eyes().look(picture.pixels[None])[0]
     second = judge.eyes().look_again(picture.pixels)
@@ -268,6 +272,10 @@ def _testimonies(judge: Judge, photo: Photo, second: Prediction, opinion: Opinio
             silent = said.scores == (0.0, 0.0, 0.0, 0.0)
             scores = None if silent else said.scores
             yield Testimony(voice.witness, voice.witness in asked, scores, voice.against(said.scores), voice.cap, said.note)
+
+
+def _failed(row: Row, reason: str, code: Reason) -> Row:
+    return row._replace(outcome=Status.FAILED.value, reason=reason, reason_code=code)
 
 
 def _method(row: Row) -> Method:

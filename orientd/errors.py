@@ -6,7 +6,7 @@
     ├── EngineUnavailable        ONNX Runtime or the provider asked for is not there
     ├── StateError               the state directory, or another folder of orientd, cannot be used, or is in use
     └── LibraryUnavailable       a root is not mounted or not readable
-    PhotoError                   one photo; becomes a row with a reason, never stops a run
+    PhotoError                   one photo; becomes a row with a reason and its code, never stops a run
     ├── ReadError                the file could not be opened or read whole
     ├── DecodeError              the pixels could not be decoded within the limits
     ├── Refused                  the file must not be written: the reason is not a fault
@@ -17,6 +17,8 @@ The two trees are separate on purpose: a handler for one photo can never swallow
 """
 
 from enum import IntEnum
+
+from orientd.reasons import Reason
 
 
 class ExitCode(IntEnum):
@@ -50,7 +52,11 @@ class EngineUnavailable(OrientdError):
 
 
 class StateError(OrientdError):
-    pass
+    """`code` tells one trouble from another, for who waits until it is over."""
+
+    def __init__(self, message: str, code: Reason = Reason.SYSTEM_ERROR) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class LibraryUnavailable(OrientdError):
@@ -62,7 +68,11 @@ class Stopped(BaseException):
 
 
 class PhotoError(Exception):
-    """One photo could not be handled; the message is the reason shown to the user."""
+    """One photo could not be handled; the message is the reason shown to the user, `code` its kind."""
+
+    def __init__(self, code: Reason, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ReadError(PhotoError):
@@ -80,6 +90,18 @@ class Refused(PhotoError):
 class Signed(Refused):
     """Its content is signed (C2PA): any change would break the signature."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.SIGNED, message)
+
 
 class WriteError(PhotoError):
     pass
+
+
+def code_of(error: Exception) -> Reason:
+    """The kind of whatever went wrong with one photo, expected or not."""
+    if isinstance(error, PhotoError):
+        return error.code
+    if isinstance(error, MemoryError):
+        return Reason.OUT_OF_MEMORY
+    return Reason.OUT_OF_TIME if isinstance(error, TimeoutError) else Reason.UNEXPECTED

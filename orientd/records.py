@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from orientd.reasons import Reason
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -79,12 +81,14 @@ class FileStat:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A regular file worth opening, or one the walk already knows will not be judged: `skip` or `error` holds the reason."""
+    """A regular file worth opening, or one the walk already knows will not be judged: `skip` or `error` holds the reason, and
+    `code` is its kind."""
 
     path: str
     stat: FileStat
     skip: str = ""
     error: str = ""
+    code: Reason = Reason.UNEXPECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,7 @@ class Decision:
     turn: int
     confidence: float
     reason: str = ""
+    code: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +204,10 @@ class Patch:
 
 
 class Row(NamedTuple):
-    """One line of the report; the field names are the header of the CSV file. None is an empty field."""
+    """One line of the report; the field names are the header of the CSV file. None is an empty field.
+
+    Whatever has a `reason` has its `reason_code`, too, unless an earlier version of orientd judged it, which noted none.
+    """
 
     path: str
     format: str = ""
@@ -221,6 +229,7 @@ class Row(NamedTuple):
     size: int | None = None
     mtime_ns: int | None = None
     sha256: str = ""
+    reason_code: str = ""
 
     @property
     def beyond_reach(self) -> bool:
@@ -230,7 +239,8 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happened to one file. `stat`, `sha256` and `orientation` are those it has now, where that is known.
+    """What happened to one file. `stat`, `sha256` and `orientation` are those it has now, where that is known. `code` is the kind
+    of the reason.
 
     A file that was fixed has a reason only if its pixels were to be turned and were not.
     """
@@ -242,3 +252,4 @@ class Outcome:
     sha256: str = ""
     orientation: int | None = None
     method: Method = Method.TAG
+    code: Reason | None = None

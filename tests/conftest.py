@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -89,6 +90,24 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+
+
+@pytest.fixture(autouse=True)
+def _every_reason_has_its_code(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Of all that a test writes into reports."""
+    from orientd.report.csv_file import CsvReport  # as above
+
+    write = CsvReport.write
+    lacking: list[object] = []
+
+    def noticing(report: CsvReport, row: Any) -> None:
+        if row.reason and not row.reason_code:
+            lacking.append(row)
+        write(report, row)
+
+    monkeypatch.setattr(CsvReport, "write", noticing)
+    yield
+    assert lacking == []
 
 
 @pytest.fixture(autouse=True)

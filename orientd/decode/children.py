@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from orientd.errors import DecodeError, Refused
+from orientd.reasons import Reason
 
 FAULTS: Final = frozenset(
     {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS}
@@ -82,7 +83,7 @@ class Children:
                 with suppress(_Crashed):
                     return self._asked(_Child(self.command), question, parts, limits)
             raise DecodeError(
-                f"its data makes the decoder crash ({crash}): open it in a viewer, or compare it with a backup"
+                Reason.CRASHES, f"its data makes the decoder crash ({crash}): open it in a viewer, or compare it with a backup"
             ) from None
 
     def end(self) -> None:
@@ -113,9 +114,9 @@ class Children:
         if "memory" in said:
             raise MemoryError(f"decoding needs more than {limits.memory // 2**20:,} MiB of memory")
         if "refused" in said:
-            raise Refused(said["refused"])
+            raise Refused(Reason(said["code"]), said["refused"])
         if "error" in said:
-            raise DecodeError(said["error"])
+            raise DecodeError(Reason(said["code"]), said["error"])
         return said, body
 
 

@@ -39,6 +39,7 @@ from orientd.decode.resize import Goal, Size, fitting
 from orientd.decode.thumbnail import glance
 from orientd.errors import DecodeError
 from orientd.formats import jpeg_frame
+from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Photo, Picture
 
 # What is named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
@@ -125,7 +126,7 @@ class CpuDecoder:
         except (DecodeError, MemoryError):  # short memory is this machine's fault, not the photo's
             raise
         except Exception as error:  # parsers of hostile bytes raise anything: OSError, struct.error, IndexError…
-            raise DecodeError(faults.reason(photo.format, photo.data, error)) from error
+            raise DecodeError(*faults.reason(photo.format, photo.data, error)) from error
 
     def glance(self, photo: Photo) -> Picture | None:
         """See `thumbnail.glance`."""
@@ -151,16 +152,20 @@ class CpuDecoder:
 
     def _open(self, photo: Photo) -> Image.Image:
         if photo.format not in _OPENERS:
-            raise DecodeError(f"{photo.format.name} files cannot be decoded")
+            raise DecodeError(Reason.UNSUPPORTED, f"{photo.format.name} files cannot be decoded")
         if photo.format is Format.HEIF:
             _check_boxes(photo.data)
         if photo.format in _JPEGS and (reason := jpeg_frame.unsupported(photo.data)):
-            raise DecodeError(reason)
+            raise DecodeError(Reason.UNSUPPORTED, reason)
         image = _OPENERS[photo.format](BytesIO(photo.data))
         if image.width * image.height > self._max_pixels:
-            raise DecodeError(f"it has {image.width} × {image.height} pixels, more than the limit of {self._max_pixels:,}")
+            raise DecodeError(
+                Reason.TOO_LARGE, f"it has {image.width} × {image.height} pixels, more than the limit of {self._max_pixels:,}"
+            )
         if "progressive" in image.info and photo.data.count(_SCAN) > _MOST_SCANS:
-            raise DecodeError(f"it has more than {_MOST_SCANS:,} scans, which would take too long: compare it with a backup")
+            raise DecodeError(
+                Reason.TOO_LARGE, f"it has more than {_MOST_SCANS:,} scans, which would take too long: compare it with a backup"
+            )
         return image
 
 
@@ -185,7 +190,9 @@ def _jpeg(image: Image.Image, data: bytes, size: Size) -> Image.Image:
         if not _HARMLESS.search(str(error)):
             if frame is None or frame.is_usual:
                 raise
-            raise DecodeError(f"it is {frame.kind}, and cannot be decoded ({error}): convert it to a baseline JPEG") from error
+            raise DecodeError(
+                Reason.UNSUPPORTED, f"it is {frame.kind}, and cannot be decoded ({error}): convert it to a baseline JPEG"
+            ) from error
     if frame is not None and frame.is_reducible:
         image.draft("RGB", size)
     return image
@@ -258,7 +265,7 @@ def _check_boxes(data: bytes) -> None:
         if size == 1:
             size = int.from_bytes(data[start + 8 : start + 16], "big")
         if kind == b"mdat" and start + size > len(data):
-            raise DecodeError("it is cut short: compare it with a backup")
+            raise DecodeError(Reason.DAMAGED, "it is cut short: compare it with a backup")
         if size < 8:
             return
         start += size

@@ -10,6 +10,7 @@ from typing import Final
 
 from orientd.errors import Refused
 from orientd.formats.tiff_block import STRIPS, TILES, TiffBlock
+from orientd.reasons import Reason
 from orientd.records import Format
 
 _DAMAGED: Final = re.compile(
@@ -65,7 +66,10 @@ _SURE: Final = frozenset({1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946, 34925, 50000}) 
 _Tags = dict[int, list[int]]
 
 
-def reason(kind: Format, data: bytes, error: Exception) -> str:
+Told = tuple[Reason, str]
+
+
+def reason(kind: Format, data: bytes, error: Exception) -> Told:
     """Why a photo was not decoded, and what to do about it, as a library failed on `data` with `error`."""
     name = kind.name.replace("_", " ").replace("JPEG2000", "JPEG 2000")
     detail = " ".join(str(error).split()) or type(error).__name__
@@ -73,7 +77,7 @@ def reason(kind: Format, data: bytes, error: Exception) -> str:
     if tags is None:
         return _damaged(name, "its directory is broken")
     if _TOO_LARGE in detail:
-        return f"it is too large to be decoded ({detail})"
+        return Reason.TOO_LARGE, f"it is too large to be decoded ({detail})"
     if kind is Format.PNG and data[12:16] == b"CgBI":
         return _unsupported(name, "CgBI, which Apple's tools make for apps")
     if tags:
@@ -85,19 +89,20 @@ def reason(kind: Format, data: bytes, error: Exception) -> str:
     return _unclear(name, detail)
 
 
-def _unclear(name: str, detail: str) -> str:
-    return f"its {name} data cannot be decoded ({detail}): if other programs do not show it either, compare it with a backup"
+def _unclear(name: str, detail: str) -> Told:
+    why = f"its {name} data cannot be decoded ({detail}): if other programs do not show it either, compare it with a backup"
+    return Reason.UNDECODABLE, why
 
 
-def _damaged(name: str, detail: str) -> str:
-    return f"its {name} data is damaged ({detail}): compare it with a backup"
+def _damaged(name: str, detail: str) -> Told:
+    return Reason.DAMAGED, f"its {name} data is damaged ({detail}): compare it with a backup"
 
 
-def _unsupported(name: str, what: str) -> str:
-    return f"this kind of {name} is not supported ({what}): turn it by hand if it is shown wrong"
+def _unsupported(name: str, what: str) -> Told:
+    return Reason.UNSUPPORTED, f"this kind of {name} is not supported ({what}): turn it by hand if it is shown wrong"
 
 
-def _tiff(tags: _Tags, size: int, detail: str) -> str:
+def _tiff(tags: _Tags, size: int, detail: str) -> Told:
     """Nothing of a TIFF is missing if all that it points at is there; what is missing inside, libtiff calls a decoder error."""
     for starts, lengths in (STRIPS, TILES):
         pairs = zip(tags.get(starts, ()), tags.get(lengths, ()), strict=False)
@@ -108,7 +113,7 @@ def _tiff(tags: _Tags, size: int, detail: str) -> str:
     of_a_sure_kind = not _UNSUPPORTED.search(detail) and _first(tags, _COMPRESSION, 1) in _SURE and _is_plain(tags)
     if of_a_sure_kind or re.search("dimensions", detail):
         return _damaged("TIFF", detail)
-    return _unsupported("TIFF", _told(tags))
+    return _unsupported("TIFF", _stored_how(tags))
 
 
 def _is_plain(tags: _Tags) -> bool:
@@ -123,7 +128,7 @@ def _is_plain(tags: _Tags) -> bool:
     )
 
 
-def _told(tags: _Tags) -> str:
+def _stored_how(tags: _Tags) -> str:
     """How the pixels of a TIFF are stored, in words."""
     photometric, compression = _first(tags, _PHOTOMETRIC, -1), _first(tags, _COMPRESSION, 1)
     colors = (_COLORS | _COLORS_OF_CAMERAS).get(

@@ -24,6 +24,7 @@ from orientd.errors import Refused
 from orientd.formats import jpeg
 from orientd.formats.jpeg import Segment
 from orientd.formats.jpeg_markers import AFTER_SCAN, APP0, APP2, APP14, BASELINE, EOI, EXTENDED, FRAMES, PROGRESSIVE, SOS
+from orientd.reasons import Reason
 
 MOST: Final = 8  # flaws of one file
 
@@ -99,7 +100,7 @@ def _with_end(data: bytes, _: re.Match[str]) -> bytes:
 def _frame(data: bytes) -> Segment:
     frames = [one for one in jpeg.segments(data, lenient=True) if one.marker in FRAMES]
     if len(frames) != 1:
-        raise Refused("it has not one frame but several, or none")
+        raise Refused(Reason.UNUSUAL, "it has not one frame but several, or none")
     return frames[0]
 
 
@@ -113,7 +114,7 @@ def _scans(data: bytes) -> list[Segment]:
         if marker[1][0] == SOS and place <= len(data):
             found.append(Segment(SOS, marker.end() + 2, place))
     if any(one.end - one.start < 6 for one in found):
-        raise Refused("a scan has no header")
+        raise Refused(Reason.UNUSUAL, "a scan has no header")
     return found
 
 

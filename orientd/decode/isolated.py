@@ -101,4 +101,4 @@ class IsolatedRotator:
         try:
             return self._children.ask(question, parts, _TURNING)
         except DecodeError as error:
-            raise Refused(str(error)) from error
+            raise Refused(error.code, str(error)) from error

@@ -54,4 +54,4 @@ def _faults_told(format: Format, data: bytes) -> Iterator[None]:  # noqa: A002
     except MemoryError:  # this machine's fault, not the photo's
         raise
     except Exception as error:  # parsers of hostile bytes raise anything
-        raise DecodeError(faults.reason(format, data, error)) from error
+        raise DecodeError(*faults.reason(format, data, error)) from error

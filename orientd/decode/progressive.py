@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from orientd.errors import Refused
 from orientd.formats import jpeg, jpeg_frame
 from orientd.formats.jpeg_markers import AFTER_SCAN, DHT, DQT, DRI, EOI, PROGRESSIVE, SOS
+from orientd.reasons import Reason
 
 _TABLES: Final = (DHT, DQT, DRI)
 _COEFFICIENTS: Final = 64
@@ -63,7 +64,7 @@ def _kept(data: bytes) -> tuple[list[_Channel], list[bytes]]:
     *head, scan = jpeg.segments(data)
     frame = jpeg_frame.only(data, head)
     if not frame or frame.marker != PROGRESSIVE:
-        raise Refused(_NOT_PLAIN)
+        raise Refused(Reason.UNUSUAL, _NOT_PLAIN)
     channels = _channels(frame)
     eighths = {channel.name for channel in channels if channel.is_eighth}
     place = scan.start - 4
@@ -151,4 +152,4 @@ def _up(number: int, by: int) -> int:
 
 def _demand(condition: object) -> None:
     if not condition:
-        raise Refused(_NOT_PLAIN)
+        raise Refused(Reason.UNUSUAL, _NOT_PLAIN)

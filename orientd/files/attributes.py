@@ -6,6 +6,7 @@ import stat as modes
 
 from orientd.errors import Refused
 from orientd.files.syscalls import UNSUPPORTED, Disk
+from orientd.reasons import Reason
 
 
 def keep(disk: Disk, file: int, copy: int, found: os.stat_result) -> None:
@@ -30,7 +31,8 @@ def keep(disk: Disk, file: int, copy: int, found: os.stat_result) -> None:
     except OSError as error:
         if error.errno in (errno.EPERM, errno.EACCES, *UNSUPPORTED):
             raise Refused(
-                f"its owner, permissions or extended attributes could not be kept ({error.strerror}): run orientd as its owner"
+                Reason.NO_PERMISSION,
+                f"its owner, permissions or extended attributes could not be kept ({error.strerror}): run orientd as its owner",
             ) from error
         raise
 

@@ -16,6 +16,7 @@ from orientd.files.syscalls import (
     read_at,
     worded,
 )
+from orientd.reasons import Reason
 from orientd.records import FileStat
 
 SIZE_LIMIT: Final = 1 << 30
@@ -42,13 +43,13 @@ def read_whole(path: str, limit: int = SIZE_LIMIT, disk: Disk = DISK) -> tuple[b
     with worded(ReadError), opened(disk, path, os.O_RDONLY) as file:
         before = disk.fstat(file)
         if not modes.S_ISREG(before.st_mode):
-            raise ReadError(NOT_REGULAR)
+            raise ReadError(Reason.NOT_A_FILE, NOT_REGULAR)
         if before.st_size > limit:
-            raise ReadError(f"it has {before.st_size:,} bytes, more than the limit of {limit:,}")
+            raise ReadError(Reason.TOO_LARGE, f"it has {before.st_size:,} bytes, more than the limit of {limit:,}")
         data = read_at(disk, file, before.st_size)
         after = file_stat(disk.fstat(file))
     if len(data) != before.st_size or not same_state(file_stat(before), after):
-        raise ReadError("it changed while it was read: scan again once nothing writes to it")
+        raise ReadError(Reason.CHANGED, "it changed while it was read: scan again once nothing writes to it")
     return data, after
 
 
@@ -61,7 +62,7 @@ def read_front(path: str, size: int, disk: Disk = DISK) -> tuple[bytes, FileStat
     with worded(ReadError), opened(disk, path, os.O_RDONLY) as file:
         found = disk.fstat(file)
         if not modes.S_ISREG(found.st_mode):
-            raise ReadError(NOT_REGULAR)
+            raise ReadError(Reason.NOT_A_FILE, NOT_REGULAR)
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)  # the kernel would read on
         return read_at(disk, file, size), file_stat(found)
 

@@ -13,7 +13,9 @@ from typing import Final
 
 from orientd.errors import PhotoError, Refused, WriteError
 from orientd.files.mounts import kind, read_mountinfo
+from orientd.reasons import Reason
 
+_GONE: Final = (errno.ENOTCONN, errno.ECONNABORTED, errno.ESTALE, errno.EHOSTDOWN, errno.ESHUTDOWN, errno.ENODEV)
 _ADVICE: Final = {
     errno.ENOENT: "it has vanished, or its folder is not mounted: scan again (to undo a change, with --map if it moved)",
     errno.ENOTDIR: "its folder has vanished: scan again",
@@ -29,10 +31,23 @@ _ADVICE: Final = {
     errno.EAGAIN: "another program, or another orientd, has it open for itself: let that one end, then run again",
     errno.EEXIST: "another orientd is writing it: wait for that one to end",
     errno.EUCLEAN: "its file system is damaged: check your backup, and then the file system (fsck), before anything else",
-    **dict.fromkeys(
-        (errno.ENOTCONN, errno.ECONNABORTED, errno.ESTALE, errno.EHOSTDOWN, errno.ESHUTDOWN, errno.ENODEV),
-        "its file system has gone away: mount it again, then run again",
-    ),
+    **dict.fromkeys(_GONE, "its file system has gone away: mount it again, then run again"),
+}
+_CODES: Final = {
+    errno.ENOENT: Reason.VANISHED,
+    errno.ENOTDIR: Reason.VANISHED,
+    errno.ELOOP: Reason.SYMBOLIC_LINK,
+    errno.EISDIR: Reason.NOT_A_FILE,
+    errno.EACCES: Reason.NO_PERMISSION,
+    errno.EPERM: Reason.NO_PERMISSION,
+    errno.EROFS: Reason.READ_ONLY,
+    errno.ENOSPC: Reason.NO_ROOM,
+    errno.EDQUOT: Reason.NO_ROOM,
+    errno.EIO: Reason.DISK_TROUBLE,
+    errno.EUCLEAN: Reason.DISK_TROUBLE,
+    errno.EAGAIN: Reason.IN_USE,
+    errno.EEXIST: Reason.IN_USE,
+    **dict.fromkeys(_GONE, Reason.NOT_MOUNTED),
 }
 NOT_REGULAR: Final = _ADVICE[errno.EISDIR]
 CHANGED: Final = "it changed since it was judged: scan again"
@@ -115,6 +130,11 @@ class Disk:
 DISK: Final = Disk()
 
 
+def code_of(error: OSError) -> Reason:
+    """What kind of trouble the system reports."""
+    return _CODES.get(error.errno or 0, Reason.SYSTEM_ERROR)
+
+
 @contextmanager
 def worded(kind: type[PhotoError]) -> Iterator[None]:
     try:
@@ -122,9 +142,9 @@ def worded(kind: type[PhotoError]) -> Iterator[None]:
     except OSError as error:
         forbidden = kind is WriteError and error.errno in _FORBIDDEN
         reason = _ADVICE.get(error.errno or 0, f"the system says: {error.strerror or error}")
-        raise (Refused if forbidden else kind)(reason) from error
+        raise (Refused if forbidden else kind)(code_of(error), reason) from error
     except ValueError as error:
-        raise kind(f"its path cannot be a path ({error}): check the plan") from error
+        raise kind(Reason.NOT_ALLOWED, f"its path cannot be a path ({error}): check the plan") from error
 
 
 @contextmanager
@@ -201,7 +221,7 @@ def claimed(disk: Disk, path: str, access: int) -> Iterator[int]:
         check_unwritten(disk, path, file)
         with opened(disk, path, os.O_RDWR) as writable:
             if not os.path.samestat(disk.fstat(file), disk.fstat(writable)):
-                raise Refused(CHANGED)
+                raise Refused(Reason.CHANGED, CHANGED)
             if access == os.O_RDWR:
                 if not first:
                     claim(disk, writable)
@@ -243,7 +263,7 @@ def check_prompt(path: str) -> str:
         Refused: that does not keep to it.
     """
     if (found := _kind(path)) in _DEFERRING:
-        raise Refused(_DEFERRED)
+        raise Refused(Reason.UNSAFE_FILE_SYSTEM, _DEFERRED)
     return found
 
 
@@ -259,7 +279,7 @@ def check_unwritten(disk: Disk, path: str, file: int) -> None:
         disk.lease(file)
     except OSError as error:
         if error.errno == errno.EAGAIN and _kind(path) not in _DELEGATING:
-            raise Refused(_IN_USE) from error
+            raise Refused(Reason.IN_USE, _IN_USE) from error
 
 
 def _kind(path: str) -> str:

@@ -46,6 +46,7 @@ from orientd.files.syscalls import (
     temporary,
     worded,
 )
+from orientd.reasons import Reason
 from orientd.records import LAST_TIME, FileStat, Patch
 
 PAGE: Final = 4096
@@ -151,7 +152,7 @@ def finish(path: str, expected: FileStat, mtime_ns: int | None, disk: Disk = DIS
         with opened(disk, path, os.O_RDONLY) as file:
             found = disk.fstat(file)
             if not same_state(file_stat(found), expected):
-                raise Refused(CHANGED)
+                raise Refused(Reason.CHANGED, CHANGED)
             if mtime_ns is not None:
                 disk.utime(file, ns=(found.st_atime_ns, mtime_ns))
             disk.fsync(file)
@@ -175,33 +176,40 @@ def remove_temp(path: str, temp: str, disk: Disk = DISK) -> None:
 
 def _check(found: os.stat_result, expected: FileStat, in_place: bool, allow_hard_links: bool) -> None:
     if not modes.S_ISREG(found.st_mode) or not found.st_nlink or not same_state(file_stat(found), expected):
-        raise Refused(CHANGED)
+        raise Refused(Reason.CHANGED, CHANGED)
     if found.st_nlink > 1 and not allow_hard_links:
-        raise Refused(f"it has {found.st_nlink} names (hard links), and all would change: allow that with --hard-links")
+        raise Refused(
+            Reason.HARD_LINKS, f"it has {found.st_nlink} names (hard links), and all would change: allow that with --hard-links"
+        )
     if found.st_nlink > 1 and not in_place:
-        raise Refused(f"it has {found.st_nlink} names (hard links), and this change cannot be made in place: copy it first")
+        raise Refused(
+            Reason.HARD_LINKS,
+            f"it has {found.st_nlink} names (hard links), and this change cannot be made in place: copy it first",
+        )
 
 
 def _check_dates(disk: Disk, file: int, found: os.stat_result) -> None:
     try:
         disk.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
     except PermissionError as error:
-        raise Refused(_OWNER) from error
+        raise Refused(Reason.NO_PERMISSION, _OWNER) from error
 
 
 def _overwrite(disk: Disk, file: int, found: os.stat_result, data: bytes, patch: Patch, mtime_ns: int | None) -> FileStat:
     start, end = patch.splices[0].offset, patch.splices[-1].offset + len(patch.splices[-1].new)
     old, new = data[start:end], _patched(patch, data)[start:end]
     if read_at(disk, file, len(old), start) != old:
-        raise Refused(CHANGED)
+        raise Refused(Reason.CHANGED, CHANGED)
     try:
         if disk.pwrite(file, new, start) != len(new):
-            raise WriteError("the disk took only a part of the bytes: check that it has space left")
+            raise WriteError(Reason.DISK_TROUBLE, "the disk took only a part of the bytes: check that it has space left")
         if mtime_ns is not None:
             disk.utime(file, ns=(found.st_atime_ns, mtime_ns))
         disk.fsync(file)
         if read_at(disk, file, len(new), start) != new:
-            raise WriteError("the bytes written do not read back: check the disk and your backup before anything else")
+            raise WriteError(
+                Reason.DISK_TROUBLE, "the bytes written do not read back: check the disk and your backup before anything else"
+            )
         return file_stat(disk.fstat(file))
     except (OSError, WriteError):
         _put_back(disk, file, found, old, start)
@@ -217,8 +225,9 @@ def _put_back(disk: Disk, file: int, found: os.stat_result, old: bytes, start: i
         disk.fsync(file)
     except OSError as error:
         raise WriteError(
+            Reason.DISK_TROUBLE,
             f"writing failed ({error.strerror}) and so did putting the old bytes back: check the disk, then run orientd again, "
-            "which tries once more from its journal"
+            "which tries once more from its journal",
         ) from error
 
 
@@ -226,7 +235,7 @@ def _replace(
     disk: Disk, path: str, file: int, found: os.stat_result, data: bytes, patch: Patch, mtime_ns: int | None, temp: str
 ) -> FileStat:
     if read_at(disk, file, len(data) + 1) != data:
-        raise Refused(CHANGED)
+        raise Refused(Reason.CHANGED, CHANGED)
     name = os.path.basename(path)
     with opened_folder(disk, path) as folder, temporary(disk, folder, temp, 0o600) as copy:
         _fill(disk, copy, _patched(patch, data))
@@ -248,7 +257,7 @@ def _create(disk: Disk, path: str, dev: int, new: bytes, temp: str) -> FileStat:
     with opened_folder(disk, path) as folder, temporary(disk, folder, temp, 0o666) as copy:
         home, made = disk.fstat(folder), disk.fstat(copy)
         if home.st_dev != dev:
-            raise Refused("its folder is on another disk than when it was judged: scan again")
+            raise Refused(Reason.CHANGED, "its folder is on another disk than when it was judged: scan again")
         if (made.st_uid, made.st_gid) != (home.st_uid, home.st_gid):
             with suppress(OSError):
                 disk.fchown(copy, home.st_uid, home.st_gid)
@@ -256,7 +265,7 @@ def _create(disk: Disk, path: str, dev: int, new: bytes, temp: str) -> FileStat:
         disk.fsync(copy)
         with suppress(FileNotFoundError):
             disk.stat(name, dir_fd=folder, follow_symlinks=False)
-            raise Refused("another program has made it meanwhile: scan again")
+            raise Refused(Reason.CHANGED, "another program has made it meanwhile: scan again")
         disk.replace(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
         sync_folder(disk, folder)
         return file_stat(disk.fstat(copy))
@@ -269,7 +278,7 @@ def _remove(disk: Disk, path: str, expected: FileStat, data: bytes) -> FileStat:
         check_unwritten(disk, path, file)
         found = disk.fstat(file)
         if read_at(disk, file, len(data) + 1) != data or not same_state(file_stat(found), expected):
-            raise Refused(CHANGED)
+            raise Refused(Reason.CHANGED, CHANGED)
         _check_place(disk, folder, name, found)
         disk.unlink(name, dir_fd=folder)
         sync_folder(disk, folder)
@@ -279,14 +288,14 @@ def _remove(disk: Disk, path: str, expected: FileStat, data: bytes) -> FileStat:
 def _check_place(disk: Disk, folder: int, name: str, found: os.stat_result) -> None:
     there = disk.stat(name, dir_fd=folder, follow_symlinks=False)
     if not same_state(file_stat(there), file_stat(found)) or there.st_nlink != found.st_nlink:
-        raise Refused(CHANGED)
+        raise Refused(Reason.CHANGED, CHANGED)
 
 
 def _patched(patch: Patch, data: bytes) -> bytes:
     try:
         return patch.apply(data)
     except ValueError as error:
-        raise Refused(CHANGED) from error
+        raise Refused(Reason.CHANGED, CHANGED) from error
 
 
 def _fill(disk: Disk, copy: int, new: bytes) -> None:
@@ -294,4 +303,6 @@ def _fill(disk: Disk, copy: int, new: bytes) -> None:
     while done < len(new):
         done += disk.pwrite(copy, view[done:], done)
     if read_at(disk, copy, len(new) + 1) != new:
-        raise WriteError("the bytes written do not read back: check the disk and your backup before anything else")
+        raise WriteError(
+            Reason.DISK_TROUBLE, "the bytes written do not read back: check the disk and your backup before anything else"
+        )

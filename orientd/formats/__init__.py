@@ -9,6 +9,7 @@ from typing import Final
 from orientd.errors import Refused, Signed
 from orientd.formats import c2pa, heif, jpeg, mpo, png, raw, tiff, webp
 from orientd.formats.magic import sniff
+from orientd.reasons import Reason
 from orientd.records import Format, Patch
 
 __all__ = ["can_write", "needs_sidecar", "plan", "sniff", "stored_orientation"]
@@ -67,7 +68,7 @@ def plan(format: Format, data: bytes, orientation: int) -> Patch:  # noqa: A002
         raise ValueError(f"orientation must be 1 to 8, not {orientation}")
     if format not in _WRITERS:
         instead = "" if format in (Format.JPEG_XL, Format.UNKNOWN) else ": have a sidecar written (--sidecar write)"
-        raise Refused(f"{format.name.replace('_', ' ')} cannot be written{instead}")
+        raise Refused(Reason.FORMAT_NEVER_WRITTEN, f"{format.name.replace('_', ' ')} cannot be written{instead}")
     if c2pa.is_signed(format, data):
         raise Signed(c2pa.REASON)
     return _WRITERS[format](data, orientation)

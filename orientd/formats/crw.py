@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats.raw_tiff import Contents
+from orientd.reasons import Reason
 
 HEADER: Final = b"HEAPCCDR"  # from byte 6 on
 
@@ -64,5 +65,5 @@ def _directory(data: bytes, start: int, end: int) -> Iterator[_Entry]:
 
 def _number(data: bytes, place: int, size: int, *, signed: bool = False) -> int:
     if not 0 <= place <= len(data) - size:
-        raise Refused("broken heap: it points outside the file")
+        raise Refused(Reason.DAMAGED, "broken heap: it points outside the file")
     return int.from_bytes(data[place : place + size], "little", signed=signed)

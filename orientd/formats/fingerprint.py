@@ -12,6 +12,7 @@ from typing import Final
 from orientd.errors import Refused
 from orientd.formats import heif_items, jpeg, png, webp
 from orientd.formats.tiff_block import STRIPS, TILES, TiffBlock
+from orientd.reasons import Reason
 from orientd.records import Format
 
 Marks = frozenset[str]
@@ -49,7 +50,7 @@ def _digest(data: bytes, pieces: Iterable[tuple[int, int]]) -> str:
     for start, end in pieces:
         size += end - start
         if size > len(data):
-            raise Refused("its pieces overlap")
+            raise Refused(Reason.DAMAGED, "its pieces overlap")
         digest.update(memoryview(data)[start:end])
     return digest.hexdigest() if size else ""
 

@@ -17,6 +17,7 @@ from orientd.formats import c2pa, heif_growth, heif_items, tiff_block, xmp
 from orientd.formats.heif_items import Catalogue, Content, Reference
 from orientd.formats.isobmff import Box
 from orientd.formats.magic import sniff
+from orientd.reasons import Reason
 from orientd.records import Format, Patch, Splice
 
 _ROTATION, _MIRROR = b"irot", b"imir"
@@ -60,11 +61,11 @@ def plan(data: bytes, orientation: int) -> Patch:
     if orientation == old:
         return Patch(())
     if group.then(group.inverse(old), orientation) not in _ANGLES:
-        raise Refused(f"it cannot get from orientation {old} to {orientation} by turning alone")
+        raise Refused(Reason.UNUSUAL, f"it cannot get from orientation {old} to {orientation} by turning alone")
     splices = [*notes, *_turned(listed, family, orientation)]
     splices.sort(key=lambda splice: (splice.offset, len(splice.old)))
     if any(one.offset + len(one.old) > other.offset for one, other in pairwise(splices)):
-        raise Refused("broken HEIF: its EXIF, XMP and lists overlap")
+        raise Refused(Reason.BROKEN_METADATA, "broken HEIF: its EXIF, XMP and lists overlap")
     return Patch(tuple(splices))
 
 
@@ -86,7 +87,7 @@ def _composed(steps: Iterable[int]) -> int:
 
 def _effect(data: bytes, box: Box) -> int:
     if box.end - box.body != 1:
-        raise Refused(f"broken HEIF: '{box.name}' has {box.end - box.body} bytes")
+        raise Refused(Reason.DAMAGED, f"broken HEIF: '{box.name}' has {box.end - box.body} bytes")
     return _ANGLES[data[box.body] & 3] if box.kind == _ROTATION else _MIRRORS[data[box.body] & 1]
 
 
@@ -94,13 +95,13 @@ def _check_file(listed: Catalogue) -> None:
     kinds = {box.kind for box in listed.top}
     brands = listed.data[listed.top[0].body : listed.top[0].end]
     if b"moov" in kinds or _SEQUENCES & {brands[at : at + 4] for at in range(0, len(brands), 4)}:
-        raise Refused("it holds an image sequence")
+        raise Refused(Reason.SEVERAL_PICTURES, "it holds an image sequence")
     if c2pa.is_listed(listed):
         raise Signed(c2pa.REASON)
     if listed.primary not in listed.entries or listed.primary not in listed.items:
-        raise Refused("broken HEIF: the photo it names is not listed")
+        raise Refused(Reason.DAMAGED, "broken HEIF: the photo it names is not listed")
     if all(box.kind != b"ispe" for _, box in listed.properties_of(listed.primary)):
-        raise Refused("broken HEIF: the photo has no size ('ispe')")
+        raise Refused(Reason.DAMAGED, "broken HEIF: the photo has no size ('ispe')")
 
 
 def _family(listed: Catalogue) -> list[int]:
@@ -120,12 +121,12 @@ def _family(listed: Catalogue) -> list[int]:
         mapped.update(one.source for one in touching if one.kind == b"dimg" and one.source in maps)
         family.update(*(one.targets - apart for one in listed.references if one.kind == b"dimg" and one.source in mapped))
     if len(family) > _MOST_PICTURES:
-        raise Refused("more pictures belong to it than to any photo")
+        raise Refused(Reason.SEVERAL_PICTURES, "more pictures belong to it than to any photo")
     _check_family(listed, family, mapped)
     turning = {item for item in mapped if _orientation(listed, item) != group.UPRIGHT}
     made_of = [one.targets for one in listed.references if one.kind == b"dimg" and one.source in turning]
     if not all({listed.primary} < inputs <= apart | {listed.primary} for inputs in made_of):
-        raise Refused("the pieces it is made of are turned themselves")
+        raise Refused(Reason.UNUSUAL, "the pieces it is made of are turned themselves")
     return sorted(family | turning)
 
 
@@ -146,14 +147,14 @@ def _is_gain_map(listed: Catalogue, item: int) -> bool:
 def _check_family(listed: Catalogue, family: set[int], mapped: set[int]) -> None:
     for one in listed.references:
         if one.kind == b"dimg" and family & one.targets and one.source not in mapped:
-            raise Refused("another picture in it is made of this one")
+            raise Refused(Reason.UNUSUAL, "another picture in it is made of this one")
         if one.kind in _BESIDE and one.source in family and not one.targets <= family | mapped:
-            raise Refused("its thumbnail or auxiliary picture belongs to another picture, too")
+            raise Refused(Reason.UNUSUAL, "its thumbnail or auxiliary picture belongs to another picture, too")
     for kind, members in listed.groups:
         if kind in _INSTEAD and family & set(members) and not set(members) <= family | mapped:
-            raise Refused("it holds another picture to be shown in its place, or beside it")
+            raise Refused(Reason.SEVERAL_PICTURES, "it holds another picture to be shown in its place, or beside it")
     if any(_orientation(listed, item) != group.UPRIGHT for item in _sources(listed.references, family)):
-        raise Refused("the pieces it is made of are turned themselves")
+        raise Refused(Reason.UNUSUAL, "the pieces it is made of are turned themselves")
 
 
 def _sources(references: Iterable[Reference], items: set[int]) -> set[int]:
@@ -172,23 +173,23 @@ def _sources(references: Iterable[Reference], items: set[int]) -> set[int]:
 
 def _check_item(listed: Catalogue, item: int) -> None:
     if item not in listed.items or item not in listed.entries:
-        raise Refused("broken HEIF: a picture that belongs to the photo is not listed")
+        raise Refused(Reason.DAMAGED, "broken HEIF: a picture that belongs to the photo is not listed")
     if listed.items[item].packed:
-        raise Refused("it is encrypted")
+        raise Refused(Reason.UNUSUAL, "it is encrypted")
     listing = listed.properties_of(item)
     unknown = [box.name for one, box in listing if one.essential and box.kind not in _KNOWN]
     if unknown:
-        raise Refused(f"it depends on the property '{unknown[0]}', which is not known")
+        raise Refused(Reason.UNUSUAL, f"it depends on the property '{unknown[0]}', which is not known")
     kinds = [box.kind for _, box in listing]
     if kinds.count(_ROTATION) > 1 or kinds.count(_MIRROR) > 1:
-        raise Refused("a picture in it is turned or mirrored twice")
+        raise Refused(Reason.UNUSUAL, "a picture in it is turned or mirrored twice")
     turn = _ROTATION if _ROTATION in kinds else _MIRROR  # a new rotation comes before the mirror
     if turn in kinds and set(_CROPS) & set(kinds[kinds.index(turn) :]):
-        raise Refused("it is cut to size after it is turned")
+        raise Refused(Reason.UNUSUAL, "it is cut to size after it is turned")
     if _MIRROR in kinds and kinds.index(_MIRROR) < kinds.index(turn) and sniff(listed.data) is Format.AVIF:
-        raise Refused("it is mirrored before it is turned: viewers disagree about such AVIFs")
+        raise Refused(Reason.ORIENTATIONS_DISAGREE, "it is mirrored before it is turned: viewers disagree about such AVIFs")
     if _orientation(listed, item) != _orientation(listed, listed.primary):
-        raise Refused("its thumbnail or an auxiliary picture is turned otherwise than the photo")
+        raise Refused(Reason.ORIENTATIONS_DISAGREE, "its thumbnail or an auxiliary picture is turned otherwise than the photo")
 
 
 def _metadata(listed: Catalogue) -> list[tuple[bytes, Content]]:
@@ -200,7 +201,7 @@ def _metadata(listed: Catalogue) -> list[tuple[bytes, Content]]:
     ours = [item for item in listed.items if listed.primary in described.get(item, {listed.primary})]
     exif = [item for item in ours if listed.items[item].kind == b"Exif"]
     if len(exif) > 1:
-        raise Refused("two EXIF blocks")
+        raise Refused(Reason.BROKEN_METADATA, "two EXIF blocks")
     packets = [item for item in ours if listed.items[item].content == b"application/rdf+xml"]
     return [(listed.items[item].kind, listed.content(item)) for item in exif + packets]
 
@@ -223,7 +224,9 @@ def _note(kind: bytes, content: Content, old: int, new: int) -> Iterator[Splice]
 def _in_step(name: str, value: int, old: int) -> bool:
     """True if it says what the photo's own properties say. Upright says nothing: some writers clear it so once these tell."""
     if group.normalise(value) not in (group.UPRIGHT, old):
-        raise Refused(f"{name} says {value}, the picture itself says {old}: viewers disagree about this photo")
+        raise Refused(
+            Reason.ORIENTATIONS_DISAGREE, f"{name} says {value}, the picture itself says {old}: viewers disagree about this photo"
+        )
     return group.normalise(value) == old
 
 
@@ -240,9 +243,9 @@ def _turned(listed: Catalogue, family: list[int], orientation: int) -> Iterator[
         if not number or _is_shared(listed, number, family):
             without[item] = angle
         elif angles.setdefault(number, angle) != angle:
-            raise Refused("two pictures in it share a rotation and not the order of mirroring and turning")
+            raise Refused(Reason.UNUSUAL, "two pictures in it share a rotation and not the order of mirroring and turning")
     if len(set(without.values())) > 1:
-        raise Refused("two pictures in it share a rotation and not the order of mirroring and turning")
+        raise Refused(Reason.UNUSUAL, "two pictures in it share a rotation and not the order of mirroring and turning")
     for number, angle in angles.items():
         place = listed.properties[number - 1].body
         byte = listed.data[place]
@@ -256,7 +259,7 @@ def _is_shared(listed: Catalogue, number: int, family: list[int]) -> bool:
     users = {item for item, entry in listed.entries.items() if number in (one.number for one in entry.associations)}
     others = users.difference(family)
     if any(item not in listed.items or listed.items[item].kind != _TONE_MAPPED for item in others):
-        raise Refused("another picture in it shares its rotation")
+        raise Refused(Reason.UNUSUAL, "another picture in it shares its rotation")
     return bool(others)
 
 

@@ -12,6 +12,7 @@ from orientd.errors import Refused
 from orientd.formats import samsung
 from orientd.formats.heif_items import Catalogue, Entry, Location
 from orientd.formats.isobmff import Box, Number, box, grown
+from orientd.reasons import Reason
 from orientd.records import Splice
 
 _COUNT_NOTHING: Final = (b"ftyp", b"etyp", b"meta", b"mdat", b"free", b"skip", b"wide")
@@ -34,7 +35,7 @@ def added(listed: Catalogue, items: Iterable[int], angle: int) -> Iterator[Splic
     for entry in (listed.entries[item] for item in items):
         essential = 1 << 8 * entry.width - 1
         if number >= essential:
-            raise Refused("it has too many properties to add one")
+            raise Refused(Reason.CANNOT_GROW, "it has too many properties to add one")
         kinds = [listed.properties[one.number - 1].kind if one.number else b"" for one in entry.associations]
         if b"irot" in kinds:
             yield _replaced(listed.data, entry, kinds.index(b"irot"), number)
@@ -61,7 +62,7 @@ def _shifted(listed: Catalogue, inserted: dict[int, int]) -> Iterator[Splice]:
     _check_behind(listed, trailer)
     for location in listed.locations.values():
         if location.external or location.method > 1:
-            raise Refused("it would have to grow, and an item is not told by its place in this file")
+            raise Refused(Reason.CANNOT_GROW, "it would have to grow, and an item is not told by its place in this file")
         if location.method == 0:
             yield from _moved(location, inserted, len(listed.data))
     if trailer:
@@ -73,7 +74,7 @@ def _pointed_anew(listed: Catalogue, trailer: samsung.Trailer, inserted: dict[in
     for start, length in trailer.pointers:
         end = start.value + length
         if (start.value < listed.meta.end and end > listed.meta.start) or end > trailer.start:
-            raise Refused("it would have to grow, and what Samsung's trailer names is no video")
+            raise Refused(Reason.CANNOT_GROW, "it would have to grow, and what Samsung's trailer names is no video")
         yield from _moved(Location(0, False, Number(0, 0, 0), ((start, length),)), inserted, len(listed.data))
 
 
@@ -83,12 +84,14 @@ def _check_behind(listed: Catalogue, trailer: samsung.Trailer | None) -> None:
     appended = listed.data[listed.end :].strip(b"\0")
     if strange or (appended and not trailer) or (trailer and trailer.start < listed.meta.end):
         what = f"the '{strange[0]}' box in it" if strange else "what is appended to it"
-        raise Refused(f"it would have to grow, and {what} may count bytes from the start of the file")
+        raise Refused(Reason.CANNOT_GROW, f"it would have to grow, and {what} may count bytes from the start of the file")
     if not trailer and listed.data.find(samsung.VIDEO, listed.meta.end) >= 0:
-        raise Refused("it would have to grow, and Samsung's trailer, which tells where the video is, cannot be read")
+        raise Refused(
+            Reason.CANNOT_GROW, "it would have to grow, and Samsung's trailer, which tells where the video is, cannot be read"
+        )
     videos = [(part.body, part.end) for part in listed.top if part.kind == _VIDEO] + [(listed.end, len(listed.data))]
     if any(place >= end - start for start, end in videos for place in _chunks(listed.data, start, end)):
-        raise Refused("it would have to grow, and the video in it counts bytes from the start of the file")
+        raise Refused(Reason.CANNOT_GROW, "it would have to grow, and the video in it counts bytes from the start of the file")
 
 
 def _chunks(data: bytes, start: int, end: int, path: tuple[bytes, ...] = _TOWARDS_CHUNKS) -> Iterator[int]:
@@ -112,7 +115,7 @@ def _moved(location: Location, inserted: dict[int, int], size: int) -> Iterator[
     for offset, length in location.extents:
         start = location.base.value + offset.value
         if not length or start + length > size or any(start < place < start + length for place in inserted):
-            raise Refused("it would have to grow, and it is not clear where an item lies")
+            raise Refused(Reason.CANNOT_GROW, "it would have to grow, and it is not clear where an item lies")
         shift = sum(width for place, width in inserted.items() if place <= start)
         shifts.add(shift)
         if shift and offset.size:

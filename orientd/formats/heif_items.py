@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats.isobmff import Box, Number, Reader, box, inside
+from orientd.reasons import Reason
 from orientd.records import Splice
 
 _MOST_BYTES: Final = 4 * 2**20  # of one list; the largest seen in photos has a few thousand
@@ -79,7 +80,7 @@ class Content(NamedTuple):
             if before <= splice.offset and splice.offset + len(splice.old) <= before + length:
                 return Splice(start + splice.offset - before, splice.old, splice.new)
             before += length
-        raise Refused("its EXIF or XMP is stored in pieces")
+        raise Refused(Reason.UNUSUAL, "its EXIF or XMP is stored in pieces")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,13 @@ class Catalogue:
         """
         location = self.locations.get(item)
         if location is None or location.external or self.items[item].packed:
-            raise Refused("its EXIF or XMP cannot be read where it is stored")
+            raise Refused(Reason.UNUSUAL, "its EXIF or XMP cannot be read where it is stored")
         start, end = self._origin(location.method)
         pieces = tuple((start + location.base.value + offset.value, length) for offset, length in location.extents)
         if not all(length and at + length <= end for at, length in pieces) or sum(length for _, length in pieces) > end:
-            raise Refused("its EXIF or XMP lies outside the file")
+            raise Refused(Reason.BROKEN_METADATA, "its EXIF or XMP lies outside the file")
         if location.method == 0 and any(at < self.meta.end and at + length > self.meta.start for at, length in pieces):
-            raise Refused("its EXIF or XMP lies within the lists of the file")
+            raise Refused(Reason.BROKEN_METADATA, "its EXIF or XMP lies within the lists of the file")
         return Content(b"".join(self.data[at : at + length] for at, length in pieces), pieces)
 
     def _origin(self, method: int) -> tuple[int, int]:
@@ -132,7 +133,7 @@ class Catalogue:
             return 0, len(self.data)
         if method == 1 and self.idat:
             return self.idat.body, self.idat.end
-        raise Refused("its EXIF or XMP cannot be read where it is stored")
+        raise Refused(Reason.UNUSUAL, "its EXIF or XMP cannot be read where it is stored")
 
 
 def read(data: bytes) -> Catalogue:
@@ -145,7 +146,7 @@ def read(data: bytes) -> Catalogue:
     meta = _only(top, b"meta")
     children = list(inside(data, meta.body + 4, meta.end))
     if any(child.end - child.start > _MOST_BYTES for child in children if child.kind != b"idat"):
-        raise Refused("broken HEIF: a list is longer than any photo needs")
+        raise Refused(Reason.DAMAGED, "broken HEIF: a list is longer than any photo needs")
     iprp = _only(children, b"iprp")
     parts = list(inside(data, iprp.body, iprp.end))
     ipco = _only(parts, b"ipco")
@@ -179,14 +180,14 @@ def _top(data: bytes) -> tuple[tuple[Box, ...], int]:
         found.append(one)
         place = one.end
     if data[place + 4 : place + 8] in _MUST_BE_WHOLE:
-        raise Refused("it is cut short")
+        raise Refused(Reason.DAMAGED, "it is cut short")
     return tuple(found), place
 
 
 def _only(boxes: tuple[Box, ...] | list[Box], kind: bytes) -> Box:
     found = [one for one in boxes if one.kind == kind]
     if len(found) != 1:
-        raise Refused(f"broken HEIF: it has {len(found) or 'no'} '{kind.decode()}' box{'es' if found else ''}")
+        raise Refused(Reason.DAMAGED, f"broken HEIF: it has {len(found) or 'no'} '{kind.decode()}' box{'es' if found else ''}")
     return found[0]
 
 
@@ -205,13 +206,13 @@ def _items(data: bytes, iinf: Box) -> dict[int, Item]:
         entry = Reader(data, one.body, one.end)
         version, _ = entry.full_box()
         if version not in (2, 3):
-            raise Refused("broken HEIF: it lists items without a type")
+            raise Refused(Reason.DAMAGED, "broken HEIF: it lists items without a type")
         number = entry.value(4 if version == 3 else 2)
         protected, kind = bool(entry.value(2)), entry.value(4).to_bytes(4, "big")
         _name, content, packing = entry.text(), entry.text(), entry.text()
         mime = kind == b"mime"
         if number in found:
-            raise Refused("broken HEIF: it lists an item twice")
+            raise Refused(Reason.DAMAGED, "broken HEIF: it lists an item twice")
         found[number] = Item(kind, content if mime else b"", protected or (mime and bool(packing)))
     return found
 
@@ -244,7 +245,9 @@ def _entries(data: bytes, boxes: list[Box], most: int) -> dict[int, Entry]:
             item, count = reader.value(4 if version else 2), reader.number(1)
             listed = tuple(_association(reader.value(width), width) for _ in range(count.value))
             if item in found or any(one.number > most for one in listed):
-                raise Refused("broken HEIF: it lists the properties of an item twice, or some that it does not have")
+                raise Refused(
+                    Reason.DAMAGED, "broken HEIF: it lists the properties of an item twice, or some that it does not have"
+                )
             found[item] = Entry(parent, count, width, reader.place, listed)
     return found
 
@@ -258,7 +261,7 @@ def _locations(data: bytes, iloc: Box) -> dict[int, Location]:
     reader = Reader(data, iloc.body, iloc.end)
     version, _ = reader.full_box()
     if version > 2:
-        raise Refused(f"its 'iloc' box has the unknown version {version}")
+        raise Refused(Reason.UNUSUAL, f"its 'iloc' box has the unknown version {version}")
     sizes = reader.value(2)
     offset, length, base, index = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
     wide = 4 if version == 2 else 2
@@ -268,12 +271,12 @@ def _locations(data: bytes, iloc: Box) -> dict[int, Location]:
         method = reader.value(2) & 15 if version else 0
         external, start, count = bool(reader.value(2)), reader.number(base), reader.value(2)
         if count > 1 and not offset + length:
-            raise Refused("broken HEIF: an item is said to be in several places that are not told")
+            raise Refused(Reason.DAMAGED, "broken HEIF: an item is said to be in several places that are not told")
         extents = []
         for _ in range(count):
             reader.value(index if version else 0)
             extents.append((reader.number(offset), reader.value(length)))
         if item in found:
-            raise Refused("broken HEIF: it tells the place of an item twice")
+            raise Refused(Reason.DAMAGED, "broken HEIF: it tells the place of an item twice")
         found[item] = Location(method, external, start, tuple(extents))
     return found

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from orientd.errors import Refused
+from orientd.reasons import Reason
 from orientd.records import Splice
 
 
@@ -34,7 +35,7 @@ class Number(NamedTuple):
             Refused: the value is too large for the field.
         """
         if value >= 1 << 8 * self.size:
-            raise Refused("a number in it would become too large for its field")
+            raise Refused(Reason.CANNOT_GROW, "a number in it would become too large for its field")
         return Splice(self.offset, self.value.to_bytes(self.size, "big"), value.to_bytes(self.size, "big"))
 
 
@@ -53,7 +54,7 @@ class Reader:
     def number(self, size: int) -> Number:
         start, self.place = self.place, self.place + size
         if self.place > self.end:
-            raise Refused("broken boxes: one is shorter than what it should hold")
+            raise Refused(Reason.DAMAGED, "broken boxes: one is shorter than what it should hold")
         return Number(start, size, int.from_bytes(self.data[start : self.place], "big"))
 
     def value(self, size: int) -> int:
@@ -93,7 +94,7 @@ def inside(data: bytes, start: int, end: int) -> Iterator[Box]:
     while start < end:
         found = box(data, start, end)
         if found is None:
-            raise Refused(f"broken boxes: at byte {start} there is none that fits")
+            raise Refused(Reason.DAMAGED, f"broken boxes: at byte {start} there is none that fits")
         yield found
         start = found.end
 

@@ -18,6 +18,7 @@ from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import mpf, tiff_block, xmp
 from orientd.formats.jpeg_markers import AFTER_SCAN, APP0, APP1, APP2, EOI, FRAMES, SOI, SOS
+from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
 EXIF: Final = b"Exif\0\0"
@@ -60,14 +61,14 @@ def segments(data: bytes, *, lenient: bool = False) -> Iterator[Segment]:
         Refused: on reaching anything but a whole, well-formed segment.
     """
     if data[:2] != SOI:
-        raise Refused("not a JPEG: it does not start with SOI")
+        raise Refused(Reason.DAMAGED, "not a JPEG: it does not start with SOI")
     place, marker = len(SOI), 0
     while marker != SOS:
         stray = _PASSED_OVER.match(data, place) if lenient else None
         marker, place = _marker(data, stray.end() if stray else place)
         end = place + int.from_bytes(data[place : place + 2], "big")
         if not place + 2 <= end <= len(data):
-            raise Refused(f"bad segment length at byte {place}")
+            raise Refused(Reason.DAMAGED, f"bad segment length at byte {place}")
         yield Segment(marker, place + 2, end)
         place = end
 
@@ -99,16 +100,16 @@ def plan(data: bytes, orientation: int) -> Patch:
 def _marker(data: bytes, place: int) -> tuple[int, int]:
     """The marker at `place`, which any number of 0xFF may precede, and the place after it."""
     if data[place : place + 1] not in (b"\xff", b""):
-        raise Refused(f"junk between segments at byte {place}")
+        raise Refused(Reason.DAMAGED, f"junk between segments at byte {place}")
     filled = _FILL.match(data, place)
     place = filled.end() if filled else place
     if place >= len(data):
-        raise Refused("no scan: the file ends before the picture starts")
+        raise Refused(Reason.DAMAGED, "no scan: the file ends before the picture starts")
     marker = data[place]
     if marker == EOI[1]:
-        raise Refused("end of image before the scan")
+        raise Refused(Reason.DAMAGED, "end of image before the scan")
     if marker in _WITHOUT_LENGTH:
-        raise Refused(f"unexpected marker 0x{marker:02x} before the scan at byte {place}")
+        raise Refused(Reason.DAMAGED, f"unexpected marker 0x{marker:02x} before the scan at byte {place}")
     return marker, place + 1
 
 
@@ -126,7 +127,7 @@ def _layout(data: bytes) -> _Layout:
             layout.frames.append(segment)
         layout.scan = segment.end
     if not layout.frames or any(b"\0\0" in _sides(data, frame) for frame in layout.frames):
-        raise Refused("the frame has no size, or one that is only told after the scan (DNL)")
+        raise Refused(Reason.DAMAGED, "the frame has no size, or one that is only told after the scan (DNL)")
     return layout
 
 
@@ -134,7 +135,7 @@ def _sort_app1(layout: _Layout, segment: Segment, head: bytes) -> None:
     if head.startswith(EXIF):
         layout.exif.append(segment)
     elif b"exif" in head[:10].lower():
-        raise Refused("the EXIF segment has a broken header")
+        raise Refused(Reason.BROKEN_METADATA, "the EXIF segment has a broken header")
     elif head.startswith(XMP):
         layout.xmp.append(segment)
     elif head.startswith(XMP_EXTENSION):
@@ -144,7 +145,7 @@ def _sort_app1(layout: _Layout, segment: Segment, head: bytes) -> None:
 def _sides(data: bytes, frame: Segment) -> tuple[bytes, bytes]:
     """Height and width of a frame, two bytes each."""
     if frame.end - frame.start < 6:
-        raise Refused(f"bad segment length at byte {frame.start - 2}")
+        raise Refused(Reason.DAMAGED, f"bad segment length at byte {frame.start - 2}")
     return data[frame.start + 1 : frame.start + 3], data[frame.start + 3 : frame.start + 5]
 
 
@@ -153,7 +154,7 @@ def _digits(data: bytes, layout: _Layout) -> list[xmp.Digit]:
     skipped = len(XMP_EXTENSION) + 40
     extension = b"".join(data[segment.start + skipped : segment.end] for segment in layout.extension)
     if b"tiff:Orientation" in extension:
-        raise Refused("XMP holds the orientation in its extended part, which is sealed by a checksum")
+        raise Refused(Reason.UNUSUAL, "XMP holds the orientation in its extended part, which is sealed by a checksum")
     return [digit for segment in layout.xmp for digit in xmp.find_within(data, segment.start + len(XMP), segment.end)]
 
 
@@ -182,7 +183,10 @@ def _telling(data: bytes, exif: list[Segment]) -> list[Segment]:
     values = [_stored(data, segment) for segment in exif]
     if any(value is not None and group.normalise(value) != group.normalise(values[0]) for value in values):
         says = ["nothing" if value is None else str(value) for value in values]
-        raise Refused(f"it has several EXIF segments that say {', '.join(says)}: viewers disagree about this photo")
+        raise Refused(
+            Reason.ORIENTATIONS_DISAGREE,
+            f"it has several EXIF segments that say {', '.join(says)}: viewers disagree about this photo",
+        )
     return [segment for segment, value in zip(exif, values, strict=True) if value is not None or segment is exif[0]]
 
 
@@ -193,11 +197,11 @@ def _in_segment(data: bytes, layout: _Layout, segment: Segment, orientation: int
         return splices
     size = segment.end - segment.start + 2
     if size + growth > _LARGEST:
-        raise Refused("the EXIF segment is full (64 KB)")
+        raise Refused(Reason.CANNOT_GROW, "the EXIF segment is full (64 KB)")
     length = Splice(segment.start - 2, data[segment.start - 2 : segment.start], (size + growth).to_bytes(2, "big"))
     for exif in layout.exif:
         if data[exif.start + len(EXIF) :][:4] not in tiff_block.HEADERS:
-            raise Refused("the EXIF block goes on in a second segment, so it cannot grow")
+            raise Refused(Reason.CANNOT_GROW, "the EXIF block goes on in a second segment, so it cannot grow")
         _check_maker_notes(data, layout, exif)
     return [length, *splices, *_carried(data, layout, segment.end, growth)]
 
@@ -206,9 +210,9 @@ def _carried(data: bytes, layout: _Layout, place: int, growth: int) -> list[Spli
     """What must change elsewhere when the file grows at `place`: the multi-picture index, at most."""
     trailer = end_of_image(data, layout.scan)
     if max(data.find(b"AXS!", trailer), data.find(b"AXS*", trailer)) >= 0:
-        raise Refused("an AFCP trailer counts from the start of the file, so the file cannot grow")
+        raise Refused(Reason.CANNOT_GROW, "an AFCP trailer counts from the start of the file, so the file cannot grow")
     if len(layout.mpf) > 1 or any(segment.start < place for segment in layout.mpf):
-        raise Refused("the multi-picture index (MPF) stands before the EXIF block, so the block cannot grow")
+        raise Refused(Reason.CANNOT_GROW, "the multi-picture index (MPF) stands before the EXIF block, so the block cannot grow")
     return [
         Splice(segment.start + splice.offset, splice.old, splice.new)
         for segment in layout.mpf
@@ -232,7 +236,9 @@ def _check_maker_notes(data: bytes, layout: _Layout, exif: Segment) -> None:
         for number in (int.from_bytes(word, "big") for word in words):
             for target in (number, number + block, number + block + start):
                 if trailer == target or (target > trailer and data[target + 1 : target + 3] == SOI[1:] + b"\xff"):
-                    raise Refused("the maker note may point at data behind the picture, so the EXIF block cannot grow")
+                    raise Refused(
+                        Reason.CANNOT_GROW, "the maker note may point at data behind the picture, so the EXIF block cannot grow"
+                    )
 
 
 def end_of_image(data: bytes, scan: int) -> int:
@@ -243,4 +249,4 @@ def end_of_image(data: bytes, scan: int) -> int:
             return found.end()
         length = int.from_bytes(data[found.end() : found.end() + 2], "big")
         place = found.end() + max(length, 2)
-    raise Refused("the picture has no end marker (EOI), so the file cannot grow")
+    raise Refused(Reason.CANNOT_GROW, "the picture has no end marker (EOI), so the file cannot grow")

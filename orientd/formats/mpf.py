@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats.tiff_block import TiffBlock
+from orientd.reasons import Reason
 from orientd.records import Splice
 
 SIGNATURE: Final = b"MPF\0"
@@ -56,9 +57,9 @@ def images(payload: bytes) -> list[Image]:
         places = range(*block.value(found[_ENTRIES]), 16) if _ENTRIES in found else range(0)
         listed = [(place, *(block.number(place + at, 4) for at in (0, 4, 8))) for place in places]
     except Refused as error:
-        raise Refused("the multi-picture index (MPF) is broken") from error
+        raise Refused(Reason.BROKEN_METADATA, "the multi-picture index (MPF) is broken") from error
     if _NUMBER_OF_IMAGES in found and not listed:
-        raise Refused("the multi-picture index (MPF) lists no images")
+        raise Refused(Reason.BROKEN_METADATA, "the multi-picture index (MPF) lists no images")
     return [Image(len(SIGNATURE) + place, kind & _KIND, size, offset) for place, kind, size, offset in listed]
 
 
@@ -71,7 +72,7 @@ def resized(payload: bytes, image: Image, growth: int, shift: int = 0) -> list[S
     order = TiffBlock(payload[len(SIGNATURE) :]).order
     changes = ((image.place + 4, image.size, growth), (image.place + 8, image.offset, shift))
     if any(number + more > _LARGEST for _, number, more in changes):
-        raise Refused("the multi-picture index (MPF) is broken")
+        raise Refused(Reason.BROKEN_METADATA, "the multi-picture index (MPF) is broken")
     return [Splice(at, payload[at : at + 4], (number + more).to_bytes(4, order)) for at, number, more in changes if more]
 
 

@@ -11,6 +11,7 @@ from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import jpeg, mpf
 from orientd.formats.jpeg_markers import APP2, SOI
+from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
 _MOST_IMAGES: Final = 64
@@ -26,9 +27,9 @@ def plan(data: bytes, orientation: int) -> Patch:
     start, payload = _index(data)
     images = mpf.images(payload)
     if any(image.kind == mpf.PANORAMA for image in images):
-        raise Refused("its pictures are parts of a panorama, which a turn would take out of their order")
+        raise Refused(Reason.NOT_TO_BE_TURNED, "its pictures are parts of a panorama, which a turn would take out of their order")
     if len(images) > _MOST_IMAGES:
-        raise Refused("it has more pictures than any camera writes")
+        raise Refused(Reason.SEVERAL_PICTURES, "it has more pictures than any camera writes")
     *_, scan = jpeg.segments(data, lenient=True)
     end, growth = jpeg.end_of_image(data, scan.end), dict[int, int]()
     for image in images[1:]:
@@ -42,7 +43,7 @@ def plan(data: bytes, orientation: int) -> Patch:
         splices += [Splice(start + splice.offset, splice.old, splice.new) for splice in changed]
     splices.sort(key=lambda splice: splice.offset)
     if any(before.offset + len(before.old) > after.offset for before, after in pairwise(splices)):
-        raise Refused("broken MPO: its pictures overlap")
+        raise Refused(Reason.DAMAGED, "broken MPO: its pictures overlap")
     return Patch(tuple(splices))
 
 
@@ -51,15 +52,17 @@ def _index(data: bytes) -> tuple[int, bytes]:
     for segment in jpeg.segments(data, lenient=True):
         if segment.marker == APP2 and data.startswith(mpf.SIGNATURE, segment.start, segment.end):
             return segment.start, data[segment.start : segment.end]
-    raise Refused("the multi-picture index (MPF) lists no images")
+    raise Refused(Reason.BROKEN_METADATA, "the multi-picture index (MPF) lists no images")
 
 
 def _frame(data: bytes, end: int, start: int, orientation: int) -> list[Splice]:
     """The splices for the picture that starts there, behind the `end` of the first."""
     if start < end or not data.startswith(SOI, start):
-        raise Refused("its other picture is not where the multi-picture index (MPF) says")
+        raise Refused(Reason.SEVERAL_PICTURES, "its other picture is not where the multi-picture index (MPF) says")
     frame = data[start:]
     stored, first = jpeg.stored(frame), jpeg.stored(data)
     if group.normalise(stored) != group.normalise(first):
-        raise Refused(f"its pictures are stored with different orientations ({first or 1} and {stored or 1})")
+        raise Refused(
+            Reason.ORIENTATIONS_DISAGREE, f"its pictures are stored with different orientations ({first or 1} and {stored or 1})"
+        )
     return [Splice(start + splice.offset, splice.old, splice.new) for splice in jpeg.plan(frame, orientation).splices]

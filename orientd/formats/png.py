@@ -16,14 +16,15 @@ from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import png_text, tiff, tiff_block, xmp
 from orientd.formats.png_text import TEXTS
+from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _NEEDED: Final = frozenset({b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT"})  # of the ancillary chunks, to show the picture
 _REFUSED: Final = {
-    b"acTL": "an animated PNG (APNG) is no photo",
-    b"fcTL": "an animated PNG (APNG) is no photo",
-    b"zxIf": "its EXIF is stored in a form that few programs read (zxIf)",
+    b"acTL": (Reason.SEVERAL_PICTURES, "an animated PNG (APNG) is no photo"),
+    b"fcTL": (Reason.SEVERAL_PICTURES, "an animated PNG (APNG) is no photo"),
+    b"zxIf": (Reason.UNUSUAL, "its EXIF is stored in a form that few programs read (zxIf)"),
 }
 
 
@@ -42,13 +43,13 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         Refused: on reaching anything but a whole chunk.
     """
     if not data.startswith(SIGNATURE):
-        raise Refused("not a PNG: it does not start with the signature")
+        raise Refused(Reason.DAMAGED, "not a PNG: it does not start with the signature")
     place, name = len(SIGNATURE), b""
     while name != b"IEND":
         start = place + 8
         end, name = start + int.from_bytes(data[place : place + 4], "big"), data[place + 4 : start]
         if end + 4 > len(data):
-            raise Refused(f"cut short, or a chunk has a bad length at byte {place}")
+            raise Refused(Reason.DAMAGED, f"cut short, or a chunk has a bad length at byte {place}")
         yield Chunk(name, start, end)
         place = end + 4
 
@@ -119,16 +120,16 @@ def _checked(data: bytes) -> list[Chunk]:
     found = list(chunks(data))
     for chunk in found:
         if zlib.crc32(data[chunk.start - 4 : chunk.end]) != int.from_bytes(data[chunk.end : chunk.end + 4], "big"):
-            raise Refused(f"damaged: the checksum of the chunk at byte {chunk.start - 8} is wrong")
+            raise Refused(Reason.DAMAGED, f"damaged: the checksum of the chunk at byte {chunk.start - 8} is wrong")
         if chunk.name in _REFUSED:
-            raise Refused(_REFUSED[chunk.name])
+            raise Refused(*_REFUSED[chunk.name])
     names = [chunk.name for chunk in found]
     if names[0] != b"IHDR" or names.count(b"IHDR") > 1:
-        raise Refused("not a standard PNG: it does not start with IHDR, or has two")
+        raise Refused(Reason.DAMAGED, "not a standard PNG: it does not start with IHDR, or has two")
     if [name for name, _ in groupby(names)].count(b"IDAT") != 1:
-        raise Refused("its picture is missing, or other chunks stand within it")
+        raise Refused(Reason.DAMAGED, "its picture is missing, or other chunks stand within it")
     if names.count(b"eXIf") > 1:
-        raise Refused("two EXIF chunks")
+        raise Refused(Reason.BROKEN_METADATA, "two EXIF chunks")
     return found
 
 
@@ -139,7 +140,7 @@ def _digits(data: bytes, chunk: Chunk) -> list[xmp.Digit]:
         return xmp.find_within(data, start, chunk.end)
     digits = xmp.find(text)
     if digits and png_text.keyword(data[chunk.start : chunk.end]) != png_text.XMP:
-        raise Refused("XMP holds the orientation in an old text chunk")
+        raise Refused(Reason.UNUSUAL, "XMP holds the orientation in an old text chunk")
     return digits
 
 
@@ -187,15 +188,21 @@ def _old_exif(data: bytes, found: list[Chunk]) -> _OldExif | None:
     texts = [(chunk, png_text.exif(chunk.name, data[chunk.start : chunk.end])) for chunk in found if chunk.name in TEXTS]
     old = [_OldExif(chunk, *held) for chunk, held in texts if held]
     if len(old) > 1:
-        raise Refused("EXIF stands in two old text chunks")
+        raise Refused(Reason.BROKEN_METADATA, "EXIF stands in two old text chunks")
     for each in old:
         told, value = tiff_block.stored(each.block), stored(data)
         if group.normalise(told) != group.normalise(value):
             says = "nothing" if value is None else value
-            raise Refused(f"EXIF in an old text chunk says {told}, its own chunk says {says}: viewers disagree about this photo")
+            raise Refused(
+                Reason.ORIENTATIONS_DISAGREE,
+                f"EXIF in an old text chunk says {told}, its own chunk says {says}: viewers disagree about this photo",
+            )
         for chunk in found:
             if chunk.name == b"eXIf" and None in (told, value) and not data[: chunk.end].endswith(each.block):
-                raise Refused("EXIF stands in its own chunk and otherwise in an old text chunk, so that it cannot grow in step")
+                raise Refused(
+                    Reason.CANNOT_GROW,
+                    "EXIF stands in its own chunk and otherwise in an old text chunk, so that it cannot grow in step",
+                )
     return old[0] if old else None
 
 
@@ -217,9 +224,9 @@ def _check_growth(data: bytes, found: list[Chunk], place: int) -> None:
     """Nothing counts bytes across `place`, where the file grows."""
     last = max(chunk.end for chunk in found if chunk.name == b"IDAT")
     if any(chunk.name == b"iDOT" and chunk.end <= place < last for chunk in found):
-        raise Refused("Apple's iDOT chunk counts the bytes before the picture, so the EXIF chunk cannot grow")
+        raise Refused(Reason.CANNOT_GROW, "Apple's iDOT chunk counts the bytes before the picture, so the EXIF chunk cannot grow")
     if max(data.find(b"AXS!", found[-1].end), data.find(b"AXS*", found[-1].end)) >= 0:
-        raise Refused("an AFCP trailer counts from the start of the file, so the file cannot grow")
+        raise Refused(Reason.CANNOT_GROW, "an AFCP trailer counts from the start of the file, so the file cannot grow")
 
 
 def _rewritten(data: bytes, chunk: Chunk, splices: list[Splice]) -> list[Splice]:

@@ -9,6 +9,7 @@ import zlib
 from typing import Final, NamedTuple
 
 from orientd.errors import Refused
+from orientd.reasons import Reason
 
 TEXTS: Final = (b"iTXt", b"tEXt", b"zTXt")
 XMP: Final = b"XML:com.adobe.xmp"
@@ -57,7 +58,7 @@ def read(name: bytes, body: bytes) -> Text:
         whole, packed, start = bool(head), bool(head and head[1] == b"\1"), head.end() if head else start
     what = "XMP" if keyword(body) == XMP else f"metadata in an old text chunk ({_told(keyword(body))})"
     if not whole:
-        raise Refused(f"{what} stands in a chunk that is broken")
+        raise Refused(Reason.BROKEN_METADATA, f"{what} stands in a chunk that is broken")
     return Text(body[:start], _inflated(body[start:], what) if packed else body[start:], packed)
 
 
@@ -70,7 +71,9 @@ def exif(name: bytes, body: bytes) -> tuple[Text, bytes] | None:
     word = keyword(body)
     if word not in _RAW_EXIF:
         if word not in (XMP, _RAW_XMP) and _SPELT_OTHERWISE.fullmatch(word.strip()):
-            raise Refused(f"its metadata stands in an old text chunk ({_told(word)}): viewers disagree")
+            raise Refused(
+                Reason.ORIENTATIONS_DISAGREE, f"its metadata stands in an old text chunk ({_told(word)}): viewers disagree"
+            )
         return None
     text, profile = _raw(name, body)
     return None if profile.startswith(_XMP_IN_APP1) else (text, profile.removeprefix(_EXIF_IN_APP1))
@@ -111,7 +114,7 @@ def _raw(name: bytes, body: bytes) -> tuple[Text, bytes]:
         profile = b""
     translated = name == b"iTXt" and len(text.head) > len(keyword(body)) + 5  # exiftool takes that for another key
     if not found or len(profile) != int(found[2]) or translated:
-        raise Refused(f"its metadata stands in an old text chunk ({_told(keyword(body))}) that is broken")
+        raise Refused(Reason.BROKEN_METADATA, f"its metadata stands in an old text chunk ({_told(keyword(body))}) that is broken")
     return text, profile
 
 
@@ -120,9 +123,9 @@ def _inflated(packed: bytes, what: str) -> bytes:
     try:
         text = unpacker.decompress(packed, _MOST)
     except zlib.error as error:
-        raise Refused(f"broken {what}: {error}") from error
+        raise Refused(Reason.BROKEN_METADATA, f"broken {what}: {error}") from error
     if not unpacker.eof:
-        raise Refused(f"broken {what}: it is cut short, or too long once unpacked")
+        raise Refused(Reason.BROKEN_METADATA, f"broken {what}: it is cut short, or too long once unpacked")
     return text
 
 

@@ -14,6 +14,7 @@ from orientd.formats import cr3, crw, jpeg, raw_tiff
 from orientd.formats.jpeg_markers import BASELINE, EXTENDED, PROGRESSIVE, SOS
 from orientd.formats.raw_tiff import Contents
 from orientd.orientation import normalise
+from orientd.reasons import Reason
 
 _FUJI: Final = b"FUJIFILMCCD-RAW"
 _FUJI_PREVIEW: Final = 84
@@ -49,7 +50,7 @@ def preview(data: bytes) -> bytes:
     found = {place: _sides(data, place) for place in contents.places if data.startswith(_JPEG, place[0])}
     fit = {place: sides for place, sides in found.items() if max(sides) >= _LEAST_SIDE}
     if not fit:
-        raise Refused(f"this raw file has no preview that can be judged{_why(data, found)}")
+        raise Refused(Reason.NO_PREVIEW, f"this raw file has no preview that can be judged{_why(data, found)}")
     enough = [place for place, sides in fit.items() if max(sides) >= _ENOUGH]
     chosen = min(enough, key=lambda place: prod(fit[place])) if enough else max(fit, key=lambda place: prod(fit[place]))
     picture = _piece(data, chosen)
@@ -73,9 +74,14 @@ def _check_agreement(contents: Contents, own: int | None, sides: tuple[int, int]
     """Refuse a preview that says, or shows by its sides, that it lies otherwise than the sensor saw the scene."""
     file = contents.orientation
     if own is not None and file is not None and normalise(own) != normalise(file):
-        raise Refused(f"this raw file says orientation {file}, its preview says {own}: nobody knows how it is shown")
+        raise Refused(
+            Reason.ORIENTATIONS_DISAGREE,
+            f"this raw file says orientation {file}, its preview says {own}: nobody knows how it is shown",
+        )
     if _lies(sides) != _lies(contents.sensor) and None not in (_lies(sides), _lies(contents.sensor)):
-        raise Refused("the preview of this raw file is turned already: nobody knows how it is shown")
+        raise Refused(
+            Reason.ORIENTATIONS_DISAGREE, "the preview of this raw file is turned already: nobody knows how it is shown"
+        )
 
 
 def _lies(sides: tuple[int, int]) -> bool | None:

@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple
 from orientd.errors import Refused
 from orientd.formats import tiff_block
 from orientd.formats.tiff_block import Directory, Entry, TiffBlock
+from orientd.reasons import Reason
 
 _SUBFILE_TYPE, _SIDES, _SUB_IFDS, _EXIF, _JPG_FROM_RAW = 0xFE, (0x100, 0x101), 0x14A, 0x8769, 0x2E  # the last is Panasonic's
 _MASKS: Final = 4 | 8  # bits of the subfile type: transparency, semantic and depth maps (DNG 1.7, NewSubFileType)
@@ -73,7 +74,7 @@ class _Block(TiffBlock):
 
     def bounded(self, start: int) -> Directory:
         if self.number(start, 2) > _MOST_ENTRIES:
-            raise Refused("it has more entries than any camera writes")
+            raise Refused(Reason.UNUSUAL, "it has more entries than any camera writes")
         return self.directory(start)
 
     def few(self, entry: Entry | None) -> list[int]:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats.isobmff import Number
+from orientd.reasons import Reason
 
 VIDEO: Final = b"MotionPhoto_Data"  # the name of the entry that tells where the video is
 _VIDEO_KIND: Final = (0x0A30).to_bytes(2, "little")
@@ -89,4 +90,6 @@ def _pointers(data: bytes, listed: list[_Entry]) -> Iterator[Pointer]:
         if held[:4] == b"mpv2" and len(held) == 12:
             yield Pointer(Number(start + 4, 4, int.from_bytes(held[4:8], "big")), int.from_bytes(held[8:], "big"))
         elif held[4:8] != b"ftyp":  # else it is the video itself
-            raise Refused("it would have to grow, and Samsung's trailer tells in an unknown way where its video is")
+            raise Refused(
+                Reason.CANNOT_GROW, "it would have to grow, and Samsung's trailer tells in an unknown way where its video is"
+            )

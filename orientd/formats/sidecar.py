@@ -11,6 +11,7 @@ from xml.sax.saxutils import quoteattr, unescape
 
 from orientd.errors import Refused
 from orientd.formats import xmp
+from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
 _TIFF: Final = "http://ns.adobe.com/tiff/1.0/"
@@ -45,7 +46,7 @@ def stored(packet: bytes) -> int | None:
     """
     values = {digit.value for digit in xmp.find(packet)}
     if len(values) > 1:
-        raise Refused(f"it stores several orientations: {', '.join(map(str, sorted(values)))}")
+        raise Refused(Reason.ORIENTATIONS_DISAGREE, f"it stores several orientations: {', '.join(map(str, sorted(values)))}")
     return values.pop() if values else None
 
 
@@ -91,13 +92,13 @@ class _Outline:
             packet.decode("utf-8")
             self._parser().Parse(packet, True)
         except UnicodeDecodeError as error:
-            raise Refused("it is not in UTF-8") from error
+            raise Refused(Reason.SIDECAR_UNCLEAR, "it is not in UTF-8") from error
         except expat.ExpatError as error:
-            raise Refused(f"it is not well-formed XML ({error})") from error
+            raise Refused(Reason.SIDECAR_UNCLEAR, f"it is not well-formed XML ({error})") from error
         if self._graphs != 1 or self._first is None:
-            raise Refused("it does not hold one RDF graph with a description of the photo")
+            raise Refused(Reason.SIDECAR_UNCLEAR, "it does not hold one RDF graph with a description of the photo")
         if len(self._abouts) > 1:
-            raise Refused("it describes several things")
+            raise Refused(Reason.SIDECAR_UNCLEAR, "it describes several things")
 
     def insertion(self, orientation: int) -> Splice:
         assert self._first
@@ -105,7 +106,7 @@ class _Outline:
         tag = _TAG.match(self._packet, start)
         prefix = next((name for name, space in scope.items() if name and space == _TIFF), None)
         if tag is None or (prefix is None and "tiff" in scope):
-            raise Refused("its names are used in an unusual way")
+            raise Refused(Reason.SIDECAR_UNCLEAR, "its names are used in an unusual way")
         declared = "" if prefix else f' xmlns:tiff="{_TIFF}"'
         return Splice(tag.end(), b"", f'{declared} {prefix or "tiff"}:Orientation="{orientation}"'.encode())
 
@@ -121,10 +122,10 @@ class _Outline:
 
     def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
         if (encoding and encoding.lower()) not in _ENCODINGS:
-            raise Refused(f"it says that it is in {encoding}, not in UTF-8")
+            raise Refused(Reason.SIDECAR_UNCLEAR, f"it says that it is in {encoding}, not in UTF-8")
 
     def _doctype(self, *_: object) -> None:
-        raise Refused("it has a document type, which no program writes into a sidecar")
+        raise Refused(Reason.SIDECAR_UNCLEAR, "it has a document type, which no program writes into a sidecar")
 
     def _start(self, name: str, attributes: dict[str, str], place: int) -> None:
         if name == f"{_RDF} RDF" and self._path in _ABOVE:

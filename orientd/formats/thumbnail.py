@@ -6,6 +6,7 @@ from orientd.errors import Refused
 from orientd.formats import jpeg, jpeg_frame
 from orientd.formats.jpeg_markers import APP1
 from orientd.formats.tiff_block import Directory, Entry, TiffBlock
+from orientd.reasons import Reason
 
 _COMPRESSION, _STRIPS, THUMBNAIL, THUMBNAIL_LENGTH = 0x0103, 0x0111, 0x0201, 0x0202
 _JPEG: Final = 6
@@ -70,23 +71,23 @@ def in_exif(data: bytes) -> tuple[int, int] | None:
     """
     block = TiffBlock(data)
     if len(directories := block.chain()) > 2:
-        raise Refused("its EXIF block holds more pictures than a thumbnail")
+        raise Refused(Reason.UNUSUAL, "its EXIF block holds more pictures than a thumbnail")
     found = tags(directories[1]) if len(directories) == 2 else {}
     if _STRIPS in found or any(block.numbers(entry) != [_JPEG] for tag, entry in found.items() if tag == _COMPRESSION):
-        raise Refused("its thumbnail is no JPEG")
+        raise Refused(Reason.UNUSUAL, "its thumbnail is no JPEG")
     if THUMBNAIL not in found and THUMBNAIL_LENGTH not in found:
         return None
     try:
         (start,), (length,) = (block.numbers(found[tag]) for tag in (THUMBNAIL, THUMBNAIL_LENGTH))
     except (KeyError, ValueError) as error:
-        raise Refused("broken EXIF: it does not say where its thumbnail is") from error
+        raise Refused(Reason.BROKEN_METADATA, "broken EXIF: it does not say where its thumbnail is") from error
     if not 8 <= start <= start + length <= len(data):
-        raise Refused("its thumbnail lies outside its EXIF block")
+        raise Refused(Reason.BROKEN_METADATA, "its thumbnail lies outside its EXIF block")
     return (start, start + length) if length else None
 
 
 def tags(directory: Directory) -> dict[int, Entry]:
     found = {entry.tag: entry for entry in directory.entries}
     if 0x014A in found:
-        raise Refused("its EXIF block holds more pictures than a thumbnail")
+        raise Refused(Reason.UNUSUAL, "its EXIF block holds more pictures than a thumbnail")
     return found

@@ -11,6 +11,7 @@ from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import tiff_block, xmp
 from orientd.formats.tiff_block import Directory, Field, TiffBlock
+from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
 _XMP: Final = 0x2BC
@@ -25,11 +26,11 @@ _REDUCED_OR_MASK: Final = 0xFFFFFFFF ^ 2
 _OLD_JPEG: Final = 6
 _COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 7, 8, 32773, 32946, 34925, 50000, 50001})  # none, fax, LZW, JPEG, Deflate …
 _PHOTOMETRICS: Final = frozenset({0, 1, 2, 3, 5, 6, 8})  # grey, RGB, palette, CMYK, YCbCr, Lab
-_RAW: Final = "a raw file, which is never changed"
-_MAP: Final = "a map (GeoTIFF), which a turn would misplace"
-_OLD_STYLE: Final = "it holds an old-style JPEG, which programs read in different ways"
+_RAW: Final = (Reason.RAW_FILE, "a raw file, which is never changed")
+_MAP: Final = (Reason.NOT_TO_BE_TURNED, "a map (GeoTIFF), which a turn would misplace")
+_OLD_STYLE: Final = (Reason.UNUSUAL, "it holds an old-style JPEG, which programs read in different ways")
 _REFUSED: Final = {
-    0x014A: "it holds several pictures (SubIFDs)",
+    0x014A: (Reason.SEVERAL_PICTURES, "it holds several pictures (SubIFDs)"),
     0x0201: _OLD_STYLE,
     0x828D: _RAW,  # CFARepeatPatternDim
     0x828E: _RAW,  # CFAPattern
@@ -58,7 +59,7 @@ def plan(data: bytes, orientation: int) -> Patch:
         Refused: the file cannot be changed safely; the message says why.
     """
     if data[:4] in (b"II+\0", b"MM\0+"):
-        raise Refused("BigTIFF, the kind for files of more than 4 GB, cannot be written")
+        raise Refused(Reason.FORMAT_NEVER_WRITTEN, "BigTIFF, the kind for files of more than 4 GB, cannot be written")
     block = TiffBlock(data)
     first, *copies = block.chain()
     _check_plain(block, first)
@@ -82,7 +83,9 @@ def plan(data: bytes, orientation: int) -> Patch:
 def _stored(block: TiffBlock, page: Directory) -> int | None:
     fields = block.orientations(page)
     if len({group.normalise(field.value) for field in fields}) > 1:
-        raise Refused(f"EXIF stores several orientations: {', '.join(str(field.value) for field in fields)}")
+        raise Refused(
+            Reason.ORIENTATIONS_DISAGREE, f"EXIF stores several orientations: {', '.join(str(field.value) for field in fields)}"
+        )
     return fields[0].value if fields else None
 
 
@@ -125,13 +128,15 @@ def _check_copy(block: TiffBlock, first: Directory, copy: Directory) -> None:
     numbers = _structure(block, copy)
     kind = _number(numbers, _KIND, 1 if _OLD_KIND in numbers else 0)
     if kind & _REDUCED_OR_MASK != 1 or _number(numbers, _OLD_KIND, 2) != 2:
-        raise Refused("it holds several pictures (pages)")
+        raise Refused(Reason.SEVERAL_PICTURES, "it holds several pictures (pages)")
     _check_picture(block, copy)
     full = _structure(block, first)
     width, height = (_number(full, side, 0) for side in (_WIDTH, _HEIGHT))
     less_width, less_height = (_number(numbers, side, 0) for side in (_WIDTH, _HEIGHT))
     if less_width > width or less_height > height or abs(less_width * height - less_height * width) > width + height:
-        raise Refused("a further page is marked as a reduced copy and has other proportions than the picture")
+        raise Refused(
+            Reason.SEVERAL_PICTURES, "a further page is marked as a reduced copy and has other proportions than the picture"
+        )
 
 
 def _check_plain(block: TiffBlock, first: Directory) -> None:
@@ -139,24 +144,26 @@ def _check_plain(block: TiffBlock, first: Directory) -> None:
     _check_picture(block, first)
     numbers = _structure(block, first)
     if _number(numbers, _KIND, 0) & _REDUCED_OR_MASK or _number(numbers, _OLD_KIND, 1) == 2:
-        raise Refused("its picture is marked as a preview or mask of another one")
+        raise Refused(Reason.SEVERAL_PICTURES, "its picture is marked as a preview or mask of another one")
 
 
 def _check_picture(block: TiffBlock, page: Directory) -> None:
     tags = [entry.tag for entry in page.entries if entry.tag != tiff_block.ORIENTATION]
     if len(tags) > len(set(tags)):
-        raise Refused("broken TIFF: it has a tag twice")
+        raise Refused(Reason.DAMAGED, "broken TIFF: it has a tag twice")
     numbers = _structure(block, page)
     compression, photometric = _number(numbers, _COMPRESSION, 1), _number(numbers, _PHOTOMETRIC, -1)
-    for tag, reason in _REFUSED.items():
+    for tag, refused in _REFUSED.items():
         if tag in tags:
-            raise Refused(reason)
+            raise Refused(*refused)
     if compression == _OLD_JPEG:
-        raise Refused(_OLD_STYLE)
+        raise Refused(*_OLD_STYLE)
     if compression not in _COMPRESSIONS or photometric not in _PHOTOMETRICS:
-        raise Refused(f"perhaps {_RAW}: it has the compression {compression}, the kind of pixels {photometric}")
+        raise Refused(
+            Reason.RAW_FILE, f"perhaps {_RAW[1]}: it has the compression {compression}, the kind of pixels {photometric}"
+        )
     if not _says_where(numbers, compression == 1):
-        raise Refused("it does not say where its picture starts and ends")
+        raise Refused(Reason.UNUSUAL, "it does not say where its picture starts and ends")
 
 
 def _structure(block: TiffBlock, page: Directory) -> dict[int, list[int]]:
@@ -190,7 +197,7 @@ def _extents(block: TiffBlock) -> list[tuple[int, int]]:
     try:
         return block.extents()
     except Refused as error:
-        raise Refused(f"cut short, or broken: {error}") from error
+        raise Refused(Reason.DAMAGED, f"cut short, or broken: {error}") from error
 
 
 def _without(extents: list[tuple[int, int]], packets: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -205,11 +212,11 @@ def _check_unshared(splices: list[Splice], extents: list[tuple[int, int]]) -> No
     """No byte that is to change is part of a picture, or of the value of another tag."""
     for splice in splices:
         if any(start < splice.offset + len(splice.old) and splice.offset < end for start, end in extents):
-            raise Refused("broken TIFF: the orientation shares bytes with something else")
+            raise Refused(Reason.DAMAGED, "broken TIFF: the orientation shares bytes with something else")
 
 
 def _check_end(block: TiffBlock, extents: list[tuple[int, int]]) -> None:
     """The file ends where what it points at does: a trailer would not be found behind a directory added there."""
     end = max(*(directory.end + 4 for directory in block.every()), *(end for _, end in extents))
     if block.data[end:].strip(b"\0"):
-        raise Refused("bytes at its end belong to nothing that it lists, so it cannot grow")
+        raise Refused(Reason.CANNOT_GROW, "bytes at its end belong to nothing that it lists, so it cannot grow")

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from orientd import orientation as group
 from orientd.errors import Refused
+from orientd.reasons import Reason
 from orientd.records import Splice
 
 HEADERS: Final[dict[bytes, Literal["little", "big"]]] = {b"II*\0": "little", b"MM\0*": "big"}
@@ -67,19 +68,19 @@ class TiffBlock:
 
     def __init__(self, data: bytes) -> None:
         if data[:4] not in HEADERS:
-            raise Refused("broken EXIF: it does not start with a TIFF header")
+            raise Refused(Reason.BROKEN_METADATA, "broken EXIF: it does not start with a TIFF header")
         self.data = data
         self.order = HEADERS[data[:4]]
 
     def number(self, offset: int, size: int, *, signed: bool = False) -> int:
         if not 0 <= offset <= len(self.data) - size:
-            raise Refused("broken EXIF: it points outside its block")
+            raise Refused(Reason.BROKEN_METADATA, "broken EXIF: it points outside its block")
         return int.from_bytes(self.data[offset : offset + size], self.order, signed=signed)
 
     def directory(self, start: int) -> Directory:
         """The directory at `start`. One cut off right after its last entry has no next one: some writers leave that field out."""
         if start < 8:
-            raise Refused("broken EXIF: a directory lies inside the header")
+            raise Refused(Reason.BROKEN_METADATA, "broken EXIF: a directory lies inside the header")
         end = start + 2 + 12 * self.number(start, 2)
         self.number(end - 1, 1)
         entries = (
@@ -133,11 +134,11 @@ class TiffBlock:
     def value(self, entry: Entry) -> tuple[int, int]:
         """Where the value of an entry starts and ends."""
         if entry.type not in _SIZES:
-            raise Refused(f"broken EXIF: tag 0x{entry.tag:04x} has the unknown type {entry.type}")
+            raise Refused(Reason.BROKEN_METADATA, f"broken EXIF: tag 0x{entry.tag:04x} has the unknown type {entry.type}")
         size = _SIZES[entry.type] * entry.length
         start = entry.offset + 8 if size <= 4 else self.number(entry.offset + 8, 4)
         if start + size > len(self.data):
-            raise Refused(f"EXIF tag 0x{entry.tag:04x} points past its block, so the block cannot grow")
+            raise Refused(Reason.CANNOT_GROW, f"EXIF tag 0x{entry.tag:04x} points past its block, so the block cannot grow")
         return start, start + size
 
     def numbers(self, entry: Entry) -> list[int]:
@@ -163,7 +164,7 @@ class TiffBlock:
         places, sizes = self._numbers(directory, starts), self._numbers(directory, lengths)
         for start, length in zip_longest(places, sizes, fillvalue=0):
             if start + length > len(self.data):
-                raise Refused("the EXIF thumbnail lies past its block, so the block cannot grow")
+                raise Refused(Reason.CANNOT_GROW, "the EXIF thumbnail lies past its block, so the block cannot grow")
             yield start, start + length
 
     def _numbers(self, directory: Directory, tag: int) -> list[int]:
@@ -197,7 +198,9 @@ class TiffBlock:
 
     def _field(self, entry: Entry) -> Field:
         if entry.type not in _INTEGERS or entry.length != 1:
-            raise Refused(f"broken EXIF: the orientation is stored with type {entry.type}, count {entry.length}")
+            raise Refused(
+                Reason.BROKEN_METADATA, f"broken EXIF: the orientation is stored with type {entry.type}, count {entry.length}"
+            )
         start, end = self.value(entry)
         return Field(start, end - start, self.number(start, end - start, signed=entry.type in _SIGNED))
 
@@ -228,12 +231,15 @@ def patch(data: bytes, orientation: int) -> list[Splice]:
     if not fields:
         return _moved(block, first, orientation)
     if len({group.normalise(field.value) for field in fields}) > 1 or len(fields) > _MOST_ORIENTATIONS:
-        raise Refused(f"EXIF stores several orientations: {', '.join(str(field.value) for field in fields[:_MOST_ORIENTATIONS])}")
+        raise Refused(
+            Reason.ORIENTATIONS_DISAGREE,
+            f"EXIF stores several orientations: {', '.join(str(field.value) for field in fields[:_MOST_ORIENTATIONS])}",
+        )
     values = {field.value for field in fields}
     thumbnail = [field for field in _of_thumbnail(block, first) if field.value in values][:_MOST_ORIENTATIONS]
     unshared = block.unshared(fields + thumbnail)
     if unshared[: len(fields)] != fields:
-        raise Refused("broken EXIF: its orientation shares bytes with something else")
+        raise Refused(Reason.BROKEN_METADATA, "broken EXIF: its orientation shares bytes with something else")
     return [
         Splice(field.offset, data[field.offset : field.offset + field.size], orientation.to_bytes(field.size, block.order))
         for field in sorted(unshared)
@@ -281,7 +287,7 @@ def added(block: TiffBlock, directory: Directory, orientation: int, follows: int
         Refused: the block cannot grow.
     """
     if len(block.data) >= _LARGEST:  # a byte may be needed to end evenly
-        raise Refused("the file is too large (4 GB) to grow")
+        raise Refused(Reason.CANNOT_GROW, "the file is too large (4 GB) to grow")
     data = block.data
     place = _place(directory)
     entries = [data[directory.start + 2 : place], _entry(orientation, block.order), data[place : directory.end]]
@@ -291,10 +297,10 @@ def added(block: TiffBlock, directory: Directory, orientation: int, follows: int
 def _check_apart(directories: list[Directory]) -> None:
     """Directories that share a byte are a loop or a trap: a change to one would change the other."""
     if len(directories) > _MOST_DIRECTORIES:
-        raise Refused("broken EXIF: it has more directories than any camera writes")
+        raise Refused(Reason.BROKEN_METADATA, "broken EXIF: it has more directories than any camera writes")
     for before, after in pairwise(sorted(directories)):
         if after.start < before.end:
-            raise Refused("broken EXIF: its directories overlap or loop")
+            raise Refused(Reason.BROKEN_METADATA, "broken EXIF: its directories overlap or loop")
 
 
 def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]:
@@ -318,7 +324,9 @@ def _place(first: Directory) -> int:
     """
     if first.entries and first.entries[0].type not in _SIZES:
         if len(first.entries) > 1:
-            raise Refused("broken EXIF: its first entry has an unknown type, at which some programs stop reading")
+            raise Refused(
+                Reason.BROKEN_METADATA, "broken EXIF: its first entry has an unknown type, at which some programs stop reading"
+            )
         return first.start + 2
     return next((entry.offset for entry in first.entries if entry.tag > ORIENTATION), first.end)
 

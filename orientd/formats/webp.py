@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats import tiff, tiff_block, xmp
+from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
 _HEADER: Final = 12
@@ -36,16 +37,16 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         Refused: on reaching anything but a whole chunk.
     """
     if data[:4] != b"RIFF" or data[8:_HEADER] != b"WEBP":
-        raise Refused("not a WebP: it does not start with a RIFF header")
+        raise Refused(Reason.DAMAGED, "not a WebP: it does not start with a RIFF header")
     place, end = _HEADER, _riff_end(data)
     if end > len(data) or end % 2:
-        raise Refused("cut short, or its RIFF header tells a wrong size")
+        raise Refused(Reason.DAMAGED, "cut short, or its RIFF header tells a wrong size")
     while place < end:
         start = place + 8
         chunk = Chunk(data[place : place + 4], start, start + int.from_bytes(data[place + 4 : start], "little"))
         place = chunk.end + chunk.end % 2
         if place > end:
-            raise Refused(f"cut short, or a chunk has a bad length at byte {start - 8}")
+            raise Refused(Reason.DAMAGED, f"cut short, or a chunk has a bad length at byte {start - 8}")
         yield chunk
 
 
@@ -97,25 +98,27 @@ def _checked(data: bytes) -> list[Chunk]:
     found = list(chunks(data))
     names = [chunk.name for chunk in found]
     if len([name for name in names if name in _BITSTREAMS]) > 1 or any(names.count(name) > 1 for name in (b"VP8X", b"ALPH")):
-        raise Refused("it holds its picture, or the header of it, twice")
+        raise Refused(Reason.DAMAGED, "it holds its picture, or the header of it, twice")
     if names.count(b"EXIF") > 1:
-        raise Refused("two EXIF chunks")
+        raise Refused(Reason.BROKEN_METADATA, "two EXIF chunks")
     if names[:1] == [b"VP8X"]:
         _check_extended(data, found[0], names)
     elif not set(names[:1]) & set(_BITSTREAMS) or _ANNOUNCED & set(names[1:]):
-        raise Refused("it has chunks that its header does not announce, or no picture")
+        raise Refused(Reason.DAMAGED, "it has chunks that its header does not announce, or no picture")
     return found
 
 
 def _check_extended(data: bytes, header: Chunk, names: list[bytes]) -> None:
     if header.end - header.start != 10:
-        raise Refused("its VP8X header has a wrong length")
+        raise Refused(Reason.DAMAGED, "its VP8X header has a wrong length")
     if data[header.start] & _ANIMATION_FLAG or _ANIMATED & set(names):
-        raise Refused("an animated WebP is no photo")
+        raise Refused(Reason.SEVERAL_PICTURES, "an animated WebP is no photo")
     if not set(names) & set(_BITSTREAMS):
-        raise Refused("its picture is missing")
+        raise Refused(Reason.DAMAGED, "its picture is missing")
     if b"EXIF" in names and not data[header.start] & _EXIF_FLAG:
-        raise Refused("its header does not announce its EXIF chunk: viewers disagree about this photo")
+        raise Refused(
+            Reason.ORIENTATIONS_DISAGREE, "its header does not announce its EXIF chunk: viewers disagree about this photo"
+        )
 
 
 def _patched(data: bytes, chunk: Chunk, orientation: int) -> list[Splice]:
@@ -152,9 +155,9 @@ def _extended(bitstream: bytes, name: bytes) -> bytes:
         bits = int.from_bytes(bitstream[1:5], "little")
         sides, alpha = [(bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1], bool(bits >> 28 & 1)
     else:
-        raise Refused("the header of its picture is broken")
+        raise Refused(Reason.DAMAGED, "the header of its picture is broken")
     if not all(sides):
-        raise Refused("the header of its picture tells no size")
+        raise Refused(Reason.DAMAGED, "the header of its picture tells no size")
     flags = _EXIF_FLAG | (_ALPHA_FLAG if alpha else 0)
     return bytes([flags, 0, 0, 0]) + b"".join((side - 1).to_bytes(3, "little") for side in sides)
 
@@ -162,11 +165,11 @@ def _extended(bitstream: bytes, name: bytes) -> bytes:
 def _check_growth(data: bytes) -> None:
     end = _riff_end(data)
     if max(data.find(b"AXS!", end), data.find(b"AXS*", end)) >= 0:
-        raise Refused("an AFCP trailer counts from the start of the file, so the file cannot grow")
+        raise Refused(Reason.CANNOT_GROW, "an AFCP trailer counts from the start of the file, so the file cannot grow")
 
 
 def _riff_size(data: bytes, growth: int) -> Splice:
     size = int.from_bytes(data[4:8], "little") + growth
     if size > _LARGEST:
-        raise Refused("the file is full (4 GB)")
+        raise Refused(Reason.CANNOT_GROW, "the file is full (4 GB)")
     return Splice(4, data[4:8], size.to_bytes(4, "little"))

@@ -11,6 +11,7 @@ from xml.parsers import expat
 
 from orientd import orientation as group
 from orientd.errors import Refused
+from orientd.reasons import Reason
 from orientd.records import Splice
 
 _NAME: Final = "http://ns.adobe.com/tiff/1.0/ Orientation "
@@ -78,9 +79,12 @@ def _check_flat(packet: bytes) -> None:
             for name in ("ProjectionType", "UsePanoramaViewer", "IsPhotosphere")
         )
     except expat.ExpatError as error:
-        raise Refused(f"broken XMP: {error}") from error
+        raise Refused(Reason.BROKEN_METADATA, f"broken XMP: {error}") from error
     if kinds - _FLAT or any("true" in values for values in uses):
-        raise Refused("a panorama that viewers show on a sphere (GPano in XMP): turned it would always be shown wrong")
+        raise Refused(
+            Reason.NOT_TO_BE_TURNED,
+            "a panorama that viewers show on a sphere (GPano in XMP): turned it would always be shown wrong",
+        )
 
 
 def check_agreement(value: int | None, digits: list[Digit]) -> None:
@@ -92,7 +96,9 @@ def check_agreement(value: int | None, digits: list[Digit]) -> None:
     for digit in digits:
         if group.normalise(digit.value) != group.normalise(value):
             says = "nothing" if value is None else value
-            raise Refused(f"EXIF says {says}, XMP says {digit.value}: viewers disagree about this photo")
+            raise Refused(
+                Reason.ORIENTATIONS_DISAGREE, f"EXIF says {says}, XMP says {digit.value}: viewers disagree about this photo"
+            )
 
 
 def patch(digits: list[Digit], orientation: int) -> list[Splice]:
@@ -144,7 +150,7 @@ class _Finder:
             self._parser.Parse(packet, True)
         except expat.ExpatError as error:
             if any(name in packet.replace(b"\0", b"") for name in _SIGNS):
-                raise Refused(f"broken XMP: {error}") from error
+                raise Refused(Reason.BROKEN_METADATA, f"broken XMP: {error}") from error
             self.found.clear()  # whoever reads it nevertheless finds no such name in it
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -170,12 +176,14 @@ class _Finder:
         while (attribute := _ATTRIBUTE.match(self._packet, place)) and attribute[1] != wanted:
             place = attribute.end()
         if attribute is None:
-            raise Refused("XMP holds an orientation in a form that cannot be changed in place")
+            raise Refused(Reason.UNUSUAL, "XMP holds an orientation in a form that cannot be changed in place")
         self._add(attribute.start(2) + 1, attribute[2][1:-1])
 
     def _add(self, offset: int, written: bytes) -> None:
         digit = written.strip()
         offset += len(written) - len(written.lstrip())
         if not re.fullmatch(rb"[0-9]", digit) or self._packet[offset : offset + 1] != digit:
-            raise Refused(f"XMP holds the orientation {written.decode(errors='replace')!r}, which is not one plain digit")
+            raise Refused(
+                Reason.UNUSUAL, f"XMP holds the orientation {written.decode(errors='replace')!r}, which is not one plain digit"
+            )
         self.found.append(Digit(offset, int(digit)))

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orientd import orientation
-from orientd.errors import PhotoError, Refused, Stopped
+from orientd.errors import PhotoError, Refused, Stopped, code_of
 from orientd.judge.panel import Opinion, Question, Voice, deliberate
 from orientd.judge.policy import Policy, decide, needs_second_look
+from orientd.reasons import Reason
 from orientd.records import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Verdict
 
 NOT_A_PHOTO: Final = "not a photo"
@@ -62,8 +63,8 @@ class Judge:
     """Judges batches; used from several threads at once, each of which gets its own `eyes`.
 
     read: the whole file, or None if it is no photo and does not claim to be one.
-    check: how the photo would be shown as that new orientation (1–8) shows it, and the reason if not as asked; raises Refused if
-        it could not be written at all.
+    check: how the photo would be shown as that new orientation (1–8) shows it, and the reason with its code if not as asked;
+        raises Refused if it could not be written at all.
     glance: what can be told of a photo before it is read whole, if anything; it may only confirm that the photo is upright.
     voices: how much the network and each witness counts where the first look is not enough; none: the network decides alone.
     ask: the witnesses that can be asked of a photo then.
@@ -72,7 +73,7 @@ class Judge:
     read: Callable[[Candidate], Photo | None]
     decode: Decode
     eyes: Callable[[], Eyes]
-    check: Callable[[Photo, int], tuple[Method, str]]
+    check: Callable[[Photo, int], tuple[Method, str, Reason | None]]
     policy: Policy
     crowd: Crowd | None = None
     glance: Callable[[Candidate], tuple[Photo, Picture] | None] = lambda _: None
@@ -120,18 +121,19 @@ class Judge:
         photo, picture = seen
         first = self.eyes().look(picture.pixels[None])[0]
         sure = first.probabilities[0] >= max(UPRIGHT_AT_A_GLANCE, self.policy.second_look_below)
-        return self._judge(photo, picture, first)._replace(reason=BY_THUMBNAIL) if sure else None
+        return self._judge(photo, picture, first)._replace(reason=BY_THUMBNAIL, reason_code=Reason.BY_THUMBNAIL) if sure else None
 
     def _open(self, candidate: Candidate) -> Photo | Row:
         if candidate.error or candidate.skip:
             verdict = Verdict.ERROR if candidate.error else Verdict.SKIP
-            return Row(candidate.path, decision=verdict.value, reason=candidate.error or candidate.skip)
+            why = candidate.error or candidate.skip
+            return Row(candidate.path, decision=verdict.value, reason=why, reason_code=candidate.code)
         row = Row(candidate.path, size=candidate.stat.size, mtime_ns=candidate.stat.mtime_ns)
         try:
             photo = self.read(candidate)
         except Exception as error:
             return _failed(row, error)
-        return row._replace(reason=NOT_A_PHOTO) if photo is None else photo
+        return row._replace(reason=NOT_A_PHOTO, reason_code=Reason.NOT_A_PHOTO) if photo is None else photo
 
     def _decoded(self, photo: Photo, *, whole: bool) -> Picture | Row:
         try:
@@ -160,12 +162,12 @@ class Judge:
         method = ""
         if decision.verdict is Verdict.FIX:
             try:
-                method, remark = self.check(photo, orientation.turned(photo.orientation, decision.turn))
-                decision = replace(decision, reason=decision.reason or remark)
+                method, remark, code = self.check(photo, orientation.turned(photo.orientation, decision.turn))
+                decision = replace(decision, reason=remark, code=code)
             except Exception as error:  # as above
                 why = error if isinstance(error, Refused) else _unexpected(error)
                 reason = f"shown wrong, but not to be written: {why}"
-                decision = Decision(Verdict.SKIP, decision.turn, decision.confidence, reason)
+                decision = Decision(Verdict.SKIP, decision.turn, decision.confidence, reason, code_of(error))
         return _row(photo, picture, prediction, decision, method)
 
 
@@ -211,18 +213,19 @@ def _row(photo: Photo, picture: Picture, prediction: Prediction, decision: Decis
         new_orientation=shown if decision.turn else None,
         method=method or row.method,
         reason=decision.reason,
+        reason_code=decision.code or "",
     )
 
 
 def _failed(row: Row, error: Exception) -> Row:
     if isinstance(error, Refused):
-        return row._replace(reason=str(error))
+        return row._replace(reason=str(error), reason_code=error.code)
     if isinstance(error, PhotoError):
-        return row._replace(decision=Verdict.ERROR.value, reason=str(error))
+        return row._replace(decision=Verdict.ERROR.value, reason=str(error), reason_code=error.code)
     # A library's bug met by one strange file must not end a run of a million.
     _log.debug("%s", row.path, exc_info=error)
     # Not to be remembered: it may be this machine that is short of memory.
-    return row._replace(decision=Verdict.ERROR.value, reason=_unexpected(error), sha256="")
+    return row._replace(decision=Verdict.ERROR.value, reason=_unexpected(error), sha256="", reason_code=code_of(error))
 
 
 def _unexpected(error: Exception) -> str:

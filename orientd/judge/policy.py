@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass
 from typing import Final
 
 from orientd.orientation import TURNS
+from orientd.reasons import Reason
 from orientd.records import Decision, Prediction, Verdict
 
 
@@ -48,10 +49,10 @@ def decide(prediction: Prediction, policy: Policy) -> Decision:
     agreeing = sum(_best(view) == best for view in prediction.by_view)
     if agreeing < policy.min_agreement:
         reason = f"views disagree: {agreeing} of {prediction.views} say {turn}°, {policy.min_agreement} must"
-        return Decision(Verdict.UNSURE, turn, confidence, reason)
+        return Decision(Verdict.UNSURE, turn, confidence, reason, Reason.VIEWS_DISAGREE)
     if confidence < policy.min_confidence:
         reason = f"not confident enough: {turn}° at {confidence:.4f}, below {policy.min_confidence:g}"
-        return Decision(Verdict.UNSURE, turn, confidence, reason)
+        return Decision(Verdict.UNSURE, turn, confidence, reason, Reason.LOW_CONFIDENCE)
     return Decision(Verdict.FIX, turn, confidence)
 
 

@@ -7,17 +7,21 @@ from typing import Final
 
 from orientd import formats
 from orientd.errors import DecodeError, ReadError, Refused
-from orientd.files.syscalls import open_noatime
+from orientd.files.syscalls import code_of, open_noatime
 from orientd.formats import raw
 from orientd.library import filenames, sidecars
 from orientd.library.read_ahead import Content
 from orientd.library.sidecars import Naming
+from orientd.reasons import Reason
 from orientd.records import Candidate, Format, Photo
 
 _HEAD_BYTES: Final = 4096
 _UNTOUCHED: Final = {
-    Format.RAW: "raw files are never changed: turn it in your raw developer, or have sidecars written (--sidecar write)",
-    Format.JPEG_XL: "JPEG XL is neither judged nor changed: turn it by hand if it is shown wrong",
+    Format.RAW: (
+        Reason.RAW_FILE,
+        "raw files are never changed: turn it in your raw developer, or have sidecars written (--sidecar write)",
+    ),
+    Format.JPEG_XL: (Reason.UNSUPPORTED, "JPEG XL is neither judged nor changed: turn it by hand if it is shown wrong"),
 }
 
 
@@ -35,19 +39,22 @@ def read(candidate: Candidate, whole: Callable[[Candidate], Content], naming: Na
         DecodeError: its name promises a photo and its content is none.
     """
     if candidate.error:
-        raise ReadError(candidate.error)
+        raise ReadError(candidate.code, candidate.error)
     if candidate.skip:
-        raise Refused(candidate.skip)
+        raise Refused(candidate.code, candidate.skip)
     path = candidate.path
     if not filenames.promises_judged(path) and not _worth_reading(path, naming):
         return None
     data, stat = whole(candidate)
     if not data:
-        raise ReadError("it is empty: bring it back from a backup")
+        raise ReadError(Reason.DAMAGED, "it is empty: bring it back from a backup")
     kind = format_of(path, data)
     refuse(kind, naming)
     if kind is Format.UNKNOWN:
-        raise DecodeError("its content is that of no known photo format: open it in a viewer, or compare it with a backup")
+        raise DecodeError(
+            Reason.UNKNOWN_CONTENT,
+            "its content is that of no known photo format: open it in a viewer, or compare it with a backup",
+        )
     by_sidecar = naming is not None and formats.needs_sidecar(kind, data)
     beside = sidecars.find(path, naming).orientation if naming and by_sidecar else None
     orientation = formats.stored_orientation(kind, data) if beside is None else beside
@@ -60,7 +67,7 @@ def _worth_reading(path: str, naming: Naming | None) -> bool:
         kind = format_of(path, _read_head(path))
     except OSError as error:
         if filenames.promises_photo(path):
-            raise ReadError(f"it cannot be opened: {error.strerror}") from error
+            raise ReadError(code_of(error), f"it cannot be opened: {error.strerror}") from error
         return False
     refuse(kind, naming)
     return kind is not Format.UNKNOWN or filenames.promises_photo(path)
@@ -79,7 +86,7 @@ def refuse(kind: Format, naming: Naming | None = None) -> None:
         Refused: says what to do instead.
     """
     if kind in _UNTOUCHED and not (naming and kind is Format.RAW):
-        raise Refused(_UNTOUCHED[kind])
+        raise Refused(*_UNTOUCHED[kind])
 
 
 def _read_head(path: str) -> bytes:

@@ -15,6 +15,7 @@ from orientd.files import read
 from orientd.files.syscalls import DISK, Disk
 from orientd.formats import sidecar
 from orientd.library import filenames
+from orientd.reasons import Reason
 from orientd.records import FileStat, Patch, Splice
 
 Naming = Literal["full", "adobe"]
@@ -37,7 +38,9 @@ class Sidecar:
         try:
             return sidecar.stored(self.data) if self.stat.nlink else None
         except Refused as error:
-            raise Refused(f"its sidecar {os.path.basename(self.path)} is not understood: {error}") from error
+            raise Refused(
+                Reason.SIDECAR_UNCLEAR, f"its sidecar {os.path.basename(self.path)} is not understood: {error}"
+            ) from error
 
     def plan(self, orientation: int, photo: str) -> Patch:
         """The patch that makes it, or changes it to, store `orientation` (1–8) for the photo of that path.
@@ -49,7 +52,9 @@ class Sidecar:
             if self.stat.nlink:
                 return sidecar.plan(self.data, orientation)
         except Refused as error:
-            raise Refused(f"its sidecar {os.path.basename(self.path)} cannot be changed safely: {error}") from error
+            raise Refused(
+                Reason.SIDECAR_UNCLEAR, f"its sidecar {os.path.basename(self.path)} cannot be changed safely: {error}"
+            ) from error
         ending = os.path.splitext(photo)[1][1:] if self.path in _adobe(photo) else ""
         return Patch((Splice(0, b"", sidecar.fresh(orientation, ending)),))
 
@@ -62,16 +67,21 @@ def find(photo: str, naming: Naming, disk: Disk = DISK) -> Sidecar:
     """
     found = [each for path, _ in _present(photo) if _tells_of(each := _read(path, disk), photo)]
     if len(found) > 1:
-        raise Refused(f"it has several sidecars ({', '.join(os.path.basename(each.path) for each in found)}): keep one")
+        raise Refused(
+            Reason.SIDECAR_UNCLEAR,
+            f"it has several sidecars ({', '.join(os.path.basename(each.path) for each in found)}): keep one",
+        )
     if found:
         return found[0]
     place = (_full(photo) if naming == "full" else _adobe(photo))[0]
     if os.path.lexists(place):
-        raise Refused(f"{os.path.basename(place)} is the sidecar of another photo: use --sidecar-naming full")
+        raise Refused(
+            Reason.SIDECAR_UNCLEAR, f"{os.path.basename(place)} is the sidecar of another photo: use --sidecar-naming full"
+        )
     try:
         return Sidecar(place, b"", read.absent(os.stat(os.path.dirname(photo) or os.curdir).st_dev))
     except OSError as error:
-        raise Refused(f"its folder cannot be examined ({error.strerror}): scan again") from error
+        raise Refused(Reason.SIDECAR_UNCLEAR, f"its folder cannot be examined ({error.strerror}): scan again") from error
 
 
 def check_silent(photo: str, disk: Disk = DISK) -> None:
@@ -91,8 +101,9 @@ def check_silent(photo: str, disk: Disk = DISK) -> None:
         found = _read(path, disk)
         if found.orientation is not None and _tells_of(found, photo):
             raise Refused(
+                Reason.SIDECAR_CONTRADICTS,
                 f"its sidecar {os.path.basename(path)} stores an orientation ({found.orientation}), which would contradict the"
-                " photo: turn it in the program that keeps the sidecar, or remove the orientation from the sidecar"
+                " photo: turn it in the program that keeps the sidecar, or remove the orientation from the sidecar",
             )
 
 
@@ -131,7 +142,7 @@ def _read(path: str, disk: Disk) -> Sidecar:
     try:
         return Sidecar(path, *read.read_whole(path, _LIMIT, disk))
     except PhotoError as error:
-        raise Refused(f"its sidecar {os.path.basename(path)} cannot be read: {error}") from error
+        raise Refused(Reason.SIDECAR_UNCLEAR, f"its sidecar {os.path.basename(path)} cannot be read: {error}") from error
 
 
 def _tells_of(found: Sidecar, photo: str) -> bool:
@@ -148,7 +159,9 @@ def _tells_of(found: Sidecar, photo: str) -> bool:
     own, namesakes = os.path.basename(photo), _namesakes(photo)
     likely = {name for name in namesakes if filenames.suffix(name) in filenames.RAW} or namesakes
     if own in likely and len(likely) > 1:
-        raise Refused(f"{os.path.basename(found.path)} does not say whether it is for {' or '.join(sorted(likely))}")
+        raise Refused(
+            Reason.SIDECAR_UNCLEAR, f"{os.path.basename(found.path)} does not say whether it is for {' or '.join(sorted(likely))}"
+        )
     return own in likely
 
 

@@ -14,8 +14,10 @@ from itertools import takewhile
 from typing import Final
 
 from orientd.errors import LibraryUnavailable
+from orientd.files.syscalls import code_of
 from orientd.library import filenames
 from orientd.library.paths import device_of, listing, real_roots
+from orientd.reasons import Reason
 from orientd.records import Candidate, FileStat
 
 _NO_STAT: Final = FileStat(0, 0, 0, 0)
@@ -86,7 +88,7 @@ class _Walk:
                 if device is None or device_of(root) != device:
                     raise LibraryUnavailable(f"{root}: it went away during the scan: is its disk still mounted?") from error
                 if not isinstance(error, FileNotFoundError | NotADirectoryError):
-                    yield Candidate(folder, _NO_STAT, error=f"the folder cannot be listed: {error.strerror}")
+                    yield Candidate(folder, _NO_STAT, code=code_of(error), error=f"the folder cannot be listed: {error.strerror}")
                 continue
             yield from map(self._examine, files)
             pending += reversed(folders)
@@ -113,14 +115,18 @@ class _Walk:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            return Candidate(path, _NO_STAT, error=f"it cannot be examined: {error.strerror}")
+            return Candidate(path, _NO_STAT, code=code_of(error), error=f"it cannot be examined: {error.strerror}")
         stat = FileStat(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_nlink)
         if modes.S_ISLNK(found.st_mode):
-            return Candidate(path, stat, skip=_SYMLINK) if filenames.promises_photo(path) and not os.path.isdir(path) else None
+            return (
+                Candidate(path, stat, skip=_SYMLINK, code=Reason.SYMBOLIC_LINK)
+                if filenames.promises_photo(path) and not os.path.isdir(path)
+                else None
+            )
         if not modes.S_ISREG(found.st_mode):
             return None
         if found.st_nlink > 1 and self._is_known(stat):
-            return Candidate(path, stat, skip=_HARD_LINK) if filenames.promises_photo(path) else None
+            return Candidate(path, stat, skip=_HARD_LINK, code=Reason.SAME_FILE) if filenames.promises_photo(path) else None
         return Candidate(path, stat)
 
     def _is_known(self, stat: FileStat) -> bool:

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from orientd.decode.children import WALL, load, receive, send, store
 from orientd.decode.cpu import CpuDecoder, second_reader
-from orientd.errors import Refused
+from orientd.errors import PhotoError, Refused
+from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Photo, Picture
 
 Answer = tuple[dict[str, Any], list[bytes]]
@@ -69,9 +70,10 @@ def _answer(question: dict[str, Any], parts: list[bytes]) -> Answer:
     except MemoryError:
         return {"memory": True}, []
     except Refused as error:
-        return {"refused": str(error)}, []
+        return {"refused": str(error), "code": error.code}, []
     except Exception as error:  # parsers of hostile bytes raise anything
-        return {"error": str(error) or type(error).__name__}, []
+        code = error.code if isinstance(error, PhotoError) else Reason.UNDECODABLE
+        return {"error": str(error) or type(error).__name__, "code": code}, []
 
 
 def _decode(question: dict[str, Any], data: bytes) -> Answer:

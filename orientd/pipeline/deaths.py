@@ -18,6 +18,7 @@ from orientd.config import Config
 from orientd.decode.children import FAULTS, receive, send
 from orientd.errors import Stopped
 from orientd.judge.judge import Judge
+from orientd.reasons import Reason
 from orientd.records import Candidate, Photo, Picture, Row, Verdict
 from orientd.state.in_hand import DECODING, Hand, Held, named, stat_of
 
@@ -101,7 +102,9 @@ def left_out(hand: Hand, candidate: Candidate) -> Row | None:
     """The row of a file that is left out; None for all others."""
     path, stat = candidate.path, candidate.stat
     reason = "" if candidate.skip or candidate.error else hand.left_out(path, stat)
-    row = Row(path, decision=Verdict.ERROR.value, reason=reason, size=stat.size, mtime_ns=stat.mtime_ns)
+    row = Row(
+        path, decision=Verdict.ERROR.value, reason=reason, size=stat.size, mtime_ns=stat.mtime_ns, reason_code=Reason.CRASHES
+    )
     return row if reason else None
 
 

@@ -22,6 +22,7 @@ from orientd.library.sidecars import Naming
 from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
 from orientd.pipeline.cache_key import CacheKey
+from orientd.reasons import Reason
 from orientd.records import Candidate, Method, Notify, Photo, Row, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import Journal
@@ -105,24 +106,25 @@ def make_judge(
     return judge, CacheKey.of(config, first.model_id, policy, names, by_thumbnail=source.glances).id
 
 
-def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[[Photo, int], tuple[Method, str]]:
-    """The stage *plan*: how a photo would be shown as a new orientation (1–8) shows it, and the reason if not as asked.
+def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[[Photo, int], tuple[Method, str, Reason | None]]:
+    """The stage *plan*: how a photo would be shown as a new orientation (1–8) shows it, and the reason, with its code, if not as
+    asked.
 
     `rotate` plans turns of pixels, if these are wanted. What is returned raises Refused if the photo could not be written at all.
     """
     naming = naming_of(config)
 
-    def plan(photo: Photo, orientation: int) -> tuple[Method, str]:
+    def plan(photo: Photo, orientation: int) -> tuple[Method, str, Reason | None]:
         if naming and photo.by_sidecar:
             sidecar = sidecars.find(photo.path, naming)
             sidecar.plan(orientation, photo.path)
-            return Method.SIDECAR, f"by its sidecar {os.path.basename(sidecar.path)}"
+            return Method.SIDECAR, f"by its sidecar {os.path.basename(sidecar.path)}", Reason.BY_SIDECAR
         links = photo.stat.nlink
         if links > 1 and not config.hard_links:
-            raise Refused("it has several names (hard links): run with --hard-links to change all of them")
+            raise Refused(Reason.HARD_LINKS, "it has several names (hard links): run with --hard-links to change all of them")
         planned = change.plan_change(Writable(config.formats), rotate, photo.format, photo.data, orientation, links)
         sidecars.check_silent(photo.path)
-        return planned.method, planned.remark
+        return planned.method, planned.remark, planned.code
 
     return plan
 
@@ -135,7 +137,8 @@ def act_stage(journal: Journal, writer: Writer | None) -> Callable[[Row], Row]:
 
     def act(row: Row) -> Row:
         if reason := _undone(journal, row):
-            return row._replace(decision=Verdict.SKIP.value, new_orientation=None, method="", reason=reason)
+            code = Reason.TAKEN_BACK
+            return row._replace(decision=Verdict.SKIP.value, new_orientation=None, method="", reason=reason, reason_code=code)
         return _fix(writer, row) if writer else row
 
     return act

@@ -8,7 +8,7 @@ from orientd.records import Row
 
 NEEDED: Final = ("path", "turn", "decision", "size", "mtime_ns", "sha256")
 NAMES: Final = Row._fields  # what this version writes
-_LATER: Final = ("reason_code", "evidence", "decided_by", "skew")  # in this order, after those of the first version
+_LATER: Final = ("evidence", "decided_by", "skew")  # in this order, after those of the first version
 _EVER: Final = tuple(dict.fromkeys((*NAMES, *_LATER)))
 _FEWEST: Final = _EVER.index("sha256") + 1
 LONGEST: Final = len(",".join(_EVER))  # of the headers that orientd writes, in bytes

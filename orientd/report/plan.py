@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, TextIO
 
 from orientd.errors import ConfigError
+from orientd.reasons import Reason
 from orientd.records import Row, Verdict
 from orientd.report.columns import Columns
 from orientd.report.text import printable
@@ -67,7 +68,7 @@ def _row(header: Sequence[str], cells: list[str]) -> Row:
         raise ValueError(f"decision must be one of {', '.join(Verdict)}, got {decision!r}")
     if decision == Verdict.FIX:
         _check_fix(row)
-    return row._replace(decision=decision)
+    return row._replace(decision=decision, reason_code=Reason.known(row.reason_code) or "")
 
 
 def _value(name: str, text: str) -> Any:

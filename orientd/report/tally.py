@@ -1,12 +1,10 @@
 """What a run has met, counted by decision, outcome and reason."""
 
 from collections import Counter
-from typing import Final
 
 from orientd.errors import ExitCode
+from orientd.reasons import Reason, words
 from orientd.records import Method, Row, Status, Verdict
-
-_REASONS_KEPT: Final = 100
 
 
 class Tally:
@@ -25,8 +23,7 @@ class Tally:
         if row.method == Method.ROTATE and row.outcome in (Status.PENDING, Status.FIXED):
             self.rotated, self.rotated_bytes = self.rotated + 1, self.rotated_bytes + (row.size or 0)
         if row.reason:
-            key = (row.decision, row.reason.split(":", 1)[0].split(" (", 1)[0])
-            self._reasons[key if key in self._reasons or len(self._reasons) < _REASONS_KEPT else (row.decision, "other")] += 1
+            self._reasons[row.decision, words(Reason.known(row.reason_code))] += 1
 
     def count(self, decision: Verdict | None = None, outcome: Status | None = None) -> int:
         """Rows with that decision and that outcome; None means any."""
@@ -37,7 +34,7 @@ class Tally:
         )
 
     def reasons(self, decision: Verdict) -> list[tuple[str, int]]:
-        """(reason up to its first colon or bracket, count), the most frequent first."""
+        """(kind of reason in words, count), the most frequent first."""
         found = [(reason, number) for (verdict, reason), number in self._reasons.items() if verdict == decision]
         return sorted(found, key=lambda item: (-item[1], item[0]))
 

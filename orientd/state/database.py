@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
 from orientd.errors import StateError
+from orientd.files.syscalls import code_of
+from orientd.reasons import Reason
 from orientd.records import Notify
 
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -87,7 +89,8 @@ def explained(
     try:
         yield
     except (sqlite3.Error, OSError, ValueError) as error:
-        raise StateError(f"{what} cannot be used ({error}): {advice}") from error
+        code = code_of(error) if isinstance(error, OSError) else Reason.SYSTEM_ERROR
+        raise StateError(f"{what} cannot be used ({error}): {advice}", code) from error
 
 
 def folder_explained(state_dir: str | os.PathLike[str]) -> AbstractContextManager[None]:

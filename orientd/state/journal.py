@@ -15,6 +15,7 @@ from typing import Final, Self
 
 from orientd.config import Config
 from orientd.errors import StateError
+from orientd.reasons import Reason
 from orientd.records import FileStat, Notify
 from orientd.state.database import damage, explained, open_database, sync_folders
 from orientd.state.journal_rows import Intent, Run, Write, WriteStatus, columns, run_of, write_of
@@ -26,7 +27,7 @@ VERSION: Final = 1
 _NAME: Final = "journal.db"
 _MOST_BYTES: Final = 64 * 2**20  # of one value: a patch is a few bytes, or a few thousand
 _MOVE: Final = "see who else can write it, and move it away to go on; what was written before cannot be undone then"
-_ADDED: Final = {"roots", "marks"}  # tables that the first journals had not; older versions of orientd pass them over
+_ADDED: Final = {"roots", "marks", "codes"}  # tables that the first journals had not; older versions of orientd pass them over
 
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
@@ -65,6 +66,7 @@ CREATE TABLE IF NOT EXISTS splices (
 );
 CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marks (write INTEGER NOT NULL REFERENCES writes, mark TEXT, PRIMARY KEY (write, mark)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS codes (write INTEGER PRIMARY KEY REFERENCES writes, code TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS writes_of_run ON writes (run);
 CREATE INDEX IF NOT EXISTS writes_unsettled ON writes (id) WHERE status = 'intended';
 CREATE INDEX IF NOT EXISTS writes_undone ON writes (old_sha256) WHERE status = 'undone';
@@ -80,6 +82,8 @@ INSERT INTO writes (run, path, format, old_stat, old_sha256, new_sha256, old_ori
                     probabilities, mtime_ns, temp, undoes, status)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended')
 """
+
+_WRITE: Final = "SELECT writes.*, codes.code FROM writes LEFT JOIN codes ON codes.write = writes.id WHERE writes.id = ?"
 
 _RUNS: Final = """
 SELECT runs.id, command, started_ns, finished_ns, runs.status,
@@ -137,19 +141,24 @@ class Journal:
             db.executemany("INSERT INTO marks (write, mark) VALUES (?, ?)", [(write, mark) for mark in sorted(intent.marks)])
         return write
 
-    def settle(self, write: int, status: WriteStatus, reason: str = "", stat: FileStat | None = None) -> None:
-        """Note what came of a write. If it took another one back, that one becomes undone in the same transaction."""
+    def settle(
+        self, write: int, status: WriteStatus, reason: str = "", stat: FileStat | None = None, code: Reason | None = None
+    ) -> None:
+        """Note what came of a write, and why. If it took another one back, that one becomes undone in the same transaction."""
         values = (status, os.fsencode(reason), stat and json.dumps(astuple(stat)), write)
         with self._changing() as db:
             db.execute("UPDATE writes SET status = ?, reason = ?, new_stat = coalesce(?, new_stat) WHERE id = ?", values)
             if status is WriteStatus.FIXED:
                 undone = "UPDATE writes SET status = 'undone' WHERE id = (SELECT undoes FROM writes WHERE id = ?)"
                 db.execute(undone, (write,))
+            _note_code(db, write, code)
 
-    def note(self, write: int, reason: str) -> None:
+    def note(self, write: int, reason: str, code: Reason | None = None) -> None:
         """Note why it is still not known what came of a write; nothing if that is known."""
         with self._changing() as db:
-            db.execute("UPDATE writes SET reason = ? WHERE id = ? AND status = 'intended'", (os.fsencode(reason), write))
+            values = (os.fsencode(reason), write)
+            if db.execute("UPDATE writes SET reason = ? WHERE id = ? AND status = 'intended'", values).rowcount:
+                _note_code(db, write, code)
 
     def add_roots(self, roots: Iterable[str]) -> None:
         """Note folders, or single photos, that a person had scanned, as real paths: a plan may write below them."""
@@ -181,7 +190,9 @@ class Journal:
         try:
             return [run_of(row) for row in found]
         except ValueError as error:
-            raise StateError(f"the journal {self.path} holds what no orientd wrote (a run: {error}): {_MOVE}") from error
+            raise StateError(
+                f"the journal {self.path} holds what no orientd wrote (a run: {error}): {_MOVE}", Reason.JOURNAL_DOUBTED
+            ) from error
 
     def undoable(self) -> list[int]:
         """The runs with a write that can be undone, newest first."""
@@ -226,7 +237,9 @@ class Journal:
         db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
         held = dict(db.execute("SELECT name, type FROM sqlite_master"))
         if {"trigger", "view"} & set(held.values()):
-            raise StateError(f"the journal {self.path} holds a program, and orientd puts none there: {_MOVE}")
+            raise StateError(
+                f"the journal {self.path} holds a program, and orientd puts none there: {_MOVE}", Reason.JOURNAL_DOUBTED
+            )
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise StateError(f"the journal {self.path} was written by a newer orientd: upgrade this one")
@@ -259,7 +272,7 @@ class Journal:
     def write(self, number: int) -> Write:
         """The write of a number."""
         with explained(self.path):
-            with closing(self._db.execute("SELECT * FROM writes WHERE id = ?", (number,))) as rows:
+            with closing(self._db.execute(_WRITE, (number,))) as rows:
                 rows.row_factory = sqlite3.Row
                 row = rows.fetchone()
             order = "SELECT offset, old, new FROM splices WHERE write = ? ORDER BY rowid"
@@ -272,7 +285,13 @@ class Journal:
                 raise ValueError("there is none")
             return write_of(dict(row), splices, marks)
         except ValueError as error:
-            raise StateError(f"the journal {self.path} holds what no orientd wrote (write {number}: {error}): {_MOVE}") from error
+            raise StateError(
+                f"the journal {self.path} holds what no orientd wrote (write {number}: {error}): {_MOVE}", Reason.JOURNAL_DOUBTED
+            ) from error
+
+
+def _note_code(db: sqlite3.Connection, write: int, code: Reason | None) -> None:
+    db.execute("INSERT OR REPLACE INTO codes VALUES (?, ?)", (write, code or ""))
 
 
 def _row_id(added: sqlite3.Cursor) -> int:

@@ -12,6 +12,7 @@ from dataclasses import astuple, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from orientd.reasons import Reason
 from orientd.records import LAST_TIME, FileStat, Format, Method, Patch, Splice
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
@@ -59,7 +60,8 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """An intent in the journal and what came of it. `new_stat` is the state the write left, where it left one."""
+    """An intent in the journal and what came of it. `new_stat` is the state the write left, where it left one; `code` the kind of
+    the reason (None: there is none, or an earlier version noted none)."""
 
     id: int
     run: int
@@ -67,6 +69,7 @@ class Write:
     status: WriteStatus
     reason: str
     new_stat: FileStat | None
+    code: Reason | None = None
 
     @property
     def is_undoable(self) -> bool:
@@ -134,7 +137,7 @@ def write_of(row: Mapping[str, Any], splices: Sequence[tuple[Any, ...]], marks: 
         _check(intent.patch, intent.old_stat.size)
         new_stat = _stat(row["new_stat"]) if row["new_stat"] else None
         status, reason = WriteStatus(row["status"]), os.fsdecode(row["reason"])
-        return Write(_whole(row["id"]), _whole(row["run"]), intent, status, reason, new_stat)
+        return Write(_whole(row["id"]), _whole(row["run"]), intent, status, reason, new_stat, Reason.known(row.get("code")))
     except (TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"a field of the wrong kind, {error}") from error
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Final, NoReturn, Self
 
 from orientd.errors import StateError
+from orientd.reasons import Reason
 from orientd.state.database import explained
 
 _LONGEST_NUMBER: Final = 32
@@ -47,7 +48,7 @@ class Lock:
 
     def _refuse(self) -> NoReturn:
         holder = os.pread(self._file, _LONGEST_NUMBER, 0).decode("ascii", "replace").strip() or "unknown"
-        raise StateError(f"another orientd is {self._doing} (process {holder}): wait for it to end, or stop it")
+        raise StateError(f"another orientd is {self._doing} (process {holder}): wait for it to end, or stop it", Reason.IN_USE)
 
     def _is_taken(self) -> bool:
         try:

@@ -12,7 +12,8 @@ from hashlib import sha256
 
 from orientd.errors import ReadError, Refused, WriteError
 from orientd.files.read import read_whole
-from orientd.files.syscalls import DISK, Disk
+from orientd.files.syscalls import DISK, Disk, code_of
+from orientd.reasons import Reason
 from orientd.records import Method, Patch, Splice
 from orientd.state.journal_rows import Intent
 
@@ -43,7 +44,9 @@ class Originals:
         except OSError as error:
             self.drop(temp)  # at once: on a full disk the journal needs the room to say what happened
             advice = f"free some space there, name another folder with --state-dir, or use --method tag ({self.folder})"
-            raise WriteError(f"its original could not be kept for an undo ({error.strerror}): {advice}") from error
+            raise WriteError(
+                code_of(error), f"its original could not be kept for an undo ({error.strerror}): {advice}"
+            ) from error
 
     def get(self, temp: str) -> bytes:
         """The whole photo.
@@ -53,11 +56,13 @@ class Originals:
         """
         path = self._path(temp)
         if not self.has(temp):
-            raise ReadError(f"the copy of its original was deleted ({path}): bring the photo back from a backup")
+            raise ReadError(
+                Reason.ORIGINAL_LOST, f"the copy of its original was deleted ({path}): bring the photo back from a backup"
+            )
         try:
             return read_whole(path, disk=self._disk)[0]
         except ReadError as error:
-            raise ReadError(f"the copy of its original cannot be read ({path}): {error}") from error
+            raise ReadError(Reason.ORIGINAL_LOST, f"the copy of its original cannot be read ({path}): {error}") from error
 
     def back(self, done: Intent, data: bytes) -> Patch:
         """The patch that takes back a write which left `data`.
@@ -74,7 +79,7 @@ class Originals:
             back = Patch((Splice(0, data, original),))
         if original is None or sha256(original).hexdigest() != done.old_sha256:
             kept = "the copy of its original" if done.method == Method.ROTATE else "what the journal holds of it"
-            raise Refused(f"{kept} was changed or damaged: left alone")
+            raise Refused(Reason.ORIGINAL_LOST, f"{kept} was changed or damaged: left alone")
         return back
 
     def has(self, temp: str) -> bool:

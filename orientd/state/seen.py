@@ -11,10 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from orientd.reasons import Reason
 from orientd.records import Candidate, Row, Status, Verdict
 from orientd.state.database import damage, folder_explained, is_damage, move_aside, open_database
 
-_VERSION = 1
+_VERSION = 2
+_WITHOUT_CODES = 1  # rows of that version have all the columns but the last
 _COLUMNS = Row._fields[1:]
 _KINDS = tuple(Row.__annotations__[name] for name in _COLUMNS)
 _TURNS = (None, 0, 90, 180, 270)
@@ -121,21 +123,38 @@ class Seen:
 
 def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA synchronous = OFF")
-    if db.execute("PRAGMA user_version").fetchone()[0] not in (0, _VERSION):
+    if _version(db) == _WITHOUT_CODES:
+        _add_codes(db)
+    elif _version(db) not in (0, _VERSION):
         db.execute("DROP TABLE IF EXISTS seen")
     db.execute(_SCHEMA)
     db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("SELECT * FROM seen LIMIT 1").fetchone()
-    _check_schema(db)
+    _check_schema(db, _COLUMNS)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _add_codes(db: sqlite3.Connection) -> None:
+    """What an earlier version remembered has no codes but this one, by which such files are told from photos."""
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        if _version(db) == _WITHOUT_CODES:  # no other process was faster
+            _check_schema(db, _COLUMNS[:-1])
+            db.execute("ALTER TABLE seen ADD COLUMN reason_code")
+            db.execute("UPDATE seen SET reason_code = iif(reason = 'not a photo', ?, '')", (Reason.NOT_A_PHOTO,))
+            db.execute(f"PRAGMA user_version = {_VERSION}")
 
 
 def _fits(mtime_ns: int | None) -> bool:
     return mtime_ns is None or -(2**63) <= mtime_ns < 2**63
 
 
-def _check_schema(db: sqlite3.Connection) -> None:
+def _check_schema(db: sqlite3.Connection, wanted: Sequence[str]) -> None:
     """Nothing but our table may be in it: a view or trigger would be another program's."""
     held = {(kind, name) for kind, name in db.execute("SELECT type, name FROM sqlite_master")}
     columns = [name for _, name, *_ in db.execute("PRAGMA table_info(seen)")]
-    if held != {("table", "seen")} or columns != ["path", "judge", *_COLUMNS]:
+    if held != {("table", "seen")} or columns != ["path", "judge", *wanted]:
         raise damage("it holds what orientd did not put there")

@@ -15,6 +15,7 @@ from typing import Final
 
 from orientd.config import Config, check_modes
 from orientd.errors import ConfigError, ExitCode, OrientdError, StateError, Stopped
+from orientd.reasons import Reason
 from orientd.records import Candidate
 from orientd.state.lock import Lock
 from orientd.watch import metrics, metrics_http
@@ -87,7 +88,7 @@ class Daemon:
         self._held, self._taken = "waiting for the state directory", False
         self._saved: dict[str, object] = {}
         self._tell_at = self._heed_at = 0.0
-        self._trouble = ""
+        self._trouble: Reason | None = None
         real = [os.path.realpath(root) for root in roots]
         self.work = Work(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local)
         self.arrivals = Arrivals(roots, _terms(config), self.work.news, log.info, self._bell.ring, heed=self._heed, wall=wall)
@@ -192,13 +193,13 @@ class Daemon:
         self._save()
         try:
             self.work.burst(self._settled())
-            self._trouble = ""
+            self._trouble = None
             if (ended := self._clock()) - now >= _BURST:
                 self._held, self._held_until = "judging", ended + _PAUSE
         except StateError as error:
-            if str(error) != self._trouble:
+            if error.code is not self._trouble:
                 self._log.error("%s. Until then it is tried again every %g seconds.", error, _RETRY)
-            self._trouble = str(error)
+            self._trouble = error.code
             self._held, self._held_until = "waiting for the state directory", now + _RETRY
             if self._taken:  # whatever was handed out is waited for no more
                 self.arrivals.look_again(now + _RETRY)

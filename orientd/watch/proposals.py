@@ -15,6 +15,8 @@ from contextlib import suppress
 from typing import Final, TextIO
 
 from orientd.errors import StateError
+from orientd.files.syscalls import code_of
+from orientd.reasons import Reason
 from orientd.records import Row
 from orientd.report.columns import NAMES, Columns
 from orientd.report.csv_file import HEADER, EndsWithLf, cells
@@ -50,7 +52,8 @@ class Proposals:
         except FileNotFoundError:
             self._known, self._state = set(), ()
         except (OSError, csv.Error) as error:
-            raise StateError(f"{printable(self.path)} cannot be read: {error}") from error
+            code = code_of(error) if isinstance(error, OSError) else Reason.SYSTEM_ERROR
+            raise StateError(f"{printable(self.path)} cannot be read: {error}", code) from error
 
     def holds(self, row: Row) -> bool:
         """True if this photo, as it is, is in the plan."""
@@ -82,7 +85,8 @@ class Proposals:
                 self._append(self._pending.values())
         except OSError as error:
             raise StateError(
-                f"{printable(self.path)} cannot be written: {error.strerror}: free some space, or see to its rights"
+                f"{printable(self.path)} cannot be written: {error.strerror}: free some space, or see to its rights",
+                code_of(error),
             ) from error
         self._known |= self._pending.keys()
         self._pending.clear()

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from orientd.config import Config
 from orientd.decode.children import CHILDREN
 from orientd.errors import StateError
-from orientd.judge.judge import NOT_A_PHOTO, Eyes, Judge
+from orientd.judge.judge import Eyes, Judge
 from orientd.library import sidecars
 from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
 from orientd.pipeline.stages import at_once, make_judge, make_stages, open_seen
+from orientd.reasons import Reason
 from orientd.records import Candidate, Prediction, Row, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import open_journal
@@ -199,7 +200,7 @@ class Work:
     def _counted(self, stages: pipeline.Stages) -> pipeline.Stages:
         def record(rows: Sequence[Row]) -> None:
             for row in rows:
-                if row.reason != NOT_A_PHOTO:
+                if row.reason_code != Reason.NOT_A_PHOTO:
                     self.metrics.count(row.decision)
                     self._fresh.add(row.path)
             stages.record(rows)
@@ -227,14 +228,14 @@ class Work:
             del self._tried[next(iter(self._tried))]
         if row.outcome == Status.FAILED:
             self.metrics.count("failed")
-            self._remarks.add(logging.WARNING, "not put right", row.path, row.reason)
+            self._remarks.add(logging.WARNING, "not put right", row.path, row.reason, Reason.known(row.reason_code))
         elif row.decision == Verdict.ERROR and look(row.path):  # one that was deleted meanwhile is no trouble
-            self._remarks.add(logging.WARNING, "not judged", row.path, row.reason)
+            self._remarks.add(logging.WARNING, "not judged", row.path, row.reason, Reason.known(row.reason_code))
         elif row.decision == Verdict.SKIP and row.turn:
             if self._proposals:
                 self._proposals.drop(row)
             if fresh:
-                self._remarks.add(logging.INFO, "left alone", row.path, row.reason)
+                self._remarks.add(logging.INFO, "left alone", row.path, row.reason, Reason.known(row.reason_code))
 
     def _tell_fixed(self, row: Row, run: int) -> None:
         self.metrics.count("fixed")

@@ -4,11 +4,12 @@ The proof is by others than the planner: another reader must see the change, and
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from orientd import formats, orientation
 from orientd.errors import Refused
+from orientd.reasons import Reason
 from orientd.records import Format, Method, Patch
 
 Rotate = Callable[[Format, bytes, int], Patch | None]
@@ -35,6 +36,7 @@ class Change:
     orientation: int
     method: Method = Method.TAG
     remark: str = ""
+    code: Reason | None = None
 
 
 def plan_change(formats: Formats, rotate: Rotate | None, format_: Format, data: bytes, new: int, names: int) -> Change:
@@ -45,17 +47,18 @@ def plan_change(formats: Formats, rotate: Rotate | None, format_: Format, data: 
     Raises:
         Refused: it cannot be changed safely; the message says why.
     """
-    stored, patch, remark = formats.stored_orientation(format_, data), formats.plan(format_, data, new), ""
+    stored, patch = formats.stored_orientation(format_, data), formats.plan(format_, data, new)
+    tagged = Change(patch, format_, stored, new)
     if rotate and new != orientation.UPRIGHT:
         try:
             turned = rotate(format_, data, new)
             if turned and names > 1:
-                raise Refused("it has several names (hard links)")
+                raise Refused(Reason.HARD_LINKS, "it has several names (hard links)")
             if turned:
                 return Change(turned, format_, stored, orientation.UPRIGHT, Method.ROTATE)
         except Refused as error:
-            remark = f"by tag, not by pixels, as {error}"
-    return Change(patch, format_, stored, new, Method.TAG, remark)
+            return replace(tagged, remark=f"by tag, not by pixels, as {error}", code=error.code)
+    return tagged
 
 
 def proved(formats: Formats, second_reader: SecondReader, data: bytes, change: Change) -> bytes:
@@ -71,19 +74,21 @@ def proved(formats: Formats, second_reader: SecondReader, data: bytes, change: C
         patched = patch.apply(data)
         undone = patch.inverse().apply(patched)
     except ValueError as error:
-        raise Refused(f"the change planned for it does not fit ({error}): please report this file") from error
+        raise Refused(Reason.NOT_PROVED, f"the change planned for it does not fit ({error}): please report this file") from error
     if undone != data:
-        raise Refused("the change planned for it could not be taken back exactly: please report this file")
+        raise Refused(Reason.NOT_PROVED, "the change planned for it could not be taken back exactly: please report this file")
     if orientation.normalise(formats.stored_orientation(format_, patched)) != new:
-        raise Refused("the change planned for it does not read back: please report this file")
+        raise Refused(Reason.NOT_PROVED, "the change planned for it does not read back: please report this file")
     if change.method is Method.TAG and formats.plan(format_, patched, new).splices:
-        raise Refused("a second run would change it again: please report this file")
+        raise Refused(Reason.NOT_PROVED, "a second run would change it again: please report this file")
     try:
         found = second_reader(patched)
     except Exception as error:  # parsers of hostile bytes raise anything
-        raise Refused("another reader cannot open it, so the change could not be checked: turn it by hand") from error
+        raise Refused(
+            Reason.NOT_PROVED, "another reader cannot open it, so the change could not be checked: turn it by hand"
+        ) from error
     if orientation.normalise(found) != new:
-        raise Refused("another reader would not see the change: turn it by hand")
+        raise Refused(Reason.NOT_PROVED, "another reader would not see the change: turn it by hand")
     return patched
 
 
@@ -102,5 +107,5 @@ class Writable:
     def plan(self, format: Format, data: bytes, orientation: int) -> Patch:  # noqa: A002
         patch = formats.plan(format, data, orientation)  # first, as its reasons weigh more
         if format not in self.allowed:
-            raise Refused(f"{format.value} is not among the --formats to be written")
+            raise Refused(Reason.FORMAT_NOT_CHOSEN, f"{format.value} is not among the --formats to be written")
         return patch

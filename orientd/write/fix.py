@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from orientd import orientation
-from orientd.errors import OrientdError, PhotoError, Refused
+from orientd.errors import OrientdError, PhotoError, Refused, code_of
 from orientd.files import read
 from orientd.files import write as files
 from orientd.files.syscalls import DISK, Disk
@@ -12,6 +12,7 @@ from orientd.files.write import Mtime
 from orientd.formats import fingerprint
 from orientd.library import sidecars
 from orientd.library.photo import format_of, refuse
+from orientd.reasons import Reason
 from orientd.records import FileStat, Method, Outcome, Patch, Status
 from orientd.state.journal import Intent, Journal
 from orientd.write.change import Change, Formats, Rotate, SecondReader, plan_change, proved
@@ -62,9 +63,9 @@ class Fixer:
             data, now = read.read_whole(path, disk=self.disk)
             held = sha256_of(data)
             if held != sha256 and (done := self.journal.run_that_made(path, turn, held, sha256)):
-                return Outcome(path, Status.UNCHANGED, f"done already in run {done}", now, held)
+                return Outcome(path, Status.UNCHANGED, f"done already in run {done}", now, held, code=Reason.DONE_BEFORE)
             if size not in (now.size, None) or mtime_ns not in (now.mtime_ns, None) or held != sha256:
-                raise Refused("it changed since it was judged: scan again")
+                raise Refused(Reason.CHANGED, "it changed since it was judged: scan again")
             refuse(format_of(path, data))  # by its name, too: a raw file may look like a plain TIFF
             change = self._change(data, turn, now.nlink, method)
             if not change.patch.splices:
@@ -76,7 +77,7 @@ class Fixer:
         except Exception as error:  # a parser's bug met by one strange file must not end a run, and nothing is written yet
             return failure(path, error)
         outcome = carry_out(self.journal, self.run, intent, change.patch, data, self.allow_hard_links, self.disk)
-        return replace(outcome, reason=outcome.reason or change.remark)
+        return outcome if outcome.reason else replace(outcome, reason=change.remark, code=change.code)
 
     def _change(self, data: bytes, turn: int, names: int = 1, method: Method = Method.TAG) -> Change:
         format_ = self.formats.sniff(data)
@@ -120,7 +121,7 @@ class Fixer:
 def failure(path: str, error: Exception) -> Outcome:
     """The outcome of a photo that nothing was written to, by the reason of a PhotoError or in spite of a fault of ours."""
     if isinstance(error, PhotoError):
-        return Outcome(path, Status.FAILED, str(error))
+        return Outcome(path, Status.FAILED, str(error), code=error.code)
     _log.debug("%s", path, exc_info=error)
     reason = f"unexpected {type(error).__name__} ({error}), so nothing was written: please report this file"
-    return Outcome(path, Status.FAILED, reason)
+    return Outcome(path, Status.FAILED, reason, code=code_of(error))

@@ -10,6 +10,7 @@ from orientd.files import read
 from orientd.files import write as files
 from orientd.files.syscalls import DISK, Disk
 from orientd.library.paths import below
+from orientd.reasons import Reason
 from orientd.records import FileStat, Method, Outcome, Patch, Splice, Status
 from orientd.state.journal import Intent, Journal, Write, WriteStatus
 from orientd.state.originals import Originals
@@ -27,10 +28,11 @@ def recover(journal: Journal, disk: Disk = DISK, *, within: Sequence[str] = (), 
     are given: a command touches no other folders than it was given.
     """
     reason = "an earlier run was interrupted at this photo"
+    code = Reason.INTERRUPTED
     writes = [write for write in journal.unsettled() if not within or below(write.intent.path, within)]
-    outcomes = [(write.reason, examine(journal, write, reason, disk, admit)) for write in writes]
+    outcomes = [(write.code, examine(journal, write, reason, code, disk, admit)) for write in writes]
     journal.mark_interrupted()
-    return [outcome for told, outcome in outcomes if not told or outcome.reason != told]
+    return [outcome for told, outcome in outcomes if not told or outcome.code is not told]
 
 
 def originals_of(journal: Journal, disk: Disk) -> Originals:
@@ -46,8 +48,10 @@ def settle_fixed(journal: Journal, write: Write, stat: FileStat, disk: Disk) -> 
     return Outcome(intent.path, Status.FIXED, "", stat, intent.new_sha256, intent.new_orientation, Method(intent.method))
 
 
-def examine(journal: Journal, write: Write, reason: str, disk: Disk, admit: Admit | None = None) -> Outcome:
+def examine(journal: Journal, write: Write, reason: str, code: Reason, disk: Disk, admit: Admit | None = None) -> Outcome:
     """Settle a write by what the file holds now; one that cannot be read, or mended, stays unsettled for the next time.
+
+    It was not made for that `reason`, of the kind `code`.
 
     What another process noted is mended only if `admit` lets that pass.
     """
@@ -60,16 +64,16 @@ def examine(journal: Journal, write: Write, reason: str, disk: Disk, admit: Admi
             undo_guard.recognise(intent, data)
         if held == intent.new_sha256 and (later := journal.run_that_wrote(intent.path, write.id)):
             reason = f"{reason}; run {later} made the change then"
-            journal.settle(write.id, WriteStatus.FAILED, reason)
-            return Outcome(intent.path, Status.UNCHANGED, reason, stat, held)
+            journal.settle(write.id, WriteStatus.FAILED, reason, code=Reason.DONE_BEFORE)
+            return Outcome(intent.path, Status.UNCHANGED, reason, stat, held, code=Reason.DONE_BEFORE)
         if held == intent.new_sha256:
             return settle_fixed(journal, write, files.finish(intent.path, stat, intent.mtime_ns, disk), disk)
         if held != intent.old_sha256:
             torn = _mending(intent, data)
             if torn is None:
                 reason = f"{reason}; its bytes are neither the old nor the new ones now: left alone"
-                journal.settle(write.id, WriteStatus.LOST, reason)
-                return Outcome(intent.path, Status.FAILED, reason, stat, held)
+                journal.settle(write.id, WriteStatus.LOST, reason, code=Reason.CHANGED)
+                return Outcome(intent.path, Status.FAILED, reason, stat, held, code=Reason.CHANGED)
             if admit:
                 admit(*_made(intent, torn.apply(data)))
             stat = files.write(
@@ -79,13 +83,13 @@ def examine(journal: Journal, write: Write, reason: str, disk: Disk, admit: Admi
             stat = files.finish(intent.path, stat, intent.old_stat.mtime_ns, disk)
     except PhotoError as error:
         if read.gone(intent.path, intent.old_stat.dev, disk):
-            journal.settle(write.id, WriteStatus.LOST, f"{reason}; it has vanished since")
-        told = reason if reason == str(error) else f"{reason}; {error}"
-        journal.note(write.id, told)
-        return Outcome(intent.path, Status.FAILED, told)
+            journal.settle(write.id, WriteStatus.LOST, f"{reason}; it has vanished since", code=Reason.VANISHED)
+        told = reason if code is error.code else f"{reason}; {error}"
+        journal.note(write.id, told, error.code)
+        return Outcome(intent.path, Status.FAILED, told, code=error.code)
     originals_of(journal, disk).drop(intent.temp)
-    journal.settle(write.id, WriteStatus.FAILED, reason)
-    return Outcome(intent.path, Status.FAILED, reason, stat, intent.old_sha256, intent.old_orientation)
+    journal.settle(write.id, WriteStatus.FAILED, reason, code=code)
+    return Outcome(intent.path, Status.FAILED, reason, stat, intent.old_sha256, intent.old_orientation, code=code)
 
 
 def read_now(intent: Intent, disk: Disk) -> tuple[bytes, FileStat]:

@@ -28,6 +28,7 @@ from orientd.decode.isolated import IsolatedRotator
 from orientd.errors import DecodeError, EngineUnavailable, Refused
 from orientd.formats.lossless import jpeg as jpeg_core
 from orientd.formats.lossless import png, webp
+from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Method, Patch, Photo
 from orientd.write.turbojpeg import TurboJpeg
 
@@ -64,11 +65,11 @@ class Rotator:
             Refused: it cannot be done without loss, something in the file would not be turned with it, or the proof failed.
         """
         if format not in self._plans:
-            raise Refused(f"the pixels of {format.name} are never turned")
+            raise Refused(Reason.NOT_LOSSLESS, f"the pixels of {format.name} are never turned")
         try:
             return self._plans[format](data, orientation)
         except DecodeError as error:
-            raise Refused(str(error)) from error
+            raise Refused(error.code, str(error)) from error
 
     def check(self, format: Format, old: bytes, new: bytes, orientation: int) -> None:  # noqa: A002
         """See that the file `new` stores the pixels of `old` as `orientation` (1–8) shows them: to the sample, or to the
@@ -85,9 +86,9 @@ class Rotator:
             elif format is Format.WEBP:
                 _check_samples(old, new, orientation, (partial(self._pixels, Format.WEBP),), webp.others)
             else:
-                raise Refused(f"the pixels of {format.name} are never turned")
+                raise Refused(Reason.NOT_LOSSLESS, f"the pixels of {format.name} are never turned")
         except DecodeError as error:
-            raise Refused(str(error)) from error
+            raise Refused(error.code, str(error)) from error
 
     def _jpeg(self, data: bytes, orientation: int) -> Patch:
         """Nothing that does not decode whole ever reaches the library."""
@@ -103,9 +104,9 @@ class Rotator:
         if self._library:
             back = self._library.turn(new, group.inverse(orientation))
             if jpeg_core.bare(back) != jpeg_core.bare(self._library.turn(old, group.UPRIGHT)):
-                raise Refused("turned back it would not be the same to the bit")
+                raise Refused(Reason.NOT_LOSSLESS, "turned back it would not be the same to the bit")
         if not alike(before, after):
-            raise Refused("turned it would look different")
+            raise Refused(Reason.NOT_LOSSLESS, "turned it would look different")
 
     def _png(self, data: bytes, orientation: int) -> Patch:
         patch = png.plan(data, orientation)
@@ -174,6 +175,6 @@ def _check_samples(
     back = group.inverse(orientation)
     for read in readers:
         if not np.array_equal(read(old), group.apply(read(new), back)):
-            raise Refused("turned back it would not be the same to the sample")
+            raise Refused(Reason.NOT_LOSSLESS, "turned back it would not be the same to the sample")
     if others(old) != others(new):
-        raise Refused("its metadata would change")
+        raise Refused(Reason.NOT_LOSSLESS, "its metadata would change")

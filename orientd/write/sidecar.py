@@ -14,6 +14,7 @@ from orientd.formats import raw, sidecar
 from orientd.library import sidecars
 from orientd.library.photo import format_of, refuse
 from orientd.library.sidecars import Naming, Sidecar
+from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Method, Patch, Row, Status
 from orientd.state.journal import Intent, Journal
 from orientd.write import fix, transaction
@@ -46,7 +47,8 @@ class Noter:
             if not patch.splices:
                 done = self._run_that_made(row, beside)
                 reason = f"done already in run {done}" if done else ""
-                return records.Outcome(row.path, Status.UNCHANGED, reason, now, row.sha256, row.orientation, Method.SIDECAR)
+                code = Reason.DONE_BEFORE if done else None
+                return records.Outcome(row.path, Status.UNCHANGED, reason, now, row.sha256, row.orientation, Method.SIDECAR, code)
             intent = self._intent(format_, row, beside, patch, new)
         except OrientdError:
             raise
@@ -54,25 +56,25 @@ class Noter:
             return fix.failure(row.path, error)
         outcome = transaction.carry_out(self.journal, self.run, intent, patch, beside.data, self.allow_hard_links, self.disk)
         reason = f"{os.path.basename(beside.path)}: {outcome.reason}" if outcome.reason else ""
-        return replace(outcome, path=row.path, reason=reason, stat=now, sha256=row.sha256)
+        return replace(outcome, path=row.path, reason=reason, stat=now, sha256=row.sha256, code=outcome.code)
 
     def _examine(self, row: Row) -> tuple[Format, FileStat, Sidecar]:
         """The photo's format and state, and its sidecar, if all is as it was when the photo was judged."""
         data, now = read.read_whole(row.path, disk=self.disk)
         known = row.size in (now.size, None) and row.mtime_ns in (now.mtime_ns, None)
         if not known or hashed(data).hexdigest() != row.sha256:
-            raise Refused("it changed since it was judged: scan again")
+            raise Refused(Reason.CHANGED, "it changed since it was judged: scan again")
         format_ = format_of(row.path, data)
         refuse(format_, self.naming)
         if format_ is Format.RAW:
             raw.preview(data)  # without one nobody knows how it is shown
         if format_ is Format.UNKNOWN or not formats.needs_sidecar(format_, data):
-            raise Refused("sidecars are for photos that are never written themselves: scan again")
+            raise Refused(Reason.FORMAT_NEVER_WRITTEN, "sidecars are for photos that are never written themselves: scan again")
         beside = sidecars.find(row.path, self.naming, self.disk)
         stored = formats.stored_orientation(format_, data) if beside.orientation is None else beside.orientation
         same = orientation.normalise(stored) == orientation.normalise(row.orientation)
         if not same and not self._run_that_made(row, beside):
-            raise Refused("its sidecar changed since it was judged: scan again")
+            raise Refused(Reason.CHANGED, "its sidecar changed since it was judged: scan again")
         return format_, now, beside
 
     def _run_that_made(self, row: Row, beside: Sidecar) -> int | None:
@@ -100,7 +102,7 @@ def _proved(patch: Patch, data: bytes, orientation: int) -> bytes:
     """The new sidecar, once it is shown to read back, to be stable and to be exactly undoable."""
     patched = patch.apply(data)
     if patch.inverse().apply(patched) != data:
-        raise Refused("the change of its sidecar could not be taken back exactly: please report this file")
+        raise Refused(Reason.NOT_PROVED, "the change of its sidecar could not be taken back exactly: please report this file")
     if sidecar.stored(patched) != orientation or sidecar.plan(patched, orientation).splices:
-        raise Refused("the change of its sidecar does not read back: please report this file")
+        raise Refused(Reason.NOT_PROVED, "the change of its sidecar does not read back: please report this file")
     return patched

@@ -10,6 +10,7 @@ from orientd.errors import PhotoError, WriteError
 from orientd.files import read
 from orientd.files import write as files
 from orientd.files.syscalls import Disk
+from orientd.reasons import Reason
 from orientd.records import Method, Outcome, Patch, Status
 from orientd.state.journal import Intent, Journal, Write, WriteStatus
 from orientd.write.recover import examine, originals_of, read_now, settle_fixed, sha256_of
@@ -31,7 +32,7 @@ def carry_out(
         if intent.old_stat.nlink:
             files.check_writable(intent.path, disk)
     except PhotoError as error:
-        return Outcome(intent.path, Status.FAILED, str(error))
+        return Outcome(intent.path, Status.FAILED, str(error), code=error.code)
     write = Write(journal.intend(run, intent), run, intent, WriteStatus.INTENDED, "", None)
     try:
         if intent.method == Method.ROTATE and intent.undoes is None:
@@ -48,9 +49,11 @@ def carry_out(
         )
         written, now = read_now(intent, disk)
         if not read.same_state(stat, now) or sha256_of(written) != intent.new_sha256:
-            raise WriteError("it does not hold the bytes written: check the disk, and what else writes to it")
+            raise WriteError(
+                Reason.DISK_TROUBLE, "it does not hold the bytes written: check the disk, and what else writes to it"
+            )
     except PhotoError as error:
-        return examine(journal, write, str(error), disk)
+        return examine(journal, write, str(error), error.code, disk)
     return settle_fixed(journal, write, now, disk)
 
 

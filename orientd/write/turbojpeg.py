@@ -7,6 +7,7 @@ from typing import Final
 
 from orientd.errors import EngineUnavailable, Refused
 from orientd.formats.lossless import jpeg as jpeg_core
+from orientd.reasons import Reason
 
 MISSING: Final = (
     "turning the pixels of JPEGs needs libjpeg-turbo's TurboJPEG library: apt install libturbojpeg0 (Debian; libturbojpeg on "
@@ -88,7 +89,7 @@ class TurboJpeg:
         try:
             flags = _STOPONWARNING | _LIMITSCANS
             if library.tjTransform(handle, jpeg, len(jpeg), 1, turned, size, transform, flags):
-                raise Refused(_reason(library.tjGetErrorStr2(handle)))
+                raise Refused(Reason.NOT_LOSSLESS, _reason(library.tjGetErrorStr2(handle)))
             return ctypes.string_at(turned.value or 0, size.value)
         finally:
             library.tjFree(turned)

@@ -9,6 +9,7 @@ from orientd.files import write as files
 from orientd.files.syscalls import DISK, Disk
 from orientd.library import sidecars
 from orientd.library.paths import below
+from orientd.reasons import Reason
 from orientd.records import Method, Outcome, Patch, Status
 from orientd.state.journal import Intent, Journal, Write, WriteStatus
 from orientd.write import undo_guard
@@ -145,15 +146,16 @@ def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, 
         if patch.splices:
             admit(done, data, patch.apply(data))
     except PhotoError as error:
-        return Outcome(done.path, Status.FAILED, str(error))
+        return Outcome(done.path, Status.FAILED, str(error), code=error.code)
     if held == done.old_sha256:
         originals.drop(done.temp)
-        journal.settle(write.id, WriteStatus.UNDONE, "the old bytes were back already")
-        return Outcome(done.path, Status.UNCHANGED, "the old bytes were back already", stat, held, done.old_orientation)
+        reason, code = "the old bytes were back already", Reason.DONE_BEFORE
+        journal.settle(write.id, WriteStatus.UNDONE, reason, code=code)
+        return Outcome(done.path, Status.UNCHANGED, reason, stat, held, done.old_orientation, code=code)
     if held != done.new_sha256:
         later = journal.run_that_wrote(done.path, write.id)
         reason = f"run {later} changed it again: undo that first" if later else "it changed since orientd wrote it: left alone"
-        return Outcome(done.path, Status.FAILED, reason + originals.where(done.temp), stat, held)
+        return Outcome(done.path, Status.FAILED, reason + originals.where(done.temp), stat, held, code=Reason.CHANGED)
     intent = Intent(
         path=done.path,
         format=done.format,

@@ -10,6 +10,7 @@ from orientd.formats import fingerprint, sidecar
 from orientd.library import filenames
 from orientd.library.photo import format_of
 from orientd.orientation import UPRIGHT, normalise, turned
+from orientd.reasons import Reason
 from orientd.records import Format, Method
 from orientd.state.journal_rows import Intent
 from orientd.write import rotate
@@ -34,7 +35,10 @@ def admit(done: Intent, new: bytes, old: bytes, named: bool = False) -> None:
     except PhotoError:
         raise
     except Exception as error:  # a parser's bug met by bytes that somebody chose must not end a run
-        raise Refused(f"what the journal tells of it cannot be checked ({type(error).__name__}: {error}): left alone") from error
+        raise Refused(
+            Reason.JOURNAL_DOUBTED,
+            f"what the journal tells of it cannot be checked ({type(error).__name__}: {error}): left alone",
+        ) from error
 
 
 def recognise(done: Intent, data: bytes) -> None:
@@ -48,7 +52,7 @@ def recognise(done: Intent, data: bytes) -> None:
     else:
         known = formats.can_write(format_of(done.path, data))
     if not known:
-        raise Refused(_NEVER.format("never"))
+        raise Refused(Reason.JOURNAL_DOUBTED, _NEVER.format("never"))
 
 
 def _check(done: Intent, new: bytes, old: bytes, named: bool) -> None:
@@ -56,17 +60,17 @@ def _check(done: Intent, new: bytes, old: bytes, named: bool) -> None:
     recognise(done, old)
     if done.method == Method.SIDECAR:
         if not new or not _noted(new, old):
-            raise Refused(_NEVER.format("never"))
+            raise Refused(Reason.JOURNAL_DOUBTED, _NEVER.format("never"))
         return
     kind = formats.sniff(new)
     if kind is not formats.sniff(old):
-        raise Refused(_NEVER.format("never"))
+        raise Refused(Reason.JOURNAL_DOUBTED, _NEVER.format("never"))
     if done.method == Method.ROTATE:
         _check_pixels(done, kind, new, old)
     elif not _tagged(kind, new, old) and not (
         named and fingerprint.is_same(fingerprint.marks(kind, new), fingerprint.marks(kind, old))
     ):
-        raise Refused(_NOT_NOW)
+        raise Refused(Reason.JOURNAL_DOUBTED, _NOT_NOW)
 
 
 def _tagged(kind: Format, new: bytes, old: bytes) -> bool:
@@ -78,11 +82,11 @@ def _tagged(kind: Format, new: bytes, old: bytes) -> bool:
 
 def _check_pixels(done: Intent, kind: Format, new: bytes, old: bytes) -> None:
     if normalise(formats.stored_orientation(kind, new)) != UPRIGHT:
-        raise Refused(_NEVER.format("never"))
+        raise Refused(Reason.JOURNAL_DOUBTED, _NEVER.format("never"))
     try:
         rotate.checker()(kind, old, new, turned(formats.stored_orientation(kind, old), done.turn))
     except Refused as error:
-        raise Refused(f"the copy of its original is not the same picture ({error}): left alone") from error
+        raise Refused(Reason.ORIGINAL_LOST, f"the copy of its original is not the same picture ({error}): left alone") from error
 
 
 def _noted(new: bytes, old: bytes) -> bool:

@@ -13,6 +13,7 @@ from orientd.config import Config
 from orientd.decode import isolated
 from orientd.files.write import Mtime
 from orientd.orientation import swaps_sides, turned
+from orientd.reasons import Reason
 from orientd.records import Method, Notify, Row, Status, Verdict
 from orientd.state.in_hand import Hand, Held, stat_of
 from orientd.state.journal import Journal, open_journal
@@ -109,7 +110,7 @@ class Writer:
                 outcome = self._noter.fix(row)
             else:
                 outcome = self._fixer.fix(row.path, row.size, row.mtime_ns, row.sha256, row.turn or 0, known, method)
-        done = row._replace(outcome=outcome.status.value, reason=outcome.reason)
+        done = row._replace(outcome=outcome.status.value, reason=outcome.reason, reason_code=outcome.code or "")
         if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
             done = done._replace(new_orientation=outcome.orientation, method=outcome.method.value)
         return done, outcome
@@ -147,6 +148,7 @@ def put_right(row: Row, outcome: records.Outcome, run: int) -> Row:
         new_orientation=None,
         method=row.method if outcome.method is Method.SIDECAR else "",
         reason=f"put right in run {run}",
+        reason_code=Reason.DONE_BEFORE,
         size=outcome.stat.size,
         mtime_ns=outcome.stat.mtime_ns,
         sha256=outcome.sha256,

@@ -8,6 +8,7 @@ from orientd.decode import cpu
 from orientd.files import read
 from orientd.files import write as files
 from orientd.library import reader
+from orientd.reasons import Reason
 
 TURNED = Image.Transpose.ROTATE_90
 
@@ -84,7 +85,7 @@ def test_what_a_glance_told_does_not_count_for_a_scan_that_looks_at_the_photos(o
 
 def test_what_allows_no_glance_is_read_whole(orientd, photos, library, tmp_path, monkeypatch):
     def vanished(path, size):
-        raise files.ReadError("gone")
+        raise files.ReadError(Reason.VANISHED, "gone")
 
     monkeypatch.setattr(reader, "read_front", vanished)
     rows = scanned(orientd, photos, tmp_path / "quick.csv", "--first-look", "thumbnail")

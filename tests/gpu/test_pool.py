@@ -15,6 +15,7 @@ from orientd.errors import DecodeError
 from orientd.gpu import device as gpu
 from orientd.gpu import pool as cards
 from orientd.infer.engine import Engine
+from orientd.reasons import Reason
 
 ALL = [each.path for each in PHOTOS]
 
@@ -172,7 +173,7 @@ def test_a_photo_too_damaged_for_the_cpu_is_left_to_be_told_of(made, engine):
 
     def decode(photo):
         if photo.path == PHOTOS[-1].path:
-            raise DecodeError("damaged")
+            raise DecodeError(Reason.DAMAGED, "damaged")
         return CPU.decode(photo)
 
     road.beside(decode, threads=8)

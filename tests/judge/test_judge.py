@@ -8,6 +8,7 @@ import pytest
 from orientd.errors import DecodeError, Refused
 from orientd.judge.judge import Judge
 from orientd.judge.policy import Policy
+from orientd.reasons import Reason
 from orientd.records import Candidate, FileStat, Format, Method, Photo, Picture, Prediction
 
 MIB = 2**20
@@ -27,7 +28,7 @@ class Eyes:
         return Prediction(self.row, (self.row,) * 8)
 
 
-def judge(eyes, check=lambda photo, orientation: (Method.TAG, ""), decoded=None):
+def judge(eyes, check=lambda photo, orientation: (Method.TAG, "", None), decoded=None):
     decoded = [] if decoded is None else decoded
 
     def read(candidate):
@@ -37,7 +38,7 @@ def judge(eyes, check=lambda photo, orientation: (Method.TAG, ""), decoded=None)
 
     def decode(photo, *, whole=True):
         if "bad" in photo.path or ("hollow" in photo.path and whole):
-            raise DecodeError("it is damaged")
+            raise DecodeError(Reason.DAMAGED, "it is damaged")
         if "strange" in photo.path:
             raise ZeroDivisionError("a bug in a library")
         decoded.append((photo.path, whole))
@@ -174,12 +175,16 @@ def test_a_crowd_gets_only_photos_and_as_many_bytes_as_it_likes():
 
 
 @pytest.mark.parametrize(
-    ("error", "words"), [(Refused("its container is closed"), "its container is closed"), (KeyError(1), "unexpected KeyError: 1")]
+    ("error", "words", "code"),
+    [
+        (Refused(Reason.UNUSUAL, "its container is closed"), "its container is closed", Reason.UNUSUAL),
+        (KeyError(1), "unexpected KeyError: 1", Reason.UNEXPECTED),
+    ],
 )
-def test_a_refusal_keeps_what_should_be_done(error, words):
+def test_a_refusal_keeps_what_should_be_done(error, words, code):
     def check(photo, orientation):
         raise error
 
     (row,) = judge(Eyes(), check)(candidates(1))
     assert (row.decision, row.turn, row.new_orientation, row.beyond_reach) == ("skip", 90, 6, True)
-    assert row.reason == f"shown wrong, but not to be written: {words}"
+    assert (row.reason, row.reason_code) == (f"shown wrong, but not to be written: {words}", code)

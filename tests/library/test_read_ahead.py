@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from orientd.errors import ReadError
 from orientd.library.read_ahead import ReadAhead
+from orientd.reasons import Reason
 from orientd.records import Candidate, FileStat
 
 STAT = FileStat(0, 0, 0, 0)
@@ -25,7 +26,7 @@ class Disk:
         path = candidate.path
         self.reads.append(path)
         if path in self.broken:
-            raise ReadError(path)
+            raise ReadError(Reason.SYSTEM_ERROR, path)
         return path.encode(), STAT
 
     def candidates(self):

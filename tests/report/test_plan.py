@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orientd.errors import ConfigError, ExitCode
+from orientd.reasons import Reason
 from orientd.records import Row, Verdict
 from orientd.report.csv_file import HEADER, CsvReport
 from orientd.report.plan import read_plan
@@ -73,6 +74,7 @@ rows = st.builds(
     orientation=counts,
     confidence=probabilities,
     p270=probabilities,
+    reason_code=st.sampled_from(Reason),
     turn=st.sampled_from([90, 180, 270]),
     reason=names,
     size=st.integers(0, 2**40),
@@ -127,6 +129,7 @@ def test_every_bad_row_is_named_with_its_line(tmp_path):
             line(sha256="AB" * 32),
             line(p90="high"),
             line() + ",more",
+            line(path="a,b", reason_code="by_sidecar"),
             line(path="a,b"),
             "/b.jpg",
             line(),
@@ -142,9 +145,10 @@ def test_every_bad_row_is_named_with_its_line(tmp_path):
         "line 10: size is missing: scan again",
         "line 11: sha256 is missing or was changed: scan again",
         "line 12: p90 must be a number, got 'high'",
-        "line 13: has 21 cells, the header has 20",
-        "line 14: has 21 cells, the header has 20",
-        "line 15: decision must be one of keep, fix, unsure, skip, error, got ''",
+        "line 13: has 22 cells, the header has 21",
+        "line 14: has 22 cells, the header has 21",
+        "line 15: width must be a number, got 'jpeg'",
+        "line 16: decision must be one of keep, fix, unsure, skip, error, got ''",
     ]
 
 
@@ -169,12 +173,19 @@ def test_a_file_that_is_no_plan(tmp_path, text, problem):
 
 def test_a_plan_cut_off_anywhere_never_gives_a_row_that_was_not_there(tmp_path):
     whole = HEADER + "\n" + line() + "\n"
-    for end in range(len(HEADER), len(whole) - 1):
+    complete = whole.index(FOUND.sha256) + len(FOUND.sha256)  # what follows tells why, and not what is to be done
+    for end in range(len(HEADER), complete):
         try:
             assert read_plan(edited(tmp_path, whole[:end])) == []
         except ConfigError:
             continue
-    assert read_plan(edited(tmp_path, whole)) == [FOUND]
+    for end in range(complete, len(whole) + 1):
+        assert read_plan(edited(tmp_path, whole[:end])) == [FOUND]
+
+
+def test_a_code_of_another_version_is_passed_over(tmp_path):
+    rows = "".join(line(path=f"/{code}.jpg", reason="why", reason_code=code) + "\n" for code in ("by_sidecar", "of_2031", ""))
+    assert [row.reason_code for row in read_plan(edited(tmp_path, HEADER + "\n" + rows))] == [Reason.BY_SIDECAR, "", ""]
 
 
 def test_a_plan_that_is_not_there():

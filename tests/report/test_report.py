@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from orientd.errors import ConfigError, ExitCode, OrientdError
+from orientd.reasons import Reason
 from orientd.records import Row, Status, Verdict
 from orientd.report.csv_file import HEADER, CsvReport, default_report
 from orientd.report.json_lines import JsonLines
@@ -71,16 +72,17 @@ def test_the_header_is_the_one_that_was_promised(tmp_path):
     path = write(str(tmp_path / "r.csv"))
     assert Path(path).read_bytes() == (
         b"path,format,width,height,orientation,turn,confidence,p0,p90,p180,p270,views,decision,new_orientation,method,"
-        b"outcome,reason,size,mtime_ns,sha256\n"
+        b"outcome,reason,size,mtime_ns,sha256,reason_code\n"
     )
 
 
 def test_a_row_has_four_decimals_and_empty_fields_for_what_is_not_known(tmp_path):
-    path = write(str(tmp_path / "r.csv"), FOUND, Row("/b.gif", reason="a film"))
+    path = write(str(tmp_path / "r.csv"), FOUND, Row("/b.gif", reason="a film", reason_code=Reason.SEVERAL_PICTURES))
     assert Path(path).read_text().splitlines()[1:] == [
         "/photos/a.jpg,jpeg,4000,3000,,90,0.9877,0.0000,0.9877,0.0100,0.0023,8,fix,6,tag,,,3456789,1700000000123456789,"
-        + "ab" * 32,
-        "/b.gif,,,,,,,,,,,,skip,,,,a film,,,",
+        + "ab" * 32
+        + ",",
+        "/b.gif,,,,,,,,,,,,skip,,,,a film,,,,several_pictures",
     ]
 
 
@@ -88,7 +90,7 @@ def test_a_row_has_four_decimals_and_empty_fields_for_what_is_not_known(tmp_path
     "name", ["a,b", 'a"b', "a\nb", "a\rb", "a\r\nb", "a;b\tc", " a ", "\udce9t\udce9", "é\u2028", "'=1+1", ""]
 )
 def test_awkward_names_survive(tmp_path, name):
-    path = write(str(tmp_path / "r.csv"), Row(name, reason=name), FOUND)
+    path = write(str(tmp_path / "r.csv"), Row(name, reason=name, reason_code=Reason.UNUSUAL), FOUND)
     assert [(row[0], row[16]) for row in read_back(path)[1:]] == [(name, name), (FOUND.path, "")]
 
 
@@ -250,31 +252,39 @@ def test_whatever_is_printable_can_be_shown(text):
 
 
 def tally_of(*rows: tuple[str, str, str]) -> Tally:
+    """Of rows by decision, outcome and code of the reason."""
     tally = Tally()
-    for decision, outcome, reason in rows:
-        tally.add(Row("/a.jpg", decision=decision, outcome=outcome, reason=reason))
+    for number, (decision, outcome, code) in enumerate(rows):
+        reason = f"told in words of photo {number}" if code else ""
+        tally.add(Row("/a.jpg", decision=decision, outcome=outcome, reason=reason, reason_code=code))
     return tally
 
 
 def test_the_tally_counts_by_decision_outcome_and_kind_of_reason():
     tally = tally_of(
         ("keep", "", ""),
-        ("skip", "", "not written yet: heif"),
-        ("skip", "", "not written yet: avif"),
-        ("skip", "", "too large (600 MB)"),
+        ("skip", "", Reason.RAW_FILE),
+        ("skip", "", Reason.RAW_FILE),
+        ("skip", "", Reason.HARD_LINKS),
         ("fix", "fixed", ""),
-        ("fix", "failed", "no space left"),
+        ("fix", "failed", Reason.NO_ROOM),
     )
     assert (tally.count(), tally.count(Verdict.SKIP), tally.count(Verdict.FIX, Status.FIXED)) == (6, 3, 1)
     assert (tally.count(outcome=Status.FAILED), tally.count(Verdict.FIX, Status.PENDING)) == (1, 0)
-    assert tally.reasons(Verdict.SKIP) == [("not written yet", 2), ("too large", 1)]
+    assert tally.reasons(Verdict.SKIP) == [("raw file", 2), ("hard links", 1)]
     assert tally.reasons(Verdict.KEEP) == []
 
 
 def test_the_tally_stays_small_whatever_the_reasons():
-    tally = tally_of(*(("skip", "", f"reason {number}") for number in range(500)), ("skip", "", "reason 1"))
-    reasons = dict(tally.reasons(Verdict.SKIP))
-    assert (len(reasons), reasons["other"], reasons["reason 1"]) == (101, 400, 2)
+    tally = tally_of(*(("skip", "", f"of_version_{number}") for number in range(500)), ("skip", "", Reason.RAW_FILE))
+    assert tally.reasons(Verdict.SKIP) == [("other", 500), ("raw file", 1)]
+
+
+def test_the_tally_counts_what_an_earlier_version_gave_no_code_for():
+    tally = Tally()
+    tally.add(Row("/a.jpg", decision="unsure", reason="views disagree: 3 of 8"))
+    tally.add(Row("/b.jpg", decision="unsure"))
+    assert tally.reasons(Verdict.UNSURE) == [("other", 1)]
 
 
 @pytest.mark.parametrize(
@@ -285,9 +295,9 @@ def test_the_tally_stays_small_whatever_the_reasons():
         ([("fix", "", "")], {}, ExitCode.OK),
         ([("fix", "", "")], {"when_found": True}, ExitCode.FOUND),
         ([("fix", "fixed", "")], {"when_found": True}, ExitCode.FOUND),
-        ([("fix", "", ""), ("error", "", "cut short")], {"when_found": True}, ExitCode.INCOMPLETE),
-        ([("fix", "failed", "no space")], {}, ExitCode.INCOMPLETE),
-        ([("fix", "unchanged", "changed since the scan")], {}, ExitCode.OK),
+        ([("fix", "", ""), ("error", "", Reason.DAMAGED)], {"when_found": True}, ExitCode.INCOMPLETE),
+        ([("fix", "failed", Reason.NO_ROOM)], {}, ExitCode.INCOMPLETE),
+        ([("fix", "unchanged", Reason.CHANGED)], {}, ExitCode.OK),
         ([("error", "", "")], {"interrupted": True}, ExitCode.INTERRUPTED),
     ],
 )
@@ -302,13 +312,13 @@ def words(tally: Tally, width: int = 100, **options: object) -> list[str]:
 
 
 def test_the_summary_of_a_scan_says_what_to_run_next():
-    rows = [("keep", "", "")] * 1200 + [("fix", "", "")] * 2 + [("unsure", "", "the views disagree")]
-    assert words(tally_of(*rows, ("skip", "", "a raw file: never written"), ("error", "", "cut\x1b short"))) == [
+    rows = [("keep", "", "")] * 1200 + [("fix", "", "")] * 2 + [("unsure", "", Reason.VIEWS_DISAGREE)]
+    assert words(tally_of(*rows, ("skip", "", Reason.RAW_FILE), ("error", "", Reason.DAMAGED))) == [
         "1,200  shown right",
         "    2  shown wrong",
-        "    1  not sure      the views disagree (1)",
-        "    1  left alone    a raw file (1)",
-        r"    1  not readable  cut\x1b short (1)",
+        "    1  not sure      views disagree (1)",
+        "    1  left alone    raw file (1)",
+        "    1  not readable  damaged (1)",
         "2 photos are shown wrong. Nothing was changed.",
         "Report: r.csv",
         "Look at it, delete the rows you do not want, then run:",
@@ -319,7 +329,7 @@ def test_the_summary_of_a_scan_says_what_to_run_next():
 
 
 def test_the_summary_after_writing_says_how_to_take_it_back():
-    tally = tally_of(("fix", "fixed", ""), ("fix", "unchanged", "changed since the scan"), ("fix", "failed", "no space left"))
+    tally = tally_of(("fix", "fixed", ""), ("fix", "unchanged", Reason.CHANGED), ("fix", "failed", Reason.NO_ROOM))
     assert words(tally, wrote=True, interrupted=True)[-7:] == [
         "Stopped before the end: the numbers are those of the photos looked at until then.",
         "3 photos were shown wrong: 1 put right.",
@@ -344,8 +354,8 @@ def test_the_summary_never_says_that_all_is_well_when_it_is_not():
         "1 photo is shown wrong and cannot be written: see the column 'reason'.",
     ]
     assert beyond_reach.exit_code(when_found=True) is ExitCode.FOUND
-    assert words(tally_of(("unsure", "", "views disagree")), report="")[1] == "No photo is shown wrong for certain."
-    unread = tally_of(("error", "", "it is empty"), ("skip", "", "a raw file"))
+    assert words(tally_of(("unsure", "", Reason.VIEWS_DISAGREE)), report="")[1] == "No photo is shown wrong for certain."
+    unread = tally_of(("error", "", Reason.DAMAGED), ("skip", "", Reason.RAW_FILE))
     assert words(unread, report="")[2:] == ["No photo could be judged: the column 'reason' of the report says why."]
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orientd.errors import StateError
+from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Patch, Splice
 from orientd.state.journal import VERSION, Intent, Journal, WriteStatus
 from orientd.state.lock import Lock
@@ -79,9 +80,11 @@ def test_a_write_comes_back_as_it_went_in(tmp_path_factory, intent, stat, reason
         (write,) = journal.writes(run)
         assert (write.id, write.run, write.intent) == (number, run, intent)
         assert (write.status, write.reason, write.new_stat) == (WriteStatus.INTENDED, "", None)
-        journal.settle(number, WriteStatus.FIXED, reason, stat)
+        assert write.code is None
+        journal.settle(number, WriteStatus.FIXED, reason, stat, Reason.INTERRUPTED)
         (write,) = journal.writes(run)
         assert (write.intent, write.status, write.reason, write.new_stat) == (intent, WriteStatus.FIXED, reason, stat)
+        assert write.code is Reason.INTERRUPTED
 
 
 def test_another_process_sees_an_intent_at_once(journal):
@@ -107,11 +110,11 @@ def test_what_is_settled_is_no_longer_open(journal):
 
 def test_what_is_settled_keeps_its_reason_and_the_state_it_left(journal):
     number = journal.intend(journal.start_run("scan --fix"), INTENT)
-    journal.note(number, "not mounted")
-    assert journal.write(number).reason == "not mounted"
+    journal.note(number, "not mounted", Reason.VANISHED)
+    assert (journal.write(number).reason, journal.write(number).code) == ("not mounted", Reason.VANISHED)
     journal.settle(number, WriteStatus.FIXED, "", STAT)
-    journal.note(number, "not mounted")
-    assert (journal.write(number).reason, journal.write(number).new_stat) == ("", STAT)
+    journal.note(number, "not mounted", Reason.VANISHED)
+    assert (journal.write(number).reason, journal.write(number).code, journal.write(number).new_stat) == ("", None, STAT)
     journal.settle(number, WriteStatus.UNDONE, "the old bytes were back already")
     assert (journal.write(number).reason, journal.write(number).new_stat) == ("the old bytes were back already", STAT)
 

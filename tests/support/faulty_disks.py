@@ -79,9 +79,9 @@ class DyingJournal(Journal):
         self.disk.step("after intend", lambda: None)
         return number
 
-    def settle(self, write: int, status: WriteStatus, reason: str = "", stat=None) -> None:
+    def settle(self, write: int, status: WriteStatus, reason: str = "", stat=None, code=None) -> None:
         self.disk.step("before settle", lambda: None)
-        super().settle(write, status, reason, stat)
+        super().settle(write, status, reason, stat, code)
         self.disk.step("after settle", lambda: None)
 
 

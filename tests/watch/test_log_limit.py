@@ -2,6 +2,7 @@ import logging
 
 import pytest
 
+from orientd.reasons import Reason
 from orientd.watch.log_limit import Remarks
 
 DAY = 86_400.0
@@ -27,43 +28,49 @@ def remarks(clock, caplog):
 
 def test_of_many_alike_a_few_are_named_and_the_rest_counted(remarks, caplog):
     for number in range(1050):
-        remarks.add(logging.WARNING, "not put right", f"/{number}", "read-only")
-    remarks.add(logging.WARNING, "not put right", "/x", "damaged")
+        remarks.add(logging.WARNING, "not put right", f"/{number}", f"as disk {number} says", Reason.READ_ONLY)
+    remarks.add(logging.WARNING, "not put right", "/x", "damaged", Reason.DAMAGED)
     assert len(caplog.messages) == 4
-    assert caplog.messages[0] == "not put right: /0: read-only"
+    assert caplog.messages[0] == "not put right: /0: as disk 0 says"
     assert caplog.messages[-1] == "not put right: /x: damaged", "another reason is told"
     assert (caplog.records[0].levelname, caplog.records[0].path) == ("WARNING", "/0")
     remarks.sum_up()
-    assert caplog.messages[4:] == ["not put right: 1,047 more: read-only"]
+    assert caplog.messages[4:] == ["not put right: 1,047 more: read only"]
     remarks.sum_up()
     assert len(caplog.messages) == 5
 
 
 def test_the_same_is_told_again_after_a_day_or_for_another_reason(remarks, caplog, clock):
     for _ in range(3):
-        remarks.add(logging.WARNING, "not put right", "/a", "read-only")
+        remarks.add(logging.WARNING, "not put right", "/a", "read-only", Reason.READ_ONLY)
         remarks.sum_up()
     assert len(caplog.messages) == 1
-    remarks.add(logging.WARNING, "not put right", "/a", "full")
+    remarks.add(logging.WARNING, "not put right", "/a", "full", Reason.NO_ROOM)
     assert len(caplog.messages) == 2
     clock.now += DAY - 1
-    remarks.add(logging.WARNING, "not put right", "/a", "full")
+    remarks.add(logging.WARNING, "not put right", "/a", "full", Reason.NO_ROOM)
     assert len(caplog.messages) == 2
     clock.now += 1
-    remarks.add(logging.WARNING, "not put right", "/a", "full")
+    remarks.add(logging.WARNING, "not put right", "/a", "full", Reason.NO_ROOM)
     assert len(caplog.messages) == 3
 
 
 def test_what_is_no_trouble_is_told_once(remarks, caplog, clock):
     for _ in range(3):
-        remarks.add(logging.INFO, "left alone", "/a", "turned back")
+        remarks.add(logging.INFO, "left alone", "/a", "turned back", Reason.TAKEN_BACK)
         clock.now += 2 * DAY
     assert caplog.messages == ["left alone: /a: turned back"]
 
 
 def test_its_memory_has_an_end(remarks):
     for number in range(10_050):
-        remarks.add(logging.INFO, "left alone", f"/{number}", "turned back")
+        remarks.add(logging.INFO, "left alone", f"/{number}", "turned back", Reason.TAKEN_BACK)
     assert len(remarks._told) == 10_000
     assert "/49" not in remarks._told
     assert "/50" in remarks._told
+
+
+def test_what_an_earlier_version_gave_no_code_for_is_told_once_too(remarks, caplog):
+    for _ in range(2):
+        remarks.add(logging.INFO, "left alone", "/a", "turned back", None)
+    assert caplog.messages == ["left alone: /a: turned back"]

@@ -7,7 +7,10 @@ import os
 import pytest
 from support import left_by_41ea68f, sky_library
 
+from orientd.reasons import Reason
+from orientd.records import Status
 from orientd.state.journal import Journal, WriteStatus
+from orientd.write.recover import recover
 
 
 @pytest.fixture
@@ -82,3 +85,15 @@ def test_a_newer_run_goes_into_the_same_journal(orientd, before, photos, state, 
     assert more.read_bytes() == old
     assert orientd("undo", 1, "--state-dir", state) == 0
     assert taken_back(before) == {path.name for path in before}
+
+
+def test_why_one_of_its_writes_is_still_open_is_told_once_more_and_then_noted_by_its_code(before, photos, state):
+    with Journal(state) as journal:
+        (number, *_) = [write.id for write in journal.writes(1)]
+        journal._db.execute("UPDATE writes SET status = 'intended', reason = CAST('not there' AS BLOB) WHERE id = ?", (number,))
+        journal._db.commit()
+        elsewhere = photos.rename(photos.with_name("unplugged"))
+        told = [[outcome.code for outcome in recover(journal)] for _ in range(2)]
+        assert told == [[Reason.VANISHED], []]
+        elsewhere.rename(photos)
+        assert [outcome.status for outcome in recover(journal)] == [Status.FIXED]

@@ -22,6 +22,7 @@ from support.faulty_disks import (
 
 from orientd.errors import Refused
 from orientd.files import write as files
+from orientd.reasons import Reason
 from orientd.records import Format, Method, Patch, Splice, Status
 from orientd.state.journal import Journal, WriteStatus
 from orientd.state.originals import Originals
@@ -39,7 +40,7 @@ SMALL = MAGIC + b"<O:1>" + bytes(range(100))
 def rotate(format, data, by):  # noqa: A002
     """Turns the body of a toy around, which may become longer, as a JPEG does."""
     if b"imperfect" in data:
-        raise Refused("its sides are no multiple of its blocks")
+        raise Refused(Reason.NOT_LOSSLESS, "its sides are no multiple of its blocks")
     body = data[8:]
     more = b"" if data == SMALL else b"other tables"
     return Patch((Splice(8, body, body[::-1] + more),))

@@ -12,6 +12,7 @@ from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats.thumbnail import THUMBNAIL, THUMBNAIL_LENGTH, in_exif, tags
 from orientd.formats.tiff_block import Entry, TiffBlock
+from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
 Turn = Callable[[bytes, int], bytes]
@@ -50,16 +51,16 @@ def turned(data: bytes, orientation: int, width: int, height: int) -> bytes:
         Refused: as `patch`, or it has a thumbnail or a preview.
     """
     if _PICTURE.search(data):
-        raise Refused("there is another picture in its EXIF block")
+        raise Refused(Reason.NOT_LOSSLESS, "there is another picture in its EXIF block")
     splices = sorted(patch(data, orientation, width, height, _no_thumbnail), key=lambda splice: splice.offset)
     try:
         return Patch(tuple(splices)).apply(data)
     except ValueError as error:
-        raise Refused("broken EXIF: its values overlap") from error
+        raise Refused(Reason.BROKEN_METADATA, "broken EXIF: its values overlap") from error
 
 
 def _no_thumbnail(_thumbnail: bytes, _orientation: int) -> bytes:
-    raise Refused("its EXIF block has a thumbnail")
+    raise Refused(Reason.NOT_LOSSLESS, "its EXIF block has a thumbnail")
 
 
 def _swapped(block: TiffBlock, found: dict[int, Entry], pair: tuple[int, int]) -> list[Splice]:
@@ -67,7 +68,7 @@ def _swapped(block: TiffBlock, found: dict[int, Entry], pair: tuple[int, int]) -
     if not entries:
         return []
     if len(entries) == 1:
-        raise Refused(f"EXIF tells only one of a width and a height (tag 0x{entries[0].tag:04x})")
+        raise Refused(Reason.NOT_LOSSLESS, f"EXIF tells only one of a width and a height (tag 0x{entries[0].tag:04x})")
     places = [block.value(entry) for entry in entries]
     old = [block.data[start:end] for start, end in places]
     same = entries[0].type == entries[1].type and len(old[0]) == len(old[1])
@@ -82,14 +83,14 @@ def _converted(block: TiffBlock, entries: list[Entry]) -> list[bytes]:
         numbers = [number for entry in entries for number in block.numbers(entry)]
         return [number.to_bytes(end - start, block.order) for number, (start, end) in zip(numbers[::-1], places, strict=True)]
     except (ValueError, OverflowError) as error:
-        raise Refused("EXIF stores width and height in ways that cannot change places") from error
+        raise Refused(Reason.NOT_LOSSLESS, "EXIF stores width and height in ways that cannot change places") from error
 
 
 def _moved(block: TiffBlock, entry: Entry, orientation: int, width: int, height: int) -> list[Splice]:
     """The centre of the subject, and the width and height around it if it has them: EXIF counts in pixels as they are stored."""
     numbers = block.numbers(entry) if entry.type == _SHORT else []
     if len(numbers) not in (2, 3, 4) or numbers[0] >= width or numbers[1] >= height:
-        raise Refused("EXIF says where its subject is in a way that cannot be turned")
+        raise Refused(Reason.NOT_LOSSLESS, "EXIF says where its subject is in a way that cannot be turned")
     x, y, *size = numbers
     right, below = width - 1 - x, height - 1 - y
     point = {
@@ -111,7 +112,7 @@ def _thumbnail(block: TiffBlock, place: tuple[int, int], orientation: int, turn:
     first, second = block.chain()
     stored = [{group.normalise(field.value) for field in block.orientations(directory)} for directory in (first, second)]
     if stored[1] and stored[1] != (stored[0] or {group.UPRIGHT}):
-        raise Refused("its thumbnail is stored with another orientation than the photo")
+        raise Refused(Reason.NOT_LOSSLESS, "its thumbnail is stored with another orientation than the photo")
     start, end = place
     turned = turn(block.data[start:end], orientation)
     entries = tags(second)

@@ -15,6 +15,7 @@ from orientd.formats.jpeg_markers import APP, APP0, APP1, APP2, APP12, APP13, AP
 from orientd.formats.lossless import exif as exif_turn
 from orientd.formats.lossless import xmp
 from orientd.formats.lossless.exif import Turn
+from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
 _KNOWN: Final = (
@@ -58,12 +59,12 @@ def find(data: bytes) -> Core:
     tables: list[jpeg.Segment] = []
     for segment in jpeg.segments(data):
         if _is_metadata(segment.marker) and tables:
-            raise Refused("metadata stands between the tables of the picture")
+            raise Refused(Reason.NOT_LOSSLESS, "metadata stands between the tables of the picture")
         (metadata if _is_metadata(segment.marker) else tables).append(segment)
     frame = _frame(data, tables)
     end = jpeg.end_of_image(data, tables[-1].end)
     if _METADATA_IN_SCAN.search(data, tables[-1].end, end):
-        raise Refused("metadata stands between the scans of the picture")
+        raise Refused(Reason.NOT_LOSSLESS, "metadata stands between the scans of the picture")
     start = metadata[-1].end if metadata else len(SOI)
     return Core(start, end, tuple(metadata), frame.width, frame.height, frame.marker == PROGRESSIVE)
 
@@ -71,15 +72,15 @@ def find(data: bytes) -> Core:
 def _frame(data: bytes, tables: list[jpeg.Segment]) -> jpeg_frame.Frame:
     frame = jpeg_frame.only(data, tables)
     if not frame:
-        raise Refused("it has not one frame but several, or none")
+        raise Refused(Reason.NOT_LOSSLESS, "it has not one frame but several, or none")
     if not frame.is_usual:
-        raise Refused(f"it is {frame.kind}")
+        raise Refused(Reason.NOT_LOSSLESS, f"it is {frame.kind}")
     if frame.bits != 8:
-        raise Refused(f"it has {frame.bits} bits a channel")
+        raise Refused(Reason.NOT_LOSSLESS, f"it has {frame.bits} bits a channel")
     if not frame.width or not frame.height:
-        raise Refused("the frame has no size")
+        raise Refused(Reason.NOT_LOSSLESS, "the frame has no size")
     if not frame.is_reducible:
-        raise Refused("its channels are sampled in a way that libturbojpeg does not know")
+        raise Refused(Reason.NOT_LOSSLESS, "its channels are sampled in a way that libturbojpeg does not know")
     return frame
 
 
@@ -114,7 +115,7 @@ def plan(data: bytes, orientation: int, turn: Turn) -> Patch:
     splices.append(Splice(core.start, data[core.start : core.end], bare(turn(data[: core.end], orientation))))
     splices.sort(key=lambda splice: splice.offset)
     if any(before.offset + len(before.old) > after.offset for before, after in pairwise(splices)):
-        raise Refused("broken EXIF: its values overlap")
+        raise Refused(Reason.BROKEN_METADATA, "broken EXIF: its values overlap")
     return Patch(tuple(splices))
 
 
@@ -129,19 +130,19 @@ def _check_metadata(data: bytes, core: Core) -> jpeg.Segment | None:
         payload = data[segment.start : segment.end]
         for marker, head, reason in _NAMED:
             if segment.marker == marker and payload.startswith(head):
-                raise Refused(reason)
+                raise Refused(Reason.NOT_LOSSLESS, reason)
         if not any(segment.marker == marker and payload.startswith(head) for marker, head in _KNOWN):
-            raise Refused(f"it has a segment that orientd does not know (APP{segment.marker - APP0})")
+            raise Refused(Reason.NOT_LOSSLESS, f"it has a segment that orientd does not know (APP{segment.marker - APP0})")
         if segment.marker == APP0 and any(payload[12:14]):
-            raise Refused("it has a JFIF thumbnail")
+            raise Refused(Reason.NOT_LOSSLESS, "it has a JFIF thumbnail")
         if _PHOTOSHOP.search(payload) and segment.marker == APP13:
-            raise Refused("it holds a thumbnail or paths of Photoshop")
+            raise Refused(Reason.NOT_LOSSLESS, "it holds a thumbnail or paths of Photoshop")
         if payload.startswith(jpeg.XMP):
             xmp.check(payload)
         if payload.startswith(jpeg.EXIF):
             exif.append(segment)
     if len(exif) > 1:
-        raise Refused("two EXIF segments")
+        raise Refused(Reason.BROKEN_METADATA, "two EXIF segments")
     return exif[0] if exif else None
 
 
@@ -150,10 +151,10 @@ def _check_pictures(data: bytes, core: Core, exif: jpeg.Segment | None, thumbnai
     block = exif.start + len(jpeg.EXIF) if exif else 0
     start, end = (block + place for place in thumbnail) if thumbnail else (len(SOI), len(SOI))
     if _PICTURE.search(data, len(SOI), start) or _PICTURE.search(data, end, core.start):
-        raise Refused("there is another picture in its metadata")
+        raise Refused(Reason.NOT_LOSSLESS, "there is another picture in its metadata")
     trailer = data[core.end :]
     if _PICTURE.search(trailer) or _POSITIONED.search(trailer) or len(trailer.strip(b"\0\xff")) > _MOST_TRAILER:
-        raise Refused("there is more behind the picture: another picture, a video or unknown data")
+        raise Refused(Reason.NOT_LOSSLESS, "there is more behind the picture: another picture, a video or unknown data")
 
 
 def _exif(data: bytes, exif: jpeg.Segment, core: Core, orientation: int, turn: Turn) -> list[Splice]:
@@ -163,11 +164,11 @@ def _exif(data: bytes, exif: jpeg.Segment, core: Core, orientation: int, turn: T
         try:
             inside = find(thumbnail)
         except Refused as error:
-            raise Refused(f"its thumbnail cannot be turned: {error}") from error
+            raise Refused(Reason.NOT_LOSSLESS, f"its thumbnail cannot be turned: {error}") from error
         if any(segment.marker == APP1 for segment in inside.metadata) or inside.end != len(thumbnail.rstrip(b"\0")):
-            raise Refused("its thumbnail holds more than a picture")
+            raise Refused(Reason.NOT_LOSSLESS, "its thumbnail holds more than a picture")
         if (inside.width - inside.height) * (core.width - core.height) < 0:
-            raise Refused("its thumbnail is turned already, or the photo is")
+            raise Refused(Reason.NOT_LOSSLESS, "its thumbnail is turned already, or the photo is")
         return thumbnail[: inside.start] + bare(turn(thumbnail[: inside.end], by))
 
     splices = [
@@ -178,7 +179,7 @@ def _exif(data: bytes, exif: jpeg.Segment, core: Core, orientation: int, turn: T
     if growth:
         size = exif.end - exif.start + 2 + growth
         if size > _LARGEST:
-            raise Refused("the EXIF segment is full (64 KB)")
+            raise Refused(Reason.NOT_LOSSLESS, "the EXIF segment is full (64 KB)")
         splices.append(Splice(exif.start - 2, data[exif.start - 2 : exif.start], size.to_bytes(2, "big")))
     return splices
 

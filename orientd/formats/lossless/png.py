@@ -18,6 +18,7 @@ from orientd.formats import png, png_text, tiff_block
 from orientd.formats.lossless import exif as exif_turn
 from orientd.formats.lossless import png_filter, xmp
 from orientd.formats.png import Chunk
+from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
 _PALETTE: Final = 3
@@ -107,16 +108,16 @@ def _checked(data: bytes) -> _Header:
     for chunk in png.chunks(data):
         name, end = chunk.name, chunk.end + 4
         if name in _PLACES:
-            raise Refused(f"it has a chunk ({_told(name)}) that tells of {_PLACES[name]}")
+            raise Refused(Reason.NOT_LOSSLESS, f"it has a chunk ({_told(name)}) that tells of {_PLACES[name]}")
         safe = name.isalpha() and name[0] & ~name[2] & name[3] & 0x20  # ancillary, of this edition, safe to copy
         if name not in _STAYS | _TURNS and not safe:
-            raise Refused(f"it has a chunk ({_told(name)}) that may not be true of a turned picture")
+            raise Refused(Reason.NOT_LOSSLESS, f"it has a chunk ({_told(name)}) that may not be true of a turned picture")
         if name in png_text.TEXTS and png_text.exif(name, data[chunk.start : chunk.end]):
-            raise Refused("its EXIF stands in an old text chunk")
+            raise Refused(Reason.NOT_LOSSLESS, "its EXIF stands in an old text chunk")
         if name in png_text.TEXTS and _TEXT_IN_PIXELS.fullmatch(data[chunk.start : chunk.end].partition(b"\0")[0]):
-            raise Refused("a text in it tells its orientation or its size")
+            raise Refused(Reason.NOT_LOSSLESS, "a text in it tells its orientation or its size")
     if data[end:].strip(b"\0"):
-        raise Refused("there is more behind the picture")
+        raise Refused(Reason.NOT_LOSSLESS, "there is more behind the picture")
     return _header(data)
 
 
@@ -128,16 +129,16 @@ def _header(data: bytes) -> _Header:
     first = next(png.chunks(data))
     body = data[first.start : first.end]
     if first.name != b"IHDR" or len(body) != 13:
-        raise Refused("not a standard PNG: its header is broken")
+        raise Refused(Reason.DAMAGED, "not a standard PNG: its header is broken")
     width, height = int.from_bytes(body[:4], "big"), int.from_bytes(body[4:8], "big")
     depth, colour, compression, filters, interlace = body[8:]
     if depth not in _DEPTHS.get(colour, ()) or compression or filters or not width or not height:
-        raise Refused("not a standard PNG: its header is broken")
+        raise Refused(Reason.DAMAGED, "not a standard PNG: its header is broken")
     if interlace:
-        raise Refused("it is interlaced")
+        raise Refused(Reason.NOT_LOSSLESS, "it is interlaced")
     header = _Header(width, height, depth, colour)
     if header.row * height > _MOST_BYTES or max(width, height) > _MOST_PIXELS_A_SIDE:
-        raise Refused("its picture is too large (more than 256 MB unpacked, or 65,536 pixels a side)")
+        raise Refused(Reason.NOT_LOSSLESS, "its picture is too large (more than 256 MB unpacked, or 65,536 pixels a side)")
     return header
 
 
@@ -147,9 +148,9 @@ def _inflated(data: bytes, size: int) -> bytes:
     try:
         unpacked = unpacker.decompress(packed, size + 1)
     except zlib.error as error:
-        raise Refused(f"damaged: its picture cannot be unpacked ({error})") from error
+        raise Refused(Reason.DAMAGED, f"damaged: its picture cannot be unpacked ({error})") from error
     if len(unpacked) != size or not unpacker.eof or unpacker.unused_data:
-        raise Refused("damaged: its picture has not the size that its header tells")
+        raise Refused(Reason.DAMAGED, "damaged: its picture has not the size that its header tells")
     return unpacked
 
 
@@ -190,6 +191,6 @@ def _text(data: bytes, chunk: Chunk, orientation: int) -> bytes:
     start, packet = png.packet(data, chunk)
     splices = sorted(xmp.patch(packet, orientation), key=lambda splice: splice.offset)
     if start is None and splices:
-        raise Refused("XMP tells width and height in compressed form")
+        raise Refused(Reason.NOT_LOSSLESS, "XMP tells width and height in compressed form")
     head = data[chunk.start : chunk.end if start is None else start]
     return head + (b"" if start is None else Patch(tuple(splices)).apply(packet))

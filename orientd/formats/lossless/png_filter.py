@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from orientd.errors import Refused
+from orientd.reasons import Reason
 
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
 _ROWS_AT_ONCE: Final = 1024
@@ -29,7 +30,7 @@ def undo(lines: Bytes, unit: int) -> Bytes:
     """
     kinds, filtered = lines[:, 0], lines[:, 1:].reshape(len(lines), -1, unit)
     if kinds.max(initial=0) > _PAETH:
-        raise Refused("damaged: a row of its picture has a filter that does not exist")
+        raise Refused(Reason.DAMAGED, "damaged: a row of its picture has a filter that does not exist")
     rows = np.empty_like(filtered)
     above = np.zeros_like(filtered[:1])
     for start in range(0, len(rows), _ROWS_AT_ONCE):

@@ -13,6 +13,7 @@ from orientd.formats import tiff_block, webp
 from orientd.formats.lossless import exif as exif_turn
 from orientd.formats.lossless import xmp
 from orientd.formats.webp import Chunk
+from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
 Turn = Callable[[bytes, int], bytes]
@@ -59,14 +60,17 @@ def _still(data: bytes) -> Chunk:
     for chunk in webp.chunks(data):
         end = chunk.end + chunk.end % 2
         if chunk.name in (b"VP8 ", b"ALPH"):
-            raise Refused("it is lossy, and would lose by being packed again")
+            raise Refused(Reason.NOT_LOSSLESS, "it is lossy, and would lose by being packed again")
         if chunk.name not in _KNOWN:
-            raise Refused(f"it has a chunk that orientd does not know ({chunk.name.decode('ascii', 'backslashreplace')})")
+            raise Refused(
+                Reason.NOT_LOSSLESS,
+                f"it has a chunk that orientd does not know ({chunk.name.decode('ascii', 'backslashreplace')})",
+            )
         found += [chunk] if chunk.name == b"VP8L" else []
     if len(found) != 1 or data[found[0].start : found[0].start + 1] != b"\x2f" or found[0].end - found[0].start < 5:
-        raise Refused("its picture is missing or broken")
+        raise Refused(Reason.DAMAGED, "its picture is missing or broken")
     if data[end:].strip(b"\0"):
-        raise Refused("there is more behind the picture")
+        raise Refused(Reason.NOT_LOSSLESS, "there is more behind the picture")
     return found[0]
 
 
@@ -75,7 +79,7 @@ def _sides(data: bytes, still: Chunk) -> tuple[int, int]:
     sides = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     for chunk in webp.chunks(data):
         if chunk.name == b"VP8X" and data[chunk.start + 4 : chunk.end] != b"".join(_less_one(side) for side in sides):
-            raise Refused("its header tells another size than its picture")
+            raise Refused(Reason.DAMAGED, "its header tells another size than its picture")
     return sides
 
 

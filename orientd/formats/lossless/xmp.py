@@ -9,6 +9,7 @@ from typing import Final
 
 from orientd import orientation as group
 from orientd.errors import Refused
+from orientd.reasons import Reason
 from orientd.records import Splice
 
 _NOT_TURNED: Final = {
@@ -38,9 +39,9 @@ def check(packet: bytes) -> None:
     letters = packet.replace(b"\0", b"")  # a packet in UTF-16 is not to slip through
     for reason, names in _NOT_TURNED.items():
         if any(name in letters for name in names):
-            raise Refused(reason)
+            raise Refused(Reason.NOT_LOSSLESS, reason)
     if _CAMERA_RAW in letters and not _APPLIED.search(letters):
-        raise Refused("XMP holds edits of Camera Raw, with places in it, that are not applied to it yet")
+        raise Refused(Reason.NOT_LOSSLESS, "XMP holds edits of Camera Raw, with places in it, that are not applied to it yet")
 
 
 def patch(packet: bytes, orientation: int) -> list[Splice]:
@@ -59,7 +60,7 @@ def _swapped(packet: bytes, one: bytes, other: bytes) -> list[Splice]:
         return []
     values = [list(re.finditer(rb""":%s(?:\s*=\s*["']|>)\s*([0-9/.]+)\s*["'<]""" % name, packet)) for name in (one, other)]
     if [len(value) for value in values] != [1, 1]:
-        raise Refused("XMP tells width and height in a form that cannot be changed in place")
+        raise Refused(Reason.NOT_LOSSLESS, "XMP tells width and height in a form that cannot be changed in place")
     first, second = values[0][0], values[1][0]
     if first[1] == second[1]:
         return []
