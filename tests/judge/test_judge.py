@@ -7,9 +7,10 @@ import pytest
 
 from orientd.errors import DecodeError, Refused
 from orientd.judge.judge import Judge
+from orientd.judge.panel import Voice
 from orientd.judge.policy import Policy
 from orientd.reasons import Reason
-from orientd.records import Candidate, FileStat, Format, Method, Photo, Picture, Prediction
+from orientd.records import Candidate, Evidence, FileStat, Format, Method, Photo, Picture, Prediction
 
 MIB = 2**20
 
@@ -188,3 +189,52 @@ def test_a_refusal_keeps_what_should_be_done(error, words, code):
     (row,) = judge(Eyes(), check)(candidates(1))
     assert (row.decision, row.turn, row.new_orientation, row.beyond_reach) == ("skip", 90, 6, True)
     assert (row.reason, row.reason_code) == (f"shown wrong, but not to be written: {words}", code)
+
+
+VOICES = (Voice("scene", 1.0, 4.0), Voice("faces", 1.0, 6.0))
+
+
+def witnessed(judging, scores, log):
+    """The same judge with a witness that has these scores for every photo."""
+
+    def ask(photo):
+        def look():
+            log.append(photo.path)
+            return Evidence("faces", scores)
+
+        return [("faces", look)]
+
+    return replace(judging, voices=VOICES, ask=ask)
+
+
+@pytest.mark.parametrize(
+    ("scores", "decision", "turn"), [((0, 9, 0, 0), "fix", 90), ((9, 0, 0, 0), "keep", 0), ((0, 0, 9, 0), "unsure", 180)]
+)
+def test_witnesses_are_weighed_against_the_network(scores, decision, turn):
+    log = []
+    (row,) = witnessed(judge(Eyes()), scores, log)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
+    assert (row.decision, row.turn, log) == (decision, turn, ["/a.jpg"])
+
+
+def test_a_photo_that_is_clear_at_first_sight_costs_no_witness():
+    log = []
+    rows = witnessed(judge(Eyes(upright=True)), (0, 9, 0, 0), log)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
+    assert ([row.decision for row in rows], log) == (["keep"], [])
+
+
+def test_a_crowd_is_weighed_against_the_same_witnesses():
+    log = []
+    judging = witnessed(replace(judge(Eyes()), crowd=Crowd(0.3, 0.7, 0.0, 0.0)), (9, 0, 0, 0), log)
+    (row,) = judging([Candidate("/seen-1.jpg", FileStat(1, 1, 1, 1))])
+    assert (row.decision, row.width, log) == ("keep", 20, ["/seen-1.jpg"])
+
+
+def test_a_glance_that_is_not_enough_leads_to_the_witnesses():
+    log, small = [], Picture(np.ones((2, 2, 3), np.uint8), 40, 30, whole=False)
+
+    def glance(candidate):
+        return Photo(candidate.path, candidate.stat, Format.JPEG, b"", 6, ""), small
+
+    judging = replace(witnessed(judge(Eyes()), (9, 0, 0, 0), log), glance=glance)
+    (row,) = judging([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
+    assert (row.decision, row.width, log) == ("keep", 2, ["/a.jpg"])
