@@ -198,11 +198,11 @@ def witnessed(judging, scores, log):
     """The same judge with a witness that has these scores for every photo."""
 
     def ask(photo):
-        def look():
+        def answer():
             log.append(photo.path)
             return Evidence("faces", scores)
 
-        return [("faces", look)]
+        return [("faces", answer)]
 
     return replace(judging, voices=VOICES, ask=ask)
 
