@@ -101,6 +101,8 @@ class Reason(StrEnum):
     """No space, or no quota, is left on the disk."""
     DISK_TROUBLE = "disk_trouble"
     """The disk reports a fault, or does not give back what was written to it."""
+    NOT_PUT_BACK = "not_put_back"
+    """Writing failed, and so did putting the old bytes back: the next run tries that once more."""
     NOT_MOUNTED = "not_mounted"
     """Its file system has gone away."""
     UNSAFE_FILE_SYSTEM = "unsafe_file_system"

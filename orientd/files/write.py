@@ -225,7 +225,7 @@ def _put_back(disk: Disk, file: int, found: os.stat_result, old: bytes, start: i
         disk.fsync(file)
     except OSError as error:
         raise WriteError(
-            Reason.DISK_TROUBLE,
+            Reason.NOT_PUT_BACK,
             f"writing failed ({error.strerror}) and so did putting the old bytes back: check the disk, then run orientd again, "
             "which tries once more from its journal",
         ) from error
