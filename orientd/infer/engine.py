@@ -38,7 +38,8 @@ def _class_in_view(view: int, turn: int) -> int:
     return next(k for k, t in enumerate(orientation.TURNS) if orientation.then(view, orientation.from_turn(t)) in goals)
 
 
-_TURNED_BACK: Final = np.array([[_class_in_view(view, turn) for turn in orientation.TURNS] for view in VIEWS])
+TURNED_BACK: Final = np.array([[_class_in_view(view, turn) for turn in orientation.TURNS] for view in VIEWS])
+"""Shape (8, 4): which class of each of the VIEWS is each class of the picture as given."""
 
 
 def load_spec(path: str | Path) -> ModelSpec:
@@ -140,7 +141,7 @@ class Engine:
 
         views: uint8 of shape (8, side, side, 3) in the order of `VIEWS`; the side is one of `spec.sides`.
         """
-        return np.take_along_axis(self._logits(views, self._views), _TURNED_BACK, axis=1)
+        return np.take_along_axis(self._logits(views, self._views), TURNED_BACK, axis=1)
 
     def _predictions(self, logits: NDArray[np.float64]) -> list[Prediction]:
         rows = [_softmax(each, self.spec.temperature) for each in logits]

@@ -72,7 +72,7 @@ def test_every_mistake_of_every_source_is_told_at_once(written):
         f"{file}: hard_links: must be true or false, got 'maybe'",
         f"{file}: exclude: must be a list of texts, got {{'a': 'b'}}",
         f"{file}: max_pixels: must be a whole number, got ''",
-        f"{file}: prior_upright: must be a number, or model, got '.nan'",
+        f"{file}: prior_upright: must be a number, got '.nan'",
         f"{file}: model: must be text, got ['a']",
         f"{file}: formats: must be one of jpeg, mpo, png, webp, tiff, heif, avif, got 'jpg'; did you mean 'jpeg'?",
         "ORIENTD_BATCH: must be a whole number, got 'x'",
@@ -187,7 +187,7 @@ def test_what_is_not_set_is_as_it_was_fitted_with_the_model():
 
 
 def test_a_number_may_not_be_text():
-    assert problems(None, {}, {"min_confidence": "modell"}) == ["--min-confidence: must be a number, or model, got 'modell'"]
+    assert problems(None, {}, {"min_confidence": "modell"}) == ["--min-confidence: must be a number, got 'modell'"]
 
 
 def test_the_example_file_holds_every_option_with_its_default_and_its_help():
