@@ -53,7 +53,7 @@ TRAINING_OWNERS = {
     "timm": {"fit.network"},
     "scipy": {"evaluate.statistics", "data.near_duplicates"},
 }
-TRAINING_MAY_USE = VOCABULARY | {"judge", "infer", "decode", "library", "config", "formats"}
+TRAINING_MAY_USE = VOCABULARY | {"judge", "infer", "decode", "witnesses", "library", "config", "formats"}
 HEAVY = {"numpy", "PIL", "onnxruntime", "torch", "simplejpeg", "pillow_heif", "nvidia", "rich", "yaml", "sqlite3", "watchdog"}
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
