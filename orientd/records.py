@@ -3,10 +3,10 @@
 A path is a `str` as `os.fsdecode` gives it: bytes that are not UTF-8 are carried as surrogates and come back unchanged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from orientd.reasons import Reason
 
@@ -205,7 +205,7 @@ class Patch:
 
 
 class Row(NamedTuple):
-    """One line of the report; the field names are the header of the CSV file. None is an empty field.
+    """What is known of one photo, which becomes a line of the report. None is an empty field.
 
     Whatever has a `reason` has its `reason_code`, too, unless an earlier version of orientd judged it, which noted none.
     """
@@ -217,25 +217,71 @@ class Row(NamedTuple):
     orientation: int | None = None
     turn: int | None = None
     confidence: float | None = None
-    p0: float | None = None
-    p90: float | None = None
-    p180: float | None = None
-    p270: float | None = None
+    probabilities: Probabilities | None = None
     views: int | None = None
-    decision: str = Verdict.SKIP.value
+    decision: Verdict = Verdict.SKIP
     new_orientation: int | None = None
-    method: str = ""
-    outcome: str = Status.PENDING.value
+    method: Method | None = None
+    outcome: Status = Status.PENDING
     reason: str = ""
     size: int | None = None
     mtime_ns: int | None = None
     sha256: str = ""
-    reason_code: str = ""
+    reason_code: Reason | None = None
+
+    @classmethod
+    def of(cls, cells: Mapping[str, Any]) -> Self:
+        """From what `cells` gave, or a part of that, of the kinds that COLUMNS tells. Unless all four probabilities are there,
+        none is.
+
+        Raises:
+            ValueError: there is no such decision, method or outcome.
+        """
+        p0, p90, p180, p270 = (cells.get(name) for name in _PROBABILITIES)
+        named = {name: value for name, value in cells.items() if name not in _PROBABILITIES}
+        if None not in (p0, p90, p180, p270):
+            named["probabilities"] = p0, p90, p180, p270
+        method = Method(cells["method"]) if cells.get("method") else None
+        named |= {"method": method, "reason_code": Reason.known(cells.get("reason_code"))}
+        named |= {name: kind(cells[name]) for name, kind in (("decision", Verdict), ("outcome", Status)) if name in cells}
+        return cls(**named)
+
+    def cells(self) -> dict[str, str | int | float | None]:
+        """Each of COLUMNS as it is stored: text for what is one of several words, empty for none."""
+        named = self._asdict() | dict(zip(_PROBABILITIES, self.probabilities or 4 * (None,), strict=True))
+        return {name: named[name] or "" if kind is str else named[name] for name, kind in COLUMNS.items()}
 
     @property
     def beyond_reach(self) -> bool:
         """True if the photo should get another orientation and cannot be written."""
         return self.decision == Verdict.SKIP and self.new_orientation is not None
+
+
+_PROBABILITIES: Final = ("p0", "p90", "p180", "p270")
+COLUMNS: Final[Mapping[str, Any]] = {
+    "path": str,
+    "format": str,
+    "width": int | None,
+    "height": int | None,
+    "orientation": int | None,
+    "turn": int | None,
+    "confidence": float | None,
+    "p0": float | None,
+    "p90": float | None,
+    "p180": float | None,
+    "p270": float | None,
+    "views": int | None,
+    "decision": str,
+    "new_orientation": int | None,
+    "method": str,
+    "outcome": str,
+    "reason": str,
+    "size": int | None,
+    "mtime_ns": int | None,
+    "sha256": str,
+    "reason_code": str,
+}
+"""The columns of a report in their order, and the kind of their cells: text, `int | None` or `float | None`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ def act_stage(journal: Journal, writer: Writer | None) -> Callable[[Row], Row]:
     def act(row: Row) -> Row:
         if reason := _undone(journal, row):
             code = Reason.TAKEN_BACK
-            return row._replace(decision=Verdict.SKIP.value, new_orientation=None, method="", reason=reason, reason_code=code)
+            return row._replace(decision=Verdict.SKIP, new_orientation=None, method=None, reason=reason, reason_code=code)
         return _fix(writer, row) if writer else row
 
     return act
@@ -182,15 +182,15 @@ def _beside(config: Config) -> Callable[[Row], str]:
     obeyed = naming_of(config) is not None
 
     def state(row: Row) -> str:
-        by_sidecar = row.method == Method.SIDECAR or not row.format  # without a format: left alone as sidecars are not clear
-        return sidecars.signature(row.path) if row.decision == Verdict.FIX or (obeyed and by_sidecar) else ""
+        by_sidecar = row.method is Method.SIDECAR or not row.format  # without a format: left alone as sidecars are not clear
+        return sidecars.signature(row.path) if row.decision is Verdict.FIX or (obeyed and by_sidecar) else ""
 
     return state
 
 
 def _undone(journal: Journal, row: Row) -> str:
     """Why a photo is left as its owner wants it: what an earlier run made of it was taken back. Empty if not so."""
-    if row.method == Method.SIDECAR:
+    if row.method is Method.SIDECAR:
         run = journal.was_undone_at(sidecars.paths(row.path), row.orientation)
         return reverted.TAKEN_BACK.format(run) if run else ""
     return reverted.turned_back(journal, row)
@@ -198,13 +198,13 @@ def _undone(journal: Journal, row: Row) -> str:
 
 def _still_planned(row: Row, method: str) -> bool:
     """False if a photo judged earlier may have to be put right by another method now."""
-    return row.decision != Verdict.FIX or row.method == method == Method.TAG or row.method == Method.SIDECAR
+    return row.decision is not Verdict.FIX or row.method == method == Method.TAG or row.method is Method.SIDECAR
 
 
 def _fix(writer: Writer, row: Row) -> Row:
-    done, outcome = writer.fix(row, Method.SIDECAR if row.method == Method.SIDECAR else Method(writer.config.method))
+    done, outcome = writer.fix(row, Method.SIDECAR if row.method is Method.SIDECAR else Method(writer.config.method))
     if outcome.status is Status.FIXED and outcome.stat:
-        writer.seen.add([put_right(row, outcome, writer.run)])
+        writer.seen.add([put_right(row, outcome, outcome.stat, writer.run)])
     return done
 
 
@@ -213,7 +213,7 @@ def _recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:
     that is shown wrong and must not be written, for its other names, say."""
 
     def lasting(row: Row) -> bool:
-        return bool(row.sha256) if row.decision == Verdict.ERROR else not row.beyond_reach
+        return bool(row.sha256) if row.decision is Verdict.ERROR else not row.beyond_reach
 
     return lambda rows: seen.add(row for row in rows if lasting(row))
 

@@ -20,7 +20,7 @@ class JsonLines:
         self._stream = stream
 
     def photo(self, row: Row) -> None:
-        values = {name: round(value, 4) if isinstance(value, float) else value for name, value in row._asdict().items()}
+        values = {name: round(value, 4) if isinstance(value, float) else value for name, value in row.cells().items()}
         self._write("photo", values)
 
     def status(self, done: int, found: int, total: int | None, seconds_left: float | None) -> None:
