@@ -4,7 +4,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +13,7 @@ from orientd.decode import admitted
 from orientd.errors import Refused
 from orientd.gpu import pool as cards
 from orientd.infer import registry
-from orientd.judge.judge import Judge, until
+from orientd.judge.judge import Decode, Judge, until
 from orientd.library import sidecars
 from orientd.library.reader import Source
 from orientd.library.sidecars import Naming
@@ -76,21 +76,30 @@ def make_judge(
 
     allocator.share_one_arena()
     model = chosen_model(config)
-    crowd, first = (None, model.open()) if config.provider == "cpu" else cards.open_cards(model, config, notify or _nobody)
+    notify, workers = notify or _nobody, config.workers or os.cpu_count() or 1
+
+    @cache
+    def decoder(size: int) -> admitted.AdmittedDecoder:
+        return admitted.decoder(size, config.max_pixels, config.max_memory, isolate=config.isolate)
+
+    def decoding(size: int) -> Decode:
+        return as_noted(decoder(size).decode)
+
+    if config.provider == "cpu":
+        crowd, first = None, model.open()
+    else:
+        crowd, first = cards.open_cards(model, config, notify, decoding, workers, stop)
     if not first.spec.calibrated:
-        (notify or _nobody)(_UNCALIBRATED.format(model.name))
-    decoder = admitted.decoder(first.spec.input_size, config.max_pixels, config.max_memory, isolate=config.isolate)
-    shown = as_noted(decoder.decode)
-    crowd = crowd and crowd.beside(shown, config.workers or os.cpu_count() or 1, stop)
-    source = source or Source(config, naming_of(config))
+        notify(_UNCALIBRATED.format(model.name))
+    source, size = source or Source(config, naming_of(config)), first.spec.input_size
     judge = Judge(
         read=until(stop, source.open),
-        decode=until(stop, shown),
+        decode=until(stop, decoding(size)),
         eyes=(lambda: crowd) if crowd else one_for_each_thread(first, model.open),
         check=until(stop, plan_stage(config, rotate)),
         policy=config.policy,
         crowd=crowd,
-        glance=until(stop, partial(source.glance, look=decoder.glance)),
+        glance=until(stop, partial(source.glance, look=decoder(size).glance)),
     )
     return judge, CacheKey.of(config, first.model_id, by_thumbnail=source.glances).id
 
