@@ -3,7 +3,7 @@
 A path is a `str` as `os.fsdecode` gives it: bytes that are not UTF-8 are carried as surrogates and come back unchanged.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
@@ -230,26 +230,57 @@ class Row(NamedTuple):
     reason_code: Reason | None = None
 
     @classmethod
-    def of(cls, cells: Mapping[str, Any]) -> Self:
-        """From what `cells` gave, or a part of that, of the kinds that COLUMNS tells. Unless all four probabilities are there,
-        none is.
+    def of(cls, cells: Iterable[Any]) -> Self:
+        """From what `cells` gave. Unless all four probabilities are there, none is; a code of another version is none.
 
         Raises:
             ValueError: there is no such decision, method or outcome.
         """
-        p0, p90, p180, p270 = (cells.get(name) for name in _PROBABILITIES)
-        named = {name: value for name, value in cells.items() if name not in _PROBABILITIES}
-        if None not in (p0, p90, p180, p270):
-            named["probabilities"] = p0, p90, p180, p270
-        method = Method(cells["method"]) if cells.get("method") else None
-        named |= {"method": method, "reason_code": Reason.known(cells.get("reason_code"))}
-        named |= {name: kind(cells[name]) for name, kind in (("decision", Verdict), ("outcome", Status)) if name in cells}
-        return cls(**named)
+        path, format_, width, height, stored, turn, confidence, p0, p90, p180, p270, views, *more = cells
+        decision, new_orientation, method, outcome, reason, size, mtime_ns, sha256, code = more
+        return cls(
+            path,
+            format_,
+            width,
+            height,
+            stored,
+            turn,
+            confidence,
+            None if None in (p0, p90, p180, p270) else (p0, p90, p180, p270),
+            views,
+            Verdict(decision),
+            new_orientation,
+            Method(method) if method else None,
+            Status(outcome),
+            reason,
+            size,
+            mtime_ns,
+            sha256,
+            Reason.known(code),
+        )
 
-    def cells(self) -> dict[str, str | int | float | None]:
-        """Each of COLUMNS as it is stored: text for what is one of several words, empty for none."""
-        named = self._asdict() | dict(zip(_PROBABILITIES, self.probabilities or 4 * (None,), strict=True))
-        return {name: named[name] or "" if kind is str else named[name] for name, kind in COLUMNS.items()}
+    def cells(self) -> tuple[str | int | float | None, ...]:
+        """As it is stored, in the order of COLUMNS: text for what is one of several words, empty for none."""
+        return (
+            self.path,
+            self.format,
+            self.width,
+            self.height,
+            self.orientation,
+            self.turn,
+            self.confidence,
+            *(self.probabilities or 4 * (None,)),
+            self.views,
+            self.decision,
+            self.new_orientation,
+            self.method or "",
+            self.outcome,
+            self.reason,
+            self.size,
+            self.mtime_ns,
+            self.sha256,
+            self.reason_code or "",
+        )
 
     @property
     def beyond_reach(self) -> bool:
@@ -257,7 +288,6 @@ class Row(NamedTuple):
         return self.decision == Verdict.SKIP and self.new_orientation is not None
 
 
-_PROBABILITIES: Final = ("p0", "p90", "p180", "p270")
 COLUMNS: Final[Mapping[str, Any]] = {
     "path": str,
     "format": str,

@@ -116,7 +116,7 @@ def _taken(file: TextIO) -> bool:
 
 def cells(row: Row) -> list[object]:
     """A row as it stands in a report."""
-    return [f"{value:.4f}" if isinstance(value, float) else value for value in row.cells().values()]
+    return [f"{value:.4f}" if isinstance(value, float) else value for value in row.cells()]
 
 
 class EndsWithLf:

@@ -62,12 +62,12 @@ def _row(header: Sequence[str], cells: list[str]) -> Row:
     if short < 0 and any(cells[short:]):
         raise ValueError(f"has {len(cells)} cells, the header has {len(header)}")
     named = dict(zip(header, cells + [""] * short, strict=False))
-    values = {name: _value(kind, name, named[name]) for name, kind in COLUMNS.items() if name in named}
+    values = {name: _value(kind, name, named.get(name, "")) for name, kind in COLUMNS.items()}
     decision = named["decision"].strip().lower()
     if decision not in list(Verdict):
         raise ValueError(f"decision must be one of {', '.join(Verdict)}, got {decision!r}")
     words = {"decision": decision, "method": _word(Method, named, "method"), "outcome": _word(Status, named, "outcome")}
-    row = Row.of(values | words)
+    row = Row.of((values | words).values())
     if row.decision is Verdict.FIX:
         _check_fix(row)
     return row

@@ -57,7 +57,7 @@ class Seen:
         """
         for row in rows:
             if row.size is not None and _fits(row.mtime_ns):
-                _, *cells = row._replace(outcome=Status.PENDING).cells().values()
+                _, *cells = row._replace(outcome=Status.PENDING).cells()
                 self._pending.append((os.fsencode(row.path), self.judge + self._beside(row), *cells))
         if len(self._pending) >= 1000:
             self.flush()
@@ -98,7 +98,7 @@ class Seen:
         if not all(isinstance(value, kind) for value, kind in zip(found[2:], _KINDS, strict=True)):
             return None
         try:
-            row = Row.of({"path": candidate.path, **dict(zip(_COLUMNS, found[2:], strict=True))})
+            row = Row.of((candidate.path, *found[2:]))
         except ValueError:
             return None
         if row.turn not in _TURNS:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orientd.errors import ConfigError, ExitCode
 from orientd.reasons import Reason
-from orientd.records import Method, Row, Verdict
+from orientd.records import COLUMNS, Method, Row, Verdict
 from orientd.report.csv_file import HEADER, CsvReport
 from orientd.report.plan import read_plan
 
@@ -60,7 +60,7 @@ def problems(path: str) -> list[str]:
 
 
 def line(**changes: object) -> str:
-    values = FOUND.cells() | changes
+    values = dict(zip(COLUMNS, FOUND.cells(), strict=True)) | changes
     return ",".join("" if value is None else str(value) for value in values.values())
 
 

@@ -23,16 +23,19 @@ rows = st.builds(
 )
 
 
+def named(row):
+    return dict(zip(COLUMNS, row.cells(), strict=True))
+
+
 @given(rows)
 def test_a_row_comes_back_from_its_cells(row):
     cells = row.cells()
-    assert list(cells) == list(COLUMNS)
-    assert [name for name, kind in COLUMNS.items() if not isinstance(cells[name], kind)] == []
+    assert all(isinstance(cell, kind) for cell, kind in zip(cells, COLUMNS.values(), strict=True))
     assert Row.of(cells) == row
 
 
 def test_what_is_not_known_is_an_empty_text_or_no_number():
-    assert {name for name, cell in Row("/a.jpg").cells().items() if cell == ""} == {
+    assert {name for name, cell in named(Row("/a.jpg")).items() if cell == ""} == {
         "format",
         "method",
         "outcome",
@@ -42,11 +45,19 @@ def test_what_is_not_known_is_an_empty_text_or_no_number():
     }
 
 
-def test_a_row_of_a_part_of_its_cells():
-    assert Row.of({"path": "/a.jpg", "p90": 1.0, "decision": "fix", "turn": 90}) == Row("/a.jpg", turn=90, decision=Verdict.FIX)
+def test_a_column_holds_what_its_name_says():
+    row = Row("/a.jpg", "jpeg", 4, 3, 6, 90, 0.9, (0.1, 0.2, 0.3, 0.4), 8, Verdict.FIX, 1, Method.TAG, Status.FIXED)
+    row = row._replace(reason="why", size=5, mtime_ns=7, sha256="ab", reason_code=Reason.HARD_LINKS)
+    chances = {"p0": 0.1, "p90": 0.2, "p180": 0.3, "p270": 0.4}
+    assert named(row) == {name: value for name, value in row._asdict().items() if name != "probabilities"} | chances
+
+
+def test_probabilities_that_are_not_all_there_are_none():
+    cells = named(Row("/a.jpg", probabilities=(0.1, 0.2, 0.3, 0.4)))
+    assert Row.of((cells | {"p180": None}).values()).probabilities is None
 
 
 @pytest.mark.parametrize("column", ["decision", "method", "outcome"])
 def test_a_word_that_there_is_not_is_no_row(column):
     with pytest.raises(ValueError, match="perhaps"):
-        Row.of({"path": "/a.jpg", column: "perhaps"})
+        Row.of((named(Row("/a.jpg")) | {column: "perhaps"}).values())
