@@ -49,6 +49,7 @@ TRAINING_OWNERS = {
     "click": {"cli"},
     "PIL": {"data.pages", "report.contact_sheets"},
     "matplotlib": {"report.plots"},
+    "jinja2": {"report.rendering"},
 }
 TRAINING_MAY_USE = VOCABULARY | {"judge", "infer", "decode", "library", "config", "formats"}
 HEAVY = {"numpy", "PIL", "onnxruntime", "torch", "simplejpeg", "pillow_heif", "nvidia", "rich", "yaml", "sqlite3", "watchdog"}
@@ -167,6 +168,7 @@ def test_no_arrow_runs_the_wrong_way():
         ("orientd.report.text", "from orientd.report import plan", "cycle: "),
         ("orientd_training.fit.loop", "import yaml", "orientd_training.fit.loop → yaml: yaml has another owner"),
         ("orientd_training.data.prepare", "from PIL import Image", "orientd_training.data.prepare → PIL: PIL has another owner"),
+        ("orientd_training.report.html", "import jinja2", "orientd_training.report.html → jinja2: jinja2 has another owner"),
         ("orientd_training.fit.loop", "from orientd.write import fix", "orientd_training.fit.loop → orientd.write.fix: training"),
         (
             "orientd_training.fit.loop",
