@@ -50,6 +50,7 @@ TRAINING_OWNERS = {
     "PIL": {"data.pages", "report.contact_sheets"},
     "matplotlib": {"report.plots"},
     "jinja2": {"report.rendering"},
+    "scipy": {"evaluate.statistics", "data.near_duplicates"},
 }
 TRAINING_MAY_USE = VOCABULARY | {"judge", "infer", "decode", "library", "config", "formats"}
 HEAVY = {"numpy", "PIL", "onnxruntime", "torch", "simplejpeg", "pillow_heif", "nvidia", "rich", "yaml", "sqlite3", "watchdog"}
