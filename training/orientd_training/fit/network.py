@@ -7,6 +7,7 @@ from typing import Any
 import timm
 import torch
 from timm.models import group_parameters
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -129,6 +130,13 @@ class Served(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.network(pixels.permute(0, 3, 1, 2).float())
+
+
+def averaged(network: Network) -> Any:
+    """The moving average of all weights and sums of a network, in `module`; `update` leaves `decay` (0–1) of it as it was."""
+    average = ModelEmaV3(network)
+    average.module.requires_grad_(False)
+    return average
 
 
 def _backbone(config: TrainConfig, pretrained: bool) -> Any:
