@@ -166,6 +166,8 @@ def _help(option: Field[Any]) -> str:
 
 
 OPTIONS: Final[Mapping[str, Field[Any]]] = {option.name: option for option in fields(Config)}
+PATHS: Final = ("model", "plan", "state_dir")
+"""Options that may name a file or folder; in each a ~ at the beginning stands for the home."""
 HELP: Final[Mapping[str, str]] = {name: _help(option) for name, option in OPTIONS.items()}
 
 
@@ -191,12 +193,8 @@ def load(file: str | None, environment: Mapping[str, str], flags: Mapping[str, o
     if problems:
         raise ConfigError("\n".join(problems))
     config = replace(Config(), **values)  # type: ignore[arg-type]  # _checked has checked the types
-    return replace(
-        config,
-        model=_at_home(config.model, environment),
-        plan=_at_home(config.plan, environment),
-        state_dir=_at_home(config.state_dir, environment) or _state_directory(environment),
-    )
+    places: dict[str, Any] = {name: _at_home(getattr(config, name), environment) for name in PATHS}
+    return replace(config, **places | {"state_dir": places["state_dir"] or _state_directory(environment)})
 
 
 def _given(
