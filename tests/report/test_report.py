@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from support.report_rows import FOUND, write
 
 from orientd.errors import ConfigError, ExitCode, OrientdError
 from orientd.reasons import Reason
@@ -21,39 +22,12 @@ from orientd.report.summary import summary
 from orientd.report.tally import Tally
 from orientd.report.text import printable
 
-FOUND = Row(
-    path="/photos/a.jpg",
-    format="jpeg",
-    width=4000,
-    height=3000,
-    orientation=None,
-    turn=90,
-    confidence=0.98765,
-    p0=0.00004,
-    p90=0.98765,
-    p180=0.01,
-    p270=0.00231,
-    views=8,
-    decision="fix",
-    new_orientation=6,
-    method="tag",
-    size=3456789,
-    mtime_ns=1700000000123456789,
-    sha256="ab" * 32,
-)
 names = st.binary(min_size=1).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"0")))
 
 
 def read_back(path: str) -> list[list[str]]:
     with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         return list(csv.reader(file, strict=True))
-
-
-def write(path: str, *rows: Row) -> str:
-    with CsvReport(path) as report:
-        for row in rows:
-            report.write(row)
-        return report.finish()
 
 
 def stop_after_one_row(report: CsvReport) -> None:
