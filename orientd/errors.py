@@ -17,20 +17,29 @@ The two trees are separate on purpose: a handler for one photo can never swallow
 """
 
 from enum import IntEnum
+from typing import Self
 
 from orientd.reasons import Reason
 
 
 class ExitCode(IntEnum):
-    """The stable interface to scripts and systemd; see the README."""
+    """The stable interface to scripts and systemd, each with its `meaning`; see the README."""
 
-    OK = 0
-    ERROR = 1
-    USAGE = 2
-    INCOMPLETE = 3
-    FOUND = 11
-    UNAVAILABLE = 75
-    INTERRUPTED = 130
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str = "") -> Self:
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
+
+    OK = 0, "done"
+    ERROR = 1, "error"
+    USAGE = 2, "wrong usage or configuration"
+    INCOMPLETE = 3, "finished, but some photos could not be read or written"
+    FOUND = 11, "wrongly turned photos were found (only with --exit-code)"
+    UNAVAILABLE = 75, "a folder is not mounted or not readable"
+    INTERRUPTED = 130, "interrupted"
 
 
 class OrientdError(Exception):

@@ -5,61 +5,15 @@ import shlex
 import sys
 from collections.abc import Callable
 from inspect import getdoc
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 import click
 
-from orientd.config import HELP, OPTIONS, Config, load
+from orientd.config import HELP, OPTIONS, PATHS, Config, load
+from orientd.errors import ExitCode
 
-EXIT_CODES: Final = """\b
-Exit codes:
-  0    done
-  1    error
-  2    wrong usage or configuration
-  3    finished, but some photos could not be read or written
-  11   wrongly turned photos were found (only with --exit-code)
-  75   a folder is not mounted or not readable
-  130  interrupted
-  134, 139  crashed at a photo: run it again, and it finds the photo and leaves it out"""
-
-_FLAGS: dict[str, Any] = {
-    "model": click.Path(),
-    "provider": click.Choice(["cpu", "cuda", "tensorrt", "tensorrt-fp16"]),
-    "gpus": str,
-    "gpu_memory": int,
-    "min_confidence": float,
-    "prior_upright": float,
-    "min_agreement": int,
-    "second_look_below": float,
-    "workers": int,
-    "batch": int,
-    "exclude": str,
-    "one_file_system": bool,
-    "max_pixels": int,
-    "max_bytes": int,
-    "max_memory": int,
-    "isolate": bool,
-    "first_look": click.Choice(["photo", "thumbnail"]),
-    "mtime": click.Choice(["shift", "keep", "now"]),
-    "method": click.Choice(["tag", "rotate", "auto"]),
-    "hard_links": bool,
-    "formats": str,
-    "sidecar": click.Choice(["off", "write"]),
-    "sidecar_naming": click.Choice(["full", "adobe"]),
-    "fix": bool,
-    "plan": click.Path(),
-    "observer": click.Choice(["auto", "inotify", "polling"]),
-    "when_missing": click.Choice(["exit", "wait"]),
-    "settle": float,
-    "walk_every": float,
-    "poll_every": float,
-    "quiet_hours": str,
-    "rate_limit": float,
-    "pause_on_battery": bool,
-    "metrics": str,
-    "log_format": click.Choice(["auto", "human", "journal", "json"]),
-    "state_dir": click.Path(),
-}
+_CRASHED: Final = "134, 139  crashed at a photo: run it again, and it finds the photo and leaves it out"
+EXIT_CODES: Final = "\n".join(["\b", "Exit codes:", *(f"  {code:<3}  {code.meaning}" for code in ExitCode), f"  {_CRASHED}"])
 JUDGING: Final = (
     "model",
     "provider",
@@ -127,8 +81,16 @@ def command_line() -> str:
 
 
 def _option(name: str) -> Callable[[Command], Command]:
-    kind, flag = _FLAGS[name], "--" + name.replace("_", "-")
-    if kind is bool:
-        both = f"{flag}/--no-{flag.removeprefix('--')}" if OPTIONS[name].default else flag
+    option, flag = OPTIONS[name], "--" + name.replace("_", "-")
+    if option.type is bool:
+        both = f"{flag}/--no-{flag.removeprefix('--')}" if option.default else flag
         return click.option(both, is_flag=True, default=None, help=HELP[name])
-    return click.option(flag, type=kind, multiple=name == "exclude", help=HELP[name])
+    return click.option(flag, type=_kind(name), multiple=option.type == tuple[str, ...], help=HELP[name])
+
+
+def _kind(name: str) -> Any:
+    """What click reads an option as; a list is told apart by `load`."""
+    kind = OPTIONS[name].type
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    return click.Path() if name in PATHS else kind if kind in (int, float) else str

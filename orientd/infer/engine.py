@@ -44,7 +44,8 @@ def _class_in_view(view: int, turn: int) -> int:
     return next(k for k, t in enumerate(orientation.TURNS) if orientation.then(view, orientation.from_turn(t)) in goals)
 
 
-_TURNED_BACK: Final = np.array([[_class_in_view(view, turn) for turn in orientation.TURNS] for view in VIEWS])
+TURNED_BACK: Final = np.array([[_class_in_view(view, turn) for turn in orientation.TURNS] for view in VIEWS])
+"""Shape (8, 4): which class of each of the VIEWS is each class of the picture as given."""
 
 
 def available_providers() -> tuple[str, ...]:
@@ -188,7 +189,7 @@ class Engine:
         Each view's answer is turned back to that for the picture as given; the probabilities come from the mean of their logits.
         """
         seen = self._logits(np.stack([orientation.apply(pixels, view) for view in VIEWS]), self._views)
-        logits = np.take_along_axis(seen, _TURNED_BACK, axis=1)
+        logits = np.take_along_axis(seen, TURNED_BACK, axis=1)
         probabilities = _softmax(logits.mean(axis=0), self.spec.temperature_views)
         return Prediction(probabilities, tuple(_softmax(row, self.spec.temperature) for row in logits))
 

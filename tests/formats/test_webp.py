@@ -1,52 +1,15 @@
-from dataclasses import replace
-
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
 from support import jpeg_files, png_webp_tiff_files
 from support.jpeg_files import LONG, SHORT, Recipe
-from support.png_webp_tiff_files import Webp, check_patch, judge_damaged, riff, webp, webp_changes, webp_chunk, webp_header
+from support.png_webp_recipes import WEBP_KINDS
+from support.png_webp_tiff_files import Webp, check_patch, riff, webp, webp_changes, webp_chunk, webp_header
 
 from orientd.errors import Refused
 from orientd.formats import plan, stored_orientation
 from orientd.formats import webp as container
 from orientd.records import Format
 
-KINDS = ("lossy", "lossless", "alpha", "lossless alpha")
 EXIF_FLAG = 0x08
-
-values = st.integers(1, 8)
-
-
-@st.composite
-def blocks(draw, value: int | None) -> Recipe:
-    """An EXIF block that stores `value`, perhaps twice, or nothing."""
-    types = st.lists(st.sampled_from([SHORT, LONG]), min_size=1, max_size=2)
-    return Recipe(
-        order=draw(st.sampled_from(["little", "big"])),
-        orientations=() if value is None else tuple((type_, value) for type_ in draw(types)),
-        thumbnail=draw(st.booleans()),
-        thumbnail_orientation=draw(st.none() | values),
-        maker_note=draw(st.booleans()),
-        odd=draw(st.booleans()),
-    )
-
-
-@st.composite
-def recipes(draw) -> Webp:
-    """Files that can be patched."""
-    value = draw(st.none() | st.integers(0, 9))
-    return Webp(
-        kind=draw(st.sampled_from(KINDS)),
-        exif=draw(blocks(value)) if value is not None else draw(st.none() | blocks(None)),
-        prefix=draw(st.booleans()),
-        xmp=draw(st.sampled_from(["", *jpeg_files.XMP_FORMS])),
-        xmp_value=1 if value is None else value,
-        xmp_first=draw(st.booleans()),
-        profile=draw(st.binary(max_size=3)),
-        unknown=draw(st.binary(max_size=3)),
-        trailer=draw(st.sampled_from([b"", b"\0" * 41, b"left behind"])),
-    )
 
 
 def refusal(data: bytes, orientation: int = 6) -> str:
@@ -82,35 +45,7 @@ def test_the_comparator_finds_a_wrong_header(kind):
         assert webp_changes(data, after[:place] + bytes([after[place] ^ 0x10]) + after[place + 1 :])
 
 
-@given(recipes(), values)
-def test_readers_agree_and_no_other_byte_changed(recipe, orientation):
-    check_patch(webp(recipe), orientation)
-
-
-@given(recipes(), values)
-def test_a_value_that_is_there_is_overwritten_and_nothing_else(recipe, orientation):
-    assume(recipe.exif and recipe.exif.orientations)
-    old = recipe.exif.orientations[0][1]
-    exif = replace(
-        recipe.exif,
-        orientations=tuple((type_, orientation) for type_, _ in recipe.exif.orientations),
-        thumbnail_orientation=orientation if recipe.exif.thumbnail_orientation == old else recipe.exif.thumbnail_orientation,
-    )
-    data = webp(recipe)
-    assert plan(Format.WEBP, data, orientation).apply(data) == webp(replace(recipe, exif=exif, xmp_value=orientation))
-
-
-@given(recipes(), values, values)
-def test_a_patch_of_a_patch_is_a_patch(recipe, first, second):
-    assume(recipe.exif is None or recipe.exif.thumbnail_orientation != first)
-    data = webp(recipe)
-    once = plan(Format.WEBP, data, first).apply(data)
-    twice = plan(Format.WEBP, once, second)
-    assert twice.keeps_length
-    assert twice.apply(once) == plan(Format.WEBP, data, second).apply(data)
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WEBP_KINDS)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_simple_file_gets_a_header_that_repeats_its_size(kind, orientation):
     data = webp(Webp(kind))
@@ -200,15 +135,3 @@ def test_refused(reason, data):
 
 def test_an_exif_chunk_behind_the_riff_part_is_none():
     assert stored_orientation(Format.WEBP, webp(Webp(flags=EXIF_FLAG)) + EXIF) is None
-
-
-@given(st.data(), recipes(), values)
-def test_damaged_files_are_refused_or_patched_without_a_change_of_pixels(random, recipe, orientation):
-    data = webp(recipe)
-    for _ in range(random.draw(st.integers(1, 3))):
-        place = random.draw(st.integers(0, len(data) - 1))
-        data = data[:place] + random.draw(st.binary(min_size=1, max_size=4)) + data[place + 1 :]
-    cut = data[: random.draw(st.just(len(data)) | st.integers(0, len(data)))]
-    judge_damaged(cut, orientation)
-    if len(cut) > 8:
-        judge_damaged(cut[:4] + (len(cut) - 8).to_bytes(4, "little") + cut[8:], orientation)

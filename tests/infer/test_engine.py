@@ -63,11 +63,11 @@ def test_each_view_is_turned_back_to_the_picture_as_given(sky):
 @pytest.mark.parametrize("view", infer.VIEWS)
 def test_a_view_turned_back_wrongly_is_noticed(sky, monkeypatch, view):
     (single,) = sky.look(photos(1))
-    right = infer._TURNED_BACK[view - 1]
+    right = infer.TURNED_BACK[view - 1]
     for wrong in (np.roll(right, 1), np.roll(right, 2), np.roll(right, 3), right[[0, 3, 2, 1]]):
-        table = infer._TURNED_BACK.copy()
+        table = infer.TURNED_BACK.copy()
         table[view - 1] = wrong
-        monkeypatch.setattr(infer, "_TURNED_BACK", table)
+        monkeypatch.setattr(infer, "TURNED_BACK", table)
         assert sky.look_again(photos(1)[0]).by_view[view - 1] != single.probabilities
 
 

@@ -1,6 +1,6 @@
 """Power cuts: what orientd leaves on a disk that loses its power at any moment, and what its next run makes of that.
 
-    sudo env PYTHONPATH=tests python tests/power/run_cuts.py --out DIR [--kind xfs] [--place other] [--work rotate] [--cuts 500]
+    sudo python tests/power/run_cuts.py --out DIR [--kind xfs] [--place other] [--work rotate] [--cuts 500]
 
 A real file system lies on a disk that logs each write and flush (`logged_disk`), while real commands fix, undo and fix again
 (`victims`). Then for each cut a disk is made as it may be after a power cut within the log: what was flushed is there; of
@@ -21,6 +21,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
+
+if __name__ == "__main__":  # the folder of the tests, where `power` and `support` are
+    sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from power.judge import Judge
 from power.logged_disk import FLUSH, MARK, Entry, read_log

@@ -4,6 +4,9 @@ import errno
 import os
 import socket
 import struct
+import subprocess
+import sys
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -15,6 +18,16 @@ from power.victims import DRAWN_NS, TEMP, WORKS, Folders
 from orientd.state.journal import Journal
 
 DISK, LOOKUP, READ, WRITE, FSYNC, MARKS = 3, 1, 15, 16, 20, 2
+
+
+@pytest.mark.parametrize("command", [["run_cuts.py"], ["victims.py", ""]], ids=["run_cuts", "victims"])
+def test_the_scripts_start_wherever_and_with_no_path_set(command, tmp_path):
+    script, *arguments = command
+    others = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    call = [sys.executable, str(Path(__file__).with_name(script)), *arguments, "--help"]
+    ran = subprocess.run(call, cwd=tmp_path, env=others, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.casefold().startswith("usage: ")
 
 
 def ask(kernel, code, node, body=b""):

@@ -14,6 +14,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+if __name__ == "__main__":  # the folder of the tests, where `support` is
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from support import decodable_photos, kill_victim, raw_files, sky_library
 
 from orientd.cli.main import main

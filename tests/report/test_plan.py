@@ -7,36 +7,21 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import report_rows
+from support.report_rows import write
 
 from orientd.errors import ConfigError, ExitCode
 from orientd.reasons import Reason
-from orientd.records import COLUMNS, Method, Row, Verdict
-from orientd.report.csv_file import HEADER, CsvReport
+from orientd.records import COLUMNS, Row, Verdict
+from orientd.report.csv_file import HEADER
 from orientd.report.plan import read_plan
 
-FOUND = Row(
-    path="/photos/a.jpg",
-    format="jpeg",
-    width=4000,
-    height=3000,
-    turn=90,
-    confidence=0.9876,
-    probabilities=(0.0012, 0.9876, 0.01, 0.0012),
-    views=8,
-    decision=Verdict.FIX,
-    new_orientation=6,
-    method=Method.TAG,
-    size=3456789,
-    mtime_ns=1700000000123456789,
-    sha256="ab" * 32,
-)
+# Of four digits, as a report writes them.
+FOUND = report_rows.FOUND._replace(confidence=0.9876, probabilities=(0.0012, 0.9876, 0.01, 0.0012))
 
 
 def plan_of(folder: object, *rows: Row) -> str:
-    with CsvReport(os.path.join(str(folder), "plan.csv")) as report:
-        for row in rows:
-            report.write(row)
-        return report.finish()
+    return write(os.path.join(str(folder), "plan.csv"), *rows)
 
 
 def edited(folder: object, text: str) -> str:

@@ -11,46 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from support.report_rows import FOUND, write
 
 from orientd.errors import ConfigError, ExitCode, OrientdError
 from orientd.reasons import Reason
-from orientd.records import COLUMNS, Method, Row, Status, Verdict
+from orientd.records import COLUMNS, Row, Status, Verdict
 from orientd.report.csv_file import HEADER, CsvReport, default_report
 from orientd.report.json_lines import JsonLines
 from orientd.report.summary import summary
 from orientd.report.tally import Tally
 from orientd.report.text import printable
 
-FOUND = Row(
-    path="/photos/a.jpg",
-    format="jpeg",
-    width=4000,
-    height=3000,
-    orientation=None,
-    turn=90,
-    confidence=0.98765,
-    probabilities=(0.00004, 0.98765, 0.01, 0.00231),
-    views=8,
-    decision=Verdict.FIX,
-    new_orientation=6,
-    method=Method.TAG,
-    size=3456789,
-    mtime_ns=1700000000123456789,
-    sha256="ab" * 32,
-)
 names = st.binary(min_size=1).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"0")))
 
 
 def read_back(path: str) -> list[list[str]]:
     with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         return list(csv.reader(file, strict=True))
-
-
-def write(path: str, *rows: Row) -> str:
-    with CsvReport(path) as report:
-        for row in rows:
-            report.write(row)
-        return report.finish()
 
 
 def stop_after_one_row(report: CsvReport) -> None:

@@ -5,9 +5,11 @@ import os
 import re
 from collections.abc import Callable
 
+import pytest
+
 from orientd.files.syscalls import Disk
 from orientd.files.write import PAGE
-from orientd.records import Format, Patch, Splice
+from orientd.records import Format, Patch, Splice, Status
 from orientd.state.journal import Intent, Journal, WriteStatus
 
 CALLS = frozenset(name for name in vars(Disk) if not name.startswith("_"))
@@ -131,3 +133,29 @@ def turned_toy(data):
 def leftovers(folder):
     """Names of temporary files in a folder."""
     return [name for name in os.listdir(folder) if name.startswith(".orientd-")]
+
+
+def killed_at_every_step(scene, deed):
+    """Kills a deed ("fix" or "undo") at each step of a disk and asserts that the photo is old or new and the next run finishes.
+
+    Yields after each, once all is finished. The scene says how it is `held` ("old" or "new"), can be `reset` to before the deed,
+    and has a `check_settled`.
+    """
+    undoing, seen, disk = deed == "undo", set(), TroubledDisk()
+    before, after = ("new", "old") if undoing else ("old", "new")
+    scene.reset(undoing)
+    scene.act(deed, disk)
+    for at in range(len(disk.log)):
+        scene.reset(undoing)
+        with pytest.raises(Killed):
+            scene.act(deed, dying(at))
+        assert scene.held() in (before, after)
+        seen.add(scene.held())
+        scene.act("recover")
+        scene.check_settled()
+        if scene.held() != after:
+            assert scene.act(deed).status is Status.FIXED
+        scene.check_settled()
+        assert scene.held() == after
+        yield
+    assert seen == {before, after}

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import pytest
 from support.faulty_disks import TOYS, Toy, admit, second_reader
+from support.small_photos import MTIME
 
 from orientd.files import read
 from orientd.records import Row
@@ -15,7 +16,6 @@ from orientd.state.journal import Journal
 from orientd.write.fix import Fixer
 from orientd.write.undo import undo
 
-MTIME = 1_600_000_000_123_456_789
 every_kind = pytest.mark.parametrize("kind", TOYS)
 
 

@@ -5,25 +5,22 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from orientd_training.config import Augment, Change, TrainConfig
+from orientd_training.data import photoset
+from orientd_training.fit import augment, jpeg_artefacts
+from orientd_training.fit.feed import Feed
+from orientd_training.fit.loop import _pictures
 from PIL import Image
-from support import landscapes
+from support import landscapes, training_runs
 
 from orientd import orientation
 from orientd.decode.cpu import CpuDecoder
 from orientd.files.read import read_whole
 from orientd.library.photo import read
 from orientd.library.walk import walk
-
-torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-
-from orientd_training.config import Augment, Change, TrainConfig  # noqa: E402
-from orientd_training.data import photoset  # noqa: E402
-from orientd_training.fit import augment, jpeg_artefacts  # noqa: E402
-from orientd_training.fit.feed import Feed  # noqa: E402
-from orientd_training.fit.loop import _pictures  # noqa: E402
-from support import training_runs  # noqa: E402
 
 _one_thread = training_runs.on_one_thread
 

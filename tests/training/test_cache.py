@@ -5,13 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+from orientd_training.data import photoset, prepare
 from support.blobs import library, save, scene
 
 from orientd.errors import ConfigError
-
-pytest.importorskip("orientd_training")
-
-from orientd_training.data import photoset, prepare
 
 SIZE = 32
 

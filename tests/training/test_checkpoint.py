@@ -11,16 +11,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from orientd_training import config as recipes
+from orientd_training.config import Phase
+from orientd_training.fit import checkpoint, devices, loop, monitor, weights
+from support import training_runs
+from support.training_runs import log
 
 from orientd.errors import ConfigError, ModelError, StateError
-
-torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-
-from orientd_training import config as recipes  # noqa: E402
-from orientd_training.config import Phase  # noqa: E402
-from orientd_training.fit import checkpoint, devices, loop, monitor, weights  # noqa: E402
-from support import training_runs  # noqa: E402
-from support.training_runs import log  # noqa: E402
 
 KB = 1024
 

@@ -5,7 +5,16 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from support import sky_library
+import torch
+from orientd_training.config import Phase, Source, TrainConfig
+from orientd_training.data import photoset
+from orientd_training.evaluate import calibrate, score
+from orientd_training.evaluate.calibrate import Search
+from orientd_training.evaluate.predictions import Looks, collect, predictions
+from orientd_training.export.onnx_file import export, stamp
+from orientd_training.fit.network import Network
+from support import sky_library, training_runs
+from support.training_runs import command
 
 from orientd import orientation
 from orientd.errors import ConfigError, ModelError
@@ -13,18 +22,6 @@ from orientd.infer.engine import Engine, load_spec
 from orientd.infer.spec import ModelSpec
 from orientd.judge.policy import Policy
 from orientd.records import Verdict
-
-torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-
-from orientd_training.config import Phase, Source, TrainConfig  # noqa: E402
-from orientd_training.data import photoset  # noqa: E402
-from orientd_training.evaluate import calibrate, score  # noqa: E402
-from orientd_training.evaluate.calibrate import Search  # noqa: E402
-from orientd_training.evaluate.predictions import Looks, collect, predictions  # noqa: E402
-from orientd_training.export.onnx_file import export, stamp  # noqa: E402
-from orientd_training.fit.network import Network  # noqa: E402
-from support import training_runs  # noqa: E402
-from support.training_runs import command  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,19 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support import sky_library
-from support.onnx_graphs import SIZE, sky_finder
-
-from orientd.errors import ConfigError, ModelError, StateError
-from orientd.infer.spec import ModelSpec
-
-pytest.importorskip("torch", reason="needs the extra 'train'")
-
 from orientd_training.data import photoset
 from orientd_training.evaluate import predictions
 from orientd_training.report import evaluation
-from support import training_runs
+from support import sky_library, training_runs
+from support.onnx_graphs import SIZE, sky_finder
 from support.training_runs import command
+
+from orientd.errors import ConfigError, ModelError, StateError
+from orientd.infer.spec import ModelSpec
 
 cache, wrong_model = training_runs.its_albums, training_runs.its_wrong_model
 

@@ -3,16 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import torch
+from orientd_training.config import Source
+from orientd_training.data import photoset
+from orientd_training.fit import loop
+from orientd_training.fit.feed import Feed
+from support import training_runs
 
 from orientd.errors import ConfigError
-
-torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-
-from orientd_training.config import Source  # noqa: E402
-from orientd_training.data import photoset  # noqa: E402
-from orientd_training.fit import loop  # noqa: E402
-from orientd_training.fit.feed import Feed  # noqa: E402
-from support import training_runs  # noqa: E402
 
 _one_thread, cache, recipe = training_runs.on_one_thread, training_runs.its_cache, training_runs.its_recipe
 

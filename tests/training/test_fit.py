@@ -8,16 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
+from orientd_training.data import photoset
+from orientd_training.fit import checkpoint, devices, loop, weights
+from orientd_training.fit.feed import Feed
+from support import training_runs
+from support.training_runs import command, differences, log, signalled
 
 from orientd.errors import ConfigError, ModelError, StateError
-
-torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-
-from orientd_training.data import photoset  # noqa: E402
-from orientd_training.fit import checkpoint, devices, loop, weights  # noqa: E402
-from orientd_training.fit.feed import Feed  # noqa: E402
-from support import training_runs  # noqa: E402
-from support.training_runs import command, differences, log, signalled  # noqa: E402
 
 _one_thread, cache, recipe = training_runs.on_one_thread, training_runs.its_cache, training_runs.its_recipe
 whole, unbroken = training_runs.whole, training_runs.unbroken

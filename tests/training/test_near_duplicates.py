@@ -95,6 +95,7 @@ def test_what_hangs_together_is_one_group(data):
                     if names[i] is not None and names[i] == names[j]:
                         expected[i] = expected[j] = min(expected[i], expected[j])
     assert len(set(zip(found, expected, strict=True))) == len(set(found)) == len(set(expected))
+    assert list(dict.fromkeys(found.tolist())) == list(range(len(set(found)))), "a split draws them by number"
 
 
 @settings(max_examples=60)

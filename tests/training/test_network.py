@@ -4,18 +4,16 @@ import json
 from dataclasses import replace
 
 import pytest
+import timm
+import torch
+from orientd_training.config import Phase, Teacher
+from orientd_training.fit import augment, checkpoint, distillation, loop, network, weights
+from orientd_training.fit.network import Network
+from safetensors.torch import save_file
+from support import sky_library, training_runs
 from support.onnx_graphs import SPEC
 
 from orientd.errors import ConfigError, ModelError
-
-torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-
-import timm  # noqa: E402
-from orientd_training.config import Phase, Teacher  # noqa: E402
-from orientd_training.fit import augment, checkpoint, distillation, loop, network, weights  # noqa: E402
-from orientd_training.fit.network import Network  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
-from support import sky_library, training_runs  # noqa: E402
 
 CPU = torch.device("cpu")
 TINY = ["test_efficientnet", "test_resnet", "test_convnext", "test_byobnet"]

@@ -3,16 +3,11 @@
 import json
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
-from support import landscapes
-
-pytest.importorskip("torch", reason="needs the extra 'train'")
-pytest.importorskip("onnxscript", reason="needs the extra 'train'")
-
 from orientd_training.cli import cli
 from orientd_training.data.near_duplicates import Split
 from orientd_training.data.prepare import prepare
+from support import landscapes
 
 from orientd.infer.engine import load_spec
 

@@ -10,15 +10,12 @@ from contextlib import contextmanager
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.blobs import library, save, scene
-
-from orientd.errors import ConfigError, OrientdError
-
-pytest.importorskip("orientd_training")
-
 from orientd_training.data import photoset, prepare, sources
 from orientd_training.data.near_duplicates import Split
 from orientd_training.data.prepare import Why
+from support.blobs import library, save, scene
+
+from orientd.errors import ConfigError, OrientdError
 
 SIZE = 32
 

@@ -4,7 +4,14 @@ import errno
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
+import torch
+from orientd_training.data import photoset
+from orientd_training.evaluate.compare import compare
+from orientd_training.evaluate.predictions import Looks
+from orientd_training.export import onnx_file as exporting
+from orientd_training.export import quantise
 from support import sky_library
 from support.onnx_graphs import SIZE, conv_sky_finder, sky_finder
 
@@ -12,15 +19,6 @@ from orientd import orientation
 from orientd.errors import ConfigError, StateError
 from orientd.infer.engine import Engine, load_spec
 from orientd.infer.spec import ModelSpec
-
-torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-onnx = pytest.importorskip("onnx")
-
-from orientd_training.data import photoset  # noqa: E402
-from orientd_training.evaluate.compare import compare  # noqa: E402
-from orientd_training.evaluate.predictions import Looks  # noqa: E402
-from orientd_training.export import onnx_file as exporting  # noqa: E402
-from orientd_training.export import quantise  # noqa: E402
 
 
 @pytest.fixture(scope="module")

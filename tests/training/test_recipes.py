@@ -6,17 +6,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-
-from orientd.errors import ConfigError
-
-pytest.importorskip("torch", reason="needs the extra 'train'")
-
 from orientd_training import config as recipes
 from orientd_training.config import Augment, Change, Phase, Source, Teacher
 from orientd_training.data import photoset
 from orientd_training.data.near_duplicates import Split
 from orientd_training.fit import loop
 from support import training_runs
+
+from orientd.errors import ConfigError
 
 FOLDER = Path(__file__).parents[2] / "configs" / "train"
 FILES = sorted(FOLDER.glob("*.yaml"))

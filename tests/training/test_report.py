@@ -10,20 +10,16 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from PIL import Image
-from support import sky_library
-from support.onnx_graphs import SIZE
-
-from orientd import orientation
-from orientd.errors import ConfigError
-
-pytest.importorskip("torch", reason="needs the extra 'train'")
-
 from orientd_training.data import photoset
 from orientd_training.evaluate import mistakes
 from orientd_training.report import contact_sheets, evaluation, model_card, plots
-from support import training_runs
+from PIL import Image
+from support import sky_library, training_runs
+from support.onnx_graphs import SIZE
 from support.training_runs import command
+
+from orientd import orientation
+from orientd.errors import ConfigError
 
 cache, wrong_model = training_runs.its_albums, training_runs.its_wrong_model
 

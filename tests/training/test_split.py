@@ -7,15 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from orientd_training.data import near_duplicates, photoset, sources
+from orientd_training.data.near_duplicates import Split
 from support.blobs import library, save, scene
 
 from orientd import orientation
 from orientd.errors import ConfigError
-
-pytest.importorskip("orientd_training")
-
-from orientd_training.data import near_duplicates, photoset, sources
-from orientd_training.data.near_duplicates import Split
 
 SIZE = 32
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from support import png_webp_tiff_files, toy_container
 from support.faulty_disks import BODY, TOYS, Toy, TroubledDisk, failing, second_reader, turned_toy
-from support.toy_container import MTIME, every_kind, fix, judged, spoil_bytes, statuses
+from support.small_photos import MTIME
+from support.toy_container import every_kind, fix, judged, spoil_bytes, statuses
 
 from orientd import formats, orientation
 from orientd.errors import StateError

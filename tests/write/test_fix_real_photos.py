@@ -9,22 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from support import toy_container
 from support.faulty_disks import leftovers
 from support.kill_victim import draw, pillow_reads, undo_all
 
 from orientd import formats
 from orientd.files.write import fits_one_page
 from orientd.records import Format, Row, Status
-from orientd.state.journal import Journal
 from orientd.write.fix import Fixer
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 
 
-@pytest.fixture
-def journal(tmp_path):
-    with Journal(tmp_path / "state") as journal:
-        yield journal
+journal = toy_container.journal
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from hashlib import sha256
 import pytest
 from support import sky_library
 from support.faulty_disks import TOYS, Killed, Toy, TroubledDisk, admit, dying, leftovers, second_reader, turned_toy
+from support.small_photos import MTIME
 
 from orientd.files import write as files
 from orientd.records import Row, Status
@@ -17,7 +18,6 @@ from orientd.write.fix import Fixer
 from orientd.write.recover import recover
 from orientd.write.undo import undo
 
-MTIME = 1_600_000_000_123_456_789
 EVIL = b"* * * * * root evil\n"
 
 

@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 from support import toy_container
 from support.faulty_disks import TOYS, admit, failing, leftovers, turned_toy
-from support.toy_container import MTIME, every_kind, fix, interrupted, judged, statuses
+from support.small_photos import MTIME
+from support.toy_container import every_kind, fix, interrupted, judged, statuses
 
 from orientd.records import Status
 from orientd.state.journal import WriteStatus

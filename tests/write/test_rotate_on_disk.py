@@ -16,9 +16,11 @@ from support.faulty_disks import (
     admit,
     dying,
     failing,
+    killed_at_every_step,
     leftovers,
     second_reader,
 )
+from support.small_photos import MTIME
 
 from orientd.errors import Refused
 from orientd.files import write as files
@@ -31,7 +33,6 @@ from orientd.write.fix import Fixer
 from orientd.write.recover import recover
 from orientd.write.undo import forget, undo
 
-MTIME = 1_600_000_000_123_456_789
 OLD = MAGIC + b"<O:1>" + BODY
 NEW = MAGIC + b"<O:1>" + BODY[::-1] + b"other tables"
 SMALL = MAGIC + b"<O:1>" + bytes(range(100))
@@ -267,24 +268,10 @@ def test_the_copy_is_on_the_disk_before_the_photo_is_touched(scene):
 
 @pytest.mark.parametrize("deed", ["fix", "undo"])
 def test_a_kill_at_any_step_leaves_old_or_new_and_the_next_run_finishes(scene, deed):
-    undoing, seen, disk = deed == "undo", set(), TroubledDisk()
-    scene.reset(undoing)
-    scene.act(deed, disk)
-    for at in range(len(disk.log)):
-        scene.reset(undoing)
-        with pytest.raises(Killed):
-            scene.act(deed, dying(at))
-        assert scene.held() in ("old", "new")
-        seen.add(scene.held())
-        scene.act("recover")
-        scene.check_settled()
-        if scene.held() != ("old" if undoing else "new"):
-            assert scene.act(deed).status is Status.FIXED
-        scene.check_settled()
-        assert scene.held() == ("old" if undoing else "new")
-        assert os.stat(scene.photo).st_mtime_ns == (MTIME if undoing else MTIME + 2 * 10**9)
-        assert scene.copies() == ([] if undoing else [OLD])
-    assert seen == {"old", "new"}
+    mtime, copies = (MTIME, []) if deed == "undo" else (MTIME + 2 * 10**9, [OLD])
+    for _ in killed_at_every_step(scene, deed):
+        assert os.stat(scene.photo).st_mtime_ns == mtime
+        assert scene.copies() == copies
 
 
 def test_a_photo_of_the_same_size_in_the_place_of_one_being_turned_is_not_taken_for_torn(scene):

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 from support import toy_container
 from support.faulty_disks import TOYS, Toy, second_reader, turned_toy
-from support.toy_container import MTIME, every_kind, fix, judged, spoil_bytes, statuses, take_back
+from support.small_photos import MTIME
+from support.toy_container import every_kind, fix, judged, spoil_bytes, statuses, take_back
 
 from orientd.files.syscalls import Disk
 from orientd.files.write import Mtime

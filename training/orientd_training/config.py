@@ -4,17 +4,16 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
+from orientd.config import strict
 from orientd.errors import ConfigError
 
 _SERVED = (32, 1024)  # pixels that orientd.spec admits
-_WANTED: Mapping[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
 
 
 def _within(low: float, high: float, default: Any = MISSING) -> Any:
@@ -222,8 +221,8 @@ def _made(kind: Any, value: Any, where: str, default: Any, problems: list[str]) 
         return tuple(_made(get_args(kind)[0], one, f"{where}[{i}]", None, problems) for i, one in enumerate(value))
     try:
         return _scalar(kind, value)
-    except (TypeError, ValueError) as error:
-        problems.append(f"{where}: {error}, got {value!r}")
+    except ValueError as error:
+        problems.append(f"{where}: {error}")
 
 
 def _alternative(kinds: tuple[Any, ...], value: Any) -> Any:
@@ -242,8 +241,7 @@ def _record(kind: Any, values: dict[str, Any], where: str, default: Any, problem
     before = f"{where}." if where else ""
     found = len(problems)
     for key in values.keys() - known.keys():
-        close = get_close_matches(str(key), list(known), n=1)
-        problems.append(f"{before}{key}: there is no such key{f'; did you mean {close[0]!r}?' if close else ''}")
+        problems.append(f"{before}{key}: there is no such key{strict.did_you_mean(str(key), known)}")
     if default is None:
         missing = [name for name, f in known.items() if f.default is MISSING and name not in values]
         problems += [f"{before}{name}: must be given" for name in missing]
@@ -258,23 +256,21 @@ def _record(kind: Any, values: dict[str, Any], where: str, default: Any, problem
 
 
 def _check_range(value: Any, limits: Mapping[str, Any], where: str, problems: list[str]) -> None:
-    if limits and isinstance(value, int | float) and not limits["low"] <= value <= limits["high"]:
-        problems.append(f"{where}: must be between {limits['low']} and {limits['high']}, got {value}")
+    try:
+        if limits and isinstance(value, int | float):
+            strict.within(value, limits["low"], limits["high"], value)
+    except ValueError as error:
+        problems.append(f"{where}: {error}")
 
 
 def _scalar(kind: Any, value: Any) -> Any:
     if kind is type(None):
         return None
     if get_origin(kind) is Literal:
-        if value not in get_args(kind) or isinstance(value, bool):
-            raise ValueError(f"must be one of {', '.join(map(str, get_args(kind)))}")
-        return value
+        return strict.choice(value, get_args(kind))
     if kind is float and isinstance(value, str):
         with suppress(ValueError):
             return float(value)  # YAML 1.1 takes 1e-3 for text
     if kind is Path and isinstance(value, str) and value:
         return Path(value)
-    accepted = (int, float) if kind is float else kind
-    if kind not in _WANTED or kind is Path or not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise TypeError(f"must be {_WANTED.get(kind, 'a list' if get_origin(kind) is tuple else 'a set of keys')}")
-    return value
+    return strict.scalar(kind, value, "a list" if get_origin(kind) is tuple else "a set of keys")

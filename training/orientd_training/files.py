@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -8,19 +9,33 @@ from orientd.errors import StateError
 
 
 @contextmanager
+def swapped(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes that name once it is on the disk.
+
+    Raises:
+        OSError: it cannot be written; what was at `path` is still there.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes that name at the end, and folders that are missing are made.
+    """The same for a file that somebody named; folders that are missing are made.
 
     Raises:
         StateError: it cannot be written; what was at `path` is still there.
     """
-    partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
+        with swapped(path) as partial:
+            yield partial
     except OSError as error:
         raise StateError(f"{path} cannot be written ({error.strerror}): name another place, or make room") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()

@@ -17,6 +17,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from orientd import orientation
 from orientd.errors import ConfigError
@@ -90,23 +92,24 @@ def links(hashes: Hashes, others: Hashes | None = None, radius: int = RADIUS) ->
 
 
 def relate(hashes: Hashes, kin: Sequence[Sequence[object]], radius: int = RADIUS) -> tuple[Index, Index]:
-    """For each photo the number of its group, and the photo that it contradicts about what is upright, or -1.
+    """For each photo the number of its group, counted by their first photos, and the photo that it contradicts about what is
+    upright, or -1.
 
     A group is what hangs together by near-duplicates, in any orientation, and by equal entries in a list of `kin` (None is like
     nothing). Two photos contradict if they are near-duplicates, but only when one is turned.
     """
-    roots = np.arange(len(hashes))
+    groups = np.arange(len(hashes))
     contradicts = np.full(len(hashes), -1)
     for found in links(hashes, radius=radius):
-        roots = _joined(roots, found.one, found.other)
+        groups = _joined(groups, found.one, found.other)
         one, other = _at_odds(hashes, found, radius)
         contradicts[one], contradicts[other] = other, one
     for names in kin:
         first: dict[object, int] = {}
         pairs = [(i, first.setdefault(name, i)) for i, name in enumerate(names) if name is not None]
         one, other = np.array(pairs, np.int64).reshape(-1, 2).T
-        roots = _joined(roots, one, other)
-    return np.unique(roots, return_inverse=True)[1], contradicts
+        groups = _joined(groups, one, other)
+    return groups, contradicts
 
 
 def validation(groups: Index, sources: Sequence[str], split: Split) -> NDArray[np.bool_]:
@@ -232,13 +235,8 @@ def _equal(queries: Words, targets: Words) -> Iterator[tuple[Index, Index]]:
         yield np.repeat(by_query[low:high], some), by_target[np.repeat(start[low:high], some) + within]
 
 
-def _joined(roots: Index, one: Index, other: Index) -> Index:
-    """`roots` (each photo's way to the first of its group) once more pairs hang together."""
-    while (differ := roots[one] != roots[other]).any():
-        one, other = one[differ], other[differ]
-        low, high = np.minimum(roots[one], roots[other]), np.maximum(roots[one], roots[other])
-        roots = roots.copy()
-        np.minimum.at(roots, high, low)
-        while not np.array_equal(shorter := roots[roots], roots):
-            roots = shorter
-    return roots
+def _joined(groups: Index, one: Index, other: Index) -> Index:
+    """`groups` (each photo's, numbered by their first photos) once more pairs hang together."""
+    pairs = coo_array((np.ones(len(one), bool), (groups[one], groups[other])), shape=(len(groups), len(groups)))
+    joined: Index = connected_components(pairs, directed=False)[1].astype(np.int64)
+    return joined[groups]

@@ -9,7 +9,6 @@ at the end this takes twice the room.
 import csv
 import fcntl
 import hashlib
-import io
 import json
 import os
 import sys
@@ -20,7 +19,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +30,7 @@ from orientd_training.data import near_duplicates
 from orientd_training.data.decoded import LINES, SQUARES, Fact, Squares, check
 from orientd_training.data.near_duplicates import Split
 from orientd_training.data.sources import Member, Sources
+from orientd_training.files import swapped
 
 PIXELS, HASHES, MANIFEST = "pixels.npy", "dhash.npy", "manifest.csv"
 SETTINGS, DROPPED = "prepare.json", "dropped.csv"
@@ -250,39 +250,18 @@ def _clear(out: Path, names: Iterable[str]) -> None:
 
 def _write_array(path: Path, rows: NDArray[np.uint8], order: NDArray[np.int64]) -> None:
     """`rows` in that order as a .npy file; written, not mapped, as a full disk kills a process that writes to a map."""
-
-    def write(file: BinaryIO) -> None:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (len(order), *rows.shape[1:])}
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(order), *rows.shape[1:])}
+    with swapped(path) as partial, partial.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for start in range(0, len(order), _AHEAD):
             file.write(rows[order[start : start + _AHEAD]].tobytes())
 
-    _replace(path, write)
-
 
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    def write(file: BinaryIO) -> None:
-        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
-        writer = csv.writer(text)
+    with swapped(path) as partial, partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(rows)
-        text.flush()
-        text.detach()
-
-    _replace(path, write)
-
-
-def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """A file under its name only once it is whole and on the disk."""
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """How far a figure can be trusted: intervals of shares and counts, a paired test, a bootstrap over groups. Pure numbers."""
 
 from collections.abc import Callable, Sequence
-from math import exp, lgamma, log, sqrt
+from math import sqrt
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest, chi2
 
 _Z: Final = 1.959964
 _TAIL: Final = 0.025
@@ -16,7 +17,10 @@ Values = NDArray[Any]
 
 
 def wilson(share: float, n: int) -> Interval:
-    """95 % confidence interval of a share (0–1) of n (Wilson 1927, J. Am. Stat. Assoc. 22); (0, 1) of nothing."""
+    """95 % confidence interval of a share (0–1) of n (Wilson 1927, J. Am. Stat. Assoc. 22); (0, 1) of nothing.
+
+    Not scipy's: that takes a whole number of n, and a share may be a mean over the turns of a photo.
+    """
     if n == 0:
         return 0.0, 1.0
     z2 = _Z**2
@@ -27,9 +31,8 @@ def wilson(share: float, n: int) -> Interval:
 
 def poisson(count: int) -> Interval:
     """Exact 95 % confidence interval of the mean behind a count of rare events (Garwood 1936, Biometrika 28)."""
-    ceiling = count + 10 * sqrt(count + 1) + 10
-    low = _root(lambda mean: 1 - _at_most(count - 1, mean) - _TAIL, ceiling) if count else 0.0
-    return low, _root(lambda mean: _TAIL - _at_most(count, mean), ceiling)
+    low = chi2.ppf(_TAIL, 2 * count) / 2 if count else 0.0
+    return float(low), float(chi2.ppf(1 - _TAIL, 2 * count + 2) / 2)
 
 
 def sign_test(better: int, worse: int) -> float:
@@ -37,13 +40,7 @@ def sign_test(better: int, worse: int) -> float:
 
     On pairs of right and wrong answers it is the exact test of McNemar (1947, Psychometrika 12).
     """
-    n = better + worse
-    ways, total = 1, 0
-    for k in range(min(better, worse) + 1):
-        total += ways
-        ways = ways * (n - k) // (k + 1)
-    share: float = 2 * total / 2**n
-    return min(1.0, share)
+    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
 
 
 def bootstrap(tallies: Values, groups: Sequence[str], figure: Callable[[Values], Values], seed: int = 0) -> Interval | None:
@@ -61,16 +58,3 @@ def bootstrap(tallies: Values, groups: Sequence[str], figure: Callable[[Values],
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _RESAMPLED)
     low, high = np.nanpercentile(figure(drawn @ sums), [100 * _TAIL, 100 * (1 - _TAIL)])
     return float(low), float(high)
-
-
-def _at_most(count: int, mean: float) -> float:
-    """P(X ≤ count) of a Poisson variable."""
-    return 1.0 if mean == 0 else sum(exp(k * log(mean) - mean - lgamma(k + 1)) for k in range(count + 1))
-
-
-def _root(rising: Callable[[float], float], ceiling: float) -> float:
-    low, high = 0.0, ceiling
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if rising(middle) < 0 else (low, middle)
-    return (low + high) / 2

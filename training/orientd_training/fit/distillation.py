@@ -2,16 +2,16 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from orientd import orientation
 from orientd.errors import ConfigError
-from orientd.infer.engine import CPU, Engine, available_providers
+from orientd.infer.engine import CPU, CUDA, TURNED_BACK, VIEWS, Engine, available_providers
 from orientd_training.config import Teacher
-from orientd_training.fit import augment, checkpoint
-
-_CUDA = "CUDAExecutionProvider"
+from orientd_training.fit import checkpoint
 
 
 def opened(config: Teacher, device: torch.device) -> "FromRun | FromOnnx":
@@ -44,11 +44,9 @@ class FromRun:
         if self.views == 1:
             return logits, pooled
         total = logits.clone()
-        for mirrored, quarters in [(m, q) for m in (False, True) for q in range(4)][1:]:
-            seen = pictures.flip(-1) if mirrored else pictures
-            view = self.network(augment.turn_away(seen, torch.full((len(seen),), quarters)))
-            total += view[:, _class_in_view(mirrored, quarters)]
-        return total / 8, pooled
+        for view, classes in list(zip(VIEWS, TURNED_BACK, strict=True))[1:]:
+            total += self.network(_shown(pictures, view))[:, classes]
+        return total / len(VIEWS), pooled
 
 
 class FromOnnx:
@@ -57,8 +55,8 @@ class FromOnnx:
     embedding_size = 0
 
     def __init__(self, config: Teacher, device: torch.device) -> None:
-        cuda = device.type == "cuda" and _CUDA in available_providers()
-        self.engine, self.views = Engine(config.model, (_CUDA,) if cuda else (CPU,)), config.views
+        cuda = device.type == "cuda" and CUDA in available_providers()
+        self.engine, self.views = Engine(config.model, (CUDA,) if cuda else (CPU,)), config.views
 
     def __call__(self, pictures: Tensor) -> tuple[Tensor, None]:
         shown = resized(pictures, self.engine.spec.input_size).round().clamp(0, 255).byte()
@@ -78,9 +76,12 @@ def resized(pictures: Tensor, size: int) -> Tensor:
     return functional.interpolate(pictures, (size, size), mode="bilinear", antialias=True)
 
 
-def _class_in_view(mirrored: bool, quarters: int) -> list[int]:
-    """Which class of a view each class of the picture is."""
-    return [((-k if mirrored else k) + quarters) % 4 for k in range(4)]
+def _shown(pictures: Tensor, view: int) -> Tensor:
+    """Square pictures (N, 3, S, S) as the orientation `view` (1–8) shows them."""
+    side = pictures.shape[-1]
+    places = orientation.apply(np.arange(side * side).reshape(side, side), view)
+    index = torch.from_numpy(np.ascontiguousarray(places).ravel()).to(pictures.device)
+    return pictures.flatten(2)[..., index].unflatten(2, (side, side))
 
 
 def loss(config: Teacher, hard: Tensor, logits: Tensor, image: Tensor | None, judged: tuple[Tensor, Any]) -> Tensor:

@@ -1,6 +1,5 @@
 """The whole training recipe in one file, to be read from top to bottom."""
 
-import copy
 import math
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +17,7 @@ from orientd_training.fit import augment, checkpoint, devices, distillation, wei
 from orientd_training.fit.devices import Team
 from orientd_training.fit.feed import Feed, opened, refuse_leaks, seeds
 from orientd_training.fit.monitor import Entry, Monitor, Pace, watching
-from orientd_training.fit.network import Network
+from orientd_training.fit.network import Network, averaged
 
 _FEWEST = 2
 
@@ -75,7 +74,8 @@ class Run:
         torch.manual_seed(config.seed)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.model = Network(config).to(team.device, memory_format=layout)
-        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.ema = averaged(self.model)
+        self.average = self.ema.module
         self.look = torch.compile(self.model.look) if config.compile else self.model.look
         self.teacher = distillation.opened(config.teacher, team.device) if config.teacher else None
         self.image: nn.Module = nn.Identity()
@@ -123,7 +123,8 @@ class Run:
         self.team.average([buffer for buffer in self.model.buffers() if buffer.is_floating_point()])
         self.photos += self.config.batch
         steps = self.photos / self.config.batch
-        _blend(self.average, self.model, min(self.config.ema, steps / (10 + steps)))
+        self.ema.decay = min(self.config.ema, steps / (10 + steps))
+        self.ema.update(self.model)
         self.sums += torch.stack([loss.detach(), (logits.argmax(1) == classes).float().mean(), loss.new_ones(())])
         return loss.detach()
 
@@ -234,12 +235,3 @@ def _schedule(progress: float, warmup: float) -> float:
 
 def _pictures(pixels: Tensor, device: torch.device) -> Tensor:
     return pixels.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
-
-
-@torch.no_grad()
-def _blend(average: nn.Module, model: nn.Module, keep: float) -> None:
-    for mine, theirs in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if mine.is_floating_point():
-            mine.lerp_(theirs, 1 - keep)
-        else:
-            mine.copy_(theirs)

@@ -1,15 +1,16 @@
 """The network: a timm backbone with four outputs, and the graph that orientd serves. Sole owner of timm."""
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from timm.models import group_parameters
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.nn import functional
 
+from orientd.config import strict
 from orientd.errors import ConfigError
 from orientd_training.config import TrainConfig
 from orientd_training.fit import weights
@@ -131,6 +132,13 @@ class Served(nn.Module):
         return self.network(pixels.permute(0, 3, 1, 2).float())
 
 
+def averaged(network: Network) -> Any:
+    """The moving average of all weights and sums of a network, in `module`; `update` leaves `decay` (0–1) of it as it was."""
+    average = ModelEmaV3(network)
+    average.module.requires_grad_(False)
+    return average
+
+
 def _backbone(config: TrainConfig, pretrained: bool) -> Any:
     options: dict[str, Any] = {"pad_type": config.pad_type} if config.pad_type else {}
     try:
@@ -139,10 +147,8 @@ def _backbone(config: TrainConfig, pretrained: bool) -> Any:
         hub = config.backbone.startswith("hf-hub:")
         reason = " ".join(str(error).split())[:300]
         if not hub and not timm.is_model(config.backbone):
-            near = get_close_matches(config.backbone, timm.list_models(), n=1)
-            raise ConfigError(
-                f"backbone: timm has no {config.backbone!r}{f'; did you mean {near[0]!r}?' if near else ''}"
-            ) from error
+            hint = strict.did_you_mean(config.backbone, timm.list_models())
+            raise ConfigError(f"backbone: timm has no {config.backbone!r}{hint}") from error
         if pretrained or hub:
             raise ConfigError(
                 f"backbone: {config.backbone} cannot be fetched ({reason}): go online, or give init a file of weights"

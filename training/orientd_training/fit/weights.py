@@ -1,9 +1,7 @@
 """Files of weights: written whole or not at all, read with a reason if they cannot be, put into a network only if they fit."""
 
-import os
 import pickle
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from orientd.errors import ModelError, StateError
+from orientd_training.files import swapped
 
 _NAMED = 3
 
@@ -23,16 +22,10 @@ def save(state: Mapping[str, Any], path: Path) -> None:
     Raises:
         StateError: it cannot be written: the disk is full, or the folder read-only.
     """
-    partial = path.with_suffix(".partial")
     try:
-        with partial.open("wb") as file:
+        with swapped(path) as partial, partial.open("wb") as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
     except (OSError, RuntimeError) as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         former = "the former one is whole" if path.exists() else "there was none before"
         raise StateError(
             f"{path} cannot be written ({error}), {former}: make room on the disk and go on with --resume"

@@ -7,10 +7,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args, get_origin
 
+from orientd.config import strict
 from orientd.errors import ConfigError
 from orientd.judge.policy import Policy
 
@@ -19,13 +19,10 @@ _BYTE: Final = r"(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])"
 _PORT: Final = r"(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
 HOURS: Final = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"  # 22:00-07:30
 _Writable = Literal["jpeg", "mpo", "png", "webp", "tiff", "heif", "avif"]
-_WANTED: Final[Mapping[object, str]] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    tuple[str, ...]: "a list of texts",
-    tuple[_Writable, ...]: "a list of formats",
+_LISTS: Final[Mapping[object, str]] = {tuple[str, ...]: "a list of texts", tuple[_Writable, ...]: "a list of formats"}
+_SWITCH: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 
 
@@ -169,6 +166,8 @@ def _help(option: Field[Any]) -> str:
 
 
 OPTIONS: Final[Mapping[str, Field[Any]]] = {option.name: option for option in fields(Config)}
+PATHS: Final = ("model", "plan", "state_dir")
+"""Options that may name a file or folder; in each a ~ at the beginning stands for the home."""
 HELP: Final[Mapping[str, str]] = {name: _help(option) for name, option in OPTIONS.items()}
 
 
@@ -194,12 +193,8 @@ def load(file: str | None, environment: Mapping[str, str], flags: Mapping[str, o
     if problems:
         raise ConfigError("\n".join(problems))
     config = replace(Config(), **values)  # type: ignore[arg-type]  # _checked has checked the types
-    return replace(
-        config,
-        model=_at_home(config.model, environment),
-        plan=_at_home(config.plan, environment),
-        state_dir=_at_home(config.state_dir, environment) or _state_directory(environment),
-    )
+    places: dict[str, Any] = {name: _at_home(getattr(config, name), environment) for name in PATHS}
+    return replace(config, **places | {"state_dir": places["state_dir"] or _state_directory(environment)})
 
 
 def _given(
@@ -219,7 +214,7 @@ def _given(
 
 
 def _from_file(path: str, problems: list[str]) -> list[tuple[str, object]]:
-    """Every scalar as text: `_typed` knows what each option wants, YAML's guesses (1e-3 is text, 2024-01-01 a date) do not."""
+    """Every scalar as text: `_from_text` knows what an option wants, YAML's guesses (1e-3 is text, 2024-01-01 a date) do not."""
     import yaml
 
     try:
@@ -249,48 +244,40 @@ def _checked(name: str, given: object) -> object:
         ValueError: the name, the type or the range is wrong; the message says what is wanted.
     """
     if name not in OPTIONS:
-        raise ValueError(f"there is no such option{_did_you_mean(name, list(OPTIONS))}")
+        raise ValueError(f"there is no such option{strict.did_you_mean(name, OPTIONS)}")
     option = OPTIONS[name]
-    if option.type not in _WANTED:
+    if get_origin(option.type) is Literal:
         return _chosen(given, get_args(option.type))
-    value = _typed(option.type, given)
-    if value is None:
-        raise ValueError(f"must be {_WANTED[option.type]}, got {given!r}")
-    if option.type == tuple[_Writable, ...]:
-        return tuple(_chosen(item, get_args(_Writable)) for item in value)
+    value = _from_text(option.type, given) if isinstance(given, str) else given
+    if option.type in _LISTS:
+        return _listed(option.type, value)
     low, high, (form, wanted) = (option.metadata[key] for key in ("low", "high", "form"))
+    value = strict.scalar(option.type, value)
     if form and value and not re.fullmatch(form, value):
         raise ValueError(f"must be {wanted}, got {given!r}")
-    if low is not None and not low <= value <= high:
-        raise ValueError(f"must be between {low} and {high}, got {given}")
-    return value
+    if low is not None:
+        strict.within(value, low, high, given)
+    return float(value) if option.type is float else value
 
 
-def _chosen(given: object, choices: tuple[str, ...]) -> object:
-    if given not in choices:
-        raise ValueError(f"must be one of {', '.join(choices)}, got {given!r}{_did_you_mean(str(given), list(choices))}")
-    return given
+def _listed(kind: object, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"must be {_LISTS[kind]}, got {value!r}")
+    choices = get_args(_Writable) if kind == tuple[_Writable, ...] else ()
+    return tuple(_chosen(item, choices) if choices else item for item in value)
 
 
-def _typed(kind: object, given: Any) -> Any:
-    """`given` as the type an option has, text converted; None if it does not fit."""
-    if isinstance(given, str):
-        return _from_text(kind, given)
-    if kind in (tuple[str, ...], tuple[_Writable, ...]):
-        fits = isinstance(given, list | tuple) and all(isinstance(item, str) for item in given)
-        return tuple(given) if fits else None
-    if isinstance(given, bool):
-        return given if kind is bool else None
-    if kind is float:
-        return float(given) if isinstance(given, int | float) else None
-    return given if isinstance(kind, type) and isinstance(given, kind) else None
+def _chosen(given: Any, choices: tuple[str, ...]) -> Any:
+    try:
+        return strict.choice(given, choices)
+    except ValueError as error:
+        raise ValueError(f"{error}{strict.did_you_mean(str(given), choices)}") from None
 
 
 def _from_text(kind: object, text: str) -> Any:
+    """What a text says as a value of that type; the text itself if it says none."""
     if kind is bool:
-        return {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}.get(
-            text.lower()
-        )
+        return _SWITCH.get(text.lower(), text)
     if kind == tuple[str, ...]:
         return tuple(text.split(":"))
     if kind == tuple[_Writable, ...]:
@@ -298,12 +285,7 @@ def _from_text(kind: object, text: str) -> Any:
     try:
         return int(text) if kind is int else float(text) if kind is float else text
     except ValueError:
-        return None
-
-
-def _did_you_mean(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+        return text
 
 
 def check_modes(config: Config) -> None:
