@@ -81,11 +81,11 @@ def scan(
         stages = replace(make_stages(config, judge, seen, journal, writer, hand, rescan=rescan), expect=source.expect)
         workers = config.workers or os.cpu_count() or 1
         for row in stack.enter_context(closing(pipeline.run(candidates, stages, workers, at_once(config, judge), stop))):
-            if row.decision == Verdict.ERROR and not row.sha256:
+            if row.decision is Verdict.ERROR and not row.sha256:
                 check_presence()
-            if row.reason_code != Reason.NOT_A_PHOTO:
+            if row.reason_code is not Reason.NOT_A_PHOTO:
                 yield row
-            if row.outcome == Status.FAILED:
+            if row.outcome is Status.FAILED:
                 check_presence()
 
 
@@ -101,7 +101,7 @@ def apply(
     """
     given = real_roots(roots)
     within = library_paths.folders(given)
-    turned_by_pixels = {row.format for row in rows if row.decision == Verdict.FIX and _method(row) is Method.ROTATE}
+    turned_by_pixels = {row.format for row in rows if row.decision is Verdict.FIX and _method(row) is Method.ROTATE}
     rotate = planner_of(turned_by_pixels, isolate=config.isolate)
     with ExitStack() as stack:
         seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
@@ -112,7 +112,7 @@ def apply(
         for row in rows:
             if stop():
                 return
-            if row.decision == Verdict.FIX:
+            if row.decision is Verdict.FIX:
                 row = row._replace(path=real_place(row.path))  # the journal is read from other folders, too
                 if not below(row.path, given or writer.journal.roots()):
                     yield _failed(row, _OUTSIDE, Reason.NOT_ALLOWED)
@@ -275,9 +275,8 @@ def _testimonies(judge: Judge, photo: Photo, second: Prediction, opinion: Opinio
 
 
 def _failed(row: Row, reason: str, code: Reason) -> Row:
-    return row._replace(outcome=Status.FAILED.value, reason=reason, reason_code=code)
+    return row._replace(outcome=Status.FAILED, reason=reason, reason_code=code)
 
 
 def _method(row: Row) -> Method:
-    asked = row.method.strip().lower()
-    return Method(asked) if asked in (Method.ROTATE, Method.SIDECAR) else Method.TAG
+    return row.method if row.method in (Method.ROTATE, Method.SIDECAR) else Method.TAG

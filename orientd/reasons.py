@@ -3,8 +3,9 @@
 Scripts may rely on these words; docs/reasons.md lists them. New ones may be added, so that one that is not known is no error.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -120,10 +121,13 @@ class Reason(StrEnum):
     JOURNAL_DOUBTED = "journal_doubted"
     """The journal tells of a change that orientd does not make."""
 
-    @classmethod
-    def known(cls, code: object) -> Self | None:
+    @staticmethod
+    def known(code: object) -> "Reason | None":
         """The one of this name; None if there is none, here or in this version."""
-        return next((reason for reason in cls if reason == code), None)
+        return _BY_NAME.get(code)
+
+
+_BY_NAME: Final[Mapping[object, Reason]] = {reason.value: reason for reason in Reason}
 
 
 def words(code: Reason | None) -> str:

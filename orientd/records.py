@@ -3,10 +3,10 @@
 A path is a `str` as `os.fsdecode` gives it: bytes that are not UTF-8 are carried as surrogates and come back unchanged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from orientd.reasons import Reason
 
@@ -121,6 +121,9 @@ class Picture:
     whole: bool = True
 
 
+Probabilities = tuple[float, float, float, float]
+"""That a turn of 0, 90, 180, 270° clockwise makes the photo upright; they sum to 1."""
+
 Scores = tuple[float, float, float, float]
 """One number for each turn of 0, 90, 180 and 270° clockwise; the more, the more likely it makes the photo upright."""
 
@@ -136,13 +139,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Scores that a turn of 0, 90, 180 and 270° clockwise makes the photo upright; they sum to 1.
+    """Probabilities that a turn of 0, 90, 180 and 270° clockwise makes the photo upright; they sum to 1.
 
     `by_view` holds one such row per view, each already turned back; a single look has one row.
     """
 
-    probabilities: Scores
-    by_view: tuple[Scores, ...]
+    probabilities: Probabilities
+    by_view: tuple[Probabilities, ...]
 
     @property
     def views(self) -> int:
@@ -204,7 +207,7 @@ class Patch:
 
 
 class Row(NamedTuple):
-    """One line of the report; the field names are the header of the CSV file. None is an empty field.
+    """What is known of one photo, which becomes a line of the report. None is an empty field.
 
     Whatever has a `reason` has its `reason_code`, too, unless an earlier version of orientd judged it, which noted none.
     """
@@ -216,25 +219,101 @@ class Row(NamedTuple):
     orientation: int | None = None
     turn: int | None = None
     confidence: float | None = None
-    p0: float | None = None
-    p90: float | None = None
-    p180: float | None = None
-    p270: float | None = None
+    probabilities: Probabilities | None = None
     views: int | None = None
-    decision: str = Verdict.SKIP.value
+    decision: Verdict = Verdict.SKIP
     new_orientation: int | None = None
-    method: str = ""
-    outcome: str = Status.PENDING.value
+    method: Method | None = None
+    outcome: Status = Status.PENDING
     reason: str = ""
     size: int | None = None
     mtime_ns: int | None = None
     sha256: str = ""
-    reason_code: str = ""
+    reason_code: Reason | None = None
+
+    @classmethod
+    def of(cls, cells: Iterable[Any]) -> Self:
+        """From what `cells` gave. Unless all four probabilities are there, none is; a code of another version is none.
+
+        Raises:
+            ValueError: there is no such decision, method or outcome.
+        """
+        path, format_, width, height, stored, turn, confidence, p0, p90, p180, p270, views, *more = cells
+        decision, new_orientation, method, outcome, reason, size, mtime_ns, sha256, code = more
+        return cls(
+            path,
+            format_,
+            width,
+            height,
+            stored,
+            turn,
+            confidence,
+            None if None in (p0, p90, p180, p270) else (p0, p90, p180, p270),
+            views,
+            Verdict(decision),
+            new_orientation,
+            Method(method) if method else None,
+            Status(outcome),
+            reason,
+            size,
+            mtime_ns,
+            sha256,
+            Reason.known(code),
+        )
+
+    def cells(self) -> tuple[str | int | float | None, ...]:
+        """As it is stored, in the order of COLUMNS: text for what is one of several words, empty for none."""
+        return (
+            self.path,
+            self.format,
+            self.width,
+            self.height,
+            self.orientation,
+            self.turn,
+            self.confidence,
+            *(self.probabilities or 4 * (None,)),
+            self.views,
+            self.decision,
+            self.new_orientation,
+            self.method or "",
+            self.outcome,
+            self.reason,
+            self.size,
+            self.mtime_ns,
+            self.sha256,
+            self.reason_code or "",
+        )
 
     @property
     def beyond_reach(self) -> bool:
         """True if the photo should get another orientation and cannot be written."""
         return self.decision == Verdict.SKIP and self.new_orientation is not None
+
+
+COLUMNS: Final[Mapping[str, Any]] = {
+    "path": str,
+    "format": str,
+    "width": int | None,
+    "height": int | None,
+    "orientation": int | None,
+    "turn": int | None,
+    "confidence": float | None,
+    "p0": float | None,
+    "p90": float | None,
+    "p180": float | None,
+    "p270": float | None,
+    "views": int | None,
+    "decision": str,
+    "new_orientation": int | None,
+    "method": str,
+    "outcome": str,
+    "reason": str,
+    "size": int | None,
+    "mtime_ns": int | None,
+    "sha256": str,
+    "reason_code": str,
+}
+"""The columns of a report in their order, and the kind of their cells: text, `int | None` or `float | None`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,18 +15,20 @@ from orientd.records import Row, Verdict
 
 
 def rows(folder: str) -> Iterator[Row]:
-    sure = {"turn": 0, "confidence": 0.999, "p0": 0.99, "p90": 0.004, "p180": 0.003, "p270": 0.003, "views": 1}
     for candidate in walk([folder], (), False):
         yield Row(
             candidate.path,
             "jpeg",
             64,
             48,
-            decision=Verdict.KEEP.value,
+            turn=0,
+            confidence=0.999,
+            probabilities=(0.99, 0.004, 0.003, 0.003),
+            views=1,
+            decision=Verdict.KEEP,
             size=candidate.stat.size,
             mtime_ns=candidate.stat.mtime_ns,
             sha256="0" * 64,
-            **sure,  # type: ignore[arg-type]
         )
 
 

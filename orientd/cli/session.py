@@ -36,7 +36,7 @@ class Session:
         self._meter.advance(row)
         if self._json:
             self._json.photo(row)
-        elif self._verbose and row.decision != Verdict.KEEP:
+        elif self._verbose and row.decision is not Verdict.KEEP:
             turn = f" {row.turn}°" if row.turn else ""
             outcome = f" → {row.outcome}" if row.outcome else ""
             self._meter.say(f"{row.decision}{turn}{outcome}  {row.path}" + (f"  ({row.reason})" if row.reason else ""))

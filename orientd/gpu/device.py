@@ -33,7 +33,18 @@ _SHORT_OF_MEMORY: Final = (
     "failed to alloc",
 )
 
+Served = Callable[[float], None]
+Stop = Callable[[], bool]
+
 _log = logging.getLogger(__name__)
+
+
+def _unheard(_: float) -> None:
+    """For who does not measure."""
+
+
+def _never() -> bool:
+    return False
 
 
 class Decoder(Protocol):
@@ -57,8 +68,7 @@ class Engine(Eyes, Protocol):
 class Gpu:
     """Decodes and looks at photos on one GPU; used from several threads at once.
 
-    It is `lost` once it was given up. `lanes` threads are served at a time; `served` is told how many seconds a photo of each
-    batch took; no batch is begun once `stop` is true. `in_hand` is for whoever hands photos over.
+    It is `lost` once it was given up. `lanes` threads are served at a time. `in_hand` is for whoever hands photos over.
     """
 
     def __init__(
@@ -81,14 +91,16 @@ class Gpu:
         self.batch, self.lanes, self.lost, self.in_hand = decoder.batch, decoder.lanes, False, 0
         self._decoder, self._engine, self._test, self._notify, self._name = decoder, engine, test, notify, name
         self._most, self._max_pixels, self._clock = pixels, max_pixels, clock
-        self.served: Callable[[float], None] = lambda _: None
-        self.stop: Callable[[], bool] = lambda: False
         self._turn, self._looking, self._giving_up = threading.Semaphore(self.lanes), threading.Lock(), threading.Lock()
 
-    def __call__(self, photos: Sequence[Photo]) -> list[Sight | None]:
-        """What the GPU sees of each photo; None for those it does not know or had trouble with."""
+    def __call__(self, photos: Sequence[Photo], served: Served = _unheard, stop: Stop = _never) -> list[Sight | None]:
+        """What the GPU sees of each photo; None for those it does not know or had trouble with.
+
+        `served` is told how many seconds a photo of each batch took; no batch is begun once `stop` is true.
+        """
         framed = [(photo, self._frame(photo)) for photo in photos]
-        answers = iter(self._answers([(photo, found) for photo, found in framed if found]))
+        groups = self._groups([(photo, found) for photo, found in framed if found])
+        answers = iter([sight for group in groups for sight in self._answer(group, served, stop)])
         return [next(answers) if found else None for _, found in framed]
 
     def ask(self, look: Callable[[Eyes], Seen]) -> Seen | None:
@@ -122,9 +134,6 @@ class Gpu:
         found = None if self.lost else frame(photo)
         return found if found and found.width * found.height <= self._max_pixels and _weight(found) <= self._most else None
 
-    def _answers(self, photos: Sequence[Framed]) -> list[Sight | None]:
-        return [sight for group in self._groups(photos) for sight in self._answer(group)]
-
     def _groups(self, photos: Sequence[Framed]) -> Iterator[list[Framed]]:
         group: list[Framed] = []
         for each in photos:
@@ -135,16 +144,16 @@ class Gpu:
         if group:
             yield group
 
-    def _answer(self, group: list[Framed]) -> Sequence[Sight | None]:
+    def _answer(self, group: list[Framed], served: Served, stop: Stop) -> Sequence[Sight | None]:
         if self.lost:
             return [None] * len(group)
         try:
             with self._turn:
-                if self.stop():
+                if stop():
                     raise Stopped
                 began = self._clock()
                 sights = self._see(group)
-                self.served((self._clock() - began) / len(group))
+                served((self._clock() - began) / len(group))
                 return sights
         except OrientdError:
             raise
@@ -153,7 +162,7 @@ class Gpu:
             if _is_short_of_memory(error):
                 self._most = min(self._most, sum(_weight(found) for _, found in group) // 2)
                 if half := len(group) // 2:
-                    return [*self._answer(group[:half]), *self._answer(group[half:])]
+                    return [*self._answer(group[:half], served, stop), *self._answer(group[half:], served, stop)]
             self._check(error)
             return [None] * len(group)
 

@@ -25,7 +25,7 @@ from orientd.gpu.device import PIXELS_AT_ONCE, Engine, Gpu, Notify, Seen
 from orientd.gpu.load_balance import Share
 from orientd.infer import engine as infer
 from orientd.infer import session
-from orientd.judge.judge import Eyes, Sight, until
+from orientd.judge.judge import Decode, Eyes, Sight, until
 from orientd.records import Photo, Picture, Prediction
 
 if TYPE_CHECKING:
@@ -46,25 +46,29 @@ class Cards:
 
     weight = _FILES_AT_ONCE
 
-    def __init__(self, cards: Sequence[Gpu], spare: Callable[[], Eyes], clock: Callable[[], float] = time.monotonic) -> None:
-        """`spare` gives an engine for the CPU once no GPU is left."""
-        self.cards, self.batch = list(cards), cards[0].batch
-        self.share = Share(threads=1)
-        self._spare, self._clock = spare, clock
-        self._decode: Callable[[Photo], Picture] | None = None
-        self._lock, self._thread = threading.Lock(), threading.local()
-        for each in self.cards:
-            each.served = self._served
-
-    def beside(self, decode: Callable[[Photo], Picture], threads: int, stop: Callable[[], bool] = lambda: False) -> "Cards":
-        """Let the CPU decode a share of the photos where that helps. `threads` hand photos over at the same time.
+    def __init__(
+        self,
+        cards: Sequence[Gpu],
+        spare: Callable[[], Eyes],
+        decode: Decode | None = None,
+        threads: int = 1,
+        stop: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`spare` gives an engine for the CPU once no GPU is left. By `decode` the CPU decodes a share of the photos where that
+        helps; `threads` hand photos over at the same time.
 
         Once `stop` is true nothing is begun, and whoever hands photos over gets Stopped.
         """
-        self._decode, self.share.threads = until(stop, decode), threads
-        for each in self.cards:
-            each.stop = stop
-        return self
+        self.cards = list(cards)
+        self.batch = cards[0].batch
+        self.share = Share(threads)
+        self._spare = spare
+        self._decode = decode and until(stop, decode)
+        self._stop = stop
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._thread = threading.local()
 
     def __call__(self, photos: Sequence[Photo]) -> list[Sight | None]:
         """What is seen of each photo; None for those no GPU knows or had trouble with, and those too damaged for the CPU."""
@@ -76,7 +80,7 @@ class Cards:
                 return [None] * len(photos)
             with self._lock:
                 to_gpu = len(photos) - self.share.of(len(photos), sum(each.lanes for each in self.cards if not each.lost) or 1)
-            seen = [*card(photos[:to_gpu]), *self._by_the_cpu(photos[to_gpu:])]
+            seen = [*card(photos[:to_gpu], self._served, self._stop), *self._by_the_cpu(photos[to_gpu:])]
         self._thread.left = self._clock()
         return seen
 
@@ -151,8 +155,17 @@ def chosen(gpus: str) -> list[Card]:
     return [(number, there[number]) for number in numbers]
 
 
-def open_cards(model: "Model", config: Config, notify: Notify) -> tuple[Cards, infer.Engine]:
+def open_cards(
+    model: "Model",
+    config: Config,
+    notify: Notify,
+    decoding: Callable[[int], Decode] | None = None,
+    threads: int = 1,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[Cards, infer.Engine]:
     """The GPU road for a model by the configuration, and an engine on it.
+
+    See `Cards` for `threads` and `stop`. `decoding` gives what decodes to squares of that side, for the CPU beside them.
 
     Of the memory that each GPU has to get along with, as nearly as its libraries allow, ONNX Runtime is held to a quarter, and
     the photos decoded at the same time to another.
@@ -169,18 +182,18 @@ def open_cards(model: "Model", config: Config, notify: Notify) -> tuple[Cards, i
     precision = _PRECISION.get(config.provider)
     workshop = Workshop(model, precision, Path(cache_directory(os.environ), "tensorrt"), notify) if precision else None
     memory = config.gpu_memory * _MIB
-    threads = max(1, min(8, (os.cpu_count() or 1) // len(found)))
+    of_dali = max(1, min(8, (os.cpu_count() or 1) // len(found)))
     pixels = min(PIXELS_AT_ONCE, memory // (4 * _LANES) or PIXELS_AT_ONCE)
     made = []
     for index, name in found:
         provider = _provider(index, memory)
         first = model.open([provider])
         engine: Engine = workshop.improved(first, name, provider) if workshop else first
-        decoder = DaliDecoder(first.spec.input_size, first.padded(_BATCH), index, _LANES, threads)
+        decoder = DaliDecoder(first.spec.input_size, first.padded(_BATCH), index, _LANES, of_dali)
         called = f"GPU {index}" if len(found) > 1 else "the GPU"
         made.append(Gpu(decoder, engine, blank(), notify, name=called, pixels=pixels, max_pixels=config.max_pixels))
         made[-1].examine()
-    return Cards(made, cache(model.open)), first
+    return Cards(made, cache(model.open), decoding and decoding(first.spec.input_size), threads, stop), first
 
 
 def _provider(index: int | None, memory: int) -> session.Provider:

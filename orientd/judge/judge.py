@@ -127,7 +127,7 @@ class Judge:
         if candidate.error or candidate.skip:
             verdict = Verdict.ERROR if candidate.error else Verdict.SKIP
             why = candidate.error or candidate.skip
-            return Row(candidate.path, decision=verdict.value, reason=why, reason_code=candidate.code)
+            return Row(candidate.path, decision=verdict, reason=why, reason_code=candidate.code)
         row = Row(candidate.path, size=candidate.stat.size, mtime_ns=candidate.stat.mtime_ns)
         try:
             photo = self.read(candidate)
@@ -159,7 +159,7 @@ class Judge:
             proved = self._decoded(photo, whole=True)  # the same picture, or the damage that forbids to write the photo
             if isinstance(proved, Row):
                 return proved
-        method = ""
+        method = None
         if decision.verdict is Verdict.FIX:
             try:
                 method, remark, code = self.check(photo, orientation.turned(photo.orientation, decision.turn))
@@ -195,25 +195,21 @@ def _by_weight(candidates: Sequence[Candidate], most: int) -> Iterator[list[Cand
     yield group
 
 
-def _row(photo: Photo, picture: Picture, prediction: Prediction, decision: Decision, method: str = "") -> Row:
-    p0, p90, p180, p270 = prediction.probabilities
-    shown = orientation.UPRIGHT if method == Method.ROTATE else orientation.turned(photo.orientation, decision.turn)
+def _row(photo: Photo, picture: Picture, prediction: Prediction, decision: Decision, method: Method | None = None) -> Row:
+    shown = orientation.UPRIGHT if method is Method.ROTATE else orientation.turned(photo.orientation, decision.turn)
     row = _of_photo(photo)
     return row._replace(
         width=picture.width,
         height=picture.height,
         turn=decision.turn,
         confidence=decision.confidence,
-        p0=p0,
-        p90=p90,
-        p180=p180,
-        p270=p270,
+        probabilities=prediction.probabilities,
         views=prediction.views,
-        decision=decision.verdict.value,
+        decision=decision.verdict,
         new_orientation=shown if decision.turn else None,
         method=method or row.method,
         reason=decision.reason,
-        reason_code=decision.code or "",
+        reason_code=decision.code,
     )
 
 
@@ -221,11 +217,11 @@ def _failed(row: Row, error: Exception) -> Row:
     if isinstance(error, Refused):
         return row._replace(reason=str(error), reason_code=error.code)
     if isinstance(error, PhotoError):
-        return row._replace(decision=Verdict.ERROR.value, reason=str(error), reason_code=error.code)
+        return row._replace(decision=Verdict.ERROR, reason=str(error), reason_code=error.code)
     # A library's bug met by one strange file must not end a run of a million.
     _log.debug("%s", row.path, exc_info=error)
     # Not to be remembered: it may be this machine that is short of memory.
-    return row._replace(decision=Verdict.ERROR.value, reason=_unexpected(error), sha256="", reason_code=code_of(error))
+    return row._replace(decision=Verdict.ERROR, reason=_unexpected(error), sha256="", reason_code=code_of(error))
 
 
 def _unexpected(error: Exception) -> str:
@@ -237,7 +233,7 @@ def _of_photo(photo: Photo) -> Row:
         photo.path,
         format=photo.format.value,
         orientation=photo.orientation,
-        method=Method.SIDECAR.value if photo.by_sidecar else "",
+        method=Method.SIDECAR if photo.by_sidecar else None,
         size=photo.stat.size,
         mtime_ns=photo.stat.mtime_ns,
         sha256=photo.sha256,

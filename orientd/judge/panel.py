@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from orientd.errors import ModelError
 from orientd.judge.policy import Policy, decide
-from orientd.records import Decision, Evidence, Prediction, Scores, Verdict
+from orientd.records import Decision, Evidence, Prediction, Probabilities, Scores, Verdict
 
 SCENE: Final = "scene"
 
@@ -84,7 +84,7 @@ class Opinion:
     decision: Decision
 
 
-def fuse(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> Scores:
+def fuse(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> Probabilities:
     """The probabilities of the four turns when these are equally likely before any witness speaks.
 
     A witness without a voice, and a voice without a witness, add nothing.

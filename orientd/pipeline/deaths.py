@@ -102,9 +102,7 @@ def left_out(hand: Hand, candidate: Candidate) -> Row | None:
     """The row of a file that is left out; None for all others."""
     path, stat = candidate.path, candidate.stat
     reason = "" if candidate.skip or candidate.error else hand.left_out(path, stat)
-    row = Row(
-        path, decision=Verdict.ERROR.value, reason=reason, size=stat.size, mtime_ns=stat.mtime_ns, reason_code=Reason.CRASHES
-    )
+    row = Row(path, decision=Verdict.ERROR, reason=reason, size=stat.size, mtime_ns=stat.mtime_ns, reason_code=Reason.CRASHES)
     return row if reason else None
 
 

@@ -90,4 +90,4 @@ def _finish(entry: list[Row] | Future[Sequence[Row]], stages: Stages, stop: Call
     for row in rows:
         if stop():
             return
-        yield stages.act(row) if row.decision == Verdict.FIX else row
+        yield stages.act(row) if row.decision is Verdict.FIX else row

@@ -4,7 +4,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +13,7 @@ from orientd.decode import admitted
 from orientd.errors import Refused
 from orientd.gpu import pool as cards
 from orientd.infer import registry
-from orientd.judge.judge import Judge, until
+from orientd.judge.judge import Decode, Judge, until
 from orientd.judge.panel import PanelSpec
 from orientd.judge.policy import DEFAULT
 from orientd.library import sidecars
@@ -80,28 +80,37 @@ def make_judge(
 
     allocator.share_one_arena()
     model = chosen_model(config)
-    crowd, first = (None, model.open()) if config.provider == "cpu" else cards.open_cards(model, config, notify or _nobody)
+    notify, workers = notify or _nobody, config.workers or os.cpu_count() or 1
+
+    @cache
+    def decoder(size: int) -> admitted.AdmittedDecoder:
+        return admitted.decoder(size, config.max_pixels, config.max_memory, isolate=config.isolate)
+
+    def decoding(size: int) -> Decode:
+        return as_noted(decoder(size).decode)
+
+    if config.provider == "cpu":
+        crowd, first = None, model.open()
+    else:
+        crowd, first = cards.open_cards(model, config, notify, decoding, workers, stop)
     if not first.spec.calibrated:
-        (notify or _nobody)(_UNCALIBRATED.format(model.name))
-    decoder = admitted.decoder(first.spec.input_size, config.max_pixels, config.max_memory, isolate=config.isolate)
-    shown = as_noted(decoder.decode)
-    crowd = crowd and crowd.beside(shown, config.workers or os.cpu_count() or 1, stop)
-    source = source or Source(config, naming_of(config))
+        notify(_UNCALIBRATED.format(model.name))
+    source, size = source or Source(config, naming_of(config)), first.spec.input_size
     panel = PanelSpec.from_json(first.spec.panel) if first.spec.panel else PanelSpec((), DEFAULT)
     policy = config.policy(panel.policy)
     names = witnesses.askable(panel.names, first.spec.second_size)
-    fitted = until(stop, partial(as_noted(decoder.fitted), side=witnesses.SIDE))
-    bench = Bench(names, lambda: witnesses.open_witnesses(model.open(), notify or _nobody), fitted, notify or _nobody)
+    fitted = until(stop, partial(as_noted(decoder(size).fitted), side=witnesses.SIDE))
+    bench = Bench(names, lambda: witnesses.open_witnesses(model.open(), notify), fitted, notify)
     judge = Judge(
         read=until(stop, source.open),
-        decode=until(stop, shown),
+        decode=until(stop, decoding(size)),
         eyes=(lambda: crowd) if crowd else one_for_each_thread(first, model.open),
         check=until(stop, plan_stage(config, rotate)),
         policy=policy,
         voices=panel.voices,
         ask=bench.questions,
         crowd=crowd,
-        glance=until(stop, partial(source.glance, look=decoder.glance)),
+        glance=until(stop, partial(source.glance, look=decoder(size).glance)),
     )
     return judge, CacheKey.of(config, first.model_id, policy, names, by_thumbnail=source.glances).id
 
@@ -138,7 +147,7 @@ def act_stage(journal: Journal, writer: Writer | None) -> Callable[[Row], Row]:
     def act(row: Row) -> Row:
         if reason := _undone(journal, row):
             code = Reason.TAKEN_BACK
-            return row._replace(decision=Verdict.SKIP.value, new_orientation=None, method="", reason=reason, reason_code=code)
+            return row._replace(decision=Verdict.SKIP, new_orientation=None, method=None, reason=reason, reason_code=code)
         return _fix(writer, row) if writer else row
 
     return act
@@ -193,15 +202,15 @@ def _beside(config: Config) -> Callable[[Row], str]:
     obeyed = naming_of(config) is not None
 
     def state(row: Row) -> str:
-        by_sidecar = row.method == Method.SIDECAR or not row.format  # without a format: left alone as sidecars are not clear
-        return sidecars.signature(row.path) if row.decision == Verdict.FIX or (obeyed and by_sidecar) else ""
+        by_sidecar = row.method is Method.SIDECAR or not row.format  # without a format: left alone as sidecars are not clear
+        return sidecars.signature(row.path) if row.decision is Verdict.FIX or (obeyed and by_sidecar) else ""
 
     return state
 
 
 def _undone(journal: Journal, row: Row) -> str:
     """Why a photo is left as its owner wants it: what an earlier run made of it was taken back. Empty if not so."""
-    if row.method == Method.SIDECAR:
+    if row.method is Method.SIDECAR:
         run = journal.was_undone_at(sidecars.paths(row.path), row.orientation)
         return reverted.TAKEN_BACK.format(run) if run else ""
     return reverted.turned_back(journal, row)
@@ -209,13 +218,13 @@ def _undone(journal: Journal, row: Row) -> str:
 
 def _still_planned(row: Row, method: str) -> bool:
     """False if a photo judged earlier may have to be put right by another method now."""
-    return row.decision != Verdict.FIX or row.method == method == Method.TAG or row.method == Method.SIDECAR
+    return row.decision is not Verdict.FIX or row.method == method == Method.TAG or row.method is Method.SIDECAR
 
 
 def _fix(writer: Writer, row: Row) -> Row:
-    done, outcome = writer.fix(row, Method.SIDECAR if row.method == Method.SIDECAR else Method(writer.config.method))
+    done, outcome = writer.fix(row, Method.SIDECAR if row.method is Method.SIDECAR else Method(writer.config.method))
     if outcome.status is Status.FIXED and outcome.stat:
-        writer.seen.add([put_right(row, outcome, writer.run)])
+        writer.seen.add([put_right(row, outcome, outcome.stat, writer.run)])
     return done
 
 
@@ -224,7 +233,7 @@ def _recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:
     that is shown wrong and must not be written, for its other names, say."""
 
     def lasting(row: Row) -> bool:
-        return bool(row.sha256) if row.decision == Verdict.ERROR else not row.beyond_reach
+        return bool(row.sha256) if row.decision is Verdict.ERROR else not row.beyond_reach
 
     return lambda rows: seen.add(row for row in rows if lasting(row))
 

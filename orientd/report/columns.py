@@ -4,10 +4,10 @@ import csv
 from dataclasses import dataclass
 from typing import Final
 
-from orientd.records import Row
+from orientd.records import COLUMNS
 
 NEEDED: Final = ("path", "turn", "decision", "size", "mtime_ns", "sha256")
-NAMES: Final = Row._fields  # what this version writes
+NAMES: Final = tuple(COLUMNS)  # what this version writes
 _LATER: Final = ("evidence", "decided_by", "skew")  # in this order, after those of the first version
 _EVER: Final = tuple(dict.fromkeys((*NAMES, *_LATER)))
 _FEWEST: Final = _EVER.index("sha256") + 1

@@ -114,9 +114,9 @@ def _taken(file: TextIO) -> bool:
     return True
 
 
-def cells(row: Row) -> tuple[object, ...]:
+def cells(row: Row) -> list[object]:
     """A row as it stands in a report."""
-    return (*row[:6], *[None if x is None else f"{x:.4f}" for x in row[6:11]], *row[11:])
+    return [f"{value:.4f}" if isinstance(value, float) else value for value in row.cells()]
 
 
 class EndsWithLf:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from orientd.errors import ExitCode
-from orientd.records import Row, Status, Verdict
+from orientd.records import COLUMNS, Row, Status, Verdict
 from orientd.report.tally import Tally
 
 
@@ -20,8 +20,8 @@ class JsonLines:
         self._stream = stream
 
     def photo(self, row: Row) -> None:
-        values = {name: round(value, 4) if isinstance(value, float) else value for name, value in row._asdict().items()}
-        self._write("photo", values)
+        values = (round(value, 4) if isinstance(value, float) else value for value in row.cells())
+        self._write("photo", dict(zip(COLUMNS, values, strict=True)))
 
     def status(self, done: int, found: int, total: int | None, seconds_left: float | None) -> None:
         """`total` and `seconds_left` are None until the total is known."""

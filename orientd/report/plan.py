@@ -1,12 +1,12 @@
 """Reads a report back as the plan of `orientd apply`, after a person has edited it or not."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import Any, Final, TextIO
 
 from orientd.errors import ConfigError
-from orientd.reasons import Reason
-from orientd.records import Row, Verdict
+from orientd.records import COLUMNS, Method, Row, Status, Verdict
 from orientd.report.columns import Columns
 from orientd.report.text import printable
 
@@ -26,7 +26,7 @@ def read_plan(path: str) -> list[Row]:
     problems: list[str] = []
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            rows = [row for row in _parsed(file, problems) if row.decision == Verdict.FIX]
+            rows = [row for row in _parsed(file, problems) if row.decision is Verdict.FIX]
     except OSError as error:
         raise ConfigError(f"{printable(path)} cannot be read: {error.strerror}") from error
     if problems:
@@ -62,17 +62,24 @@ def _row(header: Sequence[str], cells: list[str]) -> Row:
     if short < 0 and any(cells[short:]):
         raise ValueError(f"has {len(cells)} cells, the header has {len(header)}")
     named = dict(zip(header, cells + [""] * short, strict=False))
-    row = Row(**{name: _value(name, named[name]) for name in Row._fields if name in named})
-    decision = row.decision.strip().lower()
+    values = {name: _value(kind, name, named.get(name, "")) for name, kind in COLUMNS.items()}
+    decision = named["decision"].strip().lower()
     if decision not in list(Verdict):
         raise ValueError(f"decision must be one of {', '.join(Verdict)}, got {decision!r}")
-    if decision == Verdict.FIX:
+    words = {"decision": decision, "method": _word(Method, named, "method"), "outcome": _word(Status, named, "outcome")}
+    row = Row.of((values | words).values())
+    if row.decision is Verdict.FIX:
         _check_fix(row)
-    return row._replace(decision=decision, reason_code=Reason.known(row.reason_code) or "")
+    return row
 
 
-def _value(name: str, text: str) -> Any:
-    kind = Row.__annotations__[name]
+def _word(words: type[StrEnum], named: Mapping[str, str], name: str) -> str:
+    """One of these words, however a person wrote it; empty for any other."""
+    word = named.get(name, "").strip().lower()
+    return word if word in list(words) else ""
+
+
+def _value(kind: Any, name: str, text: str) -> Any:
     if kind is str:
         return text
     text = text.strip().replace(",", ".")

@@ -61,7 +61,7 @@ class Meter:
     def advance(self, row: Row) -> None:
         """Count one row; show how far we are if it is time to."""
         self._done += 1
-        self._found += row.decision == Verdict.FIX
+        self._found += row.decision is Verdict.FIX
         if (now := self._clock()) >= self._next:
             self._next = now + self._every
             self._show(self._snapshot(now))

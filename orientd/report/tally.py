@@ -11,8 +11,8 @@ class Tally:
     """Counts of what happened; memory stays flat however many rows come."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str]] = Counter()
-        self._reasons: Counter[tuple[str, str]] = Counter()
+        self._counts: Counter[tuple[Verdict, Status]] = Counter()
+        self._reasons: Counter[tuple[Verdict, Reason | None]] = Counter()
         self.judged, self.beyond_reach = 0, 0
         self.rotated, self.rotated_bytes = 0, 0
 
@@ -20,10 +20,10 @@ class Tally:
         self._counts[row.decision, row.outcome] += 1
         self.judged += row.turn is not None or row.decision not in (Verdict.SKIP, Verdict.ERROR)
         self.beyond_reach += row.beyond_reach
-        if row.method == Method.ROTATE and row.outcome in (Status.PENDING, Status.FIXED):
+        if row.method is Method.ROTATE and row.outcome in (Status.PENDING, Status.FIXED):
             self.rotated, self.rotated_bytes = self.rotated + 1, self.rotated_bytes + (row.size or 0)
         if row.reason:
-            self._reasons[row.decision, words(Reason.known(row.reason_code))] += 1
+            self._reasons[row.decision, row.reason_code] += 1
 
     def count(self, decision: Verdict | None = None, outcome: Status | None = None) -> int:
         """Rows with that decision and that outcome; None means any."""
@@ -35,7 +35,7 @@ class Tally:
 
     def reasons(self, decision: Verdict) -> list[tuple[str, int]]:
         """(kind of reason in words, count), the most frequent first."""
-        found = [(reason, number) for (verdict, reason), number in self._reasons.items() if verdict == decision]
+        found = [(words(code), number) for (verdict, code), number in self._reasons.items() if verdict is decision]
         return sorted(found, key=lambda item: (-item[1], item[0]))
 
     def exit_code(self, *, when_found: bool = False, interrupted: bool = False) -> ExitCode:

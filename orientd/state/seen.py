@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import Self
 
 from orientd.reasons import Reason
-from orientd.records import Candidate, Row, Status, Verdict
+from orientd.records import COLUMNS, Candidate, Row, Status
 from orientd.state.database import damage, folder_explained, is_damage, move_aside, open_database
 
 _VERSION = 2
 _WITHOUT_CODES = 1  # rows of that version have all the columns but the last
-_COLUMNS = Row._fields[1:]
-_KINDS = tuple(Row.__annotations__[name] for name in _COLUMNS)
+_COLUMNS = tuple(COLUMNS)[1:]
+_KINDS = tuple(COLUMNS.values())[1:]
 _TURNS = (None, 0, 90, 180, 270)
 _SCHEMA = f"CREATE TABLE IF NOT EXISTS seen (path BLOB PRIMARY KEY, judge TEXT NOT NULL, {', '.join(_COLUMNS)}) WITHOUT ROWID"
 
@@ -55,8 +55,10 @@ class Seen:
 
         A file dated after 2262 is judged anew each time: SQLite's integers end there.
         """
-        plain = (row._replace(outcome=Status.PENDING.value) for row in rows if row.size is not None and _fits(row.mtime_ns))
-        self._pending += [(os.fsencode(row.path), self.judge + self._beside(row), *row[1:]) for row in plain]
+        for row in rows:
+            if row.size is not None and _fits(row.mtime_ns):
+                _, *cells = row._replace(outcome=Status.PENDING).cells()
+                self._pending.append((os.fsencode(row.path), self.judge + self._beside(row), *cells))
         if len(self._pending) >= 1000:
             self.flush()
 
@@ -95,8 +97,11 @@ class Seen:
             return None
         if not all(isinstance(value, kind) for value, kind in zip(found[2:], _KINDS, strict=True)):
             return None
-        row = Row(candidate.path, *found[2:])  # type: ignore[arg-type]
-        if row.turn not in _TURNS or row.decision not in list(Verdict):
+        try:
+            row = Row.of((candidate.path, *found[2:]))
+        except ValueError:
+            return None
+        if row.turn not in _TURNS:
             return None
         unchanged = (row.size, row.mtime_ns) == (candidate.stat.size, candidate.stat.mtime_ns)
         return row if unchanged and found[1] == self.judge + self._beside(row) else None

@@ -177,7 +177,7 @@ class Work:
         return time.strftime("%F", self.local())
 
     def _is_open(self, row: Row) -> bool:
-        if row.decision != Verdict.FIX:
+        if row.decision is not Verdict.FIX:
             return False
         return self.config.fix or (self._proposals is not None and not self._proposals.holds(row))
 
@@ -200,7 +200,7 @@ class Work:
     def _counted(self, stages: pipeline.Stages) -> pipeline.Stages:
         def record(rows: Sequence[Row]) -> None:
             for row in rows:
-                if row.reason_code != Reason.NOT_A_PHOTO:
+                if row.reason_code is not Reason.NOT_A_PHOTO:
                     self.metrics.count(row.decision)
                     self._fresh.add(row.path)
             stages.record(rows)
@@ -212,30 +212,30 @@ class Work:
         """Tell what came of a photo; what may come out otherwise later is not tried again at once."""
         fresh = row.path in self._fresh
         self._fresh.discard(row.path)
-        if row.outcome == Status.FIXED:
+        if row.outcome is Status.FIXED:
             assert writer is not None
             self._day = (self._today(), writer.run)
             self._tell_fixed(row, writer.run)
             return
         if row.decision in (Verdict.KEEP, Verdict.UNSURE):
             return
-        if row.decision == Verdict.FIX and not row.outcome:
+        if row.decision is Verdict.FIX and not row.outcome:
             self._tell_wrong(row, fresh)
             return
         self._tried.pop(row.path, None)
         self._tried[row.path] = (row.size, row.mtime_ns, sidecars.signature(row.path)), self.clock()
         if len(self._tried) > _TRIED:
             del self._tried[next(iter(self._tried))]
-        if row.outcome == Status.FAILED:
+        if row.outcome is Status.FAILED:
             self.metrics.count("failed")
-            self._remarks.add(logging.WARNING, "not put right", row.path, row.reason, Reason.known(row.reason_code))
-        elif row.decision == Verdict.ERROR and look(row.path):  # one that was deleted meanwhile is no trouble
-            self._remarks.add(logging.WARNING, "not judged", row.path, row.reason, Reason.known(row.reason_code))
-        elif row.decision == Verdict.SKIP and row.turn:
+            self._remarks.add(logging.WARNING, "not put right", row.path, row.reason, row.reason_code)
+        elif row.decision is Verdict.ERROR and look(row.path):  # one that was deleted meanwhile is no trouble
+            self._remarks.add(logging.WARNING, "not judged", row.path, row.reason, row.reason_code)
+        elif row.decision is Verdict.SKIP and row.turn:
             if self._proposals:
                 self._proposals.drop(row)
             if fresh:
-                self._remarks.add(logging.INFO, "left alone", row.path, row.reason, Reason.known(row.reason_code))
+                self._remarks.add(logging.INFO, "left alone", row.path, row.reason, row.reason_code)
 
     def _tell_fixed(self, row: Row, run: int) -> None:
         self.metrics.count("fixed")

@@ -13,7 +13,7 @@ from orientd.formats import fingerprint
 from orientd.library import sidecars
 from orientd.library.photo import format_of, refuse
 from orientd.reasons import Reason
-from orientd.records import FileStat, Method, Outcome, Patch, Status
+from orientd.records import FileStat, Method, Outcome, Patch, Row, Status
 from orientd.state.journal import Intent, Journal
 from orientd.write.change import Change, Formats, Rotate, SecondReader, plan_change, proved
 from orientd.write.recover import sha256_of
@@ -39,39 +39,31 @@ class Fixer:
     disk: Disk = DISK
     rotate: Rotate | None = None
 
-    def fix(
-        self,
-        path: str,
-        size: int | None,
-        mtime_ns: int | None,
-        sha256: str,
-        turn: int,
-        probabilities: tuple[float, ...] = (),
-        method: Method = Method.TAG,
-    ) -> Outcome:
-        """Show the photo turned by `turn` degrees clockwise more: by its pixels if `method` says so and nothing is lost, else by
-        the orientation it stores.
+    def fix(self, row: Row) -> Outcome:
+        """Show the photo of a row turned as the row says: by its pixels if its method says so and nothing is lost, else by the
+        orientation it stores.
 
-        `path` is real (no symbolic link as its last part). `sha256` (hexadecimal) is that of the file judged, and so are `size`
-        and `mtime_ns`, where they are known. A photo that cannot be changed is an outcome with a reason, never a PhotoError,
-        and its old bytes are in place.
+        Its path is real (no symbolic link as its last part). Its hash is that of the file judged, and so are its size and time,
+        where they are known. A photo that cannot be changed is an outcome with a reason, never a PhotoError, and its old bytes
+        are in place.
 
         Raises:
             StateError: the journal cannot be written; no later photo is touched.
         """
+        path, turn = row.path, row.turn or 0
         try:
             data, now = read.read_whole(path, disk=self.disk)
             held = sha256_of(data)
-            if held != sha256 and (done := self.journal.run_that_made(path, turn, held, sha256)):
+            if held != row.sha256 and (done := self.journal.run_that_made(path, turn, held, row.sha256)):
                 return Outcome(path, Status.UNCHANGED, f"done already in run {done}", now, held, code=Reason.DONE_BEFORE)
-            if size not in (now.size, None) or mtime_ns not in (now.mtime_ns, None) or held != sha256:
+            if not is_as_judged(row, now, held):
                 raise Refused(Reason.CHANGED, "it changed since it was judged: scan again")
             refuse(format_of(path, data))  # by its name, too: a raw file may look like a plain TIFF
-            change = self._change(data, turn, now.nlink, method)
+            change = self._change(data, turn, now.nlink, row.method)
             if not change.patch.splices:
-                return Outcome(path, Status.UNCHANGED, "", now, sha256, change.old_orientation)
+                return Outcome(path, Status.UNCHANGED, "", now, held, change.old_orientation)
             sidecars.check_silent(path, self.disk)
-            intent = self._intent(path, now, sha256, data, turn, change, probabilities)
+            intent = self._intent(row, now, data, change)
         except OrientdError:
             raise
         except Exception as error:  # a parser's bug met by one strange file must not end a run, and nothing is written yet
@@ -79,43 +71,39 @@ class Fixer:
         outcome = carry_out(self.journal, self.run, intent, change.patch, data, self.allow_hard_links, self.disk)
         return outcome if outcome.reason else replace(outcome, reason=change.remark, code=change.code)
 
-    def _change(self, data: bytes, turn: int, names: int = 1, method: Method = Method.TAG) -> Change:
+    def _change(self, data: bytes, turn: int, names: int, method: Method | None) -> Change:
         format_ = self.formats.sniff(data)
         stored = self.formats.stored_orientation(format_, data)
         if not turn:
             return Change(Patch(()), format_, stored, orientation.normalise(stored))
-        rotate = None if method is Method.TAG else self.rotate
+        rotate = None if method in (Method.TAG, None) else self.rotate
         return plan_change(self.formats, rotate, format_, data, orientation.turned(stored, turn), names)
 
-    def _intent(
-        self,
-        path: str,
-        stat: FileStat,
-        sha256: str,
-        data: bytes,
-        turn: int,
-        change: Change,
-        probabilities: tuple[float, ...] = (),
-    ) -> Intent:
+    def _intent(self, row: Row, stat: FileStat, data: bytes, change: Change) -> Intent:
         new, marks = proved(self.formats, self.second_reader, data, change), fingerprint.marks(change.format, data)
         if change.method is Method.ROTATE:
             marks |= fingerprint.marks(change.format, new)
         return Intent(
-            path=path,
+            path=row.path,
             format=change.format,
             old_stat=stat,
-            old_sha256=sha256,
+            old_sha256=row.sha256,
             new_sha256=sha256_of(new),
             patch=journalled(change.method, change.patch),
             old_orientation=change.old_orientation,
             new_orientation=change.orientation,
-            turn=turn,
+            turn=row.turn or 0,
             method=change.method,
             mtime_ns=self.mtime.after(stat.mtime_ns),
             temp=files.temp_name(),
-            probabilities=probabilities,
+            probabilities=row.probabilities or (),
             marks=marks,
         )
+
+
+def is_as_judged(row: Row, now: FileStat, held: str) -> bool:
+    """True if the photo of a row, which is in the state `now` and has the hash `held`, is still what it was."""
+    return row.size in (now.size, None) and row.mtime_ns in (now.mtime_ns, None) and row.sha256 == held
 
 
 def failure(path: str, error: Exception) -> Outcome:

@@ -21,7 +21,7 @@ from orientd.write import fix, transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Noter:
+class SidecarFixer:
     """Writes sidecars as part of one run of the journal; one writer at a time (`lock.Lock`)."""
 
     journal: Journal
@@ -52,7 +52,7 @@ class Noter:
             intent = self._intent(format_, row, beside, patch, new)
         except OrientdError:
             raise
-        except Exception as error:  # as in act.Fixer.fix
+        except Exception as error:  # as in fix.Fixer.fix
             return fix.failure(row.path, error)
         outcome = transaction.carry_out(self.journal, self.run, intent, patch, beside.data, self.allow_hard_links, self.disk)
         reason = f"{os.path.basename(beside.path)}: {outcome.reason}" if outcome.reason else ""
@@ -61,8 +61,7 @@ class Noter:
     def _examine(self, row: Row) -> tuple[Format, FileStat, Sidecar]:
         """The photo's format and state, and its sidecar, if all is as it was when the photo was judged."""
         data, now = read.read_whole(row.path, disk=self.disk)
-        known = row.size in (now.size, None) and row.mtime_ns in (now.mtime_ns, None)
-        if not known or hashed(data).hexdigest() != row.sha256:
+        if not fix.is_as_judged(row, now, hashed(data).hexdigest()):
             raise Refused(Reason.CHANGED, "it changed since it was judged: scan again")
         format_ = format_of(row.path, data)
         refuse(format_, self.naming)
@@ -94,7 +93,7 @@ class Noter:
             method=Method.SIDECAR,
             mtime_ns=self.mtime.after(beside.stat.mtime_ns) if beside.stat.nlink else None,
             temp=files.temp_name(),
-            probabilities=tuple(p for p in (row.p0, row.p90, row.p180, row.p270) if p is not None),
+            probabilities=row.probabilities or (),
         )
 
 

@@ -14,14 +14,14 @@ from orientd.decode import isolated
 from orientd.files.write import Mtime
 from orientd.orientation import swaps_sides, turned
 from orientd.reasons import Reason
-from orientd.records import Method, Notify, Row, Status, Verdict
+from orientd.records import FileStat, Method, Notify, Probabilities, Row, Status, Verdict
 from orientd.state.in_hand import Hand, Held, stat_of
 from orientd.state.journal import Journal, open_journal
 from orientd.state.lock import Lock, is_locked
 from orientd.state.seen import Seen
 from orientd.write import fix, recover, undo_guard
 from orientd.write.change import Rotate, Writable
-from orientd.write.sidecar import Noter
+from orientd.write.sidecar import SidecarFixer
 
 PATIENCE: Final = 120.0  # a watcher pauses for a second twice a minute, or later where it turns the pixels of large photos
 _LOOK: Final = 0.1
@@ -96,23 +96,19 @@ class Writer:
         )
 
     @cached_property
-    def _noter(self) -> Noter:
+    def _sidecar_fixer(self) -> SidecarFixer:
         config = self.config
-        return Noter(self.journal, self.run, config.sidecar_naming, Mtime(config.mtime), config.hard_links)
+        return SidecarFixer(self.journal, self.run, config.sidecar_naming, Mtime(config.mtime), config.hard_links)
 
     def fix(self, row: Row, method: Method) -> tuple[Row, records.Outcome]:
         """Write one photo as its row says; the row comes back with what happened."""
-        probabilities = (row.p0, row.p90, row.p180, row.p270)
-        known = tuple(p for p in probabilities if p is not None)
         self.seen.forget(row.path)
         with self._in_hand(row, method):
-            if method is Method.SIDECAR:
-                outcome = self._noter.fix(row)
-            else:
-                outcome = self._fixer.fix(row.path, row.size, row.mtime_ns, row.sha256, row.turn or 0, known, method)
-        done = row._replace(outcome=outcome.status.value, reason=outcome.reason, reason_code=outcome.code or "")
+            fixer = self._sidecar_fixer if method is Method.SIDECAR else self._fixer
+            outcome = fixer.fix(row._replace(method=method))
+        done = row._replace(outcome=outcome.status, reason=outcome.reason, reason_code=outcome.code)
         if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
-            done = done._replace(new_orientation=outcome.orientation, method=outcome.method.value)
+            done = done._replace(new_orientation=outcome.orientation, method=outcome.method)
         return done, outcome
 
     def _in_hand(self, row: Row, method: Method) -> AbstractContextManager[None]:
@@ -126,30 +122,31 @@ def _held(row: Row, method: Method) -> list[Held]:
         return []
 
 
-def put_right(row: Row, outcome: records.Outcome, run: int) -> Row:
-    """What a later scan would say of a photo just fixed: the same probabilities, seen from the new side."""
-    assert outcome.stat
-    assert row.turn
-    probabilities = (row.p0, row.p90, row.p180, row.p270)
-    shift, sides = row.turn // 90, (row.width, row.height)
-    if outcome.method is Method.ROTATE and swaps_sides(turned(row.orientation, row.turn)):
+def put_right(row: Row, outcome: records.Outcome, stat: FileStat, run: int) -> Row:
+    """What a later scan would say of a photo just fixed, which is in the state `stat` now: the same probabilities, seen from the
+    new side."""
+    turn, sides = row.turn or 0, (row.width, row.height)
+    if outcome.method is Method.ROTATE and swaps_sides(turned(row.orientation, turn)):
         sides = sides[::-1]
-    p0, p90, p180, p270 = probabilities[shift:] + probabilities[:shift]
     return row._replace(
         width=sides[0],
         height=sides[1],
         orientation=outcome.orientation,
         turn=0,
-        p0=p0,
-        p90=p90,
-        p180=p180,
-        p270=p270,
-        decision=Verdict.KEEP.value,
+        probabilities=row.probabilities and _seen_from(turn, row.probabilities),
+        decision=Verdict.KEEP,
         new_orientation=None,
-        method=row.method if outcome.method is Method.SIDECAR else "",
+        method=row.method if outcome.method is Method.SIDECAR else None,
         reason=f"put right in run {run}",
         reason_code=Reason.DONE_BEFORE,
-        size=outcome.stat.size,
-        mtime_ns=outcome.stat.mtime_ns,
+        size=stat.size,
+        mtime_ns=stat.mtime_ns,
         sha256=outcome.sha256,
     )
+
+
+def _seen_from(turn: int, probabilities: Probabilities) -> Probabilities:
+    """Those of a photo that has been turned by so many degrees clockwise since."""
+    first = turn // 90
+    p0, p90, p180, p270 = probabilities[first:] + probabilities[:first]
+    return p0, p90, p180, p270

@@ -19,7 +19,7 @@ from orientd import formats
 from orientd.errors import PhotoError, Refused, WriteError
 from orientd.files import read
 from orientd.files import write as files
-from orientd.records import Patch, Splice, Status
+from orientd.records import Patch, Row, Splice, Status
 from orientd.write.fix import Fixer
 from orientd.write.undo import undo
 
@@ -237,7 +237,7 @@ class Orientd:
         with DyingJournal(self.state_dir) as journal:
             journal.disk = disk
             fixer = Fixer(journal, journal.start_run("fix"), formats, kill_victim.reads, disk=disk)
-            return fixer.fix(self.photo, None, None, self.judged, 90)
+            return fixer.fix(Row(self.photo, turn=90, sha256=self.judged))
 
     def undo(self):
         with DyingJournal(self.state_dir) as journal:

@@ -237,9 +237,10 @@ def test_a_root_that_nobody_serves_any_more_is_gone_though_the_kernel_remembers_
     def unserved(*_, **__):
         raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
-    monkeypatch.setattr(walk.os, "scandir", unserved)
-    with pytest.raises(LibraryUnavailable, match="went away"):
-        check()
+    with monkeypatch.context() as patch:
+        patch.setattr(walk.os, "scandir", unserved)
+        with pytest.raises(LibraryUnavailable, match="went away"):
+            check()
 
 
 def test_where_all_files_have_one_mode_none_is_changed(tmp_path):

@@ -143,8 +143,6 @@ def slowly(decode, clock, seconds):
 def test_the_cpu_decodes_a_share_where_the_gpu_holds_the_others_up(made, engine):
     clock, decoder = Clock(), Decoder()
     decoder.decode = slowly(decoder.decode, clock, 0.02)
-    road = made(decoder, clock=clock)
-    road.cards[0]._clock = clock
     by_cpu = []
 
     def decode(photo):
@@ -152,9 +150,8 @@ def test_the_cpu_decodes_a_share_where_the_gpu_holds_the_others_up(made, engine)
         clock.now += 0.03
         return CPU.decode(photo)
 
-    check(road(PHOTOS), engine, PHOTOS)
-    assert not by_cpu, "without `beside` there is no share"
-    road.beside(decode, threads=8)
+    road = made(decoder, decode=decode, threads=8, clock=clock)
+    road.cards[0]._clock = clock
     for number in range(40):
         by_cpu.clear()
         clock.now += 0.001 * len(PHOTOS)
@@ -162,24 +159,26 @@ def test_the_cpu_decodes_a_share_where_the_gpu_holds_the_others_up(made, engine)
         assert number or len(by_cpu) <= 1, "the first one shows how long it takes"
     free = 6 * 0.02 / 2 - 0.001
     assert len(by_cpu) / len(PHOTOS) == pytest.approx(free / (free + 0.031), abs=0.05)
-    road.beside(decode, threads=2)
     by_cpu.clear()
-    check(road(PHOTOS), engine, PHOTOS)
-    assert not by_cpu, "two threads are what its lanes serve"
+    for options in ({"decode": decode, "threads": 2}, {}):
+        road = made(decoder, clock=clock, **options)
+        road.cards[0]._clock = clock
+        for _ in range(3):
+            clock.now += 0.001 * len(PHOTOS)
+            check(road(PHOTOS), engine, PHOTOS)
+        assert not by_cpu, "two threads, or one, are what its lanes serve"
 
 
 def test_a_photo_too_damaged_for_the_cpu_is_left_to_be_told_of(made, engine):
-    road = made(Decoder())
-
     def decode(photo):
         if photo.path == PHOTOS[-1].path:
             raise DecodeError(Reason.DAMAGED, "damaged")
         return CPU.decode(photo)
 
-    road.beside(decode, threads=8)
+    road = made(Decoder(), decode=decode, threads=8)
     road.share.of = lambda number, lanes: number // 2
     check(road(PHOTOS), engine, PHOTOS, left=[PHOTOS[-1].path])
-    assert made(Decoder()).beside(decode, 1)([PHOTOS[-1]])[0] is not None
+    assert made(Decoder(), decode=decode)([PHOTOS[-1]])[0] is not None
 
 
 def test_each_gpu_is_asked_where_the_pictures_lie(made, engine):

@@ -114,8 +114,13 @@ def test_a_watcher_stops_as_soon(library, configured, turns):
 
 def test_no_batch_is_begun_and_nothing_is_decoded_beside_it(model):
     decoder, stop, decoded, engine = Decoder(), threading.Event(), [], Engine(model)
-    road = cards.Cards([device.Gpu(decoder, engine, dali.blank(), print)], lambda: engine)
-    road.beside(lambda photo: decoded.append(photo) or CPU.decode(photo), 4, stop.is_set)
+
+    def decode(photo):
+        decoded.append(photo)
+        return CPU.decode(photo)
+
+    gpu = device.Gpu(decoder, engine, dali.blank(), print)
+    road = cards.Cards([gpu], lambda: engine, decode, threads=4, stop=stop.is_set)
     for share in (4, 8):
         road.share.of = lambda number, lanes, share=share: share
         stop.clear()

@@ -17,7 +17,7 @@ def candidates(number):
 
 def row_of(candidate):
     verdict = Verdict.FIX if candidate.stat.inode % 5 == 0 else Verdict.KEEP
-    return Row(candidate.path, decision=verdict.value)
+    return Row(candidate.path, decision=verdict)
 
 
 class Recorder:

@@ -230,11 +230,11 @@ import pytest
 wait = threading.Lock()
 wait.acquire()
 
-def test_thread():
-    threading.Thread(target=wait.acquire, name="stray thread", daemon=True).start()
-
 def test_process():
     multiprocessing.get_context("fork").Process(target=wait.acquire, name="stray process", daemon=True).start()
+
+def test_thread():
+    threading.Thread(target=wait.acquire, name="stray thread", daemon=True).start()
 
 def test_report():
     open("orientd-report.csv", "x").close()

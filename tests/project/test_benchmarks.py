@@ -101,6 +101,7 @@ def test_a_moment_counts_for_the_innermost_stage_alone(monkeypatch):
 
 
 def test_the_bars_of_the_plot_are_as_long_as_the_times():
+    pytest.importorskip("matplotlib", reason="needs the extra 'train'")
     from benchmarks.cpu.plots import bars
 
     stages = {"walk": 1.0, "decode": 30.0, "look": 4.0, "rest": 2.0, "start-up": 400.0, "total": 999.0}

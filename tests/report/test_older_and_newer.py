@@ -8,7 +8,7 @@ import pytest
 from support import left_by_41ea68f, sky_library
 
 from orientd.errors import ConfigError, StateError
-from orientd.records import Row
+from orientd.records import Row, Verdict
 from orientd.report.columns import Columns, is_header
 from orientd.report.csv_file import HEADER, CsvReport
 from orientd.report.plan import read_plan
@@ -139,7 +139,7 @@ def test_the_rows_that_stay_keep_every_byte_when_one_is_taken_out(tmp_path):
 
 
 def test_a_plan_that_became_another_file_meanwhile_is_left_alone(tmp_path):
-    plan, row = tmp_path / "plan.csv", Row("/a.jpg", turn=90, decision="fix", size=3, sha256="a" * 64)
+    plan, row = tmp_path / "plan.csv", Row("/a.jpg", turn=90, decision=Verdict.FIX, size=3, sha256="a" * 64)
     proposals = Proposals(str(plan))
     proposals.refresh()
     proposals.add(row)
@@ -155,3 +155,10 @@ def test_a_plan_that_became_another_file_meanwhile_is_left_alone(tmp_path):
 @pytest.mark.parametrize("line", ["", "\n", "x" * 200_000, "\0"])
 def test_a_line_that_is_no_header_has_none_of_the_columns(line):
     assert Columns.of(line).missing == ["path", "turn", "decision", "size", "mtime_ns", "sha256"]
+
+
+def test_a_scan_writes_what_41ea68f_wrote_and_one_column_more(orientd, photos, before, tmp_path):
+    assert orientd("scan", photos, "--report", tmp_path / "r.csv") == 0
+    first, *lines = (tmp_path / "r.csv").read_text("utf-8").splitlines(keepends=True)
+    assert first == FIRST + ",reason_code\n"
+    assert "".join(line.rpartition(",")[0] + "\n" for line in [first, *lines]) == left_by_41ea68f.table("scan.csv", photos)

@@ -12,12 +12,12 @@ from support.report_rows import write
 
 from orientd.errors import ConfigError, ExitCode
 from orientd.reasons import Reason
-from orientd.records import Row, Verdict
+from orientd.records import COLUMNS, Row, Verdict
 from orientd.report.csv_file import HEADER
 from orientd.report.plan import read_plan
 
 # Of four digits, as a report writes them.
-FOUND = report_rows.FOUND._replace(confidence=0.9876, p0=None, p90=0.9876, p180=None, p270=None)
+FOUND = report_rows.FOUND._replace(confidence=0.9876, probabilities=(0.0012, 0.9876, 0.01, 0.0012))
 
 
 def plan_of(folder: object, *rows: Row) -> str:
@@ -45,20 +45,20 @@ def problems(path: str) -> list[str]:
 
 
 def line(**changes: object) -> str:
-    values = FOUND._asdict() | changes
+    values = dict(zip(COLUMNS, FOUND.cells(), strict=True)) | changes
     return ",".join("" if value is None else str(value) for value in values.values())
 
 
 names = st.binary(min_size=1).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"0")))
-probabilities = st.none() | st.integers(0, 10_000).map(lambda number: number / 10_000)
+some = st.integers(0, 10_000).map(lambda number: number / 10_000)
 counts = st.none() | st.integers(0, 2**31)
 rows = st.builds(
     FOUND._replace,
     path=names,
     width=counts,
     orientation=counts,
-    confidence=probabilities,
-    p270=probabilities,
+    confidence=st.none() | some,
+    probabilities=st.none() | st.tuples(*[some] * 4),
     reason_code=st.sampled_from(Reason),
     turn=st.sampled_from([90, 180, 270]),
     reason=names,
@@ -74,7 +74,7 @@ def test_a_report_comes_back_as_it_was_written(tmp_path_factory, written):
 
 
 def test_only_the_rows_to_fix_are_a_plan(tmp_path):
-    others = [Row("/b.jpg", decision=verdict.value) for verdict in Verdict if verdict != Verdict.FIX]
+    others = [Row("/b.jpg", decision=verdict) for verdict in Verdict if verdict != Verdict.FIX]
     assert read_plan(plan_of(tmp_path, *others, FOUND)) == [FOUND]
     assert read_plan(plan_of(tmp_path)) == []
 
@@ -90,7 +90,7 @@ def test_what_a_spreadsheet_makes_of_a_plan(tmp_path, delimiter):
         ["me", "", "", "", "keep", "/b.jpg", "1", ""],
     )
     (row,) = read_plan(edited(tmp_path, "\ufeff" + text))
-    assert row == Row(name, turn=90, p90=0.9876, decision="fix", size=3456789, mtime_ns=None, sha256="ab" * 32)
+    assert row == Row(name, turn=90, decision=Verdict.FIX, size=3456789, mtime_ns=None, sha256="ab" * 32)
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
@@ -170,7 +170,7 @@ def test_a_plan_cut_off_anywhere_never_gives_a_row_that_was_not_there(tmp_path):
 
 def test_a_code_of_another_version_is_passed_over(tmp_path):
     rows = "".join(line(path=f"/{code}.jpg", reason="why", reason_code=code) + "\n" for code in ("by_sidecar", "of_2031", ""))
-    assert [row.reason_code for row in read_plan(edited(tmp_path, HEADER + "\n" + rows))] == [Reason.BY_SIDECAR, "", ""]
+    assert [row.reason_code for row in read_plan(edited(tmp_path, HEADER + "\n" + rows))] == [Reason.BY_SIDECAR, None, None]
 
 
 def test_a_plan_that_is_not_there():

@@ -5,11 +5,11 @@ import sys
 import pytest
 from rich.console import Console
 
-from orientd.records import Row
+from orientd.records import Row, Verdict
 from orientd.report.json_lines import JsonLines
 from orientd.report.progress import JsonMeter, LineMeter, LiveMeter, Meter, Snapshot, meter
 
-KEEP, FIX = Row("/a.jpg", decision="keep"), Row("/b.jpg", decision="fix")
+KEEP, FIX = Row("/a.jpg", decision=Verdict.KEEP), Row("/b.jpg", decision=Verdict.FIX)
 
 
 class Clock:

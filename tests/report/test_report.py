@@ -15,7 +15,7 @@ from support.report_rows import FOUND, write
 
 from orientd.errors import ConfigError, ExitCode, OrientdError
 from orientd.reasons import Reason
-from orientd.records import Row, Status, Verdict
+from orientd.records import COLUMNS, Row, Status, Verdict
 from orientd.report.csv_file import HEADER, CsvReport, default_report
 from orientd.report.json_lines import JsonLines
 from orientd.report.summary import summary
@@ -174,7 +174,7 @@ def test_json_lines(tmp_path):
     lines.error("the disk is gone")
     lines.summary(tally, "r.csv", ExitCode.FOUND)
     photo, status, error, last = (json.loads(line) for line in stream.getvalue().splitlines())
-    assert list(photo) == ["message_type", *Row._fields]
+    assert list(photo) == ["message_type", *COLUMNS]
     assert (photo["message_type"], photo["orientation"], photo["p0"], photo["p90"]) == ("photo", None, 0.0, 0.9877)
     assert photo["mtime_ns"] == FOUND.mtime_ns
     assert status == {"message_type": "status", "done": 1, "found": 1, "total": None, "seconds_left": None}
@@ -230,7 +230,9 @@ def tally_of(*rows: tuple[str, str, str]) -> Tally:
     tally = Tally()
     for number, (decision, outcome, code) in enumerate(rows):
         reason = f"told in words of photo {number}" if code else ""
-        tally.add(Row("/a.jpg", decision=decision, outcome=outcome, reason=reason, reason_code=code))
+        tally.add(
+            Row("/a.jpg", decision=Verdict(decision), outcome=Status(outcome), reason=reason, reason_code=Reason.known(code))
+        )
     return tally
 
 
@@ -256,8 +258,8 @@ def test_the_tally_stays_small_whatever_the_reasons():
 
 def test_the_tally_counts_what_an_earlier_version_gave_no_code_for():
     tally = Tally()
-    tally.add(Row("/a.jpg", decision="unsure", reason="views disagree: 3 of 8"))
-    tally.add(Row("/b.jpg", decision="unsure"))
+    tally.add(Row("/a.jpg", decision=Verdict.UNSURE, reason="views disagree: 3 of 8"))
+    tally.add(Row("/b.jpg", decision=Verdict.UNSURE))
     assert tally.reasons(Verdict.UNSURE) == [("other", 1)]
 
 
@@ -322,7 +324,9 @@ def test_the_summary_when_there_is_nothing_to_do():
 
 def test_the_summary_never_says_that_all_is_well_when_it_is_not():
     beyond_reach = tally_of()
-    beyond_reach.add(Row("/a.png", decision="skip", turn=90, new_orientation=6, reason="shown wrong, but not to be written: PNG"))
+    beyond_reach.add(
+        Row("/a.png", decision=Verdict.SKIP, turn=90, new_orientation=6, reason="shown wrong, but not to be written: PNG")
+    )
     assert words(beyond_reach, report="")[1:] == [
         "No photo that can be written is shown wrong.",
         "1 photo is shown wrong and cannot be written: see the column 'reason'.",

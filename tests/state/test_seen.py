@@ -9,11 +9,12 @@ import pytest
 
 from orientd.errors import StateError
 from orientd.reasons import Reason
-from orientd.records import Candidate, FileStat, Row, Status, Verdict
+from orientd.records import Candidate, FileStat, Method, Row, Status, Verdict
 from orientd.state.seen import Seen
 
 PATH = "/photos/caf\udce9, \n.jpg"
-ROW = Row(PATH, "jpeg", 40, 30, 6, 90, 0.99, 0.01, 0.97, 0.01, 0.01, 8, "fix", 1, "tag", "", "", 123, 456, "ab" * 32)
+CHANCES = (0.01, 0.97, 0.01, 0.01)
+ROW = Row(PATH, "jpeg", 40, 30, 6, 90, 0.99, CHANCES, 8, Verdict.FIX, 1, Method.TAG, Status.PENDING, "", 123, 456, "ab" * 32)
 COLUMNS_OF_VERSION_1 = (
     "format",
     "width",
@@ -98,14 +99,14 @@ def test_another_model_or_policy_makes_all_new(tmp_path):
 
 def test_what_happened_on_disk_is_not_remembered(tmp_path):
     with Seen(tmp_path, "one", pytest.fail) as seen:
-        seen.add([ROW._replace(outcome=Status.FAILED.value)])
+        seen.add([ROW._replace(outcome=Status.FAILED)])
         seen.flush()
         assert seen.lookup([candidate()]) == [ROW]
 
 
 def test_the_newest_row_wins_and_a_forgotten_one_is_new(tmp_path):
     with Seen(tmp_path, "one", pytest.fail) as seen:
-        seen.add([ROW, ROW._replace(decision=Verdict.KEEP.value)])
+        seen.add([ROW, ROW._replace(decision=Verdict.KEEP)])
         seen.flush()
         assert seen.lookup([candidate()])[0].decision == "keep"
         seen.forget(PATH)
@@ -231,7 +232,7 @@ def test_what_an_earlier_version_remembered_is_still_known_without_codes(tmp_pat
     of_version_1(tmp_path, (os.fsencode(PATH), "one", "jpeg", *unsure), (b"/notes.jpg", "one", "", *no_photo))
     with Seen(tmp_path, "one", pytest.fail) as seen:
         known, none = seen.lookup([candidate(), candidate("/notes.jpg")])
-        assert (known.decision, known.reason, known.reason_code) == ("unsure", "views disagree: 3 of 8", "")
+        assert (known.decision, known.reason, known.reason_code) == ("unsure", "views disagree: 3 of 8", None)
         assert (none.reason, none.reason_code) == ("not a photo", Reason.NOT_A_PHOTO)
         seen.add([ROW._replace(reason="why", reason_code=Reason.HARD_LINKS)])
     with Seen(tmp_path, "one", pytest.fail) as seen:

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from orientd import formats, orientation
 from orientd.decode.cpu import second_reader
-from orientd.records import Outcome
+from orientd.records import Outcome, Row
 from orientd.state.journal import Journal
 from orientd.state.lock import Lock
 from orientd.write.fix import Fixer
@@ -60,7 +60,7 @@ def fix_all(journal: Journal, paths: list[str]) -> list[Outcome]:
         with open(path, "rb") as file:
             data = file.read()
         if orientation.normalise(formats.stored_orientation(formats.sniff(data), data)) == orientation.UPRIGHT:
-            outcomes.append(fixer.fix(path, None, None, sha256(data).hexdigest(), 90))
+            outcomes.append(fixer.fix(Row(path, turn=90, sha256=sha256(data).hexdigest())))
     journal.finish_run(fixer.run)
     return outcomes
 

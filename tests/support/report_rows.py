@@ -1,6 +1,6 @@
 """A photo that was found to lie on its side, as a row, and reports of such."""
 
-from orientd.records import Row
+from orientd.records import Method, Row, Verdict
 from orientd.report.csv_file import CsvReport
 
 FOUND = Row(
@@ -11,14 +11,11 @@ FOUND = Row(
     orientation=None,
     turn=90,
     confidence=0.98765,
-    p0=0.00004,
-    p90=0.98765,
-    p180=0.01,
-    p270=0.00231,
+    probabilities=(0.00004, 0.98765, 0.01, 0.00231),
     views=8,
-    decision="fix",
+    decision=Verdict.FIX,
     new_orientation=6,
-    method="tag",
+    method=Method.TAG,
     size=3456789,
     mtime_ns=1700000000123456789,
     sha256="ab" * 32,

@@ -11,6 +11,7 @@ from support.faulty_disks import TOYS, Toy, admit, second_reader
 from support.small_photos import MTIME
 
 from orientd.files import read
+from orientd.records import Row
 from orientd.state.journal import Journal
 from orientd.write.fix import Fixer
 from orientd.write.undo import undo
@@ -49,8 +50,11 @@ def judged(path):
 
 
 def fix(fixer, path, turn=90, before=None, **more):
-    name, stat, digest = before or judged(path)
-    return fixer.fix(name, stat.size, stat.mtime_ns, digest, turn, **more)
+    return fixer.fix(row_of(*(before or judged(path)), turn, **more))
+
+
+def row_of(name, stat, digest, turn=90, **more):
+    return Row(name, turn=turn, size=stat.size, mtime_ns=stat.mtime_ns, sha256=digest, **more)
 
 
 def take_back(journal, run, **more):
@@ -69,5 +73,6 @@ def spoil_bytes(path):
 def interrupted(fixer, path):
     """An intent as a kill just before the write leaves it, and the new bytes."""
     data = path.read_bytes()
-    intent = fixer._intent(*judged(path), data, 90, fixer._change(data, 90))
+    name, stat, digest = judged(path)
+    intent = fixer._intent(row_of(name, stat, digest), stat, data, fixer._change(data, 90, 1, None))
     return fixer.journal.intend(fixer.run, intent), intent

@@ -3,13 +3,13 @@ import os
 import pytest
 
 from orientd.errors import StateError
-from orientd.records import Row
+from orientd.records import Row, Verdict
 from orientd.report.plan import read_plan
 from orientd.watch.proposals import Proposals
 
 
 def row(path, sha="a", **more):
-    return Row(str(path), turn=90, decision="fix", size=3, mtime_ns=5, sha256=sha * 64, **more)
+    return Row(str(path), turn=90, decision=Verdict.FIX, size=3, mtime_ns=5, sha256=sha * 64, **more)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from support.watcher import deaf
 
 from orientd.config import load
 from orientd.pipeline import run as pipeline
-from orientd.records import Row
+from orientd.records import Row, Verdict
 from orientd.state.journal import Journal
 from orientd.watch import worker
 from orientd.watch.daemon import Daemon
@@ -286,7 +286,8 @@ class StandIn:
 
     def __call__(self, candidates):
         return [
-            Row(each.path, size=each.stat.size, mtime_ns=each.stat.mtime_ns, decision="keep", sha256="0") for each in candidates
+            Row(each.path, size=each.stat.size, mtime_ns=each.stat.mtime_ns, decision=Verdict.KEEP, sha256="0")
+            for each in candidates
         ]
 
 

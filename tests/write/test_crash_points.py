@@ -35,7 +35,7 @@ from orientd import formats
 from orientd.errors import PhotoError, ReadError, Refused, WriteError
 from orientd.files import read
 from orientd.files import write as files
-from orientd.records import Status
+from orientd.records import Row, Status
 from orientd.state.journal import Journal, WriteStatus
 from orientd.state.lock import Lock
 from orientd.write.fix import Fixer
@@ -83,7 +83,8 @@ class Scene:
                 (outcome,) = undo(journal, run, journal.writes(1), disk=disk, admit=admit) or [None]
                 return outcome
             digest = sha256(self.photo.read_bytes()).hexdigest()
-            return Fixer(journal, run, Toy(), second_reader, disk=disk).fix(str(self.photo), None, None, digest, 90)
+            row = Row(str(self.photo), turn=90, sha256=digest)
+            return Fixer(journal, run, Toy(), second_reader, disk=disk).fix(row)
 
     def steps(self, deed):
         """The system calls and commits of a deed when nothing is in its way."""

@@ -13,7 +13,7 @@ from support.toy_container import every_kind, fix, judged, spoil_bytes, statuses
 from orientd import formats, orientation
 from orientd.errors import StateError
 from orientd.files.write import Mtime
-from orientd.records import LAST_TIME, Format, Patch, Splice, Status
+from orientd.records import LAST_TIME, Format, Patch, Row, Splice, Status
 from orientd.state.journal import WriteStatus
 from orientd.write.fix import Fixer
 
@@ -50,8 +50,8 @@ def test_the_new_orientation_is_the_stored_one_and_the_turn(fixer, make, stored,
 def test_a_time_that_is_not_known_is_not_compared(fixer, make):
     path = make()
     name, stat, digest = judged(path)
-    assert fixer.fix(name, None, None, "0" * 64, 90).status is Status.FAILED
-    assert fixer.fix(name, stat.size, None, digest, 90).status is Status.FIXED
+    assert fixer.fix(Row(name, turn=90, sha256="0" * 64)).status is Status.FAILED
+    assert fixer.fix(Row(name, turn=90, size=stat.size, sha256=digest)).status is Status.FIXED
 
 
 def test_the_time_after_the_last_is_the_last():

@@ -15,7 +15,7 @@ from support.kill_victim import draw, pillow_reads, undo_all
 
 from orientd import formats
 from orientd.files.write import fits_one_page
-from orientd.records import Format, Status
+from orientd.records import Format, Row, Status
 from orientd.write.fix import Fixer
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
@@ -30,7 +30,7 @@ def fixer(journal):
 
 
 def fix(fixer, path, turn):
-    return fixer.fix(str(path), None, None, hashlib.sha256(path.read_bytes()).hexdigest(), turn)
+    return fixer.fix(Row(str(path), turn=turn, sha256=hashlib.sha256(path.read_bytes()).hexdigest()))
 
 
 def shown(data):

@@ -19,7 +19,7 @@ from support.faulty_disks import TOYS, Toy, admit, second_reader
 from orientd import formats
 from orientd.config import Config
 from orientd.errors import StateError
-from orientd.records import FileStat, Format
+from orientd.records import FileStat, Format, Row
 from orientd.state import journal as record
 from orientd.state.journal import Journal
 from orientd.state.originals import Originals
@@ -345,7 +345,7 @@ def sound(tmp_path_factory):
             path = folder / "photos" / f"{kind}.jpg"
             path.write_bytes(TOYS[kind])
             fixer = Fixer(journal, journal.start_run("fix"), Toy(), second_reader)
-            fixer.fix(str(path), None, None, sha256(TOYS[kind]).hexdigest(), 90)
+            fixer.fix(Row(str(path), turn=90, sha256=sha256(TOYS[kind]).hexdigest()))
         list(undo(journal, journal.start_run("undo"), journal.writes(1), admit=admit))
         journal._db.execute("UPDATE writes SET status = 'intended' WHERE id = 2")
     return (folder / "journal.db").read_bytes()

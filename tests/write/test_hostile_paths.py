@@ -12,7 +12,7 @@ from support.faulty_disks import TOYS, Killed, Toy, TroubledDisk, admit, dying, 
 from support.small_photos import MTIME
 
 from orientd.files import write as files
-from orientd.records import Status
+from orientd.records import Row, Status
 from orientd.state.journal import Journal
 from orientd.write.fix import Fixer
 from orientd.write.recover import recover
@@ -56,7 +56,8 @@ class Twins:
             if deed == "undo":
                 return list(undo(journal, run, journal.writes(1), disk=disk, admit=admit))
             digest = self.before[self.outside / "photo.jpg"][0]
-            return Fixer(journal, run, Toy(), second_reader, disk=disk).fix(path, None, None, sha256(digest).hexdigest(), 90)
+            row = Row(path, turn=90, sha256=sha256(digest).hexdigest())
+            return Fixer(journal, run, Toy(), second_reader, disk=disk).fix(row)
 
 
 def swapping(twins, at, disk=TroubledDisk):

@@ -25,7 +25,7 @@ from support.small_photos import MTIME
 from orientd.errors import Refused
 from orientd.files import write as files
 from orientd.reasons import Reason
-from orientd.records import Format, Method, Patch, Splice, Status
+from orientd.records import Format, Method, Patch, Row, Splice, Status
 from orientd.state.journal import Journal, WriteStatus
 from orientd.state.originals import Originals
 from orientd.write.change import plan_change
@@ -79,7 +79,7 @@ class Scene:
                 return next(undo(journal, run, journal.writes(1), disk=disk, admit=admit), None)
             fixer = Fixer(journal, run, Toy(), second_reader, disk=disk, rotate=rotate)
             digest = sha256(self.photo.read_bytes()).hexdigest()
-            return fixer.fix(str(self.photo), None, None, digest, 90, method=method)
+            return fixer.fix(Row(str(self.photo), turn=90, sha256=digest, method=method))
 
     def writes(self):
         with Journal(self.state_dir) as journal:

@@ -14,7 +14,7 @@ from orientd.errors import Refused
 from orientd.files import read
 from orientd.formats import sidecar
 from orientd.library import sidecars
-from orientd.records import Status
+from orientd.records import Row, Status
 from orientd.state.journal import Journal
 from orientd.write import fix
 
@@ -195,7 +195,8 @@ def test_whatever_lies_beside_it_no_photo_is_changed_that_a_sidecar_would_contra
     with Journal(folder / "state") as journal:
         fixer = fix.Fixer(journal, journal.start_run("any"), formats, second_reader)
         stat = read.file_stat(os.lstat(path))
-        outcome = fixer.fix(str(path), stat.size, stat.mtime_ns, before[str(path)][0], turn)
+        row = Row(str(path), turn=turn, size=stat.size, mtime_ns=stat.mtime_ns, sha256=before[str(path)][0])
+        outcome = fixer.fix(row)
     after = {name: state for name, state in sky_library.snapshot(folder).items() if "state" not in name}
     assert (outcome.status is Status.FIXED) == (not list(contradicting(folder))), outcome.reason
     changed = {os.path.basename(name) for name in before if before[name] != after[name]}

@@ -18,7 +18,7 @@ from orientd.formats import sidecar
 from orientd.records import Patch, Row, Splice, Status
 from orientd.state.journal import Journal, WriteStatus
 from orientd.write.recover import recover
-from orientd.write.sidecar import Noter
+from orientd.write.sidecar import SidecarFixer
 from orientd.write.undo import undo
 
 GIF = b"GIF89a" + bytes(100)
@@ -62,7 +62,7 @@ class Scene:
                 (outcome,) = undo(journal, run, journal.writes(1), disk=disk)
                 return outcome
             row = Row(str(self.photo), turn=90, sha256=sha256(GIF).hexdigest())
-            return Noter(journal, run, "full", disk=disk).fix(row)
+            return SidecarFixer(journal, run, "full", disk=disk).fix(row)
 
     def held(self):
         now = self.beside.read_bytes() if self.beside.exists() else None
@@ -93,7 +93,7 @@ def test_a_photo_that_nobody_could_see_gets_none_whatever_the_plan_says(tmp_path
     photo.write_bytes(data)
     with Journal(tmp_path / "state") as journal:
         row = Row(str(photo), turn=90, sha256=sha256(data).hexdigest())
-        outcome = Noter(journal, journal.start_run("apply"), "full").fix(row)
+        outcome = SidecarFixer(journal, journal.start_run("apply"), "full").fix(row)
     assert (outcome.status, reason in outcome.reason) == (Status.FAILED, True)
     assert sorted(os.listdir(tmp_path)) == [name, "state"]
 

@@ -12,7 +12,7 @@ from support.toy_container import every_kind, fix, judged, spoil_bytes, statuses
 
 from orientd.files.syscalls import Disk
 from orientd.files.write import Mtime
-from orientd.records import Status
+from orientd.records import Row, Status
 from orientd.state.journal import WriteStatus
 from orientd.write.fix import Fixer
 
@@ -155,7 +155,7 @@ def test_a_photo_with_a_large_inode_or_a_late_date_is_written_and_taken_back(jou
     path = make(kind)
     digest = judged(path)[2]
     fixer = Fixer(journal, journal.start_run("scan --fix"), Toy(), second_reader, disk=FarOff())
-    outcome = fixer.fix(str(path), None, MTIME + 10**19, digest, 90)
+    outcome = fixer.fix(Row(str(path), turn=90, mtime_ns=MTIME + 10**19, sha256=digest))
     assert (outcome.status, outcome.reason) == (Status.FIXED, "")
     assert path.read_bytes() == turned_toy(TOYS[kind])
     (write,) = journal.writes(fixer.run)
