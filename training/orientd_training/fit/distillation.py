@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from orientd.errors import ConfigError
-from orientd.infer.engine import CPU, Engine, available_providers
+from orientd.infer.engine import Engine
+from orientd.infer.session import CPU, available_providers
 from orientd_training.config import Teacher
 from orientd_training.fit import augment, checkpoint
 
