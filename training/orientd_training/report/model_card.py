@@ -17,6 +17,7 @@ _NO_DATA: Final = "The licences of these photos are not stated here: ask whoever
 _INPUT: Final = (
     "uint8 `pixels` (N, {size}, {size}, 3), RGB as viewers show the photo, squeezed to a square; normalisation is in the graph"
 )
+_SECOND: Final = "; the same graph takes squares of {side} pixels, too, for a second look"
 _LIMITS: Final = (
     "It judges the four turns only, not mirror images or small tilts, and it sees the whole photo squeezed to a square of "
     "{size} pixels: small text tells it nothing. Some photos have no right way up. The figures hold for photos like those "
@@ -132,11 +133,12 @@ def _parameters(given: Path) -> str:
 def _facts(figures: dict[str, Any], parameters: str, licence: str) -> str:
     model = figures["model"]
     size, one, views = model["input_size"], model["temperature"], model["temperature_views"]
+    second = model.get("second_size", 0)
     return _table(
         ["", ""],
         [
             ["name", model["name"]],
-            ["input", _INPUT.format(size=size)],
+            ["input", _INPUT.format(size=size) + (_SECOND.format(side=second) if second else "")],
             ["output", "float32 `logits` (N, 4): turns of 0, 90, 180 and 270° clockwise"],
             ["temperatures", f"{one:g} for one view, {views:g} for eight; in the file's metadata (`orientd.spec`)"],
             ["parameters", parameters],
