@@ -127,9 +127,6 @@ Probabilities = tuple[float, float, float, float]
 Scores = tuple[float, float, float, float]
 """One number for each turn of 0, 90, 180 and 270° clockwise; the more, the more likely it makes the photo upright."""
 
-Scores = tuple[float, float, float, float]
-"""One number for each turn of 0, 90, 180 and 270° clockwise; the more, the more likely it makes the photo upright."""
-
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -233,6 +230,7 @@ class Row(NamedTuple):
     mtime_ns: int | None = None
     sha256: str = ""
     reason_code: Reason | None = None
+    evidence: str = ""
 
     @classmethod
     def of(cls, cells: Iterable[Any]) -> Self:
@@ -242,7 +240,7 @@ class Row(NamedTuple):
             ValueError: there is no such decision, method or outcome.
         """
         path, format_, width, height, stored, turn, confidence, p0, p90, p180, p270, views, *more = cells
-        decision, new_orientation, method, outcome, reason, size, mtime_ns, sha256, code = more
+        decision, new_orientation, method, outcome, reason, size, mtime_ns, sha256, code, evidence = more
         return cls(
             path,
             format_,
@@ -262,6 +260,7 @@ class Row(NamedTuple):
             mtime_ns,
             sha256,
             Reason.known(code),
+            evidence,
         )
 
     def cells(self) -> tuple[str | int | float | None, ...]:
@@ -285,6 +284,7 @@ class Row(NamedTuple):
             self.mtime_ns,
             self.sha256,
             self.reason_code or "",
+            self.evidence,
         )
 
     @property
@@ -315,6 +315,7 @@ COLUMNS: Final[Mapping[str, Any]] = {
     "mtime_ns": int | None,
     "sha256": str,
     "reason_code": str,
+    "evidence": str,
 }
 """The columns of a report in their order, and the kind of their cells: text, `int | None` or `float | None`."""
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orientd.cli.output import console, plain_table
+from orientd.judge.panel import favorite, lead
 from orientd.orientation import TURNS
 from orientd.records import Scores
 from orientd.report.text import printable
@@ -28,7 +29,7 @@ def show(seen: "Inspection") -> None:
     for title, prediction in (("first look", seen.first), (f"second look, {seen.second.views} views", seen.second)):
         out.print(f"\n{title}: turn clockwise to be upright")
         out.print(_bars(prediction.probabilities))
-    out.print("\nturn named by each view: " + " ".join(f"{_favorite(view)}°" for view in seen.second.by_view))
+    out.print("\nturn named by each view: " + " ".join(f"{favorite(view)}°" for view in seen.second.by_view))
     if seen.testimonies:
         out.print("\nwitnesses: the turn that each speaks for, and how strongly")
         out.print(_testimonies(seen.testimonies))
@@ -91,17 +92,11 @@ def _testimonies(given: Sequence["Testimony"]) -> Table:
         if one.scores is None:
             table.add_row(one.witness, "–", "", "nothing to say", "")
             continue
-        lead = _lead(one.against)
-        bar = "█" * round(_BAR * lead / one.cap) if one.cap else ""
-        words = f"{lead:.1f} of {one.cap:.1f}" + ("" if one.asked else ", not asked")
-        table.add_row(one.witness, f"{_favorite(one.against)}°", bar, words, Text(printable(one.note)))
+        ahead = lead(one.against)
+        bar = "█" * round(_BAR * ahead / one.cap) if one.cap else ""
+        words = f"{ahead:.1f} of {one.cap:.1f}" + ("" if one.asked else ", not asked")
+        table.add_row(one.witness, f"{favorite(one.against)}°", bar, words, Text(printable(one.note)))
     return table
-
-
-def _lead(against: Scores) -> float:
-    """How far the favorite is ahead of the next, in natural logarithms of odds."""
-    *_, second, first = sorted(against)
-    return first - second
 
 
 def _bars(probabilities: Scores) -> Table:
@@ -109,7 +104,3 @@ def _bars(probabilities: Scores) -> Table:
     for turn, probability in zip(TURNS, probabilities, strict=True):
         table.add_row(f"{turn}°", "█" * round(probability * _BAR), f"{probability:.4f}")
     return table
-
-
-def _favorite(values: Sequence[float]) -> int:
-    return TURNS[max(range(len(TURNS)), key=values.__getitem__)]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from orientd import orientation
 from orientd.errors import PhotoError, Refused, Stopped, code_of
-from orientd.judge.panel import Opinion, Question, Voice, deliberate
+from orientd.judge.panel import Opinion, Question, Voice, brief, deliberate
 from orientd.judge.policy import Policy, decide, needs_second_look
 from orientd.reasons import Reason
 from orientd.records import Candidate, Decision, Method, Photo, Picture, Prediction, Row, Verdict
@@ -144,7 +144,7 @@ class Judge:
     def _left(self, photo: Photo, picture: Picture, first: Prediction) -> Row | None:
         """The row of a photo that is left as it is; None for one to be turned."""
         opinion = self.opinion(photo, picture, first)
-        return None if opinion.decision.verdict is Verdict.FIX else _row(photo, picture, opinion.prediction, opinion.decision)
+        return None if opinion.decision.verdict is Verdict.FIX else self._row(photo, picture, opinion, opinion.decision)
 
     def opinion(self, photo: Photo, picture: Picture, first: Prediction) -> Opinion:
         """What is thought of a photo that was looked at once: a second look and the witnesses are asked only where needed."""
@@ -154,7 +154,7 @@ class Judge:
 
     def _judge(self, photo: Photo, picture: Picture, first: Prediction) -> Row:
         opinion = self.opinion(photo, picture, first)
-        prediction, decision = opinion.prediction, opinion.decision
+        decision = opinion.decision
         if decision.verdict is Verdict.FIX and not picture.whole:
             proved = self._decoded(photo, whole=True)  # the same picture, or the damage that forbids to write the photo
             if isinstance(proved, Row):
@@ -168,7 +168,25 @@ class Judge:
                 why = error if isinstance(error, Refused) else _unexpected(error)
                 reason = f"shown wrong, but not to be written: {why}"
                 decision = Decision(Verdict.SKIP, decision.turn, decision.confidence, reason, code_of(error))
-        return _row(photo, picture, prediction, decision, method)
+        return self._row(photo, picture, opinion, decision, method)
+
+    def _row(self, photo: Photo, picture: Picture, opinion: Opinion, decision: Decision, method: Method | None = None) -> Row:
+        shown = orientation.UPRIGHT if method is Method.ROTATE else orientation.turned(photo.orientation, decision.turn)
+        row = _of_photo(photo)
+        return row._replace(
+            width=picture.width,
+            height=picture.height,
+            turn=decision.turn,
+            confidence=decision.confidence,
+            probabilities=opinion.prediction.probabilities,
+            views=opinion.prediction.views,
+            decision=decision.verdict,
+            new_orientation=shown if decision.turn else None,
+            method=method or row.method,
+            reason=decision.reason,
+            reason_code=decision.code,
+            evidence=brief(opinion.evidence, self.voices),
+        )
 
 
 def until(stop: Callable[[], bool], begin: Callable[P, T]) -> Callable[P, T]:
@@ -193,24 +211,6 @@ def _by_weight(candidates: Sequence[Candidate], most: int) -> Iterator[list[Cand
         group.append(candidate)
         weight += candidate.stat.size
     yield group
-
-
-def _row(photo: Photo, picture: Picture, prediction: Prediction, decision: Decision, method: Method | None = None) -> Row:
-    shown = orientation.UPRIGHT if method is Method.ROTATE else orientation.turned(photo.orientation, decision.turn)
-    row = _of_photo(photo)
-    return row._replace(
-        width=picture.width,
-        height=picture.height,
-        turn=decision.turn,
-        confidence=decision.confidence,
-        probabilities=prediction.probabilities,
-        views=prediction.views,
-        decision=decision.verdict,
-        new_orientation=shown if decision.turn else None,
-        method=method or row.method,
-        reason=decision.reason,
-        reason_code=decision.code,
-    )
 
 
 def _failed(row: Row, error: Exception) -> Row:

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from orientd.errors import ModelError
 from orientd.judge.policy import Policy, decide
+from orientd.orientation import TURNS
 from orientd.records import Decision, Evidence, Prediction, Probabilities, Scores, Verdict
 
 SCENE: Final = "scene"
@@ -96,6 +97,27 @@ def fuse(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> Probabilities
     total = math.fsum(powers)
     a, b, c, d = (power / total for power in powers)
     return a, b, c, d
+
+
+def brief(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> str:
+    """What each witness says, for a cell of the report: the turn it speaks for, and how far that is ahead of the next.
+
+    In natural logarithms of odds, weighed and capped: "scene 90 +2.0; faces 90 +1.3". Empty if there is nothing to weigh.
+    """
+    by_name = {voice.witness: voice for voice in voices}
+    said = [(one.witness, by_name[one.witness].against(one.scores)) for one in evidence if one.witness in by_name]
+    return "; ".join(f"{name} {favorite(against)} +{lead(against):.1f}" for name, against in said)
+
+
+def favorite(values: Scores) -> int:
+    """The turn, in degrees clockwise, with the highest score or probability."""
+    return TURNS[max(range(len(TURNS)), key=values.__getitem__)]
+
+
+def lead(against: Scores) -> float:
+    """How far the favorite is ahead of the next."""
+    *_, second, first = sorted(against)
+    return first - second
 
 
 def scene(prediction: Prediction) -> Evidence:

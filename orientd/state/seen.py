@@ -11,12 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orientd.reasons import Reason
 from orientd.records import COLUMNS, Candidate, Row, Status
 from orientd.state.database import damage, folder_explained, is_damage, move_aside, open_database
 
-_VERSION = 2
-_WITHOUT_CODES = 1  # rows of that version have all the columns but the last
+_VERSION = 3
 _COLUMNS = tuple(COLUMNS)[1:]
 _KINDS = tuple(COLUMNS.values())[1:]
 _TURNS = (None, 0, 90, 180, 270)
@@ -128,29 +126,12 @@ class Seen:
 
 def _prepare(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA synchronous = OFF")
-    if _version(db) == _WITHOUT_CODES:
-        _add_codes(db)
-    elif _version(db) not in (0, _VERSION):
+    if db.execute("PRAGMA user_version").fetchone()[0] not in (0, _VERSION):  # judged otherwise, so it would count for nothing
         db.execute("DROP TABLE IF EXISTS seen")
     db.execute(_SCHEMA)
     db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("SELECT * FROM seen LIMIT 1").fetchone()
     _check_schema(db, _COLUMNS)
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _add_codes(db: sqlite3.Connection) -> None:
-    """What an earlier version remembered has no codes but this one, by which such files are told from photos."""
-    with db:
-        db.execute("BEGIN IMMEDIATE")
-        if _version(db) == _WITHOUT_CODES:  # no other process was faster
-            _check_schema(db, _COLUMNS[:-1])
-            db.execute("ALTER TABLE seen ADD COLUMN reason_code")
-            db.execute("UPDATE seen SET reason_code = iif(reason = 'not a photo', ?, '')", (Reason.NOT_A_PHOTO,))
-            db.execute(f"PRAGMA user_version = {_VERSION}")
 
 
 def _fits(mtime_ns: int | None) -> bool:

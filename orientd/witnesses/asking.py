@@ -41,8 +41,8 @@ class Bench:
     def _picture(self, photo: Photo) -> Picture | None:
         try:
             return self._fitted(photo)
-        except Exception:  # the scene network has seen it; what is damaged comes out before anything is written
-            _log.debug("%s: the witnesses cannot see it", photo.path, exc_info=True)
+        except Exception as error:  # the network has seen it; what is damaged comes out before anything is written
+            _log.debug("%s: the witnesses cannot see it", photo.path, exc_info=error)
             return None
 
     def _ask(self, name: str, picture: Callable[[], Picture | None]) -> Evidence | None:

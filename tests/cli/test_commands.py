@@ -16,7 +16,7 @@ from orientd.orientation import TURNS
 
 HEADER = (
     "path,format,width,height,orientation,turn,confidence,p0,p90,p180,p270,views,decision,new_orientation,method,"
-    "outcome,reason,size,mtime_ns,sha256,reason_code"
+    "outcome,reason,size,mtime_ns,sha256,reason_code,evidence"
 )
 
 

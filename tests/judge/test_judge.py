@@ -214,6 +214,7 @@ def test_witnesses_are_weighed_against_the_network(scores, decision, turn):
     log = []
     (row,) = witnessed(judge(Eyes()), scores, log)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
     assert (row.decision, row.turn, log) == (decision, turn, ["/a.jpg"])
+    assert row.evidence.startswith("scene 90 +4.0; faces ")
 
 
 def test_a_photo_that_is_clear_at_first_sight_costs_no_witness():

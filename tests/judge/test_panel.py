@@ -166,3 +166,9 @@ def test_the_scene_speaks_by_logarithms() -> None:
     said = panel.scene(prediction(0.7, 0.1, 0.1, 0.1))
     assert said.scores == tuple(math.log(p) for p in (0.7, 0.1, 0.1, 0.1))
     assert fuse([said], [Voice("scene", 1.0, 99.0)]) == pytest.approx((0.7, 0.1, 0.1, 0.1))
+
+
+def test_what_was_said_is_told_in_short() -> None:
+    said = [Evidence("scene", (0.0, 3.04, 1.0, 0.0)), Evidence("faces", (0.0, 0.0, 9.0, 0.0)), Evidence("nobody", (1.0, 0, 0, 0))]
+    assert panel.brief(said, (Voice("scene", 1.0, 9.0), Voice("faces", 1.0, 1.5))) == "scene 90 +2.0; faces 180 +1.5"
+    assert panel.brief(said, ()) == ""

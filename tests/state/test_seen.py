@@ -1,41 +1,16 @@
 """The cache of judged files: what makes a row valid, and that a damaged file costs nothing but time."""
 
-import os
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from orientd.errors import StateError
-from orientd.reasons import Reason
 from orientd.records import Candidate, FileStat, Method, Row, Status, Verdict
 from orientd.state.seen import Seen
 
 PATH = "/photos/caf\udce9, \n.jpg"
 CHANCES = (0.01, 0.97, 0.01, 0.01)
 ROW = Row(PATH, "jpeg", 40, 30, 6, 90, 0.99, CHANCES, 8, Verdict.FIX, 1, Method.TAG, Status.PENDING, "", 123, 456, "ab" * 32)
-COLUMNS_OF_VERSION_1 = (
-    "format",
-    "width",
-    "height",
-    "orientation",
-    "turn",
-    "confidence",
-    "p0",
-    "p90",
-    "p180",
-    "p270",
-    "views",
-    "decision",
-    "new_orientation",
-    "method",
-    "outcome",
-    "reason",
-    "size",
-    "mtime_ns",
-    "sha256",
-)
 
 
 def candidate(path=PATH, size=123, mtime_ns=456):
@@ -215,34 +190,3 @@ def test_a_folder_that_cannot_be_used_says_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="cannot be used"):
         Seen(tmp_path / "file" / "state", "one", pytest.fail)
-
-
-def of_version_1(folder, *rows):
-    """A cache as it was before rows had codes."""
-    columns = "path BLOB PRIMARY KEY, judge TEXT NOT NULL, " + ", ".join(COLUMNS_OF_VERSION_1)
-    with closing(sqlite3.connect(folder / "seen.db")) as db, db:
-        db.execute(f"CREATE TABLE seen ({columns}) WITHOUT ROWID")
-        db.execute("PRAGMA user_version = 1")
-        db.executemany(f"INSERT INTO seen VALUES ({', '.join('?' * (len(COLUMNS_OF_VERSION_1) + 2))})", rows)
-
-
-def test_what_an_earlier_version_remembered_is_still_known_without_codes(tmp_path):
-    unsure = (2, 3, 6, 90, 0.6, 0.3, 0.6, 0.05, 0.05, 8, "unsure", 5, "", "", "views disagree: 3 of 8", 123, 456, "ab" * 32)
-    no_photo = (*[None] * 10, "skip", None, "", "", "not a photo", 123, 456, "")
-    of_version_1(tmp_path, (os.fsencode(PATH), "one", "jpeg", *unsure), (b"/notes.jpg", "one", "", *no_photo))
-    with Seen(tmp_path, "one", pytest.fail) as seen:
-        known, none = seen.lookup([candidate(), candidate("/notes.jpg")])
-        assert (known.decision, known.reason, known.reason_code) == ("unsure", "views disagree: 3 of 8", None)
-        assert (none.reason, none.reason_code) == ("not a photo", Reason.NOT_A_PHOTO)
-        seen.add([ROW._replace(reason="why", reason_code=Reason.HARD_LINKS)])
-    with Seen(tmp_path, "one", pytest.fail) as seen:
-        assert seen.lookup([candidate()])[0].reason_code == Reason.HARD_LINKS
-
-
-def test_one_of_an_earlier_version_with_more_in_it_is_moved_aside(tmp_path):
-    of_version_1(tmp_path)
-    with closing(sqlite3.connect(tmp_path / "seen.db")) as db, db:
-        db.execute("ALTER TABLE seen ADD COLUMN ours")
-    told = []
-    with Seen(tmp_path, "one", told.append) as seen:
-        assert (seen.count(), len(told)) == (0, 1)
