@@ -124,6 +124,9 @@ class Picture:
 Probabilities = tuple[float, float, float, float]
 """For turns of 0, 90, 180 and 270° clockwise that make the photo upright."""
 
+Scores = tuple[float, float, float, float]
+"""One number for each turn of 0, 90, 180 and 270° clockwise; the more, the more likely it makes the photo upright."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -131,7 +134,7 @@ class Evidence:
     makes it upright. Only differences count; `note` says in words what it saw."""
 
     witness: str
-    scores: Probabilities
+    scores: Scores
     note: str = ""
 
 

@@ -35,6 +35,7 @@ from orientd.errors import EngineUnavailable
 from orientd.gpu import cuda, tensorrt
 from orientd.gpu import pool as cards
 from orientd.infer import engine as infer
+from orientd.infer import session
 from orientd.judge.policy import decide, needs_second_look
 from orientd.library.walk import walk
 from orientd.pipeline import stages as composed
@@ -67,7 +68,9 @@ def machine(bench: Bench) -> None:
     bench.note("machine", "host", f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     bench.note("machine", "ran on", "a GPU" if bench.scale.device is not None else "no GPU: DALI and ONNX Runtime on the CPU")
     bench.note("machine", "DALI", "{} for CUDA {}".format(*dali.version()))
-    bench.note("machine", "ONNX Runtime", f"for CUDA {infer.cuda_version() or 'none'}: {', '.join(infer.available_providers())}")
+    bench.note(
+        "machine", "ONNX Runtime", f"for CUDA {session.cuda_version() or 'none'}: {', '.join(session.available_providers())}"
+    )
     sizes = [len(each.data) / 1e6 for each, _ in bench.photos]
     bench.note("machine", "photos", f"{len(sizes)} drawn, {min(sizes):.2f} to {max(sizes):.2f} MB, {bench.scale.sides}")
     if bench.scale.device is not None:
@@ -297,7 +300,7 @@ def looking(bench: Bench) -> None:
 def half(bench: Bench) -> None:
     """Half precision, and the ten bits of TF32, against full precision."""
     model = composed.chosen_model(Config())
-    expected, provider = model.open(), infer.CPU if bench.scale.device is None else infer.CUDA
+    expected, provider = model.open(), session.CPU if bench.scale.device is None else session.CUDA
     for name, path, options in (("TF32", model.path, {"use_tf32": "1"}), ("fp16", _halved(model.path, bench.folder), {})):
         if path is None:
             bench.note("half", name, "not there: needs onnx")

@@ -74,7 +74,7 @@ def _turbojpeg() -> str:
 
 
 def _optional() -> Iterator[Finding]:
-    from orientd.infer.engine import available_providers
+    from orientd.infer.session import available_providers
 
     cuda = "CUDAExecutionProvider" in available_providers()
     there = "ONNX Runtime is made for it; to try it: orientd doctor --provider cuda"
@@ -91,7 +91,7 @@ def _tensorrt() -> str:
 
 def _dali() -> str:
     from orientd.decode.dali import version
-    from orientd.infer.engine import cuda_version
+    from orientd.infer.session import cuda_version
 
     found, major = version()
     engine = cuda_version()

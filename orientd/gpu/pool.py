@@ -24,6 +24,7 @@ from orientd.gpu import cuda
 from orientd.gpu.device import PIXELS_AT_ONCE, Engine, Gpu, Notify, Seen
 from orientd.gpu.load_balance import Share
 from orientd.infer import engine as infer
+from orientd.infer import session
 from orientd.judge.judge import Decode, Eyes, Sight, until
 from orientd.records import Photo, Picture, Prediction
 
@@ -143,7 +144,7 @@ def chosen(gpus: str) -> list[Card]:
     Raises:
         EngineUnavailable: there are none, not all of these, or no ONNX Runtime for them.
     """
-    infer.check_provider(infer.CUDA)
+    session.check_provider(session.CUDA)
     there = cuda.names()
     numbers = list(range(len(there))) if gpus == "all" else sorted({int(each) for each in gpus.split(",")})
     if not there:
@@ -195,10 +196,10 @@ def open_cards(
     return Cards(made, cache(model.open), decoding and decoding(first.spec.input_size), threads, stop), first
 
 
-def _provider(index: int | None, memory: int) -> infer.Provider:
+def _provider(index: int | None, memory: int) -> session.Provider:
     if index is None:
-        return infer.CPU
+        return session.CPU
     options = {"device_id": str(index), "use_tf32": "0"}  # TF32 rounds to 10 bits, which the CPU road does not
     if memory:
         options |= {"gpu_mem_limit": str(memory // 4), "arena_extend_strategy": "kSameAsRequested"}
-    return infer.CUDA, options
+    return session.CUDA, options

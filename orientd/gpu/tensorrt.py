@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from orientd.errors import EngineUnavailable, OrientdError, StateError
 from orientd.infer import engine as infer
+from orientd.infer import session
 from orientd.infer.registry import Model
 from orientd.records import Prediction
 
@@ -57,9 +58,9 @@ def load() -> str:
     Raises:
         EngineUnavailable: they are not there, or ONNX Runtime knows nothing of TensorRT.
     """
-    infer.check_provider(infer.TENSORRT)
-    infer.preload()
-    major = infer.tensorrt_version()
+    session.check_provider(session.TENSORRT)
+    session.preload()
+    major = session.tensorrt_version()
     loaded = [_library(f"{name}.{major}", major) for name in _LIBRARIES]
     for place in _wheel():
         for kernels in sorted(place.glob(_KERNELS)):
@@ -88,9 +89,9 @@ class Workshop:
             raise StateError(f"{keep} cannot be written ({error.strerror}): {advice}") from error
         tidy(keep)
 
-    def improved(self, engine: infer.Engine, card: str, provider: infer.Provider) -> "Improved":
+    def improved(self, engine: infer.Engine, card: str, provider: session.Provider) -> "Improved":
         """Eyes that are those of `engine`, on a GPU of that name by that provider, until TensorRT takes over."""
-        key = [engine.model_id, infer.version(), self._version, card, self._precision, *engine.shapes()]
+        key = [engine.model_id, session.version(), self._version, card, self._precision, *engine.shapes()]
         folder = self._keep / hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]
 
         def opened() -> infer.Engine:
@@ -192,7 +193,9 @@ class Improved:
         return self._engine
 
 
-def _providers(provider: infer.Provider, shapes: list[str], precision: str, folder: Path, timings: Path) -> list[infer.Provider]:
+def _providers(
+    provider: session.Provider, shapes: list[str], precision: str, folder: Path, timings: Path
+) -> list[session.Provider]:
     """TensorRT, and `provider` for what it does not know. With all shapes named, the engine is built when the model is opened."""
     given = {} if isinstance(provider, str) else dict(provider[1])
     options = {name: given[name] for name in ("device_id",) if name in given}
@@ -209,7 +212,7 @@ def _providers(provider: infer.Provider, shapes: list[str], precision: str, fold
         "trt_timing_cache_enable": "1",
         "trt_timing_cache_path": str(timings),  # of kernels, whatever the model; TensorRT refuses one that is not its own
     }
-    return [(infer.TENSORRT, options), provider]
+    return [(session.TENSORRT, options), provider]
 
 
 def _library(name: str, major: str) -> Any:
@@ -221,7 +224,7 @@ def _library(name: str, major: str) -> Any:
             return ctypes.CDLL(str(place))
         except OSError as error:
             reasons.append(str(error))
-    wheel = f"tensorrt-cu{infer.cuda_version().split('.')[0]}-libs=={major}.*"
+    wheel = f"tensorrt-cu{session.cuda_version().split('.')[0]}-libs=={major}.*"
     raise EngineUnavailable(
         f'TensorRT {major} cannot be loaded ({"; ".join(reasons)}): run pip install "{wheel}", or ask for cuda'
     )

@@ -1,4 +1,4 @@
-"""Pixels → Prediction. The only module that knows ONNX Runtime, which is imported when a model is opened.
+"""Pixels → Prediction.
 
 A graph of orientd takes uint8 `pixels` of shape (N, size, size, 3) and gives float32 `logits` of shape (N, 4); that of another
 project is fed as its `spec.ModelSpec` says. It is always run on batches of one shape, on a CPU on one photo at a time, so that a
@@ -8,8 +8,7 @@ photo gets the same answer to the bit in whatever company it comes. That costs n
 
 import hashlib
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,19 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orientd import orientation
-from orientd.errors import EngineUnavailable, ModelError
+from orientd.errors import ModelError
+from orientd.infer.session import CPU, Provider, open_session, read_model
 from orientd.infer.spec import METADATA_KEY, PRESETS, ModelSpec
 from orientd.records import Prediction
 
-CPU: Final = "CPUExecutionProvider"
-CUDA: Final = "CUDAExecutionProvider"
-TENSORRT: Final = "TensorrtExecutionProvider"
 VIEWS: Final = tuple(range(1, 9))
 _GPU_BATCH: Final = 32
 _MIRRORED: Final = 2
-
-Provider = str | tuple[str, Mapping[str, str]]
-"""The name of an execution provider, or that and its options, as ONNX Runtime takes them."""
 
 _Row = tuple[float, float, float, float]
 
@@ -48,60 +42,6 @@ TURNED_BACK: Final = np.array([[_class_in_view(view, turn) for turn in orientati
 """Shape (8, 4): which class of each of the VIEWS is each class of the picture as given."""
 
 
-def available_providers() -> tuple[str, ...]:
-    """What the installed ONNX Runtime was built to run on; nothing if there is none."""
-    try:
-        import onnxruntime as ort
-    except ImportError:
-        return ()
-    return tuple(ort.get_available_providers())
-
-
-def cuda_version() -> str:
-    """The version of CUDA the installed ONNX Runtime was built for; empty if for none, or if there is no ONNX Runtime."""
-    try:
-        from onnxruntime.capi import build_and_package_info
-    except ImportError:
-        return ""
-    return str(getattr(build_and_package_info, "cuda_version", ""))
-
-
-def version() -> str:
-    """That of the installed ONNX Runtime; empty if there is none."""
-    try:
-        import onnxruntime as ort
-    except ImportError:
-        return ""
-    return str(ort.__version__)
-
-
-def tensorrt_version() -> str:
-    """The major version of TensorRT that the installed ONNX Runtime was built for, such as "10"; empty if for none.
-
-    ONNX Runtime does not tell; it stands in its library as the name of one that must be there.
-    """
-    try:
-        import onnxruntime as ort
-    except ImportError:
-        return ""
-    library = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_tensorrt.so"
-    found = re.search(rb"libnvinfer\.so\.(\d+)\0", library.read_bytes()) if library.is_file() else None
-    return found[1].decode() if found else ""
-
-
-def preload() -> None:
-    """Load CUDA and cuDNN as pip brings them, which are on no search path."""
-    import onnxruntime as ort
-
-    ort.preload_dlls()
-
-
-def check_provider(name: str) -> None:
-    """Raise EngineUnavailable if ONNX Runtime is not installed, or not made for that execution provider."""
-    if name not in available_providers():
-        _check_providers([name], available_providers() or ["nothing"])
-
-
 def load_spec(path: str | Path) -> ModelSpec:
     """What a model file says about itself.
 
@@ -109,7 +49,7 @@ def load_spec(path: str | Path) -> ModelSpec:
         ModelError: the file is missing, damaged or no orientd model.
         EngineUnavailable: ONNX Runtime is not installed.
     """
-    return _read_spec(_open(_read_model(path), (CPU,), optimise=False))
+    return _read_spec(open_session(read_model(path), (CPU,), optimise=False))
 
 
 class Engine:
@@ -130,12 +70,12 @@ class Engine:
             ModelError: the file is missing, damaged, not the one expected or no orientd model.
             EngineUnavailable: ONNX Runtime or one of the providers is not there.
         """
-        model = _read_model(path)
+        model = read_model(path)
         digest = hashlib.sha256(model)
         self.sha256 = digest.hexdigest()
         if sha256 not in ("", self.sha256):
             raise ModelError(f"the model {path} is not the file it was: its SHA-256 is {self.sha256}, not {sha256}: get it again")
-        self._session = _open(model, providers, optimise=True)
+        self._session = open_session(model, providers, optimise=True)
         self.spec = preset or _read_spec(self._session)
         _check_graph(self._session, self.spec)
         digest.update(preset.to_json().encode() if preset else b"")
@@ -180,18 +120,24 @@ class Engine:
 
     def shapes(self) -> list[str]:
         """The input with the shapes it is run on, the smallest first, as TensorRT wants them: "pixels:8x192x192x3"."""
-        sides = "x".join(map(str, self._session.get_inputs()[0].shape[1:]))
-        return [f"{self._input}:{number}x{sides}" for number in sorted((self._views, self._batch))]
+        sides = (3, self.spec.side, self.spec.side) if self.spec.mean else (self.spec.side, self.spec.side, 3)
+        return [f"{self._input}:{number}x{'x'.join(map(str, sides))}" for number in sorted((self._views, self._batch))]
 
     def look_again(self, pixels: NDArray[np.uint8]) -> Prediction:
         """All eight views of a picture, uint8 of shape (size, size, 3): as it is, turned, mirrored, in the order of EXIF values.
 
         Each view's answer is turned back to that for the picture as given; the probabilities come from the mean of their logits.
         """
-        seen = self._logits(np.stack([orientation.apply(pixels, view) for view in VIEWS]), self._views)
-        logits = np.take_along_axis(seen, TURNED_BACK, axis=1)
+        logits = self.by_view(np.stack([orientation.apply(pixels, view) for view in VIEWS]))
         probabilities = _softmax(logits.mean(axis=0), self.spec.temperature_views)
         return Prediction(probabilities, tuple(_softmax(row, self.spec.temperature) for row in logits))
+
+    def by_view(self, views: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Logits (8, 4), not calibrated, of the eight views of one picture, each turned back to that for the picture as given.
+
+        views: uint8 of shape (8, side, side, 3) in the order of `VIEWS`; the side is one of `spec.sides`.
+        """
+        return np.take_along_axis(self._logits(views, self._views), TURNED_BACK, axis=1)
 
     def _predictions(self, logits: NDArray[np.float64]) -> list[Prediction]:
         rows = [_softmax(each, self.spec.temperature) for each in logits]
@@ -232,50 +178,6 @@ def _softmax(logits: NDArray[np.float64], temperature: float) -> _Row:
     return a / total, b / total, c / total, d / total
 
 
-def _read_model(path: str | Path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"the model {path} cannot be read ({error.strerror}): install orientd again, or name another") from error
-
-
-def _open(model: bytes, providers: Sequence[Provider], optimise: bool) -> Any:
-    try:
-        import onnxruntime as ort
-    except ImportError as error:
-        raise EngineUnavailable(
-            'ONNX Runtime is not installed: run pip install "orientd[cpu]", or "orientd[gpu]" for an NVIDIA GPU'
-        ) from error
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    if not optimise:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    names = [provider if isinstance(provider, str) else provider[0] for provider in providers]
-    _check_providers(names, ort.get_available_providers())
-    if CUDA in names:
-        preload()
-    try:
-        session = ort.InferenceSession(model, options, providers=list(providers), enable_fallback=False)
-    except Exception as error:  # ONNX Runtime has an exception for each kind of damage, all derived from Exception alone
-        if isinstance(error, RuntimeError | ValueError) and names != [CPU]:  # it would else go on with others, and print that
-            raise EngineUnavailable(f"{', '.join(names)} cannot run here ({error}): run orientd doctor") from error
-        raise ModelError(f"the model cannot be loaded ({error}): install orientd again, or name another") from error
-    _check_providers(names, session.get_providers())
-    return session
-
-
-def _check_providers(wanted: Sequence[str], present: Sequence[str]) -> None:
-    missing = [name for name in wanted if name not in present]
-    if missing:
-        raise EngineUnavailable(
-            f"{', '.join(missing)} cannot run here, only {', '.join(present)}: "
-            'run pip install "orientd[gpu]" in a fresh environment, or ask for the CPU'
-        )
-
-
 def _read_spec(session: Any) -> ModelSpec:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
@@ -291,9 +193,18 @@ def _check_graph(session: Any, spec: ModelSpec) -> None:
     outputs = [(node.name, node.type, tuple(node.shape[1:])) for node in session.get_outputs()]
     side = spec.side
     if spec.mean is None:
-        fits = inputs == [("pixels", "tensor(uint8)", (side, side, 3))] and outputs == [("logits", "tensor(float)", (4,))]
+        fits = inputs == [("pixels", "tensor(uint8)", (*_sides(session, spec), 3))]
+        fits = fits and outputs == [("logits", "tensor(float)", (4,))]
     else:  # whatever its author called them
         forms = [[form for _, *form in nodes] for nodes in (inputs, outputs)]
         fits = forms == [[["tensor(float)", (3, side, side)]], [["tensor(float)", (4,)]]]
     if not fits:
         raise ModelError(f"model {spec.name!r} takes {inputs} and gives {outputs}, which is not the agreed form: export it again")
+
+
+def _sides(session: Any, spec: ModelSpec) -> tuple[int | str, int | str]:
+    """Height and width as the input must state them: one name for both where they may have several values."""
+    if not spec.second_size:
+        return spec.side, spec.side
+    stated = next((side for node in session.get_inputs() for side in node.shape[1:2] if isinstance(side, str)), "side")
+    return stated, stated

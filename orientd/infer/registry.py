@@ -23,7 +23,8 @@ from orientd.errors import ConfigError, ModelError, OrientdError, StateError
 from orientd.infer.spec import PRESETS, ModelSpec
 
 if TYPE_CHECKING:
-    from orientd.infer.engine import Engine, Provider
+    from orientd.infer.engine import Engine
+    from orientd.infer.session import Provider
 
 BUNDLED: Final = Path(__file__).parents[1] / "models"
 DEFAULT: Final = "orientd"

@@ -24,6 +24,8 @@ class ModelSpec:
     `temperature` (one view) or the mean logits of all eight views divided by `temperature_views` give calibrated probabilities
     when the four turns are equally likely (temperature scaling: Guo et al. 2017, arXiv:1706.04599).
 
+    `second_size`: another side at which the same graph sees pictures as well, for a second look (0: none).
+
     The rest is for graphs of others. `crop`: only the middle of the square, that many pixels wide, is seen (0: all of it); the
     rim is equally wide on all sides, so that cropping and turning commute, too. `mean` and `std`, per channel of 0–1: the graph
     takes float32 of shape (N, 3, side, side), normalised by them. `classes`: the turn that each of its four outputs stands for.
@@ -38,12 +40,15 @@ class ModelSpec:
     mean: Channels | None = None
     std: Channels | None = None
     classes: tuple[int, ...] = TURNS
+    second_size: int = 0
 
     def __post_init__(self) -> None:
         if self.resize != "squash":
             raise ModelError(f"model {self.name!r} wants resize rule {self.resize!r}: upgrade orientd")
         if not 32 <= self.input_size <= 1024 or min(self.temperature, self.temperature_views) <= 0:
             raise ModelError(f"model {self.name!r} states an impossible input size or temperature: export it again")
+        if self.second_size and (not 32 <= self.second_size <= 1024 or self.mean or self.crop):
+            raise ModelError(f"model {self.name!r} states a second input size that it cannot have: export it again")
         if self.crop and not (32 <= self.crop <= self.input_size and (self.input_size - self.crop) % 2 == 0):
             raise ModelError(f"model {self.name!r} states a crop that does not lie in the middle of its input: export it again")
         if not _normalises(self.mean, self.std):
@@ -55,6 +60,11 @@ class ModelSpec:
     def side(self) -> int:
         """The side, in pixels, of what the graph sees."""
         return self.crop or self.input_size
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """The sides of the squares that it can be shown, the usual one first."""
+        return (self.input_size, self.second_size) if self.second_size else (self.input_size,)
 
     @property
     def calibrated(self) -> bool:

@@ -10,7 +10,7 @@ from support.gpu_scan import on_the_cpu, scanned
 from orientd.errors import EngineUnavailable
 from orientd.gpu import cuda
 from orientd.gpu import pool as cards
-from orientd.infer import engine as infer
+from orientd.infer import session
 
 
 def test_a_scan_by_two_gpus_and_the_cpu_gives_the_rows_of_the_cpu_road(orientd, photos, tmp_path, monkeypatch):
@@ -42,13 +42,13 @@ def test_one_of_two_gpus_lost_in_mid_run_costs_no_photo(orientd, photos, tmp_pat
     [("0", "ab", [0]), ("1", "ab", [1]), ("all", "abc", [0, 1, 2]), ("1, 0", "ab", [0, 1]), ("2,2", "abc", [2])],
 )
 def test_gpus_are_chosen_by_number(monkeypatch, gpus, there, numbers):
-    monkeypatch.setattr(infer, "check_provider", lambda _: None)
+    monkeypatch.setattr(session, "check_provider", lambda _: None)
     monkeypatch.setattr(cuda, "names", lambda: list(there))
     assert cards.chosen(gpus) == [(number, there[number]) for number in numbers]
 
 
 def test_gpus_that_are_not_there_are_an_error(monkeypatch):
-    monkeypatch.setattr(infer, "check_provider", lambda _: None)
+    monkeypatch.setattr(session, "check_provider", lambda _: None)
     monkeypatch.setattr(cuda, "names", lambda: ["NVIDIA T4"])
     with pytest.raises(EngineUnavailable, match=r"there is no GPU 3, only 0 \(NVIDIA T4\)"):
         cards.chosen("0,3")

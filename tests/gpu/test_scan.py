@@ -11,7 +11,7 @@ from support.gpu_scan import on_the_cpu, scanned
 
 from orientd.decode import dali
 from orientd.errors import EngineUnavailable
-from orientd.infer import engine as infer
+from orientd.infer import session
 
 
 def library(folder):
@@ -101,7 +101,7 @@ def test_the_doctor_tries_the_gpu_and_compares_the_versions_of_cuda(orientd, mon
     on_the_cpu(monkeypatch, FakePipeline)
     monkeypatch.setattr(dali, "version", lambda: ("2.4.0", 13))
     for engine, code, words in (("13.0", 0, "2.4.0 for CUDA 13, as ONNX Runtime (13.0)"), ("12.8", 1, "nvidia-dali-cuda120")):
-        monkeypatch.setattr(infer, "cuda_version", lambda engine=engine: engine)
+        monkeypatch.setattr(session, "cuda_version", lambda engine=engine: engine)
         assert orientd("doctor", "--provider", "cuda") == code
         assert words in capsys.readouterr().out
     assert orientd("doctor") == 0, "without a GPU orientd does without DALI"

@@ -18,8 +18,8 @@ from orientd.errors import EngineUnavailable
 from orientd.gpu import device as gpu
 from orientd.gpu import pool as cards
 from orientd.gpu import tensorrt
-from orientd.infer import engine as infer
-from orientd.infer.engine import CUDA, TENSORRT
+from orientd.infer import session
+from orientd.infer.session import CUDA, TENSORRT
 from orientd.pipeline.stages import chosen_model
 
 CARD = (CUDA, {"device_id": "1", "use_tf32": "0"})
@@ -57,10 +57,10 @@ def test_tensorrt_comes_first_and_gets_every_shape(tmp_path, precision, half):
 @pytest.fixture
 def made_for_tensorrt(monkeypatch):
     """As if ONNX Runtime were made for TensorRT 10 and CUDA 13."""
-    monkeypatch.setattr(infer, "check_provider", lambda _: None)
-    monkeypatch.setattr(infer, "preload", lambda: None)
-    monkeypatch.setattr(infer, "tensorrt_version", lambda: "10")
-    monkeypatch.setattr(infer, "cuda_version", lambda: "13.0")
+    monkeypatch.setattr(session, "check_provider", lambda _: None)
+    monkeypatch.setattr(session, "preload", lambda: None)
+    monkeypatch.setattr(session, "tensorrt_version", lambda: "10")
+    monkeypatch.setattr(session, "cuda_version", lambda: "13.0")
 
 
 def test_libraries_are_found_where_pip_puts_them(made_for_tensorrt, tmp_path, monkeypatch):
@@ -91,7 +91,7 @@ def test_libraries_that_are_missing_are_an_error_with_the_command_that_brings_th
 def test_tensorrt_that_was_asked_for_and_is_not_there_is_an_error(orientd, photos, monkeypatch, capsys):
     sky_library.library(photos, 2)
     on_the_cpu(monkeypatch, FakePipeline)
-    if TENSORRT in infer.available_providers():
+    if TENSORRT in session.available_providers():
         pytest.skip("ONNX Runtime knows TensorRT here")
     for command in (["scan", photos], ["doctor"]):
         assert orientd(*command, "--provider", "tensorrt") == 1

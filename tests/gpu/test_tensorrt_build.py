@@ -17,9 +17,9 @@ from orientd.config import Config
 from orientd.errors import ModelError, StateError
 from orientd.gpu import pool as cards
 from orientd.gpu import tensorrt
-from orientd.infer import engine as infer
-from orientd.infer import registry
-from orientd.infer.engine import CPU, CUDA, TENSORRT, Engine
+from orientd.infer import registry, session
+from orientd.infer.engine import Engine
+from orientd.infer.session import CPU, CUDA, TENSORRT
 
 CARD = (CUDA, {"device_id": "1", "use_tf32": "0"})
 READ = "import json, pathlib, sys; order = json.loads(sys.stdin.readline()); "
@@ -143,7 +143,7 @@ def test_the_process_opens_the_model_by_the_providers_it_is_told(shop, model, tm
 
 
 def test_the_real_process_fails_where_tensorrt_is_not_there(shop, model):
-    if TENSORRT in infer.available_providers():
+    if TENSORRT in session.available_providers():
         pytest.skip("ONNX Runtime knows TensorRT here")
     made = shop()
     engine = model.open()
@@ -179,7 +179,7 @@ def test_the_name_of_what_is_kept_differs_with_all_it_depends_on(shop, model, ne
         patch.setattr(tensorrt, "load", lambda: "101700")
         shop().improved(engine, "NVIDIA T4", CARD)
     with monkeypatch.context() as patch:
-        patch.setattr(infer, "version", lambda: "1.99")
+        patch.setattr(session, "version", lambda: "1.99")
         shop().improved(engine, "NVIDIA T4", CARD)
     with monkeypatch.context() as patch:
         patch.setattr(engine, "_batch", 64)

@@ -11,7 +11,7 @@ from support.onnx_graphs import sky_finder
 
 from orientd.gpu import tensorrt
 from orientd.infer import registry
-from orientd.infer.engine import CPU, CUDA
+from orientd.infer.session import CPU, CUDA
 
 KEY = "0123456789abcdef" * 2
 BUILT = "import json, pathlib, sys; pathlib.Path(json.loads(sys.stdin.readline())['into'], 'engine').write_text('whole')"

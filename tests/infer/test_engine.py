@@ -15,6 +15,7 @@ from support.onnx_graphs import SIZE, SPEC, convolutional, sky_finder
 from orientd import orientation
 from orientd.errors import EngineUnavailable, ExitCode, ModelError
 from orientd.infer import engine as infer
+from orientd.infer import session
 from orientd.infer.engine import Engine, load_spec
 from orientd.infer.spec import ModelSpec
 
@@ -213,13 +214,13 @@ def test_shapes_are_those_the_model_is_run_on(sky, monkeypatch):
 
 def test_the_version_of_tensorrt_is_read_off_the_library_of_onnx_runtime(tmp_path, monkeypatch):
     monkeypatch.setattr(onnxruntime, "__file__", str(tmp_path / "__init__.py"))
-    assert infer.tensorrt_version() == ""
+    assert session.tensorrt_version() == ""
     (tmp_path / "capi").mkdir()
     library = tmp_path / "capi" / "libonnxruntime_providers_tensorrt.so"
     library.write_bytes(b"\0libcudart.so.13\0libnvinfer.so.10\0libnvonnxparser.so.10\0")
-    assert infer.tensorrt_version() == "10"
+    assert session.tensorrt_version() == "10"
     library.write_bytes(b"\0libcudart.so.13\0")
-    assert infer.tensorrt_version() == ""
+    assert session.tensorrt_version() == ""
 
 
 class FellBack:

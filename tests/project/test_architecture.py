@@ -19,7 +19,7 @@ RANKS = (
     {"files", "formats", "judge", "infer"},
     {"config"},
     {"decode", "library", "state", "report"},
-    {"gpu", "write"},
+    {"gpu", "write", "witnesses"},
     {"pipeline"},
     {"app"},
     {"watch"},

@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from orientd import orientation
 from orientd.errors import ConfigError
-from orientd.infer.engine import CPU, CUDA, TURNED_BACK, VIEWS, Engine, available_providers
+from orientd.infer.engine import TURNED_BACK, VIEWS, Engine
+from orientd.infer.session import CPU, CUDA, available_providers
 from orientd_training.config import Teacher
 from orientd_training.fit import checkpoint
 

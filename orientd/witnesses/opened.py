@@ -1,0 +1,67 @@
+"""The witnesses that can be asked here: those whose models are there and sound."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from orientd.errors import ModelError
+from orientd.infer.engine import Engine
+from orientd.infer.registry import BUNDLED
+from orientd.infer.session import Graph
+from orientd.records import Evidence, Notify
+from orientd.witnesses.faces import Faces
+from orientd.witnesses.pages import Pages
+from orientd.witnesses.people import People
+from orientd.witnesses.scene import Scene
+from orientd.witnesses.things import Things
+from orientd.witnesses.views import Pixels
+
+FOLDER: Final = BUNDLED / "witnesses"
+SIDE: Final = 640
+"""The longer side, in pixels, of the pictures that witnesses are shown, at most."""
+
+MODELS: Final[Mapping[str, tuple[type[Pages | Faces | People | Things], str]]] = {
+    "pages": (Pages, "ba5ae9ef6f04319e904db95994121414cb0e07ad1e22fccac58bf05b117243a4"),
+    "faces": (Faces, "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"),
+    "people": (People, "67dc571263b4e16b2622b2b460bad3157a7b5d941eac58d768a7fbfb10d41435"),
+    "things": (Things, "36c5ecbf5bf32391f1d050aa3a058216aabc64e67caa8ad892e76ca16f3f68e4"),
+}
+"""What asks each model that comes with orientd, and the SHA-256 of its file; in the order of what a look costs."""
+
+
+class Witness(Protocol):
+    """Looks at a picture and says how much speaks for each turn. May be used from several threads at once.
+
+    A turned picture gets the same scores to the bit, in other places.
+    """
+
+    name: str
+
+    def look(self, picture: Pixels) -> Evidence | None:
+        """What speaks for each turn, None if nothing at all.
+
+        picture: uint8 of shape (height, width, 3), RGB, as viewers show the photo, its longer side `SIDE` pixels at most.
+        """
+        ...
+
+
+def open_witnesses(engine: Engine, notify: Notify, folder: Path = FOLDER) -> dict[str, Witness | None]:
+    """All witnesses by name, None for one that cannot be asked, which is told; the scene's are those of `engine`.
+
+    Raises:
+        EngineUnavailable: ONNX Runtime is not there.
+    """
+    second = engine.spec.second_size
+    found: dict[str, Witness | None] = {"scene": Scene(engine)}
+    if second:
+        found[f"scene-{second}"] = Scene(engine, second, f"scene-{second}")
+    return found | {name: _opened(name, folder, notify) for name in MODELS}
+
+
+def _opened(name: str, folder: Path, notify: Notify) -> Witness | None:
+    kind, sha256 = MODELS[name]
+    try:
+        return kind(Graph(folder / f"{name}.onnx", sha256))
+    except ModelError as error:
+        notify(f"orientd judges without its witness {name!r}: {error}")
+        return None

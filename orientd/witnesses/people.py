@@ -1,0 +1,71 @@
+"""Where people's heads are, seen from their hips, whatever the turn of the photo.
+
+The detector of MediaPipe's BlazePose (Bazarevsky et al. 2020, arXiv:2006.10204) answers with a point between the hips and another
+in the direction of the head.
+"""
+
+from collections.abc import Iterator
+from math import log
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orientd.infer.session import Graph
+from orientd.orientation import TURNS
+from orientd.records import Evidence
+from orientd.witnesses.views import Pixels, by_turn, cells, distinct, padded, scaled, turned
+
+SIDE: Final = 224
+_GRIDS: Final = ((28, 2), (14, 2), (7, 6))  # cells a side, and answers a cell
+_LEAST: Final = 0.5  # of a score
+_OVERLAP: Final = 0.3
+_DOUBT: Final = 0.3  # added to each sum of scores before its logarithm is taken
+_MIDDLES: Final = np.concatenate([np.repeat((cells(side, side) + 0.5) / side, number, axis=0) for side, number in _GRIDS])
+_HEAD: Final = {0: "up", 90: "left", 180: "down", 270: "right"}
+
+
+class People:
+    """See `Witness`; mirrored pictures are not shown to the network."""
+
+    name: str = "people"
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def look(self, picture: Pixels) -> Evidence | None:
+        """The logarithm of the sum of scores of all people whose heads a turn brings up; None if nobody is seen at any turn."""
+        found = [((turn + more) % 360, sure) for turn, shown in turned(picture) for more, sure in self._found(shown)]
+        if not found:
+            return None
+        sums = by_turn(found)
+        upright, right, down, left = (log(_DOUBT + amount) for amount in sums)
+        best = max(TURNS, key=lambda turn: sums[turn // 90])
+        number = -(-sum(turn == best for turn, _ in found) // len(TURNS))  # each is seen at every turn, if all goes well
+        note = f"{number} {'person' if number == 1 else 'people'}, heads {_HEAD[best]}"
+        return Evidence(self.name, (upright, right, down, left), note)
+
+    def _found(self, shown: Pixels) -> Iterator[tuple[int, float]]:
+        """For each person the turn that brings the head up, and the score."""
+        picture = padded(scaled(shown, SIDE), SIDE, SIDE, 0, centered=True)
+        answer = self._graph(np.ascontiguousarray(picture[None] / np.float32(127.5) - np.float32(1), np.float32))
+        scores = _sigmoid(answer["scores"][0, :, 0])
+        seen = np.flatnonzero(scores >= _LEAST)
+        raw = answer["boxes"][0, seen]
+        middles, halves = raw[:, :2] / SIDE + _MIDDLES[seen], raw[:, 2:4] / (2 * SIDE)
+        boxes = np.concatenate([middles - halves, middles + halves], axis=1)
+        for i in distinct(boxes, scores[seen], _OVERLAP):
+            right, down = (raw[i, 6:8] - raw[i, 4:6]).tolist()
+            if abs(right) != abs(down):
+                yield _mending(right, down), float(scores[seen[i]])
+
+
+def _mending(right: float, down: float) -> int:
+    """The turn clockwise that brings up what is most in that direction."""
+    if abs(down) > abs(right):
+        return 0 if down < 0 else 180
+    return 90 if right < 0 else 270
+
+
+def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -80, 80))), np.float32)

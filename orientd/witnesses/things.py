@@ -1,0 +1,83 @@
+"""Things that a detector of 80 kinds recognises: most of them at the turn at which the photo is upright.
+
+YOLOX-Nano (Ge et al. 2021, arXiv:2107.08430), trained on COCO, whose photos are upright.
+"""
+
+from collections import Counter
+from math import log
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orientd.infer.session import Graph
+from orientd.records import Evidence
+from orientd.witnesses.views import Boxes, Pixels, by_turn, cells, distinct, padded, planes, scaled, turned
+
+SIDE: Final = 416
+_GREY: Final = 114  # around the picture, as in training
+_OVERLAP: Final = 0.45
+_LEAST: Final = 0.2  # of a confidence
+_DOUBT: Final = 0.3  # added to each sum of confidences before its logarithm is taken
+_NAMED: Final = 3
+_STRIDES: Final = (8, 16, 32)
+KINDS: Final = (
+    """
+person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign, parking
+meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, handbag, tie,
+suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, surfboard, tennis
+racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange, broccoli, carrot, hot dog,
+pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, television, laptop, mouse, remote,
+keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear, hair
+drier, toothbrush
+""".replace("\n", " ")
+    .strip()
+    .split(", ")
+)
+"""The classes of COCO, in the network's order."""
+
+
+class Things:
+    """See `Witness`; mirrored pictures are not shown to the network, whose training mirrored them."""
+
+    name: str = "things"
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def look(self, picture: Pixels) -> Evidence | None:
+        """The logarithm of the sum of confidences at each turn; None if nothing is recognised at any."""
+        found = [(turn, kind, sure) for turn, shown in turned(picture) for kind, sure in self._found(shown)]
+        if not found:
+            return None
+        sums = by_turn((turn, sure) for turn, _, sure in found)
+        upright, right, down, left = (log(_DOUBT + amount) for amount in sums)
+        best = max(range(4), key=sums.__getitem__)
+        return Evidence(self.name, (upright, right, down, left), _told([f[1:] for f in found if f[0] == 90 * best]))
+
+    def _found(self, shown: Pixels) -> list[tuple[str, float]]:
+        """Kind and confidence of each thing in a picture taken to be upright."""
+        (rows,) = self._graph(planes(padded(scaled(shown, SIDE), SIDE, SIDE, _GREY))).values()
+        confidences = rows[0, :, 4] * rows[0, :, 5:].max(axis=1)
+        seen = np.flatnonzero(confidences > _LEAST)
+        kept = seen[distinct(_boxes(rows[0, :, :4])[seen], confidences[seen], _OVERLAP)]
+        return [(KINDS[int(rows[0, i, 5:].argmax())], float(confidences[i])) for i in kept]
+
+
+def _boxes(raw: NDArray[np.float32]) -> Boxes:
+    """Left, top, right, bottom in pixels from center (to be added to its cell) and size (a logarithm), both by the stride."""
+    middles = (raw[:, :2] + _CELLS) * _STEPS
+    halves = np.exp(np.minimum(raw[:, 2:], _MOST)) * _STEPS / 2
+    return np.concatenate([middles - halves, middles + halves], axis=1)
+
+
+def _told(things: list[tuple[str, float]]) -> str:
+    counts = Counter(kind for kind, _ in things)
+    surest = {kind: max(sure for other, sure in things if other == kind) for kind in counts}
+    order = sorted(counts, key=lambda kind: (-surest[kind], kind))[:_NAMED]
+    return ", ".join(f"{f'{counts[kind]} × ' if counts[kind] > 1 else ''}{kind} {surest[kind]:.1f}" for kind in order)
+
+
+_CELLS: Final = np.concatenate([cells(SIDE // stride, SIDE // stride) for stride in _STRIDES])
+_STEPS: Final = np.concatenate([np.full(((SIDE // stride) ** 2, 1), stride, np.float32) for stride in _STRIDES])
+_MOST: Final = 10.0  # of a size's logarithm: no picture is that large
