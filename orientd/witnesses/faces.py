@@ -11,8 +11,9 @@ import numpy as np
 from orientd.infer.session import Graph
 from orientd.orientation import TURNS
 from orientd.records import Evidence
-from orientd.witnesses.views import Pixels, by_turn, cells, distinct, padded, planes, turned
+from orientd.witnesses.views import Pixels, by_turn, cells, distinct, padded, planes, turned, within
 
+SIDE: Final = 640  # the longer one, at most
 _STRIDES: Final = (8, 16, 32)
 _LEAST: Final = 0.75  # of a score; what is surer counts by how much
 _SMALLEST: Final = 16  # pixels of a face
@@ -22,7 +23,7 @@ _HEAD: Final = {0: "up", 90: "left", 180: "down", 270: "right"}
 
 
 class Faces:
-    """See `Witness`; mirrored pictures are not shown to the network."""
+    """See `Witness`. The network may be shown mirror images."""
 
     name: str = "faces"
 
@@ -31,7 +32,8 @@ class Faces:
 
     def look(self, picture: Pixels) -> Evidence | None:
         """The logarithm of the sum of what each face's score has above 0.75, at each turn; None if none is seen at any."""
-        found = [(turn, sure - _LEAST) for turn, shown in turned(picture) for sure in self._found(shown)]
+        looks = turned(picture, lambda pixels: within(pixels, SIDE))
+        found = [(look.turn, sure - _LEAST) for look in looks for sure in self._found(look.pixels)]
         if not found:
             return None
         sums = by_turn(found)

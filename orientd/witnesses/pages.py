@@ -17,7 +17,7 @@ _LEAST: Final = 1e-6  # of a probability: none is excluded for ever
 
 
 class Pages:
-    """See `Witness`; mirrored pictures are not shown to the network, as mirrored text is none."""
+    """See `Witness`. The network is never shown mirror images: a mirrored page has other scores than the page."""
 
     name: str = "pages"
 
@@ -26,13 +26,14 @@ class Pages:
 
     def look(self, picture: Pixels) -> Evidence:
         """The mean of the logarithms of each turn's probability, from four looks."""
-        said = {turn: self._said(shown) for turn, shown in turned(picture)}
+        looks = turned(picture, lambda pixels: squashed(pixels, SIDE), mirrors=False)
+        said = {look.turn: self._said(look.pixels) for look in looks}
         # Class j stands at j degrees clockwise, so that 360 − j mends it: what was turned by t needs t + 360 − j in all.
         upright, right, down, left = (fsum(said[t][(t - turn) % 360] for t in TURNS) / len(TURNS) for turn in TURNS)
         return Evidence(self.name, (upright, right, down, left))
 
     def _said(self, shown: Pixels) -> dict[int, float]:
         """The logarithms of the probabilities that a page stands at 0, 90, 180, 270 degrees clockwise."""
-        given = (squashed(shown, SIDE) / np.float32(255) - _MEAN) / _STD
+        given = (shown / np.float32(255) - _MEAN) / _STD
         (answer,) = self._graph(np.ascontiguousarray(given.transpose(2, 0, 1)[None], np.float32)).values()
         return {turn: log(max(float(value), _LEAST)) for turn, value in zip(TURNS, answer[0], strict=True)}

@@ -26,7 +26,7 @@ _HEAD: Final = {0: "up", 90: "left", 180: "down", 270: "right"}
 
 
 class People:
-    """See `Witness`; mirrored pictures are not shown to the network."""
+    """See `Witness`. The network may be shown mirror images."""
 
     name: str = "people"
 
@@ -35,7 +35,8 @@ class People:
 
     def look(self, picture: Pixels) -> Evidence | None:
         """The logarithm of the sum of scores of all people whose heads a turn brings up; None if nobody is seen at any turn."""
-        found = [((turn + more) % 360, sure) for turn, shown in turned(picture) for more, sure in self._found(shown)]
+        looks = turned(picture, lambda pixels: scaled(pixels, SIDE))
+        found = [(look.turned_by(more), sure) for look in looks for more, sure in self._found(look.pixels)]
         if not found:
             return None
         sums = by_turn(found)
@@ -47,7 +48,7 @@ class People:
 
     def _found(self, shown: Pixels) -> Iterator[tuple[int, float]]:
         """For each person the turn that brings the head up, and the score."""
-        picture = padded(scaled(shown, SIDE), SIDE, SIDE, 0, centered=True)
+        picture = padded(shown, SIDE, SIDE, 0, centered=True)
         answer = self._graph(np.ascontiguousarray(picture[None] / np.float32(127.5) - np.float32(1), np.float32))
         scores = _sigmoid(answer["scores"][0, :, 0])
         seen = np.flatnonzero(scores >= _LEAST)

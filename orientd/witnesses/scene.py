@@ -4,10 +4,9 @@ from math import fsum
 
 import numpy as np
 
-from orientd import orientation
 from orientd.infer.engine import VIEWS, Engine
 from orientd.records import Evidence, Scores
-from orientd.witnesses.views import Pixels, squashed
+from orientd.witnesses.views import Pixels, squashed, viewed
 
 
 class Scene:
@@ -25,7 +24,7 @@ class Scene:
 
     def by_view(self, picture: Pixels) -> tuple[Scores, ...]:
         """The logits of each of the eight views in the order of `VIEWS`, turned back to those for the picture as given."""
-        views = np.stack([squashed(orientation.apply(picture, view), self._side) for view in VIEWS])
+        views = np.stack([*viewed(picture, lambda pixels: squashed(pixels, self._side), VIEWS)])
         return tuple((a, b, c, d) for a, b, c, d in self._engine.by_view(views).tolist())
 
 

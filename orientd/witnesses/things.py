@@ -4,6 +4,7 @@ YOLOX-Nano (Ge et al. 2021, arXiv:2107.08430), trained on COCO, whose photos are
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from math import log
 from typing import Final
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from orientd.infer.session import Graph
 from orientd.records import Evidence
-from orientd.witnesses.views import Boxes, Pixels, by_turn, cells, distinct, padded, planes, scaled, turned
+from orientd.witnesses.views import Boxes, Look, Pixels, by_turn, cells, distinct, padded, planes, scaled, turned
 
 SIDE: Final = 416
 _GREY: Final = 114  # around the picture, as in training
@@ -38,7 +39,7 @@ drier, toothbrush
 
 
 class Things:
-    """See `Witness`; mirrored pictures are not shown to the network, whose training mirrored them."""
+    """See `Witness`. The network, whose training mirrored pictures, may be shown mirror images."""
 
     name: str = "things"
 
@@ -47,7 +48,7 @@ class Things:
 
     def look(self, picture: Pixels) -> Evidence | None:
         """The logarithm of the sum of confidences at each turn; None if nothing is recognised at any."""
-        found = [(turn, kind, sure) for turn, shown in turned(picture) for kind, sure in self._found(shown)]
+        found = [(turn, kind, sure) for turn, shown, _ in _looks(picture) for kind, sure in self._found(shown)]
         if not found:
             return None
         sums = by_turn((turn, sure) for turn, _, sure in found)
@@ -57,11 +58,15 @@ class Things:
 
     def _found(self, shown: Pixels) -> list[tuple[str, float]]:
         """Kind and confidence of each thing in a picture taken to be upright."""
-        (rows,) = self._graph(planes(padded(scaled(shown, SIDE), SIDE, SIDE, _GREY))).values()
+        (rows,) = self._graph(planes(padded(shown, SIDE, SIDE, _GREY))).values()
         confidences = rows[0, :, 4] * rows[0, :, 5:].max(axis=1)
         seen = np.flatnonzero(confidences > _LEAST)
         kept = seen[distinct(_boxes(rows[0, :, :4])[seen], confidences[seen], _OVERLAP)]
         return [(KINDS[int(rows[0, i, 5:].argmax())], float(confidences[i])) for i in kept]
+
+
+def _looks(picture: Pixels) -> Iterator[Look]:
+    return turned(picture, lambda pixels: scaled(pixels, SIDE))
 
 
 def _boxes(raw: NDArray[np.float32]) -> Boxes:

@@ -1,27 +1,73 @@
 """A picture as networks want to see it: turned and mirrored, in a size of theirs; and what they find, without doubles.
 
-Each turned picture is made smaller on its own, and sums are exact (`math.fsum`), so that whoever looks at a turned picture looks
-at the very same arrays in another order, and comes to the same scores in other places, to the bit.
+However a picture is turned, it is made smaller in the same one of its forms, the first of them by its bytes, and turned
+afterwards; sums are exact (`math.fsum`). So whoever looks at a turned picture looks at the very same arrays in another order, and
+comes to the same scores in other places, to the bit.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import fsum
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd import orientation
 from orientd.decode.resize import resized
+from orientd.orientation import TURNS, apply, from_turn, inverse, then
 from orientd.records import Scores
 
 Pixels = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
+Resize = Callable[[Pixels], Pixels]
+
+_MIRROR: Final = 2
+_TURNED: Final = tuple(from_turn(turn) for turn in TURNS)
+_MIRRORED: Final = tuple(then(_MIRROR, turned) for turned in _TURNED)
 
 
-def turned(picture: Pixels) -> Iterator[tuple[int, Pixels]]:
-    """The picture at all four turns, and by how many degrees clockwise each was turned."""
-    for turn in orientation.TURNS:
-        yield turn, orientation.apply(picture, orientation.from_turn(turn))
+class Look(NamedTuple):
+    """A picture turned by `turn` degrees clockwise or, if `mirrored`, the mirror image of that."""
+
+    turn: int
+    pixels: Pixels
+    mirrored: bool
+
+    def turned_by(self, more: int) -> int:
+        """The turn of the picture that shows it as a turn of this look by `more` degrees clockwise does, mirrors aside."""
+        return (self.turn - more if self.mirrored else self.turn + more) % 360
+
+
+def turned(picture: Pixels, resize: Resize, *, mirrors: bool = True) -> Iterator[Look]:
+    """The picture at all four turns, or with `mirrors` perhaps the mirror images of these, made smaller by `resize`.
+
+    With them a mirrored picture, unless it is its own mirror image, gets mirrored scores to the bit.
+    """
+    small, back = _first(picture, (*_TURNED, *_MIRRORED) if mirrors else _TURNED)
+    small = resize(small)
+    for turn in TURNS:
+        seen = then(back, from_turn(turn))
+        mirrored = seen in _MIRRORED
+        yield Look(turn, apply(small, then(seen, _MIRROR) if mirrored else seen), mirrored)
+
+
+def viewed(picture: Pixels, resize: Resize, views: Iterable[int]) -> Iterator[Pixels]:
+    """The picture as each orientation of `views` shows it, made smaller by `resize`."""
+    small, back = _first(picture, (*_TURNED, *_MIRRORED))
+    small = resize(small)
+    return (apply(small, then(back, view)) for view in views)
+
+
+def _first(picture: Pixels, forms: tuple[int, ...]) -> tuple[Pixels, int]:
+    """The form of a picture whose size and bytes come first, and the orientation that leads from there back to the picture.
+
+    The first row mostly tells; of forms that are equal the first counts.
+    """
+    shown = {form: apply(picture, form) for form in forms}
+    rows = {form: (pixels.shape, pixels[0].tobytes()) for form, pixels in shown.items()}
+    least = min(rows.values())
+    best = [form for form in forms if rows[form] == least]
+    chosen = best[0] if len(best) == 1 else min(best, key=lambda form: shown[form].tobytes())
+    return shown[chosen], inverse(chosen)
 
 
 def squashed(picture: Pixels, side: int) -> Pixels:
@@ -34,6 +80,11 @@ def scaled(picture: Pixels, side: int) -> Pixels:
     height, width = picture.shape[:2]
     longer = max(height, width)
     return resized(picture, max(1, round(width * side / longer)), max(1, round(height * side / longer)))
+
+
+def within(picture: Pixels, side: int) -> Pixels:
+    """The picture at its own aspect, its longer side at most `side` pixels."""
+    return scaled(picture, side) if max(picture.shape[:2]) > side else picture
 
 
 def padded(picture: Pixels, height: int, width: int, fill: int, *, centered: bool = False) -> Pixels:
@@ -52,10 +103,10 @@ def planes(picture: Pixels) -> NDArray[np.float32]:
 
 def by_turn(found: Iterable[tuple[int, float]]) -> Scores:
     """The exact sums of amounts that speak for a turn each, in whatever order they come."""
-    amounts: dict[int, list[float]] = {turn: [] for turn in orientation.TURNS}
+    amounts: dict[int, list[float]] = {turn: [] for turn in TURNS}
     for turn, amount in found:
         amounts[turn].append(amount)
-    upright, right, down, left = (fsum(amounts[turn]) for turn in orientation.TURNS)
+    upright, right, down, left = (fsum(amounts[turn]) for turn in TURNS)
     return upright, right, down, left
 
 
