@@ -110,7 +110,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Pixels as viewers show them, uint8 of shape (size, size, 3) RGB; `width` and `height` are those of the stored pixels.
+    """Pixels as viewers show them, uint8 of shape (h, w, 3) RGB; `width` and `height` are those of the stored pixels.
 
     Not `whole`: what does not count at this size was left unread, so damage there went unnoticed.
     """

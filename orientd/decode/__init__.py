@@ -20,6 +20,14 @@ class Decoder(Protocol):
         """
         ...
 
+    def fitted(self, photo: Photo, side: int) -> Picture:
+        """The whole picture, as viewers show it, at its own aspect, its longer side `side` pixels or, if it has fewer, as it is.
+
+        The eight stored orientations show the same pixels in eight ways, to the bit. Data that make no difference may be left
+        unread, as `decode` leaves them unless asked for the whole; raises as `decode` does.
+        """
+        ...
+
     def glance(self, photo: Photo) -> Picture | None:
         """The same by the thumbnail in the first bytes of a photo; None where that is not to be believed."""
         ...

@@ -18,6 +18,11 @@ class AdmittedDecoder:
         with self._budget.taking(footprint(photo.format, photo.data, whole=whole)):
             return self._decoder.decode(photo, whole=whole)
 
+    def fitted(self, photo: Photo, side: int) -> Picture:
+        """See `Decoder.fitted`."""
+        with self._budget.taking(footprint(photo.format, photo.data, whole=False)):
+            return self._decoder.fitted(photo, side)
+
     def glance(self, photo: Photo) -> Picture | None:
         """See `Decoder.glance`. A thumbnail is not worth counting."""
         return self._decoder.glance(photo)

@@ -1,7 +1,7 @@
 """Decoding by libjpeg-turbo, Pillow and libheif, without a GPU.
 
-Pixels are decoded as they are stored and squeezed to a square; then, in one place, the square is turned as the stored
-orientation says, so that the eight values give the same square turned in eight ways, to the bit. What the libraries do of their
+Pixels are decoded as they are stored and squeezed to a square, or made smaller; then, in one place, they are turned as the stored
+orientation says, so that the eight values give the same pixels turned in eight ways, to the bit. What the libraries do of their
 own accord: Pillow turns TIFFs on load, libheif obeys `irot` and `imir`, as viewers do, and both are turned back, as far as
 `Photo.orientation` tells how; Pillow leaves AVIFs as stored and reports `irot` and `imir` as the orientation.
 EXIF is ignored in HEIF and AVIF. Only the first picture of a file is decoded; what is transparent is shown on white.
@@ -35,6 +35,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from orientd import formats, orientation
 from orientd.decode import faults, flaws, heif_tiles, progressive
 from orientd.decode.opened import png
+from orientd.decode.resize import Goal, Size, fitting
 from orientd.decode.thumbnail import glance
 from orientd.errors import DecodeError
 from orientd.formats import jpeg_frame
@@ -113,8 +114,15 @@ class CpuDecoder:
 
     def decode(self, photo: Photo, *, whole: bool = True) -> Picture:
         """See `Decoder.decode`; `width` and `height` of the Picture are as stored, before any turn that can be told."""
+        return self._decoded(photo, lambda width, height: (self._size, self._size), whole)
+
+    def fitted(self, photo: Photo, side: int) -> Picture:
+        """See `Decoder.fitted`."""
+        return self._decoded(photo, lambda width, height: fitting(width, height, side), whole=False)
+
+    def _decoded(self, photo: Photo, goal: Goal, whole: bool) -> Picture:
         try:
-            return self._decode(photo, whole)
+            return self._decode(photo, goal, whole)
         except (DecodeError, MemoryError):  # short memory is this machine's fault, not the photo's
             raise
         except Exception as error:  # parsers of hostile bytes raise anything: OSError, struct.error, IndexError…
@@ -124,22 +132,23 @@ class CpuDecoder:
         """See `thumbnail.glance`."""
         return glance(photo, self._size, self._max_pixels)
 
-    def _decode(self, photo: Photo, whole: bool) -> Picture:
+    def _decode(self, photo: Photo, goal: Goal, whole: bool) -> Picture:
         image, part = self._open(photo), None
         stored = _stored_orientation(image, photo)
         width, height = image.size
         if photo.format in _JPEGS:
-            part = None if whole else _part_of_jpeg(image, photo.data, self._size)
-            image = part or _jpeg(image, photo.data, self._size)
+            part = None if whole else _part_of_jpeg(image, photo.data, goal(width, height))
+            image = part or _jpeg(image, photo.data, goal(width, height))
         elif photo.format is Format.HEIF and not whole:
-            part = heif_tiles.square(photo.data, image, self._size, pillow_heif.HeifImageFile)
+            part = heif_tiles.reduced(photo.data, image, goal, pillow_heif.HeifImageFile)
             width, height = image.size[::-1] if part and orientation.swaps_sides(stored) else image.size
             image = part or image
         image = _displayable(image)
         if photo.format in _TURNED_BY_LIBRARY and part is None and stored != orientation.UPRIGHT:
             image = Image.fromarray(orientation.apply(np.asarray(image), orientation.inverse(stored)).copy())
             width, height = image.size
-        return Picture(orientation.apply(_square(image, self._size), stored).copy(), width, height, whole=part is None)
+        small = _squeezed(image, goal(width, height))
+        return Picture(orientation.apply(small, stored).copy(), width, height, whole=part is None)
 
     def _open(self, photo: Photo) -> Image.Image:
         if photo.format not in _OPENERS:
@@ -167,7 +176,7 @@ def _stored_orientation(image: Image.Image, photo: Photo) -> int:
     return orientation.normalise(photo.orientation)
 
 
-def _jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image:
+def _jpeg(image: Image.Image, data: bytes, size: Size) -> Image.Image:
     """The RGB or gray pixels reduced by the inverse DCT to no less than `size` on either side; whole if one is smaller already,
     or if the file is not certain to be of a kind that is reduced.
 
@@ -176,7 +185,7 @@ def _jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image:
     """
     frame = jpeg_frame.only(data)
     try:
-        return _strictly(data, size, min(image.size))
+        return _strictly(data, size, image.size)
     except ValueError as error:
         if not _HARMLESS.search(str(error)):
             if frame is None or frame.is_usual:
@@ -185,19 +194,19 @@ def _jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image:
                 Reason.UNSUPPORTED, f"it is {frame.kind}, and cannot be decoded ({error}): convert it to a baseline JPEG"
             ) from error
     if frame is not None and frame.is_reducible:
-        image.draft("RGB", (size, size))
+        image.draft("RGB", size)
     return image
 
 
-def _strictly(data: bytes, size: int, side: int) -> Image.Image:
-    """What TurboJPEG decodes without a warning once the flaws that cost no pixel are taken out; `side` is the shorter one.
+def _strictly(data: bytes, size: Size, stored: Size) -> Image.Image:
+    """What TurboJPEG decodes without a warning once the flaws that cost no pixel are taken out; `stored` is the size it has.
 
     Raises:
         ValueError: the warning that is left.
     """
     for _ in range(flaws.MOST):
         try:
-            return _turbo(data, size, side)
+            return _turbo(data, size, stored)
         except ValueError as error:
             mended = flaws.without(data, str(error))
             if mended is None:
@@ -206,23 +215,25 @@ def _strictly(data: bytes, size: int, side: int) -> Image.Image:
     raise ValueError("it has more flaws than any camera writes")
 
 
-def _turbo(data: bytes, size: int, side: int) -> Image.Image:
+def _turbo(data: bytes, size: Size, stored: Size) -> Image.Image:
     """The buffer is made for the reduced picture, so these very bytes must be of a kind that is reduced."""
     frame = jpeg_frame.only(data)
     is_reducible = frame is not None and frame.is_reducible
-    least = size if is_reducible and side >= size else 0  # 0: do not reduce; a few pixels would become even fewer
+    is_large = stored[0] >= size[0] and stored[1] >= size[1]
+    width, height = size if is_reducible and is_large else (0, 0)  # 0: do not reduce; a few pixels would become even fewer
     is_gray = frame is not None and not frame.is_usual and len(frame.components) == 1  # lossless ones are never made RGB
-    pixels = simplejpeg.decode_jpeg(data, "GRAY" if is_gray else "RGB", min_height=least, min_width=least)
+    pixels = simplejpeg.decode_jpeg(data, "GRAY" if is_gray else "RGB", min_height=height, min_width=width)
     return Image.fromarray(pixels[..., 0] if is_gray else pixels)
 
 
-def _part_of_jpeg(image: Image.Image, data: bytes, size: int) -> Image.Image | None:
+def _part_of_jpeg(image: Image.Image, data: bytes, size: Size) -> Image.Image | None:
     """As `_jpeg` from a part of the data; None if it takes the whole, or if something is wrong, which the whole shall tell."""
-    part = progressive.abridged(data) if -(-min(image.size) // 8) >= size else None  # where TurboJPEG reduces to 1/8
+    is_large = all(-(-stored // 8) >= wanted for stored, wanted in zip(image.size, size, strict=True))
+    part = progressive.abridged(data) if is_large else None  # where TurboJPEG reduces to 1/8
     if part is None:
         return None
     try:
-        return Image.fromarray(simplejpeg.decode_jpeg(part, "RGB", min_height=size, min_width=size))
+        return Image.fromarray(simplejpeg.decode_jpeg(part, "RGB", min_height=size[1], min_width=size[0]))
     except ValueError:
         return None
 
@@ -238,9 +249,9 @@ def _displayable(image: Image.Image) -> Image.Image:
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
-def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """`image` squeezed to (size, size, 3) by an antialiased bilinear filter, on white."""
-    image = image.resize((size, size), Image.Resampling.BILINEAR)
+def _squeezed(image: Image.Image, size: Size) -> NDArray[np.uint8]:
+    """`image` squeezed to `size` by an antialiased bilinear filter, on white."""
+    image = image.resize(size, Image.Resampling.BILINEAR)
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return np.asarray(image)

@@ -13,6 +13,7 @@ from typing import Final
 
 from PIL import Image
 
+from orientd.decode.resize import Goal, Size
 from orientd.formats import footprint, heif_items
 from orientd.formats.heif_items import Catalogue
 from orientd.formats.isobmff import Reader, inside
@@ -40,8 +41,8 @@ class _Grid:
     properties: tuple[bytes, ...]
 
 
-def square(data: bytes, shown: Image.Image, size: int, opener: Callable[[BytesIO], Image.Image]) -> Image.Image | None:
-    """The photo as stored, before it is turned, in RGB and squeezed to a square of `size` pixels.
+def reduced(data: bytes, shown: Image.Image, goal: Goal, opener: Callable[[BytesIO], Image.Image]) -> Image.Image | None:
+    """The photo as stored, before it is turned, in RGB and squeezed to the size that is the `goal` for the stored one.
 
     data: the whole file. shown: the same file as the decoder opened it, not loaded; it has checked the file. opener: opens a
     HEIF file of one tile. None if the photo is small, is no plain grid or would not be reduced, or a tile cannot be decoded.
@@ -52,20 +53,21 @@ def square(data: bytes, shown: Image.Image, size: int, opener: Callable[[BytesIO
         listed = heif_items.read(data)
         grid = _grid(listed)
         _check(sorted(grid.size) == sorted(shown.size))
+        size = goal(*grid.size)
         factor = _factor(grid, size)
         _check(factor > 1)
         exact = (0, 0, grid.size[0] / factor, grid.size[1] / factor)
-        return _pasted(listed, grid, factor, opener).resize((size, size), Image.Resampling.BILINEAR, exact)
+        return _pasted(listed, grid, factor, opener).resize(size, Image.Resampling.BILINEAR, exact)
     except MemoryError:
         raise
     except Exception:  # parsers of hostile bytes raise anything; the decoder of whole photos tells what is wrong
         return None
 
 
-def _factor(grid: _Grid, size: int) -> int:
+def _factor(grid: _Grid, size: Size) -> int:
     """By how much tiles can be reduced so that twice the `size` remains; 0 if not at all."""
-    fit = (by for by in _FACTORS if min(grid.size) >= 2 * size * by and not grid.side[0] % by and not grid.side[1] % by)
-    return next(fit, 0)
+    enough = min(stored // (2 * wanted) for stored, wanted in zip(grid.size, size, strict=True))
+    return next((by for by in _FACTORS if by <= enough and not grid.side[0] % by and not grid.side[1] % by), 0)
 
 
 def _pasted(listed: Catalogue, grid: _Grid, factor: int, opener: Callable[[BytesIO], Image.Image]) -> Image.Image:

@@ -22,11 +22,16 @@ class IsolatedDecoder:
     ) -> None:
         """As `CpuDecoder`; `limits` are what decoding one photo may take."""
         self._settings = {"size": input_size, "max_pixels": max_pixels}
-        self._size, self._children, self._limits = input_size, children, limits
+        self._children, self._limits = children, limits
 
     def decode(self, photo: Photo, *, whole: bool = True) -> Picture:
         """See `Decoder.decode`; raises as `Children.ask`."""
         said, pixels = self._ask("decode", photo, whole=whole)
+        return self._picture(said, pixels)
+
+    def fitted(self, photo: Photo, side: int) -> Picture:
+        """See `Decoder.fitted`; raises as `Children.ask`."""
+        said, pixels = self._ask("fitted", photo, side=side)
         return self._picture(said, pixels)
 
     def glance(self, photo: Photo) -> Picture | None:
@@ -37,12 +42,12 @@ class IsolatedDecoder:
             return None
         return self._picture(said, pixels) if pixels else None
 
-    def _ask(self, task: str, photo: Photo, **more: bool) -> tuple[dict[str, Any], bytes]:
+    def _ask(self, task: str, photo: Photo, **more: int) -> tuple[dict[str, Any], bytes]:
         question = {"task": task, "format": photo.format, "orientation": photo.orientation, **self._settings, **more}
         return self._children.ask(question, [photo.data], self._limits)
 
     def _picture(self, said: dict[str, Any], pixels: bytes) -> Picture:
-        shape = (self._size, self._size, 3)
+        shape = (*said["shape"], 3)
         return Picture(np.frombuffer(pixels, np.uint8).reshape(shape), said["width"], said["height"], said["whole"])
 
 

@@ -1,8 +1,22 @@
-"""Arrays of pixels in other sizes, by Pillow's antialiased bilinear filter."""
+"""Sizes, and arrays of pixels in other ones, by Pillow's antialiased bilinear filter."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+Goal = Callable[[int, int], Size]
+"""The size that is wanted of a picture of a given width and height."""
+
+
+def fitting(width: int, height: int, side: int) -> Size:
+    """The size at the same aspect whose longer side is `side`; no larger than it is."""
+    longer = max(width, height, side)
+    return max(1, round(width * side / longer)), max(1, round(height * side / longer))
 
 
 def resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

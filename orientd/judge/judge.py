@@ -36,7 +36,7 @@ class Eyes(Protocol):
 class Decode(Protocol):
     """What is asked of a decoder. Unless `whole`, it may leave unread what makes no difference, if the Picture says so."""
 
-    def __call__(self, photo: Photo, *, whole: bool = True) -> Picture: ...
+    def __call__(self, photo: Photo, /, *, whole: bool = True) -> Picture: ...
 
 
 Sight = tuple[Picture, Prediction]

@@ -81,6 +81,10 @@ def _decode(question: dict[str, Any], data: bytes) -> Answer:
     return _picture(decoder.decode(_photo(question, data), whole=question["whole"]))
 
 
+def _fitted(question: dict[str, Any], data: bytes) -> Answer:
+    return _picture(_decoder(question["size"], question["max_pixels"]).fitted(_photo(question, data), question["side"]))
+
+
 def _glance(question: dict[str, Any], data: bytes) -> Answer:
     picture = _decoder(question["size"], question["max_pixels"]).glance(_photo(question, data))
     return _picture(picture) if picture else ({}, [])
@@ -103,6 +107,7 @@ def _check(question: dict[str, Any], old: bytes, new: bytes) -> Answer:
 
 _TASKS: Final[dict[str, Callable[..., Answer]]] = {
     "decode": _decode,
+    "fitted": _fitted,
     "glance": _glance,
     "second_reader": _second_reader,
     "plan": _plan,
@@ -127,7 +132,8 @@ def _photo(question: dict[str, Any], data: bytes) -> Photo:
 
 
 def _picture(picture: Picture) -> Answer:
-    said = {"width": picture.width, "height": picture.height, "whole": picture.whole}
+    shape = picture.pixels.shape[:2]
+    said = {"shape": shape, "width": picture.width, "height": picture.height, "whole": picture.whole}
     return said, [picture.pixels.tobytes()]
 
 

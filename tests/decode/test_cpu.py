@@ -264,6 +264,6 @@ def test_short_memory_is_not_called_damage(monkeypatch):
     def no_room(*_):
         raise MemoryError
 
-    monkeypatch.setattr("orientd.decode.cpu._square", no_room)
+    monkeypatch.setattr("orientd.decode.cpu._squeezed", no_room)
     with pytest.raises(MemoryError):
         CpuDecoder(SIZE).decode(photo(store("jpeg")))
