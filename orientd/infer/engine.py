@@ -93,7 +93,7 @@ class Engine:
 
     def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]:
         """One look at each of N pictures, uint8 of shape (N, size, size, 3)."""
-        return self._predictions(self._logits(pixels, self._batch))
+        return self._predictions(self.logits(pixels))
 
     def look_there(self, device: str, pointer: int, number: int, index: int = 0) -> list[Prediction]:
         """One look at each of `number` pictures that lie side by side at an address in the memory of `device` ("cpu" or "cuda").
@@ -132,6 +132,10 @@ class Engine:
         probabilities = _softmax(logits.mean(axis=0), self.spec.temperature_views)
         return Prediction(probabilities, tuple(_softmax(row, self.spec.temperature) for row in logits))
 
+    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Logits (N, 4), not calibrated, of N pictures, uint8 of shape (N, side, side, 3); the side is one of `spec.sides`."""
+        return self._logits(pixels, self._batch)
+
     def by_view(self, views: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Logits (8, 4), not calibrated, of the eight views of one picture, each turned back to that for the picture as given.
 
@@ -162,8 +166,8 @@ class Engine:
 
 def _fed(batch: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uint8] | NDArray[np.float32]:
     """What the graph takes: `batch` itself of shape (N, size, size, 3), or its middle, or that as normalised planes."""
-    rim = (spec.input_size - spec.side) // 2
-    middle = batch[:, rim : rim + spec.side, rim : rim + spec.side]
+    rim = (spec.input_size - spec.crop) // 2 if spec.crop else 0
+    middle = batch[:, rim : rim + spec.side, rim : rim + spec.side] if rim else batch
     if spec.mean is None or spec.std is None:
         return np.ascontiguousarray(middle)
     planes = (middle.astype(np.float32) / 255 - np.array(spec.mean, np.float32)) / np.array(spec.std, np.float32)

@@ -1,4 +1,4 @@
-"""Exported graphs made smaller and more supple, with the same weights. Besides `onnx_file` the owner of onnx."""
+"""Exported graphs made smaller and more supple, with the same weights. See `onnx_file`, too."""
 
 import numpy as np
 import onnx

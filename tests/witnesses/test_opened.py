@@ -1,0 +1,63 @@
+"""Witnesses are opened if their models are there and sound; one that is not is told once, and the others speak."""
+
+import hashlib
+import re
+import shutil
+
+import pytest
+from support import onnx_graphs, seen_by_witnesses
+
+from orientd.infer import registry
+from orientd.infer.engine import Engine
+from orientd.witnesses.opened import FOLDER, MODELS, open_witnesses
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return registry.find("", registry.BUNDLED).open()
+
+
+def test_all_that_come_with_orientd_are_there(engine):
+    told = []
+    found = open_witnesses(engine, told.append)
+    assert (tuple(found), told) == (seen_by_witnesses.WITNESSES, [])
+    assert all(witness.name == name for name, witness in found.items())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_files_are_those_on_record(name):
+    assert hashlib.sha256((FOLDER / f"{name}.onnx").read_bytes()).hexdigest() == MODELS[name][1]
+
+
+def test_one_that_is_missing_or_damaged_is_told_and_the_others_speak(engine, tmp_path):
+    folder = tmp_path / "witnesses"
+    shutil.copytree(FOLDER, folder)
+    (folder / "faces.onnx").unlink()
+    damaged = bytearray((folder / "pages.onnx").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (folder / "pages.onnx").write_bytes(damaged)
+    told = []
+    found = open_witnesses(engine, told.append, folder)
+    assert [name for name, witness in found.items() if witness is None] == ["pages", "faces"]
+    assert len(told) == 2
+    assert "without its witness 'pages'" in told[0]
+    assert "not the one it should be" in told[0]
+    assert "without its witness 'faces'" in told[1]
+    assert "cannot be read" in told[1]
+
+
+def test_a_model_of_one_size_has_no_second_scene(tmp_path):
+    file = onnx_graphs.sky_finder(tmp_path / "other.onnx")
+    found = open_witnesses(Engine(file), lambda _: None)
+    assert "scene" in found
+    assert not any(name.startswith("scene-") for name in found)
+
+
+def test_every_model_has_its_card_and_licence():
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for name, (_, sha256) in MODELS.items():
+        row = next(line for line in card.splitlines() if line.startswith(f"| `{name}.onnx` |"))
+        assert sha256 in row
+        assert f"{(FOLDER / f'{name}.onnx').stat().st_size:,} bytes" in row
+        (licence,) = re.findall(r"\]\(([\w.-]+)\)", row)
+        assert "Permission is hereby granted" in (text := (FOLDER / licence).read_text()) or "Apache License" in text

@@ -1,0 +1,214 @@
+"""What each witness says, of pictures in all turns and mirrored, and that it is the same to the bit in other places."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import seen_by_witnesses as pictures
+
+from orientd import orientation
+from orientd.infer import registry
+from orientd.infer.engine import VIEWS
+from orientd.witnesses.faces import Faces
+from orientd.witnesses.opened import open_witnesses
+from orientd.witnesses.people import SIDE, People
+from orientd.witnesses.scene import Scene, mean
+from orientd.witnesses.things import Things
+
+TURNS = orientation.TURNS
+MIRROR_BLIND = [name for name in pictures.WITNESSES if name != "pages"]
+
+
+@pytest.fixture(scope="module")
+def witnesses():
+    def fail(said):
+        raise AssertionError(said)
+
+    return open_witnesses(registry.find("", registry.BUNDLED).open(), fail)
+
+
+def drawn(kind, seed, height, width):
+    if kind == "noise":
+        return pictures.noise(seed, height, width, 1 + seed % 30)
+    gradient = np.linspace(seed, 255, height).astype(np.uint8)[:, None, None]
+    return np.broadcast_to(gradient, (height, width, 3)) if kind == "gradient" else np.full((height, width, 3), seed, np.uint8)
+
+
+def scores(evidence):
+    return evidence.scores if evidence else None
+
+
+def places(said, turn):
+    """The scores of a picture that was turned by so many degrees clockwise, by those of the picture."""
+    return said and tuple(said[((each + turn) % 360) // 90] for each in TURNS)
+
+
+def mirrored(said):
+    return said and (said[0], said[3], said[2], said[1])
+
+
+@pytest.mark.parametrize("name", pictures.WITNESSES)
+@given(
+    st.sampled_from(["noise", "gradient", "flat"]),
+    st.integers(0, 255),
+    st.integers(1, 200),
+    st.integers(1, 200),
+    st.sampled_from(VIEWS),
+)
+@settings(deadline=None, max_examples=15)
+def test_a_turned_picture_gets_the_same_scores_in_other_places(witnesses, name, kind, seed, height, width, view):
+    picture = orientation.apply(drawn(kind, seed, height, width), view)
+    said = scores(witnesses[name].look(picture))
+    for turn in TURNS:
+        turned = orientation.apply(picture, orientation.from_turn(turn))
+        assert scores(witnesses[name].look(turned)) == places(said, turn)
+
+
+@pytest.mark.parametrize("picture", [pictures.page, pictures.people, pictures.hiker])
+@pytest.mark.parametrize("name", pictures.WITNESSES)
+def test_a_photo_in_all_turns_and_mirrored(witnesses, name, picture):
+    picture = picture()
+    upright = witnesses[name].look(picture)
+    for turn in TURNS:
+        turned = orientation.apply(picture, orientation.from_turn(turn))
+        here, there = witnesses[name].look(turned), witnesses[name].look(np.ascontiguousarray(turned))
+        assert here == there
+        assert scores(here) == places(scores(upright), turn)
+        if name in MIRROR_BLIND:
+            assert scores(witnesses[name].look(turned[:, ::-1])) == mirrored(scores(here))
+
+
+def best(evidence):
+    return TURNS[int(np.argmax(evidence.scores))]
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_they_are_right_about_pictures_that_are_clear(witnesses, turn):
+    def needing(picture):
+        return orientation.apply(picture, orientation.inverse(orientation.from_turn(turn)))
+
+    page, people, hiker = needing(pictures.page()), needing(pictures.people()), needing(pictures.hiker())
+    seen = {"pages": page, "faces": people, "people": people, "things": hiker, "scene": hiker, "scene-288": people}
+    assert {name: best(witnesses[name].look(picture)) for name, picture in seen.items()} == dict.fromkeys(seen, turn)
+
+
+@pytest.mark.parametrize(("turn", "heads"), [(0, "up"), (90, "left"), (180, "down"), (270, "right")])
+def test_notes_tell_a_person_what_was_seen(witnesses, turn, heads):
+    picture = orientation.apply(pictures.people(), orientation.inverse(orientation.from_turn(turn)))
+    assert witnesses["faces"].look(picture).note == f"3 faces, heads {heads}"
+    assert witnesses["people"].look(picture).note == f"3 people, heads {heads}"
+    assert "person" in witnesses["things"].look(picture).note
+
+
+def test_nothing_seen_is_nothing_said(witnesses):
+    flat = np.full((300, 400, 3), 90, np.uint8)
+    assert [witnesses[name].look(flat) for name in ("faces", "people", "things")] == [None, None, None]
+
+
+def test_several_threads_hear_the_same(witnesses):
+    picture = pictures.people()
+    alone = {name: witness.look(picture) for name, witness in witnesses.items()}
+    with ThreadPoolExecutor(4) as pool:
+        for name, witness in witnesses.items():
+            assert list(pool.map(witness.look, [picture] * 6)) == [alone[name]] * 6
+
+
+def test_the_scene_is_the_mean_of_its_views(witnesses):
+    picture = pictures.page()
+    rows = witnesses["scene"].by_view(picture)
+    assert len(rows) == 8
+    assert witnesses["scene"].look(picture).scores == mean(rows) == mean(rows[::-1])
+    assert mean(rows) == pytest.approx(tuple(np.mean(rows, axis=0)))
+    assert witnesses["scene-288"].by_view(picture) != rows
+
+
+def test_the_scene_sees_what_the_second_look_does(witnesses):
+    engine = registry.find("", registry.BUNDLED).open()
+    picture = pictures.noise(3, 192, 192, 24)
+    by_view = Scene(engine).by_view(picture)
+    agreed = [tuple(np.exp(row - np.logaddexp.reduce(row))) for row in np.array(by_view) / engine.spec.temperature]
+    assert np.array(engine.look_again(picture).by_view) == pytest.approx(np.array(agreed))
+
+
+class Doll:
+    """Stands for the detector of people: it finds hips at the reddest and the head at the greenest pixel, wherever they are."""
+
+    def __call__(self, given):
+        levels = (given[0] + 1) * 127.5
+        hips, head = (self._place(levels, channel) for channel in (0, 1))
+        boxes, found = np.zeros((1, 2254, 12), np.float32), np.full((1, 2254, 1), -100.0, np.float32)
+        column, row = (int(value * 28 / SIDE) for value in hips)
+        number = 2 * (28 * row + column)
+        middle = np.array([(column + 0.5) / 28, (row + 0.5) / 28]) * SIDE
+        boxes[0, number, :8] = [0, 0, 40, 40, *(hips - middle), *(head - middle)]
+        found[0, number] = 3
+        return {"boxes": boxes, "scores": found}
+
+    @staticmethod
+    def _place(levels, channel):
+        others = [other for other in range(3) if other != channel]
+        row, column = np.unravel_index(np.argmax(levels[..., channel] - levels[..., others].max(axis=2)), levels.shape[:2])
+        return np.array([column + 0.5, row + 0.5])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(("head", "mends"), [((40, 20), 0), ((15, 70), 90), ((60, 110), 180), ((90, 60), 270)])
+def test_a_head_is_where_the_second_point_is_seen_from_the_first(head, mends, view):
+    picture = np.zeros((130, 100, 3), np.uint8)
+    picture[61:70, 46:55, 0] = 255
+    picture[head[1] - 4 : head[1] + 5, head[0] - 4 : head[0] + 5, 1] = 255
+    said = People(Doll()).look(orientation.apply(picture, view)).scores
+    upright = orientation.from_turn(mends)
+    shown = [
+        turn for turn in TURNS if orientation.then(view, orientation.from_turn(turn)) in (upright, orientation.then(upright, 2))
+    ]
+    assert [TURNS[int(np.argmax(said))]] == shown
+    assert sorted(said)[:3] == pytest.approx([np.log(0.3)] * 3)
+    assert max(said) == pytest.approx(np.log(0.3 + 4 / (1 + np.exp(-3))))
+
+
+def answer_of_faces(height, width, found):
+    """Answers of the faces' detector: `found` holds stride, row, column, score and size of each face."""
+    said = {}
+    for stride in (8, 16, 32):
+        count = (height // stride) * (width // stride)
+        said |= {f"cls_{stride}": np.zeros((1, count, 1), np.float32), f"obj_{stride}": np.zeros((1, count, 1), np.float32)}
+        said[f"bbox_{stride}"] = np.zeros((1, count, 4), np.float32)
+    for stride, row, column, score, size in found:
+        place = row * (width // stride) + column
+        said[f"cls_{stride}"][0, place] = said[f"obj_{stride}"][0, place] = score
+        said[f"bbox_{stride}"][0, place] = [0.5, 0.5, *np.log(np.array([size, size]) / stride)]
+    return said
+
+
+def test_faces_count_by_how_sure_and_large_they_are():
+    found = [(8, 1, 1, 0.95, 20), (8, 1, 2, 0.9, 20), (8, 5, 5, 0.85, 12), (16, 4, 4, 0.8, 30), (32, 2, 0, 0.7, 60)]
+    asked = []
+
+    def network(given):
+        asked.append(given.shape)
+        return answer_of_faces(*given.shape[2:], found if len(asked) == 1 else [])
+
+    said = Faces(network).look(pictures.noise(0, 100, 140, 5))
+    assert sorted(said.scores) == pytest.approx([np.log(0.1)] * 3 + [np.log(0.1 + 0.2 + 0.05)])
+    assert said.note.startswith("2 faces")
+    assert {shape[2:] for shape in asked} == {(128, 160), (160, 128)}
+
+
+def test_things_count_by_their_confidence_and_once():
+    rows = np.zeros((1, 3549, 85), np.float32)
+    for place, kind, sure, at in ((0, 16, 0.9, 0.5), (1, 16, 0.8, -0.5), (2704, 15, 0.5, 0.5), (3548, 1, 0.15, 0)):
+        rows[0, place, :5] = [at, 0, 1, 1, 1]
+        rows[0, place, 5 + kind] = sure
+    asked = []
+
+    def network(given):
+        asked.append(given.shape)
+        return {"output": rows if len(asked) == 1 else np.zeros_like(rows)}
+
+    said = Things(network).look(pictures.noise(0, 100, 140, 5))
+    assert sorted(said.scores) == pytest.approx([np.log(0.3)] * 3 + [np.log(0.3 + 0.9 + 0.5)])
+    assert said.note == "dog 0.9, cat 0.5"
+    assert asked == [(1, 3, 416, 416)] * 4

@@ -1,0 +1,41 @@
+"""The models of the witnesses that come with orientd, made from those that their authors publish.
+
+    python -m orientd_training.export.witnesses FOLDER [OUT]
+
+`FOLDER` holds the files that the card names (`orientd/models/witnesses/README.md`); `OUT` is where orientd keeps its own.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import onnx
+
+from orientd.witnesses.opened import FOLDER
+from orientd_training.export.edits import with_half_weights
+
+SOURCES: Final[Mapping[str, tuple[str, bool]]] = {
+    "pages": ("pp-lcnet_x1_0_doc_ori.onnx", True),
+    "faces": ("yunet.onnx", False),  # 0.2 MB as it is
+    "people": ("pose_detection.onnx", False),  # its weights are halved already
+    "things": ("yolox_nano.onnx", True),
+}
+"""The file that each model is made from, and whether its weights are halved."""
+
+
+def make(name: str, folder: Path) -> bytes:
+    """The model of a witness from the file in `folder`."""
+    file, halved = SOURCES[name]
+    published = (folder / file).read_bytes()
+    return with_half_weights(onnx.load_from_string(published)).SerializeToString(deterministic=True) if halved else published
+
+
+def main(words: Sequence[str]) -> None:
+    folder, out = Path(words[0]), Path(words[1]) if len(words) > 1 else FOLDER
+    for name in SOURCES:
+        (out / f"{name}.onnx").write_bytes(make(name, folder))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
