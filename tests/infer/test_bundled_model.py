@@ -9,7 +9,7 @@ import pytest
 from orientd import app, formats, orientation
 from orientd.config import Config
 from orientd.decode.cpu import CpuDecoder
-from orientd.infer.engine import Engine
+from orientd.infer.engine import VIEWS, Engine
 from orientd.records import FileStat, Photo
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "photos" / "val-0.zip"
@@ -33,6 +33,19 @@ def test_turning_a_picture_turns_the_answer_of_a_second_look(engine):
         shown = orientation.apply(pixels, orientation.inverse(orientation.from_turn(turn)))
         turned = engine.look_again(np.ascontiguousarray(shown)).probabilities
         assert np.roll(upright, quarters) == pytest.approx(turned, abs=1e-5)
+
+
+@pytest.mark.parametrize("corner", [(slice(8), slice(8)), (slice(-8, None), slice(8)), (slice(-8, None), slice(-8, None))])
+def test_it_takes_two_sides_and_sees_all_of_the_picture_at_both(engine, corner):
+    assert engine.spec.sides == (192, 288)
+    for side in engine.spec.sides:
+        pixels = np.random.default_rng(1).integers(0, 256, (1, side // 6, side // 6, 3), np.uint8).repeat(6, 1).repeat(6, 2)
+        other = pixels.copy()
+        other[0][corner] = 255 - other[0][corner]
+        assert not np.array_equal(engine.logits(pixels), engine.logits(other))
+        views = np.stack([orientation.apply(pixels[0], view) for view in VIEWS])
+        assert engine.by_view(views).shape == (8, 4)
+        assert engine.by_view(views)[0].tolist() == engine.logits(pixels)[0].tolist()
 
 
 @pytest.mark.skipif(not PHOTOS.is_file(), reason="the validation photos are not here")

@@ -63,7 +63,7 @@ def test_a_run_from_the_command_line_to_a_served_model(recipe, tmp_path, monkeyp
     photos, prepared, sources = ["--photos", recipe.train], tmp_path / "at40", recipe.train.parent / "photos"
     assert command(monkeypatch, "prepare", sources, "--out", prepared, "--size", 40) == 0
     assert command(monkeypatch, "export", run, "--photos", prepared, "--out", model) == 0
-    assert load_spec(model) == ModelSpec("tiny", 40)
+    assert load_spec(model) == ModelSpec("tiny", 40, second_size=60)
     assert command(monkeypatch, "calibrate", model, *photos) == 2
     assert "prepare them at that size" in capsys.readouterr().err
     photos = ["--photos", prepared]
