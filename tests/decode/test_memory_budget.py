@@ -226,6 +226,9 @@ class Inner:
         assert self._budget._taken == footprint.footprint(photo.format, photo.data, whole=whole)
         return Picture(np.zeros((1, 1, 3), np.uint8), 1, 1)
 
+    def fitted(self, photo: Photo, side: int) -> Picture:
+        return self.decode(photo, whole=False)
+
     def glance(self, photo: Photo) -> Picture | None:
         return None
 
@@ -237,4 +240,5 @@ def test_a_photo_has_its_memory_while_it_is_decoded():
     photo = Photo("", FileStat(0, 0, 0, 0), Format.JPEG, raw_files.preview(), None, "")
     decoder.decode(photo)
     decoder.decode(photo, whole=False)
-    assert (inner.asked, budget._taken, decoder.glance(photo)) == ([True, False], 0, None)
+    decoder.fitted(photo, 640)
+    assert (inner.asked, budget._taken, decoder.glance(photo)) == ([True, False, False], 0, None)

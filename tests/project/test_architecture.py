@@ -53,7 +53,7 @@ TRAINING_OWNERS = {
     "timm": {"fit.network"},
     "scipy": {"evaluate.statistics", "data.near_duplicates"},
 }
-TRAINING_MAY_USE = VOCABULARY | {"judge", "infer", "decode", "library", "config", "formats"}
+TRAINING_MAY_USE = VOCABULARY | {"judge", "infer", "decode", "library", "config", "formats", "witnesses"}
 HEAVY = {"numpy", "PIL", "onnxruntime", "torch", "simplejpeg", "pillow_heif", "nvidia", "rich", "yaml", "sqlite3", "watchdog"}
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
@@ -164,6 +164,12 @@ def test_no_arrow_runs_the_wrong_way():
         ("orientd.pipeline.run", "import orientd.judge.policy", "orientd.pipeline.run → orientd.judge.policy: the order of"),
         ("orientd.library.photo", "import orientd_training.cli", "orientd.library.photo → orientd_training.cli: orientd never"),
         ("orientd.library.photo", "from PIL import Image", "orientd.library.photo → PIL: PIL belongs to decode"),
+        ("orientd.witnesses.faces", "import onnxruntime", "orientd.witnesses.faces → onnxruntime: onnxruntime belongs to infer"),
+        (
+            "orientd.judge.policy",
+            "from orientd.witnesses import views",
+            "orientd.judge.policy → orientd.witnesses.views: runs the",
+        ),
         ("orientd.files.write", "import sqlite3", "orientd.files.write → sqlite3: sqlite3 belongs to state"),
         ("orientd.library.photo", "import torch", "orientd.library.photo → torch: torch has no owner"),
         ("orientd.misc", "import os", "orientd.misc: has no rank"),

@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("onnxruntime")
 
 LOOK = (
-    "import sys, numpy as np, orientd.infer.engine as infer; infer.Engine(sys.argv[1]).look(np.zeros((1, 192, 192, 3), np.uint8))"
+    "import sys, numpy as np, orientd.infer.engine as infer; engine = infer.Engine(sys.argv[1]);"
+    "engine.look(np.zeros((1, engine.spec.input_size, engine.spec.input_size, 3), np.uint8))"
 )
 LOOK_ALONE = "import sys, onnxruntime; onnxruntime.InferenceSession(sys.argv[1])"
 
