@@ -127,9 +127,6 @@ Probabilities = tuple[float, float, float, float]
 Scores = tuple[float, float, float, float]
 """One number for each turn of 0, 90, 180 and 270° clockwise; the more, the more likely it makes the photo upright."""
 
-Scores = tuple[float, float, float, float]
-"""One number for each turn of 0, 90, 180 and 270° clockwise; the more, the more likely it makes the photo upright."""
-
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
