@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -23,5 +22,7 @@ def resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     """`pixels` of shape (h, w, 3) squeezed to (height, width, 3)."""
     if pixels.shape[:2] == (height, width):
         return np.ascontiguousarray(pixels)
+    from PIL import Image  # only where a witness is asked: what decodes is not loaded beside the library
+
     image = Image.fromarray(np.ascontiguousarray(pixels))
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
