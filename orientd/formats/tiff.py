@@ -102,7 +102,7 @@ def _turned(block: TiffBlock, chain: list[Directory], pages: list[Directory], or
     for page in reversed(chain):
         fields = block.orientations(page)
         if page in pages and not fields:
-            tail += bytes((len(data) + len(tail)) % 2)
+            tail = tail + bytes(len(tail) % 2) if tail else block.gap()
             start = len(data) + len(tail)
             tail += tiff_block.added(block, page, orientation, moved or page.next)
             moved = start

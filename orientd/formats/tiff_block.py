@@ -171,6 +171,12 @@ class TiffBlock:
         wanted = (entry for entry in directory.entries if entry.tag == tag and entry.type in _INTEGERS)
         return [number for entry in wanted for number in self.numbers(entry)]
 
+    def gap(self) -> bytes:
+        """What must stand between the block and a directory behind it, which starts at an even byte: the end of a directory that
+        the block cuts off there, or what is added would tell which one follows."""
+        cut = bytes(4 * any(directory.end == len(self.data) for directory in self.every()))
+        return cut + bytes((len(self.data) + len(cut)) % 2)
+
     def unshared(self, fields: list[Field]) -> list[Field]:
         """The orientations whose bytes are no part of anything else that can be read. Maker notes are not looked at: their length
         is often wrong."""
@@ -307,11 +313,11 @@ def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]
     """IFD0 with the orientation added at the end of the block; the old one stays behind, unused."""
     block.extents()  # refuses the block if anything it means lies past its end, and so would move when it grows
     data = block.data
-    pad = b"\0" * (len(data) % 2)
-    header = (len(data) + len(pad)).to_bytes(4, block.order)
+    gap = block.gap()
+    header = (len(data) + len(gap)).to_bytes(4, block.order)
     return [
         Splice(4, data[4:8], header),
-        Splice(len(data), b"", pad + added(block, first, orientation, first.next)),
+        Splice(len(data), b"", gap + added(block, first, orientation, first.next)),
     ]
 
 
