@@ -4,7 +4,8 @@ Chunks stand one after the other and none but Apple's iDOT counts bytes outside 
 before or behind the range that iDOT counts. Every checksum of the file is verified first; bytes after IEND stay as they are.
 
 EXIF that stands in a text instead moves to a chunk of its own, whole: of programs that read both kinds some prefer the one, some
-the other, and none puts them together, so a small new block would hide the old one, or would not be seen itself.
+the other, and none puts them together, so a small new block would hide the old one, or would not be seen itself. EXIF behind the
+picture moves before it, where it must stand, to tell a turn: browsers and libvips do not look behind.
 """
 
 import zlib
@@ -161,9 +162,11 @@ def _replaced(data: bytes, found: list[Chunk], chunk: Chunk, new: bytes) -> Spli
 
 
 def _exif(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
-    """A fresh chunk comes right behind IHDR: nothing else must precede it, and browsers ignore one behind the picture."""
+    """A fresh chunk comes right behind IHDR, as nothing else must precede it, and so does a late one that is to tell a turn."""
     chunk = next((chunk for chunk in found if chunk.name == b"eXIf"), None)
     old = _old_exif(data, found)
+    if chunk and orientation != group.UPRIGHT and any(each.name == b"IDAT" for each in found[: found.index(chunk)]):
+        return _brought_forward(data, found, chunk, orientation) + (_old_replaced(data, found, old, orientation) if old else [])
     if chunk:
         splices = tiff_block.patch_within(data, tiff_block.start_within(data, chunk.start), chunk.end, orientation)
     else:
@@ -173,6 +176,18 @@ def _exif(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
         _check_growth(data, found, splices[-1].offset)
     splices = _rewritten(data, chunk, splices) if chunk else splices
     return splices + (_old_replaced(data, found, old, orientation if chunk else None) if old else [])
+
+
+def _brought_forward(data: bytes, found: list[Chunk], chunk: Chunk, orientation: int) -> list[Splice]:
+    """The splices that take the chunk from behind the picture before it; none if it stores that orientation already."""
+    start, first = tiff_block.start_within(data, chunk.start), found[0].end + 4
+    block = _patched(data[start : chunk.end], orientation)
+    if block == data[start : chunk.end]:
+        return []
+    if len(block) != chunk.end - start:
+        _check_growth(data, found, first)
+    new = whole(b"eXIf", data[chunk.start : start] + block)
+    return [Splice(first, b"", new), Splice(chunk.start - 8, data[chunk.start - 8 : chunk.end + 4], b"")]
 
 
 class _OldExif(NamedTuple):

@@ -56,10 +56,20 @@ def test_a_fresh_chunk_stands_right_behind_the_header(orientation):
     assert after == BARE[:HEADER_END] + chunk + BARE[HEADER_END:]
 
 
-def test_a_chunk_behind_the_picture_is_changed_where_it_is():
-    data = png(Png(exif=Recipe(orientations=((SHORT, 3),)), late=True))
-    assert stored_orientation(Format.PNG, data) == 3
-    assert data.index(b"IDAT") < check_patch(data, 6).splices[0].offset
+@pytest.mark.parametrize("prefix", [True, False])
+def test_a_chunk_behind_the_picture_is_brought_forward_where_every_program_looks(prefix):
+    for orientations in (((SHORT, 3),), ()):
+        data = png(Png(exif=Recipe(orientations=orientations), late=True, prefix=prefix, others=PNG_TEXTS, trailer=b"end"))
+        assert stored_orientation(Format.PNG, data) == (3 if orientations else None)
+        after = check_patch(data, 6).apply(data)
+        names = [name for name, _ in png_webp_tiff_files.split_png(after)[0]]
+        assert names == [b"IHDR", b"eXIf", b"gAMA", b"tEXt", b"myNo", b"IDAT", b"IEND"]
+
+
+def test_a_chunk_behind_the_picture_stays_there_where_it_says_so_already_or_is_to_tell_no_turn():
+    data = png(Png(exif=Recipe(orientations=((SHORT, 6),)), late=True))
+    assert plan(Format.PNG, data, 6).splices == ()
+    assert data.index(b"IDAT") < check_patch(data, 1).splices[0].offset
 
 
 def test_bytes_behind_the_end_stay_as_they_are():
@@ -67,6 +77,8 @@ def test_bytes_behind_the_end_stay_as_they_are():
     assert "AFCP" in refusal(BARE + b"AXS!" + bytes(40))
     in_place = png(Png(exif=Recipe(), trailer=b"AXS!" + bytes(40)))
     assert check_patch(in_place, 6).keeps_length
+    check_patch(png(Png(exif=Recipe(), trailer=b"AXS!" + bytes(40), late=True)), 6)
+    assert "AFCP" in refusal(png(Png(exif=Recipe(orientations=()), trailer=b"AXS!" + bytes(40), late=True)))
 
 
 def test_what_idot_counts_does_not_grow():

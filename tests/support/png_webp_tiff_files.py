@@ -106,7 +106,22 @@ def png_changes(before: bytes, after: bytes) -> list[str]:
     (old, old_end), (new, new_end) = split_png(before), split_png(after)
     if len(new) == len(old) + 1 and new[1][0] == b"eXIf" and len(new[1][1]) == 26:
         del new[1]
+    names = [name for name, _ in old]
+    if new[1][0] == b"eXIf" in names[names.index(b"IDAT") :]:
+        old = with_exif_first(old)
     return _chunk_changes(old, new) + ([] if old_end == new_end else ["the trailer changed"])
+
+
+def with_exif_first(chunks: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Those chunks of a PNG with eXIf right behind IHDR."""
+    exif = [chunk for chunk in chunks if chunk[0] == b"eXIf"]
+    return [chunks[0], *exif, *(chunk for chunk in chunks[1:] if chunk not in exif)]
+
+
+def png_with_exif_first(data: bytes) -> bytes:
+    """The PNG with eXIf, if it has one, right behind IHDR."""
+    chunks, trailer = split_png(data)
+    return data[:8] + b"".join(png_chunk(*chunk) for chunk in with_exif_first(chunks)) + trailer
 
 
 def _chunk_changes(old: list[tuple[bytes, bytes]], new: list[tuple[bytes, bytes]]) -> list[str]:
