@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from orientd.errors import Refused
-from orientd.formats.tiff_block import STRIPS, TILES, TiffBlock
+from orientd.formats.tiff_block import STRIPS, TILES, of_file
+from orientd.formats.tiff_layout import BIG_HEADERS, HEADERS
 from orientd.reasons import Reason
 from orientd.records import Format
 
@@ -23,7 +24,7 @@ _UNSUPPORTED: Final = re.compile(
     re.IGNORECASE,
 )
 _TOO_LARGE: Final = "decompression bomb"
-_TIFF_HEADERS: Final = (b"II*\0", b"MM\0*")
+_TIFF_HEADERS: Final = (*HEADERS, *BIG_HEADERS)
 _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT = 0x102, 0x103, 0x106, 0x115, 0x153
 _WANTED: Final = (_BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _FORMAT, *STRIPS, *TILES)
 _YCBCR, _JPEG, _OLD_JPEG = 6, 7, 6
@@ -148,7 +149,7 @@ def _first(tags: _Tags, tag: int, default: int) -> int:
 def _tags(data: bytes) -> _Tags | None:
     """The numbers in the first directory of a TIFF that tell how its pixels are stored; None if it is broken."""
     try:
-        block = TiffBlock(data)
+        block = of_file(data)
         return {entry.tag: block.numbers(entry) for entry in block.first().entries if entry.tag in _WANTED}
     except Refused:
         return None

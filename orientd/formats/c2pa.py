@@ -11,7 +11,7 @@ from orientd.errors import Refused
 from orientd.formats import heif_items, jpeg, png, png_text, webp, xmp
 from orientd.formats.heif_items import Catalogue
 from orientd.formats.jpeg_markers import APP1, APP11
-from orientd.formats.tiff_block import TiffBlock
+from orientd.formats.tiff_block import of_file
 from orientd.records import Format
 
 REASON: Final = (
@@ -72,7 +72,7 @@ def _webp(data: bytes) -> Iterator[bool]:
 
 
 def _tiff(data: bytes) -> Iterator[bool]:
-    block = TiffBlock(data)
+    block = of_file(data)
     for entry in block.first().entries:
         yield entry.tag == _TIFF_MANIFEST
         if entry.tag == _TIFF_XMP:

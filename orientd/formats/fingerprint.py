@@ -11,7 +11,7 @@ from typing import Final
 
 from orientd.errors import Refused
 from orientd.formats import heif_items, jpeg, png, webp
-from orientd.formats.tiff_block import STRIPS, TILES, TiffBlock
+from orientd.formats.tiff_block import STRIPS, TILES, of_file
 from orientd.reasons import Reason
 from orientd.records import Format
 
@@ -70,7 +70,7 @@ def _webp(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _tiff(data: bytes) -> Iterator[tuple[int, int]]:
-    block = TiffBlock(data)
+    block = of_file(data)
     numbers = {entry.tag: block.numbers(entry) for entry in block.first().entries if entry.tag in (*STRIPS, *TILES)}
     for starts, lengths in (STRIPS, TILES):
         pairs = zip(numbers.get(starts, []), numbers.get(lengths, []), strict=False)

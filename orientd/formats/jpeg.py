@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats import mpf, tiff_block, xmp
+from orientd.formats import mpf, tiff_block, tiff_layout, xmp
 from orientd.formats.jpeg_markers import AFTER_SCAN, APP0, APP1, APP2, EOI, FRAMES, SOI, SOS
 from orientd.reasons import Reason
 from orientd.records import Patch, Splice
@@ -200,7 +200,7 @@ def _in_segment(data: bytes, layout: _Layout, segment: Segment, orientation: int
         raise Refused(Reason.CANNOT_GROW, "the EXIF segment is full (64 KB)")
     length = Splice(segment.start - 2, data[segment.start - 2 : segment.start], (size + growth).to_bytes(2, "big"))
     for exif in layout.exif:
-        if data[exif.start + len(EXIF) :][:4] not in tiff_block.HEADERS:
+        if data[exif.start + len(EXIF) :][:4] not in tiff_layout.HEADERS:
             raise Refused(Reason.CANNOT_GROW, "the EXIF block goes on in a second segment, so it cannot grow")
         _check_maker_notes(data, layout, exif)
     return [length, *splices, *_carried(data, layout, segment.end, growth)]

@@ -5,7 +5,8 @@ from typing import Final
 from orientd.errors import Refused
 from orientd.formats import jpeg, mpf
 from orientd.formats.jpeg_markers import APP2
-from orientd.formats.tiff_block import TiffBlock
+from orientd.formats.tiff_block import of_file
+from orientd.formats.tiff_layout import HEADERS
 from orientd.records import Format
 
 _STARTS: Final = (
@@ -78,10 +79,10 @@ def _is_mpo(head: bytes) -> bool:
 
 def _is_raw(head: bytes) -> bool:
     """CR2 and IIQ sign their header. In DNG, NEF, ARW, PEF and their kin IFD0 is sensor data, or a preview with SubIFDs."""
-    if head[8:10] == b"CR" or head[8:12] in (b"IIII", b"MMMM"):
+    if head[:4] in HEADERS and (head[8:10] == b"CR" or head[8:12] in (b"IIII", b"MMMM")):
         return True
     try:
-        block = TiffBlock(head)
+        block = of_file(head)
         found = {entry.tag: entry for entry in block.first().entries}
         wanted = (_SUBFILE_TYPE, _COMPRESSION, _PHOTOMETRIC)
         kind, compression, photometric = (sum(block.numbers(found[tag])[:1]) if tag in found else 0 for tag in wanted)

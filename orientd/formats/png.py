@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats import png_text, tiff, tiff_block, xmp
+from orientd.formats import png_text, tiff_block, xmp
 from orientd.formats.png_text import TEXTS
 from orientd.reasons import Reason
 from orientd.records import Patch, Splice
@@ -60,7 +60,7 @@ def stored(data: bytes) -> int | None:
     try:
         for chunk in chunks(data):
             if chunk.name == b"eXIf":
-                return tiff.stored(data[tiff_block.start_within(data, chunk.start) : chunk.end])
+                return tiff_block.stored(data[tiff_block.start_within(data, chunk.start) : chunk.end])
     except Refused:
         pass
     return None

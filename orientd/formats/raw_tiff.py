@@ -14,13 +14,14 @@ from typing import Final, Literal, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats import tiff_block
-from orientd.formats.tiff_block import Directory, Entry, TiffBlock
+from orientd.formats.tiff_block import TiffBlock
+from orientd.formats.tiff_layout import BIG, BIG_HEADERS, CLASSIC, Directory, Entry
 from orientd.reasons import Reason
 
 _SUBFILE_TYPE, _SIDES, _SUB_IFDS, _EXIF, _JPG_FROM_RAW = 0xFE, (0x100, 0x101), 0x14A, 0x8769, 0x2E  # the last is Panasonic's
 _MASKS: Final = 4 | 8  # bits of the subfile type: transparency, semantic and depth maps (DNG 1.7, NewSubFileType)
 _UNDEFINED: Final = 7
-_POINTERS: Final = (3, 4, 13)
+_POINTERS: Final = (3, 4, 13, 16, 18)
 _MOST_DIRECTORIES: Final = 64
 _MOST_ENTRIES: Final = 1000  # of a directory; cameras write up to 150
 _MOST_POINTERS: Final = 16
@@ -68,12 +69,13 @@ class _Block(TiffBlock):
         self.data = data
         self.order = order
         self.base = base
+        self.layout = BIG if data[:8] in BIG_HEADERS else CLASSIC
 
     def number(self, offset: int, size: int, *, signed: bool = False) -> int:
         return super().number(self.base + offset, size, signed=signed)
 
     def bounded(self, start: int) -> Directory:
-        if self.number(start, 2) > _MOST_ENTRIES:
+        if self.number(start, self.layout.counted) > _MOST_ENTRIES:
             raise Refused(Reason.UNUSUAL, "it has more entries than any camera writes")
         return self.directory(start)
 
@@ -110,7 +112,7 @@ def _directories(block: _Block) -> Iterator[Directory]:
     """Each directory that can be read, IFD0 first, then what follows and lies below; a GPS directory has no pictures."""
     known: set[int] = set()
     try:
-        waiting = [block.number(4, 4)]
+        waiting = [block.start]
         block.bounded(waiting[0])  # without IFD0 nobody knows which directory is the first
     except Refused:
         return

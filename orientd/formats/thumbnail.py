@@ -5,7 +5,8 @@ from typing import Final, NamedTuple
 from orientd.errors import Refused
 from orientd.formats import jpeg, jpeg_frame
 from orientd.formats.jpeg_markers import APP1
-from orientd.formats.tiff_block import Directory, Entry, TiffBlock
+from orientd.formats.tiff_block import TiffBlock
+from orientd.formats.tiff_layout import Directory, Entry
 from orientd.reasons import Reason
 
 _COMPRESSION, _STRIPS, THUMBNAIL, THUMBNAIL_LENGTH = 0x0103, 0x0111, 0x0201, 0x0202

@@ -10,7 +10,8 @@ from typing import Final
 from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import tiff_block, xmp
-from orientd.formats.tiff_block import Directory, Field, TiffBlock
+from orientd.formats.tiff_block import TiffBlock
+from orientd.formats.tiff_layout import Directory, Field
 from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
@@ -47,7 +48,7 @@ _REFUSED: Final = {
 def stored(data: bytes) -> int | None:
     """The orientation of the first image, exactly as found; None if there is none that can be read."""
     try:
-        return tiff_block.stored(data)
+        return tiff_block.stored_in(tiff_block.of_file(data))
     except Refused:
         return None
 
@@ -58,9 +59,7 @@ def plan(data: bytes, orientation: int) -> Patch:
     Raises:
         Refused: the file cannot be changed safely; the message says why.
     """
-    if data[:4] in (b"II+\0", b"MM\0+"):
-        raise Refused(Reason.FORMAT_NEVER_WRITTEN, "BigTIFF, the kind for files of more than 4 GB, cannot be written")
-    block = TiffBlock(data)
+    block = tiff_block.of_file(data)
     first, *copies = block.chain()
     _check_plain(block, first)
     for copy in copies:
@@ -102,20 +101,26 @@ def _turned(block: TiffBlock, chain: list[Directory], pages: list[Directory], or
     for page in reversed(chain):
         fields = block.orientations(page)
         if page in pages and not fields:
-            tail = tail + bytes(len(tail) % 2) if tail else block.gap()
+            tail += block.gap(len(tail))
             start = len(data) + len(tail)
             tail += tiff_block.added(block, page, orientation, moved or page.next)
             moved = start
             continue
         if moved:
-            splices.append(Splice(page.end, data[page.end : page.end + 4], moved.to_bytes(4, block.order)))
+            splices.append(_pointed(block, page.end, moved))
         moved = 0
         if page in pages:
             splices += [_overwritten(block, field, orientation) for field in fields]
     if moved:
-        splices.append(Splice(4, data[4:8], moved.to_bytes(4, block.order)))
+        splices.append(_pointed(block, block.layout.offset, moved))
     splices.append(Splice(len(data), b"", tail))
     return [splice for splice in splices if splice.old != splice.new]
+
+
+def _pointed(block: TiffBlock, place: int, to: int) -> Splice:
+    """The offset at `place` made to lead elsewhere."""
+    width = block.layout.offset
+    return Splice(place, block.data[place : place + width], to.to_bytes(width, block.order))
 
 
 def _overwritten(block: TiffBlock, field: Field, orientation: int) -> Splice:
@@ -217,6 +222,6 @@ def _check_unshared(splices: list[Splice], extents: list[tuple[int, int]]) -> No
 
 def _check_end(block: TiffBlock, extents: list[tuple[int, int]]) -> None:
     """The file ends where what it points at does: a trailer would not be found behind a directory added there."""
-    end = max(*(directory.end + 4 for directory in block.every()), *(end for _, end in extents))
+    end = max(*(directory.end + block.layout.offset for directory in block.every()), *(end for _, end in extents))
     if block.data[end:].strip(b"\0"):
         raise Refused(Reason.CANNOT_GROW, "bytes at its end belong to nothing that it lists, so it cannot grow")

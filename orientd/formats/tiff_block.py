@@ -1,20 +1,21 @@
 """The TIFF structure that EXIF, MPF and TIFF files share (TIFF 6.0, section 2; EXIF 2.32, section 4.6.2).
 
-A block is a header, then directories (IFD0, IFD1, …) of 12-byte entries whose larger values lie elsewhere in the block. Every
-offset counts from the start of the block, so bytes may be added at its end, but nothing inside it may ever move.
+A block is a header, then directories (IFD0, IFD1, …) of entries whose larger values lie elsewhere in the block. Every offset
+counts from the start of the block, so bytes may be added at its end, but nothing inside it may ever move. A TIFF file, and no
+other block, may be a BigTIFF.
 """
 
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise, zip_longest
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 from orientd import orientation as group
 from orientd.errors import Refused
+from orientd.formats.tiff_layout import BIG, BIG_HEADERS, CLASSIC, HEADERS, SHORT, Directory, Entry, Field
 from orientd.reasons import Reason
 from orientd.records import Splice
 
-HEADERS: Final[dict[bytes, Literal["little", "big"]]] = {b"II*\0": "little", b"MM\0*": "big"}
 ORIENTATION: Final = 0x0112
 MAKER_NOTE: Final = 0x927C
 STRIPS: Final = (0x0111, 0x0117)
@@ -22,41 +23,14 @@ TILES: Final = (0x0144, 0x0145)
 THUMBNAIL: Final = (0x0201, 0x0202)
 _SUBDIRECTORIES: Final = (0x014A, 0x8769, 0x8825, 0xA005)
 
-_SHORT: Final = 3
-_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_SIGNED: Final = (6, 8, 9)
-_INTEGERS: Final = (1, _SHORT, 4, *_SIGNED)
-_POINTERS: Final = (4, 9, 13)
+_SIGNED: Final = (6, 8, 9, 17)
+_INTEGERS: Final = (1, SHORT, 4, 16, *_SIGNED)
+_POINTERS: Final = (4, 9, 13, 16, 18)
+_MOST_ENTRIES: Final = 0xFFFF  # as many as a block that is no BigTIFF can count
 _MOST_DIRECTORIES: Final = 64
 _MOST_ORIENTATIONS: Final = 8
 _JPEG_HEADER: Final = b"Exif\0\0"
 _LARGEST: Final = 0xFFFFFFFF
-
-
-class Entry(NamedTuple):
-    """One directory entry; its 12 bytes start at `offset`, its value has `length` units of `type`."""
-
-    offset: int
-    tag: int
-    type: int
-    length: int
-
-
-class Directory(NamedTuple):
-    """The entries stored from `start` to `end`; `next` is the offset of the directory that follows, 0 if none does."""
-
-    start: int
-    end: int
-    entries: tuple[Entry, ...]
-    next: int
-
-
-class Field(NamedTuple):
-    """An orientation as stored: `size` bytes at `offset` that hold `value`."""
-
-    offset: int
-    size: int
-    value: int
 
 
 class TiffBlock:
@@ -65,6 +39,8 @@ class TiffBlock:
     Raises:
         Refused: from every method, when the block does not hold what its structure promises.
     """
+
+    layout = CLASSIC
 
     def __init__(self, data: bytes) -> None:
         if data[:4] not in HEADERS:
@@ -79,19 +55,27 @@ class TiffBlock:
 
     def directory(self, start: int) -> Directory:
         """The directory at `start`. One cut off right after its last entry has no next one: some writers leave that field out."""
-        if start < 8:
+        counted, wide, each = self.layout.counted, self.layout.offset, self.layout.entry
+        if start < 2 * wide:
             raise Refused(Reason.BROKEN_METADATA, "broken EXIF: a directory lies inside the header")
-        end = start + 2 + 12 * self.number(start, 2)
+        count = self.number(start, counted)
+        if count > _MOST_ENTRIES:
+            raise Refused(Reason.BROKEN_METADATA, "broken EXIF: it points outside its block")
+        end = start + counted + each * count
         self.number(end - 1, 1)
-        entries = (
-            Entry(at, self.number(at, 2), self.number(at + 2, 2), self.number(at + 4, 4)) for at in range(start + 2, end, 12)
-        )
-        follows = 0 if end == len(self.data) else self.number(end, 4)
+        places = range(start + counted, end, each)
+        entries = (Entry(at, self.number(at, 2), self.number(at + 2, 2), self.number(at + 4, wide)) for at in places)
+        follows = 0 if end == len(self.data) else self.number(end, wide)
         return Directory(start, end, tuple(entries), follows)
+
+    @property
+    def start(self) -> int:
+        """Where the header says that IFD0 lies."""
+        return self.number(self.layout.offset, self.layout.offset)
 
     def first(self) -> Directory:
         """IFD0."""
-        return self.directory(self.number(4, 4))
+        return self.directory(self.start)
 
     def chain(self) -> list[Directory]:
         """IFD0, IFD1 and any that follow."""
@@ -106,7 +90,7 @@ class TiffBlock:
 
         One whose first entry has an unknown type is no directory, for exiftool either.
         """
-        starts, known = [self.number(4, 4)], {0}
+        starts, known = [self.start], {0}
         while starts and len(known) <= _MOST_DIRECTORIES:
             start = starts.pop()
             if start in known:
@@ -114,29 +98,36 @@ class TiffBlock:
             known.add(start)
             with suppress(Refused):
                 directory = self.directory(start)
-                if any(entry.type not in _SIZES for entry in directory.entries[:1]):
+                if any(entry.type not in self.layout.sizes for entry in directory.entries[:1]):
                     continue
                 yield directory
                 starts.append(directory.next)
                 for entry in directory.entries:
                     with suppress(Refused):
-                        starts += self.numbers(entry) if entry.tag in _SUBDIRECTORIES and entry.type in _POINTERS else []
+                        starts += self.numbers(entry) if self._is_pointer(entry) else []
 
     def every(self) -> Iterator[Directory]:
         """The directories of the chain and those below them: EXIF, GPS, interoperability, sub-images."""
         found = self.chain()
         for directory in found:
             yield directory
-            pointers = [entry for entry in directory.entries if entry.tag in _SUBDIRECTORIES and entry.type in _POINTERS]
+            pointers = [entry for entry in directory.entries if self._is_pointer(entry)]
             found += [self.directory(start) for entry in pointers for start in self.numbers(entry)]
             _check_apart(found)
 
+    def _is_pointer(self, entry: Entry) -> bool:
+        return entry.tag in _SUBDIRECTORIES and entry.type in _POINTERS and entry.type in self.layout.sizes
+
     def value(self, entry: Entry) -> tuple[int, int]:
         """Where the value of an entry starts and ends."""
-        if entry.type not in _SIZES:
+        if entry.type not in self.layout.sizes:
             raise Refused(Reason.BROKEN_METADATA, f"broken EXIF: tag 0x{entry.tag:04x} has the unknown type {entry.type}")
-        size = _SIZES[entry.type] * entry.length
-        start = entry.offset + 8 if size <= 4 else self.number(entry.offset + 8, 4)
+        size, wide, inside = (
+            self.layout.sizes[entry.type] * entry.length,
+            self.layout.offset,
+            entry.offset + 4 + self.layout.offset,
+        )
+        start = inside if size <= wide else self.number(inside, wide)
         if start + size > len(self.data):
             raise Refused(Reason.CANNOT_GROW, f"EXIF tag 0x{entry.tag:04x} points past its block, so the block cannot grow")
         return start, start + size
@@ -144,18 +135,18 @@ class TiffBlock:
     def numbers(self, entry: Entry) -> list[int]:
         """The whole numbers an entry holds."""
         start, end = self.value(entry)
-        size = _SIZES[entry.type]
+        size = self.layout.sizes[entry.type]
         return [self.number(at, size, signed=entry.type in _SIGNED) for at in range(start, end, size)]
 
     def extents(self) -> list[tuple[int, int]]:
-        """From where to where lies what the directories point at: values of more than four bytes, pixels and thumbnails.
+        """From where to where lies what the directories point at: values too long for an entry, pixels and thumbnails.
 
         What an entry of an unknown type holds nobody can tell, so it points at nothing.
         """
         found = []
         for directory in self.every():
-            values = [self.value(entry) for entry in directory.entries if entry.type in _SIZES]
-            found += [(start, end) for start, end in values if end - start > 4]
+            values = [self.value(entry) for entry in directory.entries if entry.type in self.layout.sizes]
+            found += [(start, end) for start, end in values if end - start > self.layout.offset]
             for starts, lengths in (STRIPS, TILES, THUMBNAIL):
                 found += self._pieces(directory, starts, lengths)
         return found
@@ -168,14 +159,16 @@ class TiffBlock:
             yield start, start + length
 
     def _numbers(self, directory: Directory, tag: int) -> list[int]:
-        wanted = (entry for entry in directory.entries if entry.tag == tag and entry.type in _INTEGERS)
+        types = self.layout.sizes.keys() & _INTEGERS
+        wanted = (entry for entry in directory.entries if entry.tag == tag and entry.type in types)
         return [number for entry in wanted for number in self.numbers(entry)]
 
-    def gap(self) -> bytes:
-        """What must stand between the block and a directory behind it, which starts at an even byte: the end of a directory that
-        the block cuts off there, or what is added would tell which one follows."""
-        cut = bytes(4 * any(directory.end == len(self.data) for directory in self.every()))
-        return cut + bytes((len(self.data) + len(cut)) % 2)
+    def gap(self, added: int = 0) -> bytes:
+        """What must stand between the block, with so many bytes `added` to it already, and a directory behind it: what makes that
+        start where it may, and the end of a directory that the block cuts off, or what is added would tell which one follows."""
+        is_cut = not added and any(directory.end == len(self.data) for directory in self.every())
+        end = bytes(self.layout.offset * is_cut)
+        return end + bytes(-(len(self.data) + added + len(end)) % self.layout.even)
 
     def unshared(self, fields: list[Field]) -> list[Field]:
         """The orientations whose bytes are no part of anything else that can be read. Maker notes are not looked at: their length
@@ -187,11 +180,11 @@ class TiffBlock:
 
     def _parts(self, directory: Directory) -> Iterator[tuple[int, int]]:
         """From where to where lie a directory and what it points at, but for the values of orientations."""
-        yield directory.start, directory.start + 2
-        yield directory.end, directory.end + 4
+        yield directory.start, directory.start + self.layout.counted
+        yield directory.end, directory.end + self.layout.offset
         for entry in directory.entries:
-            if entry.type in _SIZES:
-                yield entry.offset, entry.offset + 8
+            if entry.type in self.layout.sizes:
+                yield entry.offset, entry.offset + 4 + self.layout.offset
             if entry.tag not in (ORIENTATION, MAKER_NOTE):
                 with suppress(Refused):
                     yield self.value(entry)
@@ -211,13 +204,34 @@ class TiffBlock:
         return Field(start, end - start, self.number(start, end - start, signed=entry.type in _SIGNED))
 
 
+class BigTiff(TiffBlock):
+    """A whole file of that kind."""
+
+    layout = BIG
+
+    def __init__(self, data: bytes) -> None:
+        if data[:8] not in BIG_HEADERS:
+            raise Refused(Reason.BROKEN_METADATA, "broken TIFF: it starts as a BigTIFF does, and not with the header of one")
+        self.data = data
+        self.order = BIG_HEADERS[data[:8]]
+
+
+def of_file(data: bytes) -> TiffBlock:
+    """A TIFF file, whose header tells its kind."""
+    return BigTiff(data) if data[:4] in (b"II+\0", b"MM\0+") else TiffBlock(data)
+
+
 def stored(data: bytes) -> int | None:
+    """As `stored_in`, of a block that is no BigTIFF."""
+    return stored_in(TiffBlock(data))
+
+
+def stored_in(block: TiffBlock) -> int | None:
     """The orientation in IFD0, exactly as found (the first, should there be several).
 
     Raises:
         Refused: the block is broken.
     """
-    block = TiffBlock(data)
     fields = block.orientations(block.first())
     return fields[0].value if fields else None
 
@@ -265,7 +279,8 @@ def start_within(data: bytes, start: int) -> int:
 
 def fresh(orientation: int) -> bytes:
     """The smallest block: IFD0 with nothing but the orientation (26 bytes)."""
-    return b"MM\0*" + (8).to_bytes(4, "big") + _directory([_entry(orientation, "big")], 0, "big")
+    entry = CLASSIC.entry_bytes("big", ORIENTATION, SHORT, orientation)
+    return b"MM\0*" + (8).to_bytes(4, "big") + CLASSIC.directory_bytes("big", [entry], 0)
 
 
 def maker_notes(data: bytes) -> list[tuple[int, int]]:
@@ -292,12 +307,13 @@ def added(block: TiffBlock, directory: Directory, orientation: int, follows: int
     Raises:
         Refused: the block cannot grow.
     """
-    if len(block.data) >= _LARGEST:  # a byte may be needed to end evenly
+    if block.layout is CLASSIC and len(block.data) >= _LARGEST:  # a byte may be needed to end evenly
         raise Refused(Reason.CANNOT_GROW, "the file is too large (4 GB) to grow")
     data = block.data
-    place = _place(directory)
-    entries = [data[directory.start + 2 : place], _entry(orientation, block.order), data[place : directory.end]]
-    return _directory(entries, follows, block.order)
+    place, layout = _place(block, directory), block.layout
+    entry = layout.entry_bytes(block.order, ORIENTATION, SHORT, orientation)
+    entries = [data[directory.start + layout.counted : place], entry, data[place : directory.end]]
+    return layout.directory_bytes(block.order, entries, follows)
 
 
 def _check_apart(directories: list[Directory]) -> None:
@@ -321,27 +337,17 @@ def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]
     ]
 
 
-def _place(first: Directory) -> int:
+def _place(block: TiffBlock, first: Directory) -> int:
     """Where among the entries of a directory an orientation is added: by its number, but not behind a first entry of an unknown
     type, where exiftool stops reading.
 
     Raises:
         Refused: programs would read entries then that they do not read now.
     """
-    if first.entries and first.entries[0].type not in _SIZES:
+    if first.entries and first.entries[0].type not in block.layout.sizes:
         if len(first.entries) > 1:
             raise Refused(
                 Reason.BROKEN_METADATA, "broken EXIF: its first entry has an unknown type, at which some programs stop reading"
             )
-        return first.start + 2
+        return first.start + block.layout.counted
     return next((entry.offset for entry in first.entries if entry.tag > ORIENTATION), first.end)
-
-
-def _entry(orientation: int, order: Literal["little", "big"]) -> bytes:
-    numbers = ((ORIENTATION, 2), (_SHORT, 2), (1, 4), (orientation, 2), (0, 2))
-    return b"".join(number.to_bytes(size, order) for number, size in numbers)
-
-
-def _directory(entries: list[bytes], follows: int, order: Literal["little", "big"]) -> bytes:
-    body = b"".join(entries)
-    return (len(body) // 12).to_bytes(2, order) + body + follows.to_bytes(4, order)

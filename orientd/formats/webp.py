@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from orientd.errors import Refused
-from orientd.formats import tiff, tiff_block, xmp
+from orientd.formats import tiff_block, xmp
 from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
@@ -61,7 +61,7 @@ def stored(data: bytes) -> int | None:
             if chunk.name == b"VP8X":
                 flags = data[chunk.start]
             elif chunk.name == b"EXIF" and flags & _EXIF_FLAG:
-                return tiff.stored(data[tiff_block.start_within(data, chunk.start) : chunk.end])
+                return tiff_block.stored(data[tiff_block.start_within(data, chunk.start) : chunk.end])
     except Refused:
         pass
     return None

@@ -11,7 +11,8 @@ from typing import Final
 from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats.thumbnail import THUMBNAIL, THUMBNAIL_LENGTH, in_exif, tags
-from orientd.formats.tiff_block import Entry, TiffBlock
+from orientd.formats.tiff_block import TiffBlock
+from orientd.formats.tiff_layout import Entry
 from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
