@@ -14,7 +14,8 @@ and libtiff says on stderr what is wrong with a TIFF. Importing this module load
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
 
@@ -77,7 +78,10 @@ def second_reader(data: bytes) -> int | None:
     kind = formats.sniff(data)
     if kind is Format.HEIF:
         return _seen(data)
-    _shown(kind, data)
+    if kind is Format.TIFF:  # numbers of 32 bits are none that can be judged, and whole all the same
+        CpuDecoder(_SECOND_READER_SIZE).load(_photo(kind, data))
+    else:
+        _shown(kind, data)
     found: int | None = _OPENERS[kind](BytesIO(data)).getexif().get(ExifTags.Base.Orientation)
     return found
 
@@ -94,7 +98,11 @@ def _seen(data: bytes) -> int:
 
 def _shown(kind: Format, data: bytes) -> NDArray[np.uint8]:
     """Decoded whole, in small, as the library shows it."""
-    return CpuDecoder(_SECOND_READER_SIZE).decode(Photo("", FileStat(0, 0, 0, 0), kind, data, None, "")).pixels
+    return CpuDecoder(_SECOND_READER_SIZE).decode(_photo(kind, data)).pixels
+
+
+def _photo(kind: Format, data: bytes) -> Photo:
+    return Photo("", FileStat(0, 0, 0, 0), kind, data, None, "")
 
 
 def versions() -> dict[str, str]:
@@ -121,12 +129,17 @@ class CpuDecoder:
         return self._decoded(photo, lambda width, height: fitting(width, height, side), whole=False)
 
     def _decoded(self, photo: Photo, goal: Goal, whole: bool) -> Picture:
-        try:
+        with _explained(photo):
             return self._decode(photo, goal, whole)
-        except (DecodeError, MemoryError):  # short memory is this machine's fault, not the photo's
-            raise
-        except Exception as error:  # parsers of hostile bytes raise anything: OSError, struct.error, IndexError…
-            raise DecodeError(*faults.reason(photo.format, photo.data, error)) from error
+
+    def load(self, photo: Photo) -> None:
+        """See that the library decodes all of the first picture, whatever its pixels are.
+
+        Raises:
+            DecodeError: as `decode`.
+        """
+        with _explained(photo):
+            self._open(photo).load()
 
     def glance(self, photo: Photo) -> Picture | None:
         """See `thumbnail.glance`."""
@@ -167,6 +180,17 @@ class CpuDecoder:
                 Reason.TOO_LARGE, f"it has more than {_MOST_SCANS:,} scans, which would take too long: compare it with a backup"
             )
         return image
+
+
+@contextmanager
+def _explained(photo: Photo) -> Iterator[None]:
+    """Whatever goes wrong with that photo becomes a DecodeError."""
+    try:
+        yield
+    except (DecodeError, MemoryError):  # short memory is this machine's fault, not the photo's
+        raise
+    except Exception as error:  # parsers of hostile bytes raise anything: OSError, struct.error, IndexError…
+        raise DecodeError(*faults.reason(photo.format, photo.data, error)) from error
 
 
 def _stored_orientation(image: Image.Image, photo: Photo) -> int:

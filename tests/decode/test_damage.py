@@ -2,18 +2,20 @@
 
 import re
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support.decodable_photos import ENCODINGS, SIZE, difference, encode, photo, scene, store
 
 from orientd import formats
-from orientd.decode.cpu import CpuDecoder
+from orientd.decode.cpu import CpuDecoder, second_reader
 from orientd.errors import DecodeError
 from orientd.records import Format
 
@@ -127,6 +129,23 @@ def test_pixels_of_32_bits_are_an_error(decoder):
     for dtype in (np.int32, np.float32):
         with pytest.raises(DecodeError, match="32 bits"):
             decoder.decode(photo(encode(Image.fromarray(np.zeros((9, 9), dtype)), "TIFF")))
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("dtype", ["i2", "i4", "f4"])
+@pytest.mark.parametrize("order", "<>")
+def test_the_second_reader_reads_pixels_that_none_can_judge(decoder, order, dtype, compression):
+    pixels = np.random.default_rng(1).integers(0, 100, (80, 60)).astype(dtype)
+    out = BytesIO()
+    orientation = [(0x112, 3, 1, 1, True)]
+    tifffile.imwrite(out, pixels, byteorder=order, photometric="minisblack", compression=compression, extratags=orientation)
+    data = out.getvalue()
+    with pytest.raises(DecodeError, match="is not supported"):
+        decoder.decode(photo(data))
+    turned = formats.plan(Format.TIFF, data, 6).apply(data)
+    assert (second_reader(data), second_reader(turned)) == (1, 6)
+    with pytest.raises(DecodeError):
+        second_reader(turned[:-50])
 
 
 @pytest.mark.parametrize("kind", [Format.JPEG_XL, Format.UNKNOWN])
