@@ -5,6 +5,7 @@ kinds of file are TIFFs inside (raw photos, maps, microscope stacks), so only wh
 written. Further pages that are marked as reduced copies of it, previews and pyramids, are turned with it.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from orientd import orientation as group
@@ -25,6 +26,7 @@ _STRUCTURE: Final = frozenset(
 )
 _REDUCED_OR_MASK: Final = 0xFFFFFFFF ^ 2
 _OLD_JPEG: Final = 6
+_OLD_JPEG_START: Final = 0x0201
 _COMPRESSIONS: Final = frozenset({1, 2, 3, 4, 5, 7, 8, 32773, 32946, 34925, 50000, 50001})  # none, fax, LZW, JPEG, Deflate …
 _PHOTOMETRICS: Final = frozenset({0, 1, 2, 3, 5, 6, 8})  # grey, RGB, palette, CMYK, YCbCr, Lab
 _RAW: Final = (Reason.RAW_FILE, "a raw file, which is never changed")
@@ -32,7 +34,6 @@ _MAP: Final = (Reason.NOT_TO_BE_TURNED, "a map (GeoTIFF), which a turn would mis
 _OLD_STYLE: Final = (Reason.UNUSUAL, "it holds an old-style JPEG, which programs read in different ways")
 _REFUSED: Final = {
     0x014A: (Reason.SEVERAL_PICTURES, "it holds several pictures (SubIFDs)"),
-    0x0201: _OLD_STYLE,
     0x828D: _RAW,  # CFARepeatPatternDim
     0x828E: _RAW,  # CFAPattern
     0x8606: _RAW,  # Leaf
@@ -69,13 +70,13 @@ def plan(data: bytes, orientation: int) -> Patch:
     digits = {page: [digit for start, end in packets[page] for digit in xmp.find_within(data, start, end)] for page in pages}
     for page in pages:
         xmp.check_agreement(_stored(block, page), digits[page])
-    extents = _extents(block)
+    extents = _extents(block, [first, *copies], in_place=all(map(block.orientations, pages)))
     in_directories = _turned(block, [first, *copies], pages, orientation)
     in_packets = [splice for page in pages for splice in xmp.patch(digits[page], orientation)]
     _check_unshared(in_directories, extents)
     _check_unshared(in_packets, _without(extents, [packet for page in pages for packet in packets[page]]))
     if any(len(splice.old) != len(splice.new) for splice in in_directories):
-        _check_end(block, extents)
+        _check_growth(block, [first, *copies], extents)
     return Patch(tuple(sorted(in_directories + in_packets, key=lambda splice: splice.offset)))
 
 
@@ -198,9 +199,13 @@ def _number(numbers: dict[int, list[int]], tag: int, default: int) -> int:
     return max(numbers.get(tag) or [default])
 
 
-def _extents(block: TiffBlock) -> list[tuple[int, int]]:
+def _extents(block: TiffBlock, chain: list[Directory], *, in_place: bool) -> list[tuple[int, int]]:
+    """From where to where lies what must not change; where no byte moves, what is broken beside the pictures is no matter."""
+    if in_place:
+        with suppress(Refused):
+            return block.extents()
     try:
-        return block.extents()
+        return [*block.parts(), *(piece for page in chain for piece in block.pixels(page))] if in_place else block.extents()
     except Refused as error:
         raise Refused(Reason.DAMAGED, f"cut short, or broken: {error}") from error
 
@@ -220,8 +225,10 @@ def _check_unshared(splices: list[Splice], extents: list[tuple[int, int]]) -> No
             raise Refused(Reason.DAMAGED, "broken TIFF: the orientation shares bytes with something else")
 
 
-def _check_end(block: TiffBlock, extents: list[tuple[int, int]]) -> None:
+def _check_growth(block: TiffBlock, chain: list[Directory], extents: list[tuple[int, int]]) -> None:
     """The file ends where what it points at does: a trailer would not be found behind a directory added there."""
+    if any(entry.tag == _OLD_JPEG_START for page in chain for entry in page.entries):
+        raise Refused(*_OLD_STYLE)
     end = max(*(directory.end + block.layout.offset for directory in block.every()), *(end for _, end in extents))
     if block.data[end:].strip(b"\0"):
         raise Refused(Reason.CANNOT_GROW, "bytes at its end belong to nothing that it lists, so it cannot grow")

@@ -151,6 +151,11 @@ class TiffBlock:
                 found += self._pieces(directory, starts, lengths)
         return found
 
+    def pixels(self, directory: Directory) -> Iterator[tuple[int, int]]:
+        """From where to where lie the strips and tiles of a picture."""
+        for pair in (STRIPS, TILES):
+            yield from self._pieces(directory, *pair)
+
     def _pieces(self, directory: Directory, starts: int, lengths: int) -> Iterator[tuple[int, int]]:
         places, sizes = self._numbers(directory, starts), self._numbers(directory, lengths)
         for start, length in zip_longest(places, sizes, fillvalue=0):
@@ -173,13 +178,18 @@ class TiffBlock:
     def unshared(self, fields: list[Field]) -> list[Field]:
         """The orientations whose bytes are no part of anything else that can be read. Maker notes are not looked at: their length
         is often wrong."""
-        parts = [part for directory in self.readable() for part in self._parts(directory)]
+        parts = list(self.parts())
         return [
             field for field in fields if not any(start < field.offset + field.size and field.offset < end for start, end in parts)
         ]
 
+    def parts(self) -> Iterator[tuple[int, int]]:
+        """From where to where lie the directories that can be read and what they point at, but for the values of orientations,
+        maker notes and pixels."""
+        for directory in self.readable():
+            yield from self._parts(directory)
+
     def _parts(self, directory: Directory) -> Iterator[tuple[int, int]]:
-        """From where to where lie a directory and what it points at, but for the values of orientations."""
         yield directory.start, directory.start + self.layout.counted
         yield directory.end, directory.end + self.layout.offset
         for entry in directory.entries:

@@ -22,6 +22,7 @@ _SPHERES: Final = "http://ns.google.com/photos/1.0/panorama/ "
 _FLAT: Final = {"", "rectilinear"}
 _URI: Final = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*:\S+\s*")  # not self#jumbf=…, a manifest in the file itself
 _PARENTS: Final = ["http://www.w3.org/1999/02/22-rdf-syntax-ns# " + name for name in ("RDF", "Description")]
+_END: Final = re.compile(rb"<\?xpacket end=[\"'][rw][\"'] ?\?>")
 _TAG: Final = re.compile(rb"<[^\s/>]+")
 _ATTRIBUTE: Final = re.compile(rb"""\s+([^\s=<>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 
@@ -47,8 +48,15 @@ def find(packet: bytes) -> list[Digit]:
 
 
 def find_within(data: bytes, start: int, end: int) -> list[Digit]:
-    """As `find`, for the packet that lies from `start` to `end` of a file; offsets are those of the file."""
-    return [Digit(start + digit.offset, digit.value) for digit in find(data[start:end])]
+    """As `find`, for the packet that lies from `start` to `end` of a photo; offsets are those of the file.
+
+    What is left there of a longer packet, behind the end of a shorter one that took its place, is not read.
+    """
+    packet = data[start:end]
+    last = _END.search(packet)
+    if last and not any(name in packet[last.end() :].replace(b"\0", b"") for name in (b"Orientation", _SPHERES.strip().encode())):
+        packet = packet[: last.end()]
+    return [Digit(start + digit.offset, digit.value) for digit in find(packet)]
 
 
 def links_manifest(packet: bytes) -> bool:

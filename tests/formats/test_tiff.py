@@ -116,6 +116,17 @@ def test_a_value_of_one_byte_is_changed_in_place():
     assert check_patch(data, 6).keeps_length
 
 
+def test_the_place_of_an_old_style_jpeg_in_a_file_that_is_none_forbids_growth_only():
+    assert check_patch(tiff(Tiff(more=(long(0x201, 8), long(0x202, 9)))), 6).keeps_length
+
+
+@pytest.mark.parametrize("xmp", ["", "element"])
+def test_what_is_broken_beside_the_picture_forbids_growth_only(xmp):
+    outside = (long(0x8769, 10**6),)
+    assert check_patch(tiff(Tiff(more=outside, xmp=xmp)), 6).keeps_length
+    assert "cut short, or broken" in refusal(tiff(replace(LACKING, more=outside)))
+
+
 def test_bytes_that_belong_to_nothing_forbid_growth_only():
     assert "belong to nothing" in refusal(tiff(replace(LACKING, trailer=b"a stack of more pictures")))
     assert check_patch(tiff(Tiff(trailer=b"a stack of more pictures")), 6).keeps_length
@@ -170,6 +181,7 @@ def test_tiles_are_a_picture_too(mark, order):
 
 GOOD = tiff(Tiff())
 STRIP = Tiff(directory_first=True)
+BESIDE = replace(STRIP, more=(long(0x8769, 10**6),))
 UNKNOWN_PIXELS = replace(STRIP, without=(0x106,), more=(Tag(0x106, SHORT, b"\x23\x80"),))
 OLD_JPEG = replace(STRIP, without=(0x103,), more=(Tag(0x103, SHORT, b"\6\0"),))
 MAKER_COMPRESSION = replace(STRIP, without=(0x103,), more=(Tag(0x103, SHORT, b"\x69\x87"),))
@@ -200,7 +212,7 @@ REFUSED = [
     ("perhaps a raw file", tiff(MAKER_COMPRESSION)),
     ("old-style JPEG", tiff(OLD_JPEG)),
     ("perhaps a raw file", tiff(replace(STRIP, without=(0x106,)))),
-    ("old-style JPEG", tiff(Tiff(more=(long(0x201, 8),)))),
+    ("old-style JPEG", tiff(replace(LACKING, more=(long(0x201, 8),)))),
     ("a map", tiff(Tiff(more=(Tag(0x87AF, SHORT, b"\1\0\1\0\0\0\0\0"),)))),
     ("content credentials", tiff(Tiff(more=(Tag(0xCD41, UNDEFINED, b"jumb"),)))),
     ("preview or mask", tiff(Tiff(more=(long(0xFE, 1),)))),
@@ -218,6 +230,8 @@ REFUSED = [
     ("where its picture starts", tiff(Tiff(more=(long(0x144, 8), long(0x145, 99))))),
     ("a tag twice", tiff(Tiff(more=(long(0x100, 5),)))),
     ("shares bytes with something else", sharing(STRIP, b"\x11\1\4\0\1\0\0\0", 8)),
+    ("shares bytes with something else", sharing(BESIDE, b"\x11\1\4\0\1\0\0\0", 8)),
+    ("shares bytes with something else", sharing(BESIDE, b"\x0f\1\2\0\x11\0\0\0", EARLY_ENTRY + 8)),
     ("shares bytes with something else", sharing(STRIP, b"\x0f\1\2\0\x11\0\0\0", EARLY_ENTRY + 8)),
     ("shares bytes with something else", sharing(replace(LACKING, directory_first=True), b"\x11\1\4\0\1\0\0\0", 1)),
     ("type 3, count 2", tiff(replace(LACKING, more=(Tag(0x112, SHORT, b"\1\0\1\0"),)))),

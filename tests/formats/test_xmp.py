@@ -85,6 +85,19 @@ def test_padding_of_zeros_is_no_fault():
     assert xmp.find(packet + b"\0" * 100) == xmp.find(packet)
 
 
+def test_remains_of_a_longer_packet_behind_the_end_are_no_fault():
+    packet = jpeg_files.packet("element", 6)
+    assert packet.endswith(b'<?xpacket end="w"?>')
+    remains = packet[packet.index(b"</rdf:RDF>") - 3 :]
+    data = b"before" + packet + remains
+    with pytest.raises(Refused, match="broken XMP"):
+        xmp.find(packet + remains)
+    assert xmp.find_within(data, 6, len(data)) == xmp.find_within(data, 6, 6 + len(packet))
+    for told in (b"<x tiff:Orientation='8'/>", b"<t:Orientation>8", b"<x xmlns:g='http://ns.google.com/photos/1.0/panorama/'/>"):
+        with pytest.raises(Refused, match="broken XMP"):
+            xmp.find_within(data + told, 6, len(data + told))
+
+
 @given(st.binary(max_size=40), st.integers(0, 400), st.sampled_from(FORMS))
 def test_damaged_packets_are_refused_or_read_but_never_fail(noise, place, form):
     packet = jpeg_files.packet(form, 6)
