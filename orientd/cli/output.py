@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from orientd.errors import ExitCode
+from orientd.reasons import Reason
 from orientd.records import Status
 from orientd.report.text import megabytes, photos, printable
 
@@ -49,7 +50,7 @@ def undone(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool
     counts = dict.fromkeys(Status, 0)
     for outcome in outcomes:
         counts[outcome.status] += 1
-        if verbose or outcome.status is Status.FAILED:
+        if verbose or outcome.status is Status.FAILED or outcome.code is Reason.SIDECAR_CONTRADICTS:
             note(f"{outcome.path}: {outcome.reason or 'has its old bytes back'}")
     out = console()
     if stop():

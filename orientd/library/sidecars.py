@@ -7,6 +7,7 @@ A photo that is to be written itself must have none that stores an orientation: 
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -15,6 +16,7 @@ from orientd.files import read
 from orientd.files.syscalls import DISK, Disk
 from orientd.formats import sidecar
 from orientd.library import filenames
+from orientd.orientation import normalise
 from orientd.reasons import Reason
 from orientd.records import FileStat, Patch, Splice
 
@@ -97,14 +99,33 @@ def check_silent(photo: str, disk: Disk = DISK) -> None:
             f"its content is signed by {os.path.basename(manifest)} (C2PA), which any change would break: turn it in a program"
             " that keeps sidecars"
         )
+    for name, orientation in _told(photo, disk):
+        raise Refused(
+            Reason.SIDECAR_CONTRADICTS,
+            f"its sidecar {name} stores an orientation ({orientation}), which would contradict the photo: turn it in the program"
+            " that keeps the sidecar, or remove the orientation from the sidecar",
+        )
+
+
+def contradiction(photo: str, orientation: int | None, disk: Disk = DISK) -> str:
+    """What a sidecar stores against a photo that was written and stores `orientation` (None: none); empty if none is known to."""
+    with suppress(Refused):
+        for name, noted in _told(photo, disk):
+            if normalise(noted) != normalise(orientation):
+                return f"its sidecar {name} stores another orientation ({noted}): turn it in the program that keeps the sidecar"
+    return ""
+
+
+def _told(photo: str, disk: Disk) -> Iterator[tuple[str, int]]:
+    """Name and orientation of each sidecar that stores one for the photo.
+
+    Raises:
+        Refused: one that is there cannot be read, or is not clear.
+    """
     for path, _ in _present(photo):
         found = _read(path, disk)
         if found.orientation is not None and _tells_of(found, photo):
-            raise Refused(
-                Reason.SIDECAR_CONTRADICTS,
-                f"its sidecar {os.path.basename(path)} stores an orientation ({found.orientation}), which would contradict the"
-                " photo: turn it in the program that keeps the sidecar, or remove the orientation from the sidecar",
-            )
+            yield os.path.basename(path), found.orientation
 
 
 def signature(photo: str) -> str:

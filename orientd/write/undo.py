@@ -122,7 +122,8 @@ def undo(
     The newest write comes first, as in `Journal.writes`. Those that are not fixed, and those of an undo, are passed over. The
     modification time goes back to what it was, unless the write was told to leave the time of the write: then so does this one.
     A file that does not hold the bytes written is left alone, with a reason; one that holds the old bytes counts as undone.
-    A photo whose pixels were turned gets its bytes from the copy that was kept, which is then dropped. Nothing is written but
+    A photo that a sidecar contradicts then, which came since, gets them too, with the reason. A photo whose pixels were turned
+    gets its bytes from the copy that was kept, which is then dropped. Nothing is written but
     what `admit` lets pass, which is told the write, what it left and what was there before it.
     """
     for write in writes:
@@ -171,4 +172,13 @@ def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, 
         temp=files.temp_name(),
         undoes=write.id,
     )
-    return carry_out(journal, run, intent, patch, data, allow_hard_links, disk)
+    outcome = carry_out(journal, run, intent, patch, data, allow_hard_links, disk)
+    against = sidecars.contradiction(done.path, done.old_orientation, disk) if _is_photo(outcome, done) else ""
+    return (
+        replace(outcome, reason=f"has its old bytes back, but {against}", code=Reason.SIDECAR_CONTRADICTS) if against else outcome
+    )
+
+
+def _is_photo(outcome: Outcome, done: Intent) -> bool:
+    """True of a photo that was itself put back."""
+    return outcome.status is Status.FIXED and done.method != Method.SIDECAR

@@ -89,6 +89,21 @@ def test_a_sidecar_that_came_since_is_noticed(scan, orientd, photos, tmp_path, c
     assert scan()["a.jpg"]["decision"] == "keep"
 
 
+@pytest.mark.parametrize("method", ["tag", "auto"])
+@pytest.mark.parametrize("noted", [1, 3, None])
+def test_undo_tells_of_a_sidecar_that_came_since_and_contradicts_the_photo_then(scan, orientd, photos, capsys, noted, method):
+    path = draw(photos / "a.png", "PNG")
+    before = path.read_bytes()
+    assert scan("--fix", "--method", method)["a.png"]["outcome"] == "fixed"
+    (photos / "a.png.xmp").write_bytes(RATED if noted is None else sidecar.fresh(noted))
+    beside = (photos / "a.png.xmp").read_bytes()
+    capsys.readouterr()
+    assert orientd("undo") == 0
+    said = "".join(capsys.readouterr())
+    assert ("has its old bytes back, but its sidecar a.png.xmp stores another orientation (3)" in said) == (noted == 3)
+    assert (path.read_bytes(), (photos / "a.png.xmp").read_bytes()) == (before, beside)
+
+
 @pytest.mark.parametrize(
     ("xmp", "reason"),
     [
