@@ -1,7 +1,12 @@
-"""A decoder whose photos wait for their turn: what is decoded at the same time fits the memory that there is."""
+"""Decoding that waits for its turn: what is decoded at the same time, to be judged or to check a write, fits the memory that
+there is."""
+
+from collections.abc import Callable
+from functools import cache
 
 from orientd.decode import Decoder, isolated
 from orientd.decode.memory_budget import Budget, for_decoding
+from orientd.formats import sniff
 from orientd.formats.footprint import footprint
 from orientd.records import Photo, Picture
 
@@ -30,4 +35,21 @@ class AdmittedDecoder:
 
 def decoder(input_size: int, max_pixels: int, max_memory: int, *, isolate: bool) -> AdmittedDecoder:
     """As `isolated.decoder`; `max_memory` is in MiB, see `memory_budget.for_decoding`."""
-    return AdmittedDecoder(isolated.decoder(input_size, max_pixels, isolate=isolate), Budget(for_decoding(max_memory)))
+    return AdmittedDecoder(isolated.decoder(input_size, max_pixels, isolate=isolate), _shared(max_memory))
+
+
+def make_second_reader(max_memory: int, *, isolate: bool) -> Callable[[bytes], int | None]:
+    """As `isolated.make_second_reader`; it takes its turn with the decoders of the same `max_memory`."""
+    read, budget = isolated.make_second_reader(isolate=isolate), _shared(max_memory)
+
+    def second_reader(data: bytes) -> int | None:
+        with budget.taking(footprint(sniff(data), data, whole=True)):
+            return read(data)
+
+    return second_reader
+
+
+@cache
+def _shared(max_memory: int) -> Budget:
+    """One for all that decode in this process, by the memory that is free when it is first asked for."""
+    return Budget(for_decoding(max_memory))

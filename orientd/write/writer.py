@@ -10,7 +10,7 @@ from typing import Final
 
 from orientd import records
 from orientd.config import Config
-from orientd.decode import isolated
+from orientd.decode import admitted
 from orientd.files.write import Mtime
 from orientd.orientation import swaps_sides, turned
 from orientd.reasons import Reason
@@ -89,7 +89,7 @@ class Writer:
             self.journal,
             self.run,
             Writable(self.config.formats),
-            isolated.make_second_reader(isolate=self.config.isolate),
+            admitted.make_second_reader(self.config.max_memory, isolate=self.config.isolate),
             Mtime(self.config.mtime),
             self.config.hard_links,
             rotate=self.rotate,

@@ -14,6 +14,7 @@ from PIL import Image
 from support import decodable_photos, raw_files
 
 from orientd.config import Config
+from orientd.decode import admitted
 from orientd.decode.admitted import AdmittedDecoder
 from orientd.decode.memory_budget import Budget, for_decoding
 from orientd.formats import footprint, sniff
@@ -94,6 +95,26 @@ def test_more_than_there_is_goes_alone():
         assert not other.has.is_set()
     large.let_go()
     other.let_go()
+
+
+def test_the_second_reader_of_a_write_takes_its_turn_with_the_decoders(monkeypatch):
+    monkeypatch.setattr(admitted, "_shared", lambda _: budget)
+    budget, data, read = Budget(10), decodable_photos.store("jpeg"), []
+    monkeypatch.setattr(admitted.isolated, "make_second_reader", lambda *, isolate: read.append)
+    second_reader = admitted.make_second_reader(1, isolate=False)
+    with budget.taking(1):
+        thread = threading.Thread(target=second_reader, args=(data,))
+        thread.start()
+        with queued(budget, 1):
+            assert read == []
+    thread.join(60)
+    assert read == [data]
+    assert admitted.decoder(32, 10**6, 1, isolate=False)._budget is budget
+
+
+def test_decoders_and_second_readers_of_a_process_share_one_budget():
+    first, second = (admitted.decoder(32, 10**6, 77, isolate=False) for _ in range(2))
+    assert first._budget is second._budget is admitted._shared(77)
 
 
 def test_what_fails_gives_back():
