@@ -135,23 +135,20 @@ def _checked(data: bytes) -> list[Chunk]:
 
 
 def _digits(data: bytes, chunk: Chunk) -> list[xmp.Digit]:
-    """The orientations in a text chunk, if it holds XMP, at their offsets in the file, or in the text where that is packed."""
+    """The orientations in a text chunk, if it holds XMP, at their offsets in the file, or in the packet where that is packed."""
     start, text = packet(data, chunk)
     if start is not None:
         return xmp.find_within(data, start, chunk.end)
-    digits = xmp.find(text)
-    if digits and png_text.keyword(data[chunk.start : chunk.end]) != png_text.XMP:
-        raise Refused(Reason.UNUSUAL, "XMP holds the orientation in an old text chunk")
-    return digits
+    return xmp.find(text)
 
 
 def _repacked(data: bytes, found: list[Chunk], chunk: Chunk, splices: list[Splice]) -> list[Splice]:
-    """The splice of a whole text chunk, for those within its text."""
+    """The splice of a whole text chunk, for those within the packet that it holds."""
     if not splices:
         return []
     text = png_text.read(chunk.name, data[chunk.start : chunk.end])
-    changed = Patch(tuple(sorted(splices, key=lambda splice: splice.offset))).apply(text.content)
-    return [_replaced(data, found, chunk, whole(chunk.name, text._replace(content=changed).body))]
+    changed = Patch(tuple(sorted(splices, key=lambda splice: splice.offset))).apply(packet(data, chunk)[1])
+    return [_replaced(data, found, chunk, whole(chunk.name, png_text.with_xmp(text, changed).body))]
 
 
 def _replaced(data: bytes, found: list[Chunk], chunk: Chunk, new: bytes) -> Splice:
@@ -226,7 +223,7 @@ def _old_replaced(data: bytes, found: list[Chunk], old: _OldExif, orientation: i
     if orientation is None:
         return [_replaced(data, found, old.chunk, b"")]
     block = _patched(old.block, orientation)
-    new = whole(old.chunk.name, png_text.with_exif(old.text, block).body)
+    new = whole(old.chunk.name, png_text.with_profile(old.text, block).body)
     return [] if block == old.block else [_replaced(data, found, old.chunk, new)]
 
 

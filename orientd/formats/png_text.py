@@ -94,12 +94,19 @@ def xmp(name: bytes, body: bytes) -> bytes:
     return profile.removeprefix(_XMP_IN_APP1) if word == _RAW_XMP or profile.startswith(_XMP_IN_APP1) else b""
 
 
-def with_exif(text: Text, block: bytes) -> Text:
-    """The text of a chunk that held an EXIF block and shall hold another: its first lines stay, but for the length they tell."""
+def with_xmp(text: Text, packet: bytes) -> Text:
+    """The text of a chunk that held an XMP packet and shall hold another."""
+    return text._replace(content=packet) if keyword(text.head) == XMP else with_profile(text, packet)
+
+
+def with_profile(text: Text, content: bytes) -> Text:
+    """The text of a chunk that held EXIF or XMP as a raw profile and shall hold another: its first lines stay, but for the length
+    they tell."""
     found = _PROFILE.match(text.content)
     assert found
     old = bytes.fromhex(found[4].decode("ascii"))
-    digits = ((_EXIF_IN_APP1 if old.startswith(_EXIF_IN_APP1) else b"") + block).hex().encode("ascii")
+    start = next((start for start in (_EXIF_IN_APP1, _XMP_IN_APP1) if old.startswith(start)), b"")
+    digits = (start + content).hex().encode("ascii")
     lines = [digits[at : at + _DIGITS_A_LINE] + b"\n" for at in range(0, len(digits), _DIGITS_A_LINE)]
     length = b"%0*d" % (len(found[2]), len(digits) // 2)
     return text._replace(content=found[1] + length + b"\n" + b"".join(lines))

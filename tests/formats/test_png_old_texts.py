@@ -50,6 +50,11 @@ def raw(value: int | None, kind: bytes = b"zTXt", key: bytes = KEYS[0], **option
     return text_chunk(kind, key, profile(jpeg_files.tiff(recipe(value)), **options))
 
 
+def raw_xmp(value: int, kind: bytes, start: bytes = b"", key: bytes = b"Raw profile type xmp") -> bytes:
+    """A chunk with an XMP packet that stores `value`, as ImageMagick writes it."""
+    return text_chunk(kind, key, profile(start + jpeg_files.packet("element", value), b"xmp", prefix=False))
+
+
 def recipe(value: int | None) -> Recipe:
     return Recipe(orientations=() if value is None else ((SHORT, value),), thumbnail=True, maker_note=True)
 
@@ -167,7 +172,8 @@ REFUSED = [
     ("cut short, or too long", behind_header(text_chunk(b"zTXt", KEYS[0], BOMB))),
     ("cut short, or too long", behind_header(text_chunk(b"zTXt", b"XML:com.adobe.xmp", BOMB))),
     ("does not start with a TIFF header", behind_header(text_chunk(b"zTXt", KEYS[0], profile(b"nonsense")))),
-    ("in an old text chunk", behind_header(text_chunk(b"zTXt", b"Raw profile type xmp", profile(PACKET, b"xmp", prefix=False)))),
+    ("EXIF says nothing, XMP says 8", behind_header(raw_xmp(8, b"zTXt"))),
+    ("that is broken", behind_header(text_chunk(b"zTXt", b"Raw profile type xmp", b"\nxmp\n       2\n4d4d0"))),
     ("EXIF says nothing, XMP says 8", behind_header(text_chunk(b"zTXt", b"XML:com.adobe.xmp", jpeg_files.packet("element", 8)))),
     ("iDOT", behind_header(png_chunk(b"iDOT", bytes(28)), raw(1))),
 ]
@@ -185,6 +191,35 @@ def test_other_profiles_are_no_hindrance():
     texts += [text_chunk(kind, b"Raw profile type xmp", silent) for kind in KINDS]
     data = behind_header(*texts)
     assert turned(data, 6) == turned(BARE, 6)[: HEADER_END + 38] + data[HEADER_END:]
+
+
+@pytest.mark.parametrize("put", [behind_header, before_end])
+@pytest.mark.parametrize("kind", KINDS)
+def test_xmp_in_a_raw_profile_is_kept_in_step(kind, put):
+    for start, key in ((b"", b"Raw profile type xmp"), (b"http://ns.adobe.com/xap/1.0/\0", b"Raw profile type APP1")):
+        data = put(raw_xmp(1, kind, start, key))
+        after = turned(data, 6)
+        assert texts(after) == texts(put(raw_xmp(6, kind, start, key))) != texts(data)
+        assert texts(plan(Format.PNG, after, 1).apply(after)) == texts(data)
+        names = [[name for name, _ in png_webp_tiff_files.split_png(each)[0] if name != b"eXIf"] for each in (data, after)]
+        assert names[0] == names[1]
+
+
+def texts(data: bytes) -> dict[str, str]:
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        return dict(image.text)
+
+
+@needs_exiftool
+def test_exiftool_reads_the_xmp_of_a_raw_profile_as_it_shall_be(tmp_path):
+    for number, kind in enumerate((b"tEXt", b"zTXt")):
+        paths = [tmp_path / f"{when}-{number}.png" for when in ("before", "after")]
+        paths[0].write_bytes(behind_header(raw_xmp(1, kind)))
+        paths[1].write_bytes(turned(paths[0].read_bytes(), 6))
+        before, after = read_tags(paths)
+        assert tag_changes(before, after, paths[1].stat().st_size - paths[0].stat().st_size) == []
+        assert after["XMP:XMP-tiff:Orientation"] == {"6": 1}
 
 
 @given(values, st.sampled_from(KINDS), st.binary(max_size=20), st.integers(0, 300), st.sampled_from([None, 1]))
