@@ -226,7 +226,8 @@ def _check_unshared(splices: list[Splice], extents: list[tuple[int, int]]) -> No
 
 
 def _check_growth(block: TiffBlock, chain: list[Directory], extents: list[tuple[int, int]]) -> None:
-    """The file ends where what it points at does: a trailer would not be found behind a directory added there."""
+    """The file ends where what it points at does: a trailer would not be found behind a directory added there. And no tag of an
+    old-style JPEG is left in it, by which some programs would look for the picture."""
     if any(entry.tag == _OLD_JPEG_START for page in chain for entry in page.entries):
         raise Refused(*_OLD_STYLE)
     end = max(*(directory.end + block.layout.offset for directory in block.every()), *(end for _, end in extents))

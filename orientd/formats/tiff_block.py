@@ -122,11 +122,8 @@ class TiffBlock:
         """Where the value of an entry starts and ends."""
         if entry.type not in self.layout.sizes:
             raise Refused(Reason.BROKEN_METADATA, f"broken EXIF: tag 0x{entry.tag:04x} has the unknown type {entry.type}")
-        size, wide, inside = (
-            self.layout.sizes[entry.type] * entry.length,
-            self.layout.offset,
-            entry.offset + 4 + self.layout.offset,
-        )
+        size, wide = self.layout.sizes[entry.type] * entry.length, self.layout.offset
+        inside = entry.offset + 4 + wide
         start = inside if size <= wide else self.number(inside, wide)
         if start + size > len(self.data):
             raise Refused(Reason.CANNOT_GROW, f"EXIF tag 0x{entry.tag:04x} points past its block, so the block cannot grow")
