@@ -25,6 +25,12 @@ HAS_VIPS = find_spec("pyvips") is not None
 EXIFTOOL = pytest.mark.skipif(not referee.HAS_EXIFTOOL, reason="exiftool is not installed")
 
 
+@pytest.fixture(autouse=True)
+def limit_of_pillow(monkeypatch):
+    """The survey takes it away in its own process; the tests that follow must have it again."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+
+
 @pytest.fixture
 def viewer():
     viewer = Viewer()
