@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from orientd import records
+from orientd import commands, records
 from orientd.config import Config
 from orientd.errors import ConfigError, ReadError, Refused
 from orientd.judge.judge import NOT_A_PHOTO, Judge
@@ -38,8 +38,15 @@ from orientd.write.writer import Writer
 
 _OUTSIDE: Final = (
     "it is outside the folders named or, if none is, outside all that was ever scanned: if it shall be written, name its folder, "
-    "as in orientd apply PLAN.csv FOLDER"
+    "as in {} PLAN.csv FOLDER"
 )
+
+
+Begun = Callable[[int], object]
+
+
+def _nobody(_: int) -> None:
+    """For those who are not told anything."""
 
 
 def model_path(config: Config) -> Path:
@@ -56,8 +63,11 @@ def scan(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
+    begun: Begun = _nobody,
 ) -> Generator[Row, None, None]:
     """Judge everything below `roots` and, with `fix`, put right what is shown wrong; one row per file, in the order of the walk.
+
+    `begun` is told the number of the run, once there is something to write.
 
     Raises:
         OrientdError: what must stop the run; some of it before the first row.
@@ -74,7 +84,8 @@ def scan(
         judge, identity = make_judge(config, notify, rotate, source, stop)
         seen = stack.enter_context(open_seen(config, identity, notify))
         within = library_paths.folders(given)
-        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, within, hand=hand)) if fix else None
+        write = Writer(config, seen, command, stop, notify, rotate, within, hand=hand, begun=begun)
+        writer = stack.enter_context(write) if fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
         journal.add_roots(given)
 
@@ -90,7 +101,14 @@ def scan(
 
 
 def apply(
-    config: Config, rows: Sequence[Row], roots: Sequence[str] = (), *, stop: Callable[[], bool], notify: Notify, command: str
+    config: Config,
+    rows: Sequence[Row],
+    roots: Sequence[str] = (),
+    *,
+    stop: Callable[[], bool],
+    notify: Notify,
+    command: str,
+    begun: Begun = _nobody,
 ) -> Generator[Row, None, None]:
     """Carry out the rows of a plan whose decision is fix, each by its own method, refusing photos that changed since judged.
 
@@ -108,14 +126,14 @@ def apply(
         hand = stack.enter_context(Hand(config.state_dir))
         deaths.look_after(hand, config, notify, stop)
         stack.enter_context(deaths.noticed(hand, config))
-        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, within, hand=hand))
+        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, within, hand=hand, begun=begun))
         for row in rows:
             if stop():
                 return
             if row.decision is Verdict.FIX:
                 row = row._replace(path=real_place(row.path))  # the journal is read from other folders, too
                 if not below(row.path, given or writer.journal.roots()):
-                    yield _failed(row, _OUTSIDE, Reason.NOT_ALLOWED)
+                    yield _failed(row, _OUTSIDE.format(commands.line("apply")), Reason.NOT_ALLOWED)
                 elif reason := deaths.why_left_out(hand, row.path):
                     yield _failed(row, reason, Reason.CRASHES)
                 else:
@@ -152,7 +170,8 @@ def undo(
             if stop():
                 return
         if not done and run is None and not paths and len(left) > 1:
-            notify(f"nothing of run {left[0]} can be undone as things are; to undo the one before it: orientd undo {left[1]}")
+            before = commands.line("undo", left[1])
+            notify(f"nothing of run {left[0]} can be undone as things are; to undo the one before it: {before}")
 
 
 def verify(config: Config, moves: Sequence[Move], notify: Notify) -> Generator[Finding, None, None]:
@@ -176,7 +195,7 @@ def forget(config: Config, run: int | None, notify: Notify) -> list[int]:
     with Lock(config.state_dir), open_journal(config, notify) as journal:
         chosen = [each.id for each in journal.runs() if run in (None, each.id)]
         if run is not None and not chosen:
-            raise ConfigError(f"there is no run {run}: orientd history lists the runs")
+            raise ConfigError(f"there is no run {run}; to list the runs: {commands.line('history')}")
         return [size for each in chosen for size in undoing.forget(journal, each)]
 
 
@@ -188,21 +207,25 @@ def history(config: Config, notify: Notify) -> list[Run]:
     return [replace(run, status="interrupted") if run.status == "running" and not alive else run for run in runs]
 
 
-def status(config: Config, notify: Notify) -> dict[str, str]:
-    """Where the state is and what it holds, for people."""
+def status(config: Config, notify: Notify) -> tuple[dict[str, str], dict[str, str]]:
+    """Where the state is and what it holds, for people; and the commands that see to it, by what they are for."""
     with open_journal(config, notify) as journal, Seen(Path(config.state_dir), "", notify) as seen:
         unsettled, known = len(journal.unsettled()), seen.count()
     runs, kept = history(config, notify), Originals(config.state_dir).sizes()
-    mended = ", mended by the next run that writes there; orientd verify names them" if unsettled else ""
-    return {
+    mended = ", mended by the next run that writes there" if unsettled else ""
+    facts = {
         "state": config.state_dir,
         "model": str(chosen_model(config).path),
         "files known": f"{known:,}",
         "runs that wrote": f"{len(runs):,}" + (f", the last {runs[0].status}: {runs[0].command}" if runs else ""),
         "photos put right": f"{sum(run.fixed for run in runs):,}",
-        "originals kept": f"{len(kept):,}" + (f", {sum(kept) / 1e6:,.1f} MB; orientd forget deletes them" if kept else ""),
+        "originals kept": f"{len(kept):,}" + (f", {sum(kept) / 1e6:,.1f} MB" if kept else ""),
         "interrupted writes": f"{unsettled:,}{mended}",
     }
+    steps = {"To see them": commands.line("verify")} if unsettled else {}
+    if kept:
+        steps["To delete the originals"] = commands.line("forget")
+    return facts, steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +268,7 @@ def inspect(config: Config, path: str) -> Inspection:
         PhotoError: it cannot be read or decoded.
     """
     if os.path.isdir(path):
-        raise ConfigError(f"{path} is a folder: name one photo, or run orientd scan")
+        raise ConfigError(f"{path} is a folder: name one photo, or run {commands.line('scan', path)}")
     judge, _ = make_judge(config)
     candidate = next(walk([path]), None)
     photo = judge.read(candidate) if candidate else None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 
+from orientd import commands
 from orientd.config import Config
 from orientd.errors import EngineUnavailable, OrientdError, StateError
 from orientd.gpu import pool as cards
@@ -77,7 +78,7 @@ def _optional() -> Iterator[Finding]:
     from orientd.infer.session import available_providers
 
     cuda = "CUDAExecutionProvider" in available_providers()
-    there = "ONNX Runtime is made for it; to try it: orientd doctor --provider cuda"
+    there = f"ONNX Runtime is made for it; to try it: {commands.line('doctor', '--provider', 'cuda')}"
     yield Finding(
         "CUDA", cuda, there if cuda else 'not there: pip install "orientd[gpu]" on a machine with an NVIDIA card', False
     )

@@ -88,4 +88,4 @@ def status(config: Config, as_json: bool) -> int:
     from orientd.cli import output
     from orientd.watch import metrics
 
-    return output.status(app.status(config, output.note), metrics.watcher(config.state_dir), as_json)
+    return output.status(*app.status(config, output.note), metrics.watcher(config.state_dir), as_json)

@@ -5,7 +5,8 @@ import sys
 
 import click
 
-from orientd import __version__
+from orientd import __version__, commands
+from orientd.cli import invocation
 from orientd.cli.history import forget, history, status, undo, verify_written
 from orientd.cli.models import models
 from orientd.cli.options import configured
@@ -53,8 +54,9 @@ def completion(shell: str) -> int:
 def main() -> None:
     """Run the command line and exit."""
     _ready_streams()
+    commands.said(invocation.program(sys.argv, sys.orig_argv))
     try:
-        code = cli.main(prog_name="orientd", standalone_mode=False) or ExitCode.OK
+        code = cli.main(prog_name=commands.line(), complete_var="_ORIENTD_COMPLETE", standalone_mode=False) or ExitCode.OK
     except click.exceptions.Abort:
         code = ExitCode.INTERRUPTED
     except KeyboardInterrupt:
@@ -70,6 +72,8 @@ def main() -> None:
     except OrientdError as error:
         click.echo(f"orientd: {error}", err=True)
         code = error.exit_code
+    finally:
+        commands.said()
     sys.exit(int(code))
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import click
 
+from orientd.cli import invocation
 from orientd.config import HELP, OPTIONS, PATHS, Config, load
 from orientd.errors import ExitCode
 
@@ -63,7 +64,9 @@ def configured(*names: str, again: bool = False) -> Callable[[Command], Command]
             def read() -> Config:
                 return load(config, os.environ, flags)
 
-            return function(config=read(), **values, **({"reload": read} if again else {}))
+            merged = read()
+            invocation.say(flags, config, merged)
+            return function(config=merged, **values, **({"reload": read} if again else {}))
 
         command.__name__, command.__doc__ = function.__name__, f"{getdoc(function)}\n\n{EXIT_CODES}"
         command.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from orientd import commands
 from orientd.errors import ExitCode
 from orientd.reasons import Reason
 from orientd.records import Status
@@ -28,7 +29,7 @@ _STATES = {
     "changed": "changed by another program since",
     "vanished": "deleted or moved since",
     "unsettled": "in an interrupted write, which the next run that writes there mends",
-    "unreadable": "that cannot be read, or are not mounted: orientd verify --map OLD=NEW if they moved",
+    "unreadable": "that cannot be read, or are not mounted",
     "spoilt": "that could not be undone",
 }
 _OF_A_MODEL = ("", "model", "origin", "size", "input", "calibrated", "SHA-256")
@@ -86,6 +87,8 @@ def verified(found: Iterable["Checked"], as_json: bool, verbose: bool, stop: Cal
             if counts[State(state)] or state == State.HOLDS:
                 table.add_row(f"{counts[State(state)]:,}", words)
         out.print(table)
+        if counts[State.UNREADABLE]:
+            out.print(Text(f"If they lie elsewhere now: {commands.line('verify', '--map', 'OLD=NEW')}"))
     return code
 
 
@@ -111,8 +114,8 @@ def facts(values: Mapping[str, str]) -> None:
     console().print(table)
 
 
-def status(values: Mapping[str, str], watcher: Mapping[str, Any], as_json: bool) -> int:
-    """Print the facts, and those of the watcher as `metrics.watcher` gives them."""
+def status(values: Mapping[str, str], steps: Mapping[str, str], watcher: Mapping[str, Any], as_json: bool) -> int:
+    """Print the facts, those of the watcher as `metrics.watcher` gives them, and for people the commands that see to them."""
     if as_json:
         console().out(json.dumps({**values, "watch": watcher}), highlight=False)
         return ExitCode.OK
@@ -123,6 +126,8 @@ def status(values: Mapping[str, str], watcher: Mapping[str, Any], as_json: bool)
             f"; {numbers}" if numbers else ""
         )
     facts({**values, "watcher": doing})
+    for what, command in steps.items():
+        console().print(Text(f"{what}: {command}"))
     return ExitCode.OK
 
 
@@ -154,7 +159,7 @@ def models(known: Sequence[Mapping[str, Any]], as_json: bool) -> int:
 
 
 def added(name: str, calibrated: bool) -> int:
-    console().print(Text(printable(f"Added. To judge with it: orientd scan --model {name} PATH…")))
+    console().print(Text(printable(f"Added. To judge with it: {commands.line('scan', '--model', name)} PATH…")))
     if not calibrated:
         note(f"{name} is not calibrated: --min-confidence promises nothing with it")
     return ExitCode.OK

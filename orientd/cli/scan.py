@@ -40,7 +40,16 @@ def scan(
 
     session = Session(report or default_report(datetime.now()), as_json, quiet, verbose, wrote=fix)
     with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended)):
-        rows = app.scan(config, paths, fix=fix, rescan=rescan, stop=stop, notify=session.notify, command=command_line())
+        rows = app.scan(
+            config,
+            paths,
+            fix=fix,
+            rescan=rescan,
+            stop=stop,
+            notify=session.notify,
+            command=command_line(),
+            begun=session.begun,
+        )
         with closing(rows):
             for row in rows:
                 session.add(row)
@@ -77,7 +86,8 @@ def apply_(
         session.expect(len(planned))
         if not planned and not as_json:
             session.notify(f"{plan} has no row whose decision is fix")
-        with closing(app.apply(config, planned, roots, stop=stop, notify=session.notify, command=command_line())) as rows:
+        done = app.apply(config, planned, roots, stop=stop, notify=session.notify, command=command_line(), begun=session.begun)
+        with closing(done) as rows:
             for row in rows:
                 session.add(row)
         return session.finish(interrupted=stop())

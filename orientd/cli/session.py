@@ -29,6 +29,11 @@ class Session:
         self._report, self._tally = CsvReport(report), Tally()
         self._quiet, self._verbose, self._wrote = quiet, verbose, wrote
         self._complete = False
+        self._run: int | None = None
+
+    def begun(self, run: int) -> None:
+        """Note the number of the run that writes."""
+        self._run = run
 
     def add(self, row: Row) -> None:
         self._report.write(row)
@@ -88,7 +93,7 @@ class Session:
             self._json.summary(self._tally, path, code)
         else:
             self._shown.close()
-            console().print(summary(self._tally, report=path, wrote=self._wrote, interrupted=interrupted))
+            console().print(summary(self._tally, report=path, wrote=self._wrote, run=self._run, interrupted=interrupted))
         return code
 
     def __enter__(self) -> Self:

@@ -329,8 +329,12 @@ def _default_file(environment: Mapping[str, str]) -> str:
 
 def _state_directory(environment: Mapping[str, str]) -> str:
     """Where systemd says (StateDirectory=, see systemd.exec(5); the first of several), else the user's own."""
-    service = environment.get("STATE_DIRECTORY", "").split(":")[0]
-    return service or os.path.join(_base(environment, "XDG_STATE_HOME", ".local/state"), "orientd")
+    return environment.get("STATE_DIRECTORY", "").split(":")[0] or usual_state_directory(environment)
+
+
+def usual_state_directory(environment: Mapping[str, str]) -> str:
+    """The user's own folder for the journal and the memory of photos: $XDG_STATE_HOME/orientd."""
+    return os.path.join(_base(environment, "XDG_STATE_HOME", ".local/state"), "orientd")
 
 
 def config_directory(environment: Mapping[str, str]) -> str:

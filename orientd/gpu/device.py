@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from orientd import commands
 from orientd.decode.gpu_eligible import Frame, frame
 from orientd.errors import EngineUnavailable, OrientdError, Stopped
 from orientd.judge.judge import Eyes, Sight
@@ -127,7 +128,7 @@ class Gpu:
             raise
         except Exception as error:
             raise EngineUnavailable(
-                f"{self._name} cannot decode and look at a photo: {_brief(error)}: run orientd doctor"
+                f"{self._name} cannot decode and look at a photo: {_brief(error)}: run {commands.line('doctor')}"
             ) from error
 
     def _frame(self, photo: Photo) -> Frame | None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd import orientation
+from orientd import commands, orientation
 from orientd.errors import ModelError
 from orientd.infer.session import CPU, Provider, open_session, read_model
 from orientd.infer.spec import METADATA_KEY, PRESETS, ModelSpec
@@ -187,7 +187,7 @@ def _read_spec(session: Any) -> ModelSpec:
     if text is None:
         raise ModelError(
             "the model does not say how to use it: it was not exported by orientd-train. If it is one of "
-            f"{', '.join(PRESETS)}, add it: orientd models add FILE --preset …"
+            f"{', '.join(PRESETS)}, add it: {commands.line('models', 'add')} FILE --preset …"
         )
     return ModelSpec.from_json(text)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from orientd import commands
 from orientd.errors import ConfigError, ModelError, OrientdError, StateError
 from orientd.infer.spec import PRESETS, ModelSpec
 
@@ -54,7 +55,7 @@ class Model:
         try:
             return Engine(str(self.path), providers, preset=self._spec(), sha256=self.sha256)
         except ModelError as error:
-            anew = f"; to add it anew, first run orientd models remove {self.name}"
+            anew = f"; to add it anew, first run {commands.line('models', 'remove', self.name)}"
             raise ModelError(f"{error}{anew if self.origin == 'added' else ''}") from error
 
     def spec(self) -> ModelSpec:
@@ -111,7 +112,9 @@ def find(wanted: str, folder: Path) -> Model:
             if record.is_file():
                 return _recorded(record, origin)
         if not os.path.exists(name) and not os.path.splitext(name)[1]:
-            raise ModelError(f"there is no model {name!r}, neither of that name nor as a file: orientd models lists them")
+            raise ModelError(
+                f"there is no model {name!r}, neither of that name nor as a file; to list them: {commands.line('models')}"
+            )
     return Model(name, Path(name), "file")
 
 
@@ -131,7 +134,7 @@ def add(source: str, folder: Path, name: str, preset: str = "", sha256: str = ""
     if "://" in source:
         raise ConfigError(
             f"orientd never opens the network: download {source} yourself, compare its SHA-256 with what its author publishes, "
-            "and add the file: orientd models add FILE --sha256 …"
+            f"and add the file: {commands.line('models', 'add')} FILE --sha256 …"
         )
     name = name or Path(source).stem
     _check_name(name, folder)
@@ -162,7 +165,7 @@ def remove(name: str, folder: Path) -> None:
     """
     record = folder / f"{name}.json"
     if not _NAME.fullmatch(name) or not record.is_file():
-        raise ConfigError(f"no model of the name {name!r} was added: orientd models lists them")
+        raise ConfigError(f"no model of the name {name!r} was added; to list them: {commands.line('models')}")
     try:
         record.unlink()
         (folder / f"{name}.onnx").unlink(missing_ok=True)
@@ -188,7 +191,8 @@ def _check_name(name: str, folder: Path) -> None:
     if (BUNDLED / f"{name}.json").exists():
         raise ConfigError(f"the model {name!r} comes with orientd: choose another --name")
     if (folder / f"{name}.json").exists():
-        raise ConfigError(f"there is a model {name!r} already: choose another --name, or run orientd models remove {name}")
+        first = commands.line("models", "remove", name)
+        raise ConfigError(f"there is a model {name!r} already: choose another --name, or run {first}")
 
 
 def _read(source: str, sha256: str) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from orientd import commands
 from orientd.errors import EngineUnavailable, ModelError
 
 CPU: Final = "CPUExecutionProvider"
@@ -128,7 +129,7 @@ def open_session(model: bytes, providers: Sequence[Provider], optimise: bool) ->
         session = ort.InferenceSession(model, options, providers=list(providers), enable_fallback=False)
     except Exception as error:  # ONNX Runtime has an exception for each kind of damage, all derived from Exception alone
         if isinstance(error, RuntimeError | ValueError) and names != [CPU]:  # it would else go on with others, and print that
-            raise EngineUnavailable(f"{', '.join(names)} cannot run here ({error}): run orientd doctor") from error
+            raise EngineUnavailable(f"{', '.join(names)} cannot run here ({error}): run {commands.line('doctor')}") from error
         raise ModelError(f"the model cannot be loaded ({error}): install orientd again, or name another") from error
     _check_providers(names, session.get_providers())
     return session

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Final, NamedTuple
 
+from orientd import commands
 from orientd.config import Config
 from orientd.decode.children import FAULTS, receive, send
 from orientd.errors import Stopped
@@ -24,7 +25,7 @@ from orientd.state.in_hand import DECODING, Hand, Held, named, stat_of
 
 LEFT_OUT: Final = (
     "it makes orientd crash ({}): left out until it changes; open it in a viewer, or compare it with a backup, and please report "
-    "it; orientd scan --rescan tries it again"
+    "it; to try it again: {}"
 )
 _PROGRAM: Final = (sys.executable, "-P", "-m")  # -P: nothing is imported from the current folder
 _LOOK: Final = 0.5
@@ -60,7 +61,7 @@ def look_after(
         there = [held for held in dict.fromkeys([*(held for held, _ in left), *again]) if _is_still(held)]
         guilty = dict(_guilty(there, config, stop, alive))
         for held, fault in guilty.items():
-            hand.leave_out(held, reason := LEFT_OUT.format(fault))
+            hand.leave_out(held, reason := LEFT_OUT.format(fault, commands.line("scan", "--rescan", held.path)))
             notify(f"{held.path}: {reason}")
         for held in again:
             if held not in guilty:

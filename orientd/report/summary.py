@@ -1,6 +1,5 @@
 """What is shown at the end of a run."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -8,17 +7,19 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from orientd import commands
 from orientd.records import Status, Verdict
 from orientd.report.tally import Tally
 from orientd.report.text import megabytes, photos, printable
 
 
-def summary(tally: Tally, *, report: str, wrote: bool, interrupted: bool = False) -> Group:
+def summary(tally: Tally, *, report: str, wrote: bool, run: int | None = None, interrupted: bool = False) -> Group:
     """What was found and what to do next, in words.
 
     Args:
         report: the path of the CSV file ("" for none).
         wrote: photos were to be written (--fix, apply), not only judged.
+        run: the number of the run that wrote, if anything was written.
     """
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(justify="right", no_wrap=True)
@@ -27,7 +28,7 @@ def summary(tally: Tally, *, report: str, wrote: bool, interrupted: bool = False
     for verdict, words in _MEANING.items():
         if number := tally.count(verdict):
             table.add_row(f"{number:,}", words, Text(_why(tally.reasons(verdict))))
-    lines = [*_outcome(tally, wrote, interrupted), *_next_steps(tally, report, wrote)]
+    lines = [*_outcome(tally, wrote, interrupted), *_next_steps(tally, report, wrote, run)]
     return Group(table, *(Text(line) for line in lines))
 
 
@@ -66,21 +67,23 @@ def _outcome(tally: Tally, wrote: bool, interrupted: bool) -> Iterator[str]:
             yield f"{photos(failed, 'was', 'were')} not changed, as something failed: see the column 'reason'."
     if tally.rotated:
         does, kept = ("were turned by pixels", "are kept") if wrote else ("of them by pixels", "will be kept")
-        copies = f"copies of {megabytes(tally.rotated_bytes)} {kept} in the state folder for orientd undo"
-        yield f"{tally.rotated:,} {does}: {copies}, until orientd forget deletes them."
+        yield f"{tally.rotated:,} {does}: copies of {megabytes(tally.rotated_bytes)} {kept} in the state folder, to undo that."
     if tally.beyond_reach:
         yield f"{photos(tally.beyond_reach, 'is', 'are')} shown wrong and cannot be written: see the column 'reason'."
 
 
-def _next_steps(tally: Tally, report: str, wrote: bool) -> Iterator[str]:
+def _next_steps(tally: Tally, report: str, wrote: bool, run: int | None) -> Iterator[str]:
     if report:
         yield f"Report: {printable(report)}"
     if report and not wrote and tally.count(Verdict.FIX):
         yield "Look at it, delete the rows you do not want, then run:"
-        yield f"  orientd apply {printable(shlex.quote(report))}"
-    if tally.count(outcome=Status.FIXED):
+        yield f"  {commands.line('apply', commands.path(report))}"
+    if run and tally.count(outcome=Status.FIXED):
         yield "To take it all back, run:"
-        yield "  orientd undo"
+        yield f"  {commands.line('undo', run)}"
+        if tally.rotated:
+            yield "Or, to delete the copies once you are sure:"
+            yield f"  {commands.line('forget', run)}"
     if unsure := tally.count(Verdict.UNSURE):
         yield f"{photos(unsure, 'is', 'are')} left as before because orientd is not sure (decision 'unsure' in the report)."
         yield "To turn one of them, write 'fix' as its decision and 90, 180 or 270 (degrees clockwise) as its turn, then apply."

@@ -229,7 +229,7 @@ class Daemon:
             check_modes(config)
             for name in ("state_dir", "metrics", "log_format", "libraries"):
                 if getattr(config, name) != getattr(self.config, name):
-                    raise ConfigError(f"{name} cannot change while orientd watch runs: restart it")
+                    raise ConfigError(f"{name} cannot change while the watcher runs: restart it")
             self.work.change(config)
         except OrientdError as error:
             self._log.error("the configuration was not reloaded: %s", error)

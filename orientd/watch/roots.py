@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from orientd import commands
 from orientd.errors import ConfigError, LibraryUnavailable
 from orientd.files.mounts import Mount, is_below, mounts, read_mountinfo
 from orientd.library import filenames
@@ -53,7 +54,7 @@ class Roots:
         self._hints, self._say, self._mountinfo, self._heed = hints, say, mountinfo, heed
         self._inotify: Inotify | None = None
         if files := [root.path for root in self._roots if os.path.isfile(root.path)]:
-            raise ConfigError(f"{files[0]} is a file: name a folder to watch, or run orientd scan")
+            raise ConfigError(f"{files[0]} is a file: name a folder to watch, or run {commands.line('scan', files[0])}")
 
     def check(self, observer: str, wait: bool) -> bool:
         """See whether every root is what it was; True if one, or a disk below it, came (back) and has to be looked through.

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from orientd import commands
 from orientd.config import Config, config_directory, load
 from orientd.errors import ConfigError, OrientdError
 from orientd.library.paths import below
@@ -68,7 +69,9 @@ def install(place: Place, folders: Sequence[str], fix: bool, owner: str | None) 
         OrientdError: there is no systemd here, or a file cannot be written.
     """
     if not shutil.which("systemctl"):
-        raise OrientdError("there is no systemd here (no systemctl): have whatever starts services run orientd watch PATH…")
+        raise OrientdError(
+            f"there is no systemd here (no systemctl): have whatever starts services run {commands.line('watch')} PATH…"
+        )
     if place.is_users and owner:
         raise ConfigError("the service of a user runs as that user: leave out --as, or --user")
     user = None if place.is_users else _owner(folders[0], owner)
@@ -239,7 +242,8 @@ def _promise(config: Config) -> str:
     if config.fix:
         return "It will put right what is shown wrong."
     if config.plan:
-        return f"It will collect what it would put right in {printable(config.plan)}, for orientd apply."
+        command = commands.line("apply", config.plan, "--state-dir", config.state_dir)
+        return f"It will collect what it would put right in {printable(config.plan)}, to be carried out by: {command}"
     return "It will only tell what is shown wrong: to have it put right, install it with --fix."
 
 

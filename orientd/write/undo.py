@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from orientd import commands
 from orientd.errors import ConfigError, PhotoError
 from orientd.files import write as files
 from orientd.files.syscalls import DISK, Disk
@@ -64,7 +65,7 @@ def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Se
     runs = [number for number in journal.undoable() if run in (None, number)]
     if not runs:
         nothing = "there is nothing to undo" if run is None else f"run {run} has nothing to undo"
-        raise ConfigError(f"{nothing}: orientd history lists the runs")
+        raise ConfigError(f"{nothing}; to list the runs: {commands.line('history')}")
     if not paths:
         return (moved(write, moves) for write in journal.writes(runs[0]))
     targets = Targets(paths)

@@ -4,7 +4,7 @@ A journal lies in a folder that others may reach, and orientd writes what it say
 a file in any other way than orientd does, however well its hashes fit: by it a photo can be shown turned, and no more.
 """
 
-from orientd import formats
+from orientd import commands, formats
 from orientd.errors import PhotoError, Refused
 from orientd.formats import fingerprint, sidecar
 from orientd.library import filenames
@@ -16,7 +16,7 @@ from orientd.state.journal_rows import Intent
 from orientd.write import rotate
 
 _NEVER = "the journal tells of a change that orientd {} makes: left alone; see who can write the state folder"
-_NOT_NOW = _NEVER.format("no longer") + ", and if nobody else can, name the photo or its folder: orientd undo --file PATH"
+_NOT_NOW = _NEVER.format("no longer") + ", and if nobody else can, name the photo or its folder: {}"
 
 
 def admit(done: Intent, new: bytes, old: bytes, named: bool = False) -> None:
@@ -70,7 +70,7 @@ def _check(done: Intent, new: bytes, old: bytes, named: bool) -> None:
     elif not _tagged(kind, new, old) and not (
         named and fingerprint.is_same(fingerprint.marks(kind, new), fingerprint.marks(kind, old))
     ):
-        raise Refused(Reason.JOURNAL_DOUBTED, _NOT_NOW)
+        raise Refused(Reason.JOURNAL_DOUBTED, _NOT_NOW.format(commands.line("undo", "--file", done.path)))
 
 
 def _tagged(kind: Format, new: bytes, old: bytes) -> bool:

@@ -33,7 +33,8 @@ class Writer:
     folders `roots` or, without any, anywhere; see `recover.recover` for `admit`.
 
     While a photo is written it is known to be in `hand`. What was remembered of it is forgotten before, as `--mtime keep` leaves
-    no other sign of a change. For a watcher that holds the lock it waits, for `patience` seconds.
+    no other sign of a change. For a watcher that holds the lock it waits, for `patience` seconds. `begun` is told the number of
+    the run.
     """
 
     config: Config
@@ -46,6 +47,7 @@ class Writer:
     patience: float = PATIENCE
     admit: recover.Admit = undo_guard.admit
     hand: Hand | None = None
+    begun: Callable[[int], object] = lambda _: None
     journal: Journal = field(init=False)
     _stack: ExitStack = field(init=False)
 
@@ -72,7 +74,7 @@ class Writer:
             if tried * _LOOK >= self.patience or self.stop() or not is_locked(self.config.state_dir, "watching"):
                 return False
             if not tried:
-                self.notify("orientd watch is writing: waiting for it to pause")
+                self.notify("a watcher of orientd is writing: waiting for it to pause")
             time.sleep(_LOOK)
             return True
 
@@ -81,7 +83,9 @@ class Writer:
     @cached_property
     def run(self) -> int:
         """Begun with the first write, so that a scan that finds nothing leaves no trace."""
-        return self.journal.start_run(self.command)
+        run = self.journal.start_run(self.command)
+        self.begun(run)
+        return run
 
     @cached_property
     def _fixer(self) -> fix.Fixer:

@@ -57,7 +57,7 @@ def test_photos_are_turned_told_and_given_back(orientd, photos, library, tmp_pat
     with Image.open(library[0]) as image:
         assert (image.size, image.getexif().get(0x0112)) == ((96, 64), None)
     assert orientd("status") == 0
-    assert "orientd forget deletes them" in capsys.readouterr().out
+    assert "To delete the originals: orientd forget" in capsys.readouterr().out
     after = sky_library.snapshot(photos)
     assert orientd("scan", photos, "--method", "rotate", "--fix", "--report", tmp_path / "2.csv") == 0
     assert {row["decision"] for row in sky_library.rows(tmp_path / "2.csv").values()} == {"keep"}

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # Each folder may import only from ranks before its own, not even from its neighbors in the same rank.
 RANKS = (
-    {"", "errors", "reasons", "records", "orientation"},
+    {"", "commands", "errors", "reasons", "records", "orientation"},
     {"files", "formats", "judge", "infer"},
     {"config"},
     {"decode", "library", "state", "report"},

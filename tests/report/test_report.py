@@ -306,14 +306,14 @@ def test_the_summary_of_a_scan_says_what_to_run_next():
 
 def test_the_summary_after_writing_says_how_to_take_it_back():
     tally = tally_of(("fix", "fixed", ""), ("fix", "unchanged", Reason.CHANGED), ("fix", "failed", Reason.NO_ROOM))
-    assert words(tally, wrote=True, interrupted=True)[-7:] == [
+    assert words(tally, wrote=True, run=7, interrupted=True)[-7:] == [
         "Stopped before the end: the numbers are those of the photos looked at until then.",
         "3 photos were shown wrong: 1 put right.",
         "1 photo was left alone: the column 'reason' of the report says why.",
         "1 photo was not changed, as something failed: see the column 'reason'.",
         "Report: r.csv",
         "To take it all back, run:",
-        "  orientd undo",
+        "  orientd undo 7",
     ]
 
 
