@@ -93,14 +93,14 @@ def steps(orientd: str, original: Path, place: Path, new: set[str]) -> Iterator[
         "fix": ["scan", "-q", str(library), "--fix"],
         "fix again": ["scan", "-q", str(library), "--fix"],
         "verify": ["verify"],
-        "undo": ["undo"],
+        "undo": ["undo", "--file", str(library)],
         "sidecars": ["scan", "-q", str(library), "--sidecar", "write"],
         "apply": ["apply", "-q", str(plan)],
         "verify all": ["verify"],
         "scan what was turned": ["scan", "-q", str(library)],
-        "undo all": ["undo"],
+        "undo all": ["undo", "--file", str(library)],
         "pixels": ["apply", "-q", str(pixels)],
-        "undo pixels": ["undo"],
+        "undo pixels": ["undo", "--file", str(library)],
     }
     for name, arguments in commands.items():
         report = reports / f"{name}.csv"

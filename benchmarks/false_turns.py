@@ -115,7 +115,7 @@ def main() -> None:
     assert not still_wrong(needs, planned, changed)
     assert orientd("scan", "-q", str(library), "--fix", "--report", str(options.out / "again.csv")) == 0
     assert {row["outcome"] for row in rows(options.out / "again.csv")} == {""}, "a second --fix wrote something"
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert hashes(list(needs)) == old, "undo did not bring back every byte"
     _show(albums)
     if options.result:

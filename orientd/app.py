@@ -149,6 +149,7 @@ def undo(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
+    begun: Begun = _nobody,
 ) -> Generator[records.Outcome, None, None]:
     """Give the photos of a run (the last one that wrote, if None), or of it only those at `paths`, exactly the bytes they had.
 
@@ -160,7 +161,7 @@ def undo(
     within, admit = library_paths.folders(paths), partial(undo_guard.admit, named=bool(paths))
     with ExitStack() as stack:
         seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
-        writer = stack.enter_context(Writer(config, seen, command, stop, notify, roots=within, admit=admit))
+        writer = stack.enter_context(Writer(config, seen, command, stop, notify, roots=within, admit=admit, begun=begun))
         writes, left = undoable(writer.journal, run, moves, paths), writer.journal.undoable()
         done = False
         for outcome in undoing.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links, admit=admit):
@@ -169,9 +170,49 @@ def undo(
             yield outcome
             if stop():
                 return
-        if not done and run is None and not paths and len(left) > 1:
+        if not done and run in (None, left[0]) and not paths and len(left) > 1:
             before = commands.line("undo", left[1])
             notify(f"nothing of run {left[0]} can be undone as things are; to undo the one before it: {before}")
+
+
+def try_undo(
+    config: Config, run: int | None, *, paths: Sequence[str] = (), moves: Sequence[Move] = (), notify: Notify
+) -> Generator[records.Outcome, None, None]:
+    """What `undo` would do; nothing is changed. Raises as that does."""
+    admit = partial(undo_guard.admit, named=bool(paths))
+    with open_journal(config, notify) as journal:
+        writes = undoable(journal, run, moves, paths)
+        yield from undoing.tried(journal, writes, allow_hard_links=config.hard_links, admit=admit)
+
+
+def last_run(config: Config, notify: Notify) -> Run:
+    """The run that an undo means which names none. Raises ConfigError if there is none that can be undone."""
+    with open_journal(config, notify) as journal:
+        number = undoing.last_to_undo(journal)
+        return next(run for run in journal.runs() if run.id == number)
+
+
+def redo(
+    config: Config, run: int, *, stop: Callable[[], bool], notify: Notify, command: str, begun: Begun = _nobody
+) -> Generator[records.Outcome, None, None]:
+    """Turn again what was taken back of a run or, if that is an undo, by it.
+
+    Raises:
+        ConfigError: nothing of it was taken back.
+    """
+    with ExitStack() as stack:
+        seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
+        with open_journal(config, notify) as journal:
+            undone = [write.intent for write in journal.undone(run)]
+        if not undone:
+            raise ConfigError(f"nothing of run {run} was taken back; to list the runs: {commands.line('history')}")
+        by_pixels = {intent.format.value for intent in undone if intent.method == Method.ROTATE}
+        rotate = planner_of(by_pixels, isolate=config.isolate)
+        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, begun=begun))
+        for outcome in writer.redo(run):
+            yield outcome
+            if stop():
+                return
 
 
 def verify(config: Config, moves: Sequence[Move], notify: Notify) -> Generator[Finding, None, None]:

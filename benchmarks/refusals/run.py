@@ -107,7 +107,7 @@ class Survey:
             found[number].setdefault("turns", {})[turn] = told
         verified = self._run("verify", "--state-dir", str(self._scratch / state))
         undone = (
-            self._run("undo", "--state-dir", str(self._scratch / state))
+            self._run("undo", "--yes", "--state-dir", str(self._scratch / state))
             if any(row.get("outcome") == "fixed" for row in rows)
             else ""
         )

@@ -4,7 +4,9 @@ from contextlib import closing
 
 import click
 
-from orientd.cli.options import command_line, configured
+from orientd import commands
+from orientd.cli.asking import sure
+from orientd.cli.options import WRITING, command_line, configured
 from orientd.cli.stopping import stoppable
 from orientd.config import Config
 from orientd.errors import ExitCode
@@ -14,13 +16,25 @@ from orientd.errors import ExitCode
 @click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
 @click.option("--file", "paths", metavar="PATH", multiple=True, help="Only this photo, or below this folder; may be repeated.")
 @click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be taken back.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask whether the last run is meant.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @configured("hard_links")
-def undo(config: Config, run: int | None, paths: tuple[str, ...], moves: tuple[str, ...], verbose: bool) -> int:
-    """Give photos exactly the bytes they had before a run (the last one that wrote, if RUN is not given).
+def undo(
+    config: Config,
+    run: int | None,
+    paths: tuple[str, ...],
+    moves: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    verbose: bool,
+) -> int:
+    """Give photos exactly the bytes they had before a run.
 
-    A photo that has changed since is left alone and named. orientd history lists the runs. With --file and without RUN the
-    last change of that photo is taken back, whichever run made it; of a folder, what the last run that wrote there did.
+    Without RUN and --file the last run that wrote is meant; it is named, and taken back once you have said yes. Runs before one
+    that was taken back must be named: orientd history lists them. A photo that has changed since is left alone and named.
+    With --file and without RUN the last change of that photo is taken back, whichever run made it; of a folder, what the
+    last run that wrote there did. orientd redo puts back what was taken back.
 
     Nothing is put back but what orientd would have changed into what is there now, whatever the journal says.
     """
@@ -29,10 +43,49 @@ def undo(config: Config, run: int | None, paths: tuple[str, ...], moves: tuple[s
     from orientd.write.undo import Move
 
     known = [Move.parse(move) for move in moves]
+    if run is None and not paths:
+        last = app.last_run(config, output.note)
+        run = last.id
+        if dry_run or yes:
+            output.say(output.meant(last))
+        elif not sure(output.meant(last), commands.line("undo", run, *(word for move in moves for word in ("--map", move)))):
+            return ExitCode.USAGE
+    if dry_run:
+        with stoppable() as stop, closing(app.try_undo(config, run, paths=paths, moves=known, notify=output.note)) as found:
+            return output.would_undo(found, verbose, stop)
+    began: list[int] = []
     with stoppable() as stop:
-        outcomes = app.undo(config, run, paths=paths, moves=known, stop=stop, notify=output.note, command=command_line())
+        outcomes = app.undo(
+            config,
+            run,
+            paths=paths,
+            moves=known,
+            stop=stop,
+            notify=output.note,
+            command=command_line(),
+            begun=began.append,
+        )
         with closing(outcomes):
-            return output.undone(outcomes, verbose, stop)
+            return output.undone(outcomes, verbose, stop, began)
+
+
+@click.command()
+@click.argument("run", type=click.IntRange(1, 2**63 - 1))
+@click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
+@configured(*WRITING, "isolate")
+def redo(config: Config, run: int, verbose: bool) -> int:
+    """Turn again what was taken back: of the run RUN or, if that is an undo, by it. It can be undone as any run.
+
+    A photo that has changed since is left alone and named.
+    """
+    from orientd import app
+    from orientd.cli import output
+
+    began: list[int] = []
+    with stoppable() as stop:
+        outcomes = app.redo(config, run, stop=stop, notify=output.note, command=command_line(), begun=began.append)
+        with closing(outcomes):
+            return output.redone(outcomes, verbose, stop, began)
 
 
 @click.command("verify")

@@ -7,7 +7,7 @@ import click
 
 from orientd import __version__, commands
 from orientd.cli import invocation
-from orientd.cli.history import forget, history, status, undo, verify_written
+from orientd.cli.history import forget, history, redo, status, undo, verify_written
 from orientd.cli.models import models
 from orientd.cli.options import configured
 from orientd.cli.scan import apply_, inspect, scan
@@ -25,7 +25,7 @@ def cli() -> None:
     """
 
 
-for command in (scan, apply_, inspect, undo, verify_written, forget, history, status, models, watch, service, config):
+for command in (scan, apply_, inspect, undo, redo, verify_written, forget, history, status, models, watch, service, config):
     cli.add_command(command)
 
 

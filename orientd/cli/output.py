@@ -46,23 +46,72 @@ def note(text: str) -> None:
     Console(stderr=True, soft_wrap=True).print(Text(printable(text)))
 
 
-def undone(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool]) -> int:
-    """Report what an undo did, photo by photo where it failed, and give the exit code."""
-    counts = dict.fromkeys(Status, 0)
-    for outcome in outcomes:
-        counts[outcome.status] += 1
-        if verbose or outcome.status is Status.FAILED or outcome.code is Reason.SIDECAR_CONTRADICTS:
-            note(f"{outcome.path}: {outcome.reason or 'has its old bytes back'}")
+def meant(run: "Run") -> str:
+    """The run that an undo means which names none, in words."""
+    when = f"Run {run.id}, begun {_at(run.started_ns)}, is the last that wrote: {printable(run.command)}"
+    return f"{when}\nTaken back, {photos(run.fixed, 'gets its', 'get their')} old bytes again."
+
+
+def say(text: str) -> None:
+    """Lines on standard output."""
+    console().print(Text(text))
+
+
+def undone(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool], run: Sequence[int]) -> int:
+    """Report what an undo did, photo by photo where it failed, and give the exit code; `run` holds its number, if it wrote."""
+    counts = _counted(outcomes, verbose, "has its old bytes back")
     out = console()
     if stop():
         out.print("Stopped before the end: run it again to go on.")
     already = f", {counts[Status.UNCHANGED]:,} had them already" if counts[Status.UNCHANGED] else ""
     out.print(f"{photos(counts[Status.FIXED], 'has its', 'have their')} old bytes back{already}.")
+    if counts[Status.FIXED]:
+        out.print(Text(f"To turn {'it' if counts[Status.FIXED] == 1 else 'them'} again: {commands.line('redo', *run)}"))
+    return _left_alone(counts, stop)
+
+
+def would_undo(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool]) -> int:
+    """Report what an undo would do as `undone` does."""
+    counts = _counted(takewhile(lambda _: not stop(), outcomes), verbose, "would get its old bytes back")
+    out = console()
+    already = f", {counts[Status.UNCHANGED]:,} would have them already" if counts[Status.UNCHANGED] else ""
+    number = counts[Status.PENDING]
+    out.print(f"{photos(number, 'would get its', 'would get their')} old bytes back{already}. Nothing was changed.")
+    return _left_alone(counts, stop, "would be")
+
+
+def redone(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool], run: Sequence[int]) -> int:
+    """Report what a redo did as `undone` does."""
+    counts = _counted(outcomes, verbose, "is turned again")
+    out = console()
+    if stop():
+        out.print("Stopped before the end: run it again to go on.")
+    already = f", {counts[Status.UNCHANGED]:,} had been already" if counts[Status.UNCHANGED] else ""
+    out.print(f"{photos(counts[Status.FIXED], 'is', 'are')} turned again{already}.")
+    if counts[Status.FIXED]:
+        out.print(Text(f"To take that back: {commands.line('undo', *run)}"))
+    return _left_alone(counts, stop)
+
+
+def _counted(outcomes: Iterable["Outcome"], verbose: bool, fine: str) -> dict[Status, int]:
+    counts = dict.fromkeys(Status, 0)
+    for outcome in outcomes:
+        counts[outcome.status] += 1
+        if verbose or outcome.status is Status.FAILED or outcome.code is Reason.SIDECAR_CONTRADICTS:
+            note(f"{outcome.path}: {outcome.reason or fine}")
+    return counts
+
+
+def _left_alone(counts: Mapping[Status, int], stop: Callable[[], bool], was: str = "") -> int:
     if counts[Status.FAILED]:
-        out.print(f"{photos(counts[Status.FAILED], 'was', 'were')} left alone, for the reasons named above.")
+        console().print(f"{photos(counts[Status.FAILED], was or 'was', was or 'were')} left alone, for the reasons named above.")
     if stop():
         return ExitCode.INTERRUPTED
     return ExitCode.INCOMPLETE if counts[Status.FAILED] else ExitCode.OK
+
+
+def _at(time_ns: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ns / 1e9))
 
 
 def verified(found: Iterable["Checked"], as_json: bool, verbose: bool, stop: Callable[[], bool]) -> int:
@@ -101,9 +150,8 @@ def history(runs: Sequence["Run"]) -> None:
     headings = ("run", "started", "fixed", "undone", "failed", "state", "command")
     table = Table(*(Column(heading, overflow="fold") for heading in headings), box=None, padding=(0, 2, 0, 0))
     for run in runs:
-        started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started_ns / 1e9))
         numbers = [f"{number:,}" for number in (run.fixed, run.undone, run.failed)]
-        table.add_row(str(run.id), started, *numbers, run.status, Text(printable(run.command)))
+        table.add_row(str(run.id), _at(run.started_ns), *numbers, run.status, Text(printable(run.command)))
     console().print(table if runs else "Nothing has been written yet.")
 
 

@@ -200,6 +200,19 @@ class Journal:
         with explained(self.path), closing(self._db.execute(query)) as rows:
             return [run for (run,) in rows]
 
+    def last_that_wrote(self) -> int | None:
+        """The last run that turned a photo, or was interrupted at one, whether that was taken back or not."""
+        return self._last_run("status IN ('fixed', 'undone', 'intended') AND undoes IS NULL")
+
+    def undone_by(self, run: int) -> int | None:
+        """The last run that took back something of a run."""
+        return self._last_run("status = 'fixed' AND undoes IN (SELECT id FROM writes WHERE run = ?)", run)
+
+    def undone(self, run: int) -> Iterator[Write]:
+        """The writes that were taken back, oldest first: of a run, or by it."""
+        by = "SELECT undoes FROM writes WHERE run = ? AND status = 'fixed' AND undoes IS NOT NULL"
+        return self._select(f"status = 'undone' AND (run = ? OR id IN ({by})) ORDER BY id", run, run)
+
     def was_undone(self, sha256: str) -> int | None:
         """The run whose change to these very bytes was taken back: their owner wants them so, under whatever name."""
         return self._last_run("status = 'undone' AND old_sha256 = ?", sha256)

@@ -53,8 +53,25 @@ def moved(write: Write, moves: Iterable[Move]) -> Write:
     return write
 
 
+def last_to_undo(journal: Journal) -> int:
+    """The last run that wrote: what an undo means that names none. Never one before a run that was taken back.
+
+    Raises:
+        ConfigError: there is none, or it was taken back already.
+    """
+    run, left = journal.last_that_wrote(), journal.undoable()
+    if run is None:
+        raise ConfigError(f"there is nothing to undo; to list the runs: {commands.line('history')}")
+    if run not in left and (by := journal.undone_by(run)):
+        earlier = f"\nto take back run {left[0]}, an earlier one: {commands.line('undo', left[0])}" if left else ""
+        raise ConfigError(
+            f"run {run}, the last that wrote, was taken back already\nto put it back: {commands.line('redo', by)}{earlier}"
+        )
+    return run
+
+
 def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Sequence[str]) -> Iterable[Write]:
-    """The writes to take back, newest first: of a run (the last with any, if None), or of single files: the last to each.
+    """The writes to take back, newest first: of a run, or of single files: the last to each, if `run` is None.
 
     A photo that was turned by its sidecar may be named instead of that; and a folder, which stands for what the last run that
     wrote below it wrote there.
@@ -62,6 +79,8 @@ def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Se
     Raises:
         ConfigError: there is nothing to undo: no such run, or it has not written one of these files.
     """
+    if run is None and not paths:
+        run = last_to_undo(journal)
     runs = [number for number in journal.undoable() if run in (None, number)]
     if not runs:
         nothing = "there is nothing to undo" if run is None else f"run {run} has nothing to undo"
@@ -139,7 +158,55 @@ def forget(journal: Journal, run: int) -> list[int]:
     return [size for write in settled if (size := originals.drop(write.intent.temp))]
 
 
+def tried(
+    journal: Journal,
+    writes: Iterable[Write],
+    *,
+    allow_hard_links: bool = False,
+    disk: Disk = DISK,
+    admit: Admit = undo_guard.admit,
+) -> Iterator[Outcome]:
+    """What `undo` would do, as far as reading tells; nothing is changed. What would get its old bytes back is pending."""
+    for write in writes:
+        if write.is_undoable:
+            found = _prepared(journal, write, disk, admit)
+            if isinstance(found, Outcome):
+                yield found
+            elif found.intent.old_stat.nlink > 1 and not allow_hard_links:
+                reason = "it has several names (hard links), and all would change: allow that with --hard-links"
+                yield Outcome(write.intent.path, Status.FAILED, reason, code=Reason.HARD_LINKS)
+            else:
+                against = _contradiction(write.intent, disk)
+                reason, code = (
+                    (f"would get its old bytes back, but {against}", Reason.SIDECAR_CONTRADICTS) if against else ("", None)
+                )
+                yield Outcome(write.intent.path, Status.PENDING, reason, code=code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """An undo that is admitted: `patch` leads from `data` back."""
+
+    intent: Intent
+    patch: Patch
+    data: bytes
+
+
 def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, disk: Disk, admit: Admit) -> Outcome:
+    found = _prepared(journal, write, disk, admit)
+    if isinstance(found, _Prepared):
+        outcome = carry_out(journal, run, found.intent, found.patch, found.data, allow_hard_links, disk)
+        against = _contradiction(write.intent, disk) if outcome.status is Status.FIXED else ""
+        reason = f"has its old bytes back, but {against}"
+        return replace(outcome, reason=reason, code=Reason.SIDECAR_CONTRADICTS) if against else outcome
+    if found.status is Status.UNCHANGED:
+        originals_of(journal, disk).drop(write.intent.temp)
+        journal.settle(write.id, WriteStatus.UNDONE, found.reason, code=found.code)
+    return found
+
+
+def _prepared(journal: Journal, write: Write, disk: Disk, admit: Admit) -> _Prepared | Outcome:
+    """How a write is to be taken back; or why not: it is not possible, or (UNCHANGED) not needed."""
     done, originals = write.intent, originals_of(journal, disk)
     try:
         data, stat = read_now(done, disk)
@@ -150,9 +217,7 @@ def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, 
     except PhotoError as error:
         return Outcome(done.path, Status.FAILED, str(error), code=error.code)
     if held == done.old_sha256:
-        originals.drop(done.temp)
         reason, code = "the old bytes were back already", Reason.DONE_BEFORE
-        journal.settle(write.id, WriteStatus.UNDONE, reason, code=code)
         return Outcome(done.path, Status.UNCHANGED, reason, stat, held, done.old_orientation, code=code)
     if held != done.new_sha256:
         later = journal.run_that_wrote(done.path, write.id)
@@ -173,13 +238,9 @@ def _undo_one(journal: Journal, run: int, write: Write, allow_hard_links: bool, 
         temp=files.temp_name(),
         undoes=write.id,
     )
-    outcome = carry_out(journal, run, intent, patch, data, allow_hard_links, disk)
-    against = sidecars.contradiction(done.path, done.old_orientation, disk) if _is_photo(outcome, done) else ""
-    return (
-        replace(outcome, reason=f"has its old bytes back, but {against}", code=Reason.SIDECAR_CONTRADICTS) if against else outcome
-    )
+    return _Prepared(intent, patch, data)
 
 
-def _is_photo(outcome: Outcome, done: Intent) -> bool:
-    """True of a photo that was itself put back."""
-    return outcome.status is Status.FIXED and done.method != Method.SIDECAR
+def _contradiction(done: Intent, disk: Disk) -> str:
+    """What a sidecar stores against a photo that has its old bytes back; empty if nothing, or if it is a sidecar itself."""
+    return "" if done.method == Method.SIDECAR else sidecars.contradiction(done.path, done.old_orientation, disk)

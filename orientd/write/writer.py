@@ -1,7 +1,7 @@
 """The one owner of writes: lock, journal, and whatever puts a photo right."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +19,7 @@ from orientd.state.in_hand import Hand, Held, stat_of
 from orientd.state.journal import Journal, open_journal
 from orientd.state.lock import Lock, is_locked
 from orientd.state.seen import Seen
-from orientd.write import fix, recover, undo_guard
+from orientd.write import fix, recover, redo, undo_guard
 from orientd.write.change import Rotate, Writable
 from orientd.write.sidecar import SidecarFixer
 
@@ -114,6 +114,12 @@ class Writer:
         if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
             done = done._replace(new_orientation=outcome.orientation, method=outcome.method)
         return done, outcome
+
+    def redo(self, run: int) -> Iterator[records.Outcome]:
+        """Make again what was taken back of a run, or by it."""
+        for outcome in redo.redo(self._fixer, self.journal.undone(run)):
+            self.seen.forget(outcome.path)
+            yield outcome
 
     def _in_hand(self, row: Row, method: Method) -> AbstractContextManager[None]:
         return self.hand.holding(_held(row, method)) if self.hand else nullcontext()

@@ -49,7 +49,7 @@ def test_fix_mends_and_undo_brings_back_every_byte(orientd, photos, tmp_path):
     assert {sky_library.shown_turned(path) for path in needs} == {0}
     assert all(after[path] == before[path] for path, turn in needs.items() if not turn)
     assert {row["outcome"] for path, row in sky_library.rows(tmp_path / "fix.csv").items() if needs[path]} == {"fixed"}
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert {path: entry[:3] for path, entry in sky_library.snapshot(photos).items()} == {p: e[:3] for p, e in before.items()}
 
 
@@ -66,7 +66,7 @@ def test_a_second_fix_changes_nothing(orientd, photos, tmp_path, more):
 def test_what_was_taken_back_is_left_alone(orientd, photos, tmp_path):
     needs = sky_library.library(photos)
     assert orientd("scan", photos, "--fix", "--report", tmp_path / "1.csv") == 0
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     before = sky_library.snapshot(photos)
     assert orientd("scan", photos, "--fix", "--report", tmp_path / "2.csv") == 0
     assert sky_library.snapshot(photos) == before
@@ -109,7 +109,7 @@ def test_undo_refuses_a_photo_that_changed_since(orientd, photos, tmp_path, caps
     assert orientd("scan", photos, "--fix", "--report", tmp_path / "fix.csv") == 0
     edited = path.read_bytes() + b"edited"
     path.write_bytes(edited)
-    assert orientd("undo") == 3
+    assert orientd("undo", "--yes") == 3
     assert path.read_bytes() == edited
     assert "changed since orientd wrote it" in capsys.readouterr().err.replace("\n", " ")
 
@@ -150,7 +150,7 @@ def test_a_name_of_any_bytes_survives_scan_apply_and_undo(orientd, photos, tmp_p
     assert orientd("scan", photos, "--report", tmp_path / "plan.csv") == 0
     assert orientd("apply", tmp_path / "plan.csv", "--report", tmp_path / "done.csv") == 0
     assert {sky_library.shown_turned(os.fsdecode(path)) for path in paths} == {0}
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert {path: Path(os.fsdecode(path)).read_bytes() for path in paths} == before
 
 
@@ -214,7 +214,7 @@ def test_exit_codes(orientd, photos, tmp_path, capsys, monkeypatch):
     assert orientd("scan", tmp_path / "nowhere") == 75
     assert orientd("scan", photos, "--min-confidence", 7) == 2
     assert orientd("scan") == 2
-    assert orientd("undo") == 2
+    assert orientd("undo", "--yes") == 2
     assert orientd("scan", photos, "--model", tmp_path / "no.onnx") == 1
     assert orientd("frobnicate") == 2
     assert "Traceback" not in capsys.readouterr().err

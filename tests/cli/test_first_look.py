@@ -73,7 +73,7 @@ def test_it_mends_what_a_look_at_the_photos_mends(orientd, photos, library, tmp_
     assert scanned(orientd, photos, tmp_path / "fix.csv", "--fix", "--first-look", "thumbnail")
     again = scanned(orientd, photos, tmp_path / "again.csv")
     assert {row["decision"] for row in again.values()} == {"keep"}
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
 
 
 def test_what_a_glance_told_does_not_count_for_a_scan_that_looks_at_the_photos(orientd, photos, library, tmp_path):

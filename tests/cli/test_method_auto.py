@@ -96,7 +96,7 @@ def test_photos_are_put_right_told_and_given_back_to_the_byte(orientd, photos, l
     assert orientd("scan", photos, "--method", "auto", "--fix", "--report", tmp_path / "2.csv") == 0
     assert {row["decision"] for row in sky_library.rows(tmp_path / "2.csv").values()} == {"keep"}
     assert sky_library.snapshot(photos) == after
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert {path: path.read_bytes() for path in library} == before
 
 

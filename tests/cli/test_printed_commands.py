@@ -78,7 +78,9 @@ def test_apply_and_undo_as_printed_keep_to_their_library_and_their_rules(shell, 
 
 
 SITUATIONS = {
+    "no run named": "undo",
     "no such run": "undo 99",
+    "not taken back": "redo 1",
     "nothing of it": "undo 1 --file elsewhere.jpg",
     "a copy for each": "scan photos/b.png --fix --method rotate --report r.csv",
     "copies kept": "status",

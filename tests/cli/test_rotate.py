@@ -65,7 +65,7 @@ def test_photos_are_turned_told_and_given_back(orientd, photos, library, tmp_pat
     with Image.open(library[0]) as image:
         assert (int(good["width"]), int(good["height"])) == image.size
     assert sky_library.snapshot(photos) == after
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert {path: Path(path).read_bytes() for path in library} == before
     assert orientd("forget") == 0
     assert "0 copies deleted" in capsys.readouterr().out
@@ -102,7 +102,7 @@ def test_forgotten_copies_cannot_be_undone(orientd, photos, library, tmp_path, c
     assert orientd("forget", "7") == 2
     assert orientd("forget", "1") == 0
     assert "1 copy deleted" in capsys.readouterr().out
-    assert orientd("undo") == 3
+    assert orientd("undo", "--yes") == 3
     assert "copy of its original was deleted" in " ".join(capsys.readouterr().err.split())
     assert (sky_library.shown_turned(library[0]), sky_library.shown_turned(library[1])) == (0, 90)
 

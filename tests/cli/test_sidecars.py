@@ -60,7 +60,7 @@ def test_a_raw_file_gets_a_sidecar_that_the_next_scan_obeys(scan, orientd, photo
     for more in ((), ("--rescan",), ("--fix", "--rescan")):
         row = scan(*more)[path.name]
         assert (row["decision"], row["orientation"], row["outcome"]) == ("keep", "6", "")
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert sky_library.snapshot(photos) == before
 
 
@@ -88,7 +88,7 @@ def test_a_sidecar_that_is_there_keeps_all_it_holds_and_comes_back_by_undo(scan,
     added = b' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"'
     assert new.replace(added, b"", 1) == EDITED != new
     assert beside.stat().st_mtime_ns == 10**18 + 2 * 10**9
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert (beside.read_bytes(), beside.stat().st_mtime_ns, path.exists()) == (EDITED, 10**18, True)
 
 
@@ -157,7 +157,7 @@ def test_other_photos_that_are_never_written_get_one_too(scan, orientd, photos, 
     assert scan("--fix")[path.name]["outcome"] == "fixed"
     assert (path.read_bytes(), sidecar.stored(Path(f"{path}.xmp").read_bytes())) == (old, 6)
     assert scan("--rescan")[path.name]["decision"] == "keep"
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert os.listdir(photos) == [path.name]
 
 
@@ -167,7 +167,7 @@ def test_a_sidecar_for_an_odd_extension_is_obeyed_and_taken_back(scan, orientd, 
     assert scan("--fix", "--sidecar-naming", "adobe")[path.name]["outcome"] == "fixed"
     assert scan("--rescan")[path.name]["decision"] == "keep"
     assert sidecar.extension((photos / "a.xmp").read_bytes()) == ending
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert os.listdir(photos) == [path.name]
 
 

@@ -67,7 +67,7 @@ def test_with_sidecars_it_gets_one_that_the_next_scan_obeys_and_undo_removes(sca
         row = scan(*WRITE, *more)[path.name]
         assert (row["decision"], row["orientation"], row["outcome"], row["method"]) == ("keep", "6", "", "sidecar")
     assert orientd("verify") == 0
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert sky_library.snapshot(photos) == before
 
 

@@ -93,7 +93,7 @@ def test_a_plan_with_relative_paths_can_be_undone_from_anywhere(orientd, photos,
     assert orientd("apply", plan, "--report", tmp_path / "done.csv") == 0
     assert sky_library.shown_turned(path) == 0
     monkeypatch.chdir("/")
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert path.read_bytes() == old
 
 

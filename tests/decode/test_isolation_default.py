@@ -79,7 +79,7 @@ def test_nothing_is_decoded_or_turned_here(orientd, photos, tmp_path):
     assert {path: sky_library.shown_turned(path) for path in needs} == dict.fromkeys(needs, 0)
     assert orientd("inspect", next(iter(needs))) == 0
     assert orientd("verify") == 0
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert {path: state[:3] for path, state in sky_library.snapshot(photos).items()} == before
 
 

@@ -107,7 +107,7 @@ def test_a_library_on_another_file_system_than_the_state(orientd, small, tmp_pat
     assert os.stat(small).st_dev != os.stat(tmp_path).st_dev
     assert orientd("scan", small, "--fix", "--state-dir", tmp_path / "state", "--report", tmp_path / "1.csv") == 0
     assert sky_library.shown_turned(photo) == 0
-    assert orientd("undo", "--state-dir", tmp_path / "state") == 0
+    assert orientd("undo", "--yes", "--state-dir", tmp_path / "state") == 0
     assert photo.read_bytes() == before
 
 
@@ -142,7 +142,7 @@ def test_a_photo_that_goes_by_two_names_is_turned_once(orientd, photos, twice, t
     assert sky_library.shown_turned(photos / "album" / "a.jpg") == 0
     assert orientd("scan", photos, "--fix", "--report", tmp_path / "2.csv") == 0
     assert {row["decision"] for row in sky_library.rows(tmp_path / "2.csv").values()} == {"keep"}
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert (photos / "album" / "a.jpg").read_bytes() == before
 
 
@@ -317,7 +317,7 @@ def test_two_orientds_with_states_of_their_own_turn_every_photo_once(orientd, ph
             fixed |= {write.intent.path for run in journal.runs() for write in journal.writes(run.id) if write.is_undoable}
     assert fixed == {path for path, turn in needs.items() if turn}
     for name in "ab":
-        orientd("undo", "--state-dir", tmp_path / name)
+        orientd("undo", "--yes", "--state-dir", tmp_path / name)
     assert {path: Path(path).read_bytes() for path in needs} == before
 
 

@@ -170,7 +170,7 @@ def test_a_library_is_put_right_and_taken_back(orientd, tmp_path, name):
         assert scan("--fix").count("fixed") == 0
         assert state(root) == after
         assert orientd("verify") == 0
-        assert orientd("undo") == 0
+        assert orientd("undo", "--yes") == 0
         assert state(root) == before
 
 
@@ -201,7 +201,7 @@ def test_a_file_system_that_dies_in_mid_run_ends_it_and_harms_nothing(orientd, t
         assert sum(before[name] != now for name, now in state(root).items()) == 2
         assert orientd("scan", root, "--quiet", "--fix", "--report", report) == 0
         assert wrong(root) == []
-        assert [orientd("undo"), orientd("undo")] == [0, 0]
+        assert [orientd("undo", 2), orientd("undo", 1)] == [0, 0]
         assert state(root) == before
 
 

@@ -234,7 +234,7 @@ def test_motion_photos_are_put_right_and_taken_back(orientd, photos, tmp_path):
     assert shown_turned(path) == 0
     assert len(after) > len(before)
     assert (without_place(after), told_video(after)) == (without_place(before), film())
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert path.read_bytes() == before
 
 

@@ -92,8 +92,8 @@ class Judge:
             self.run(*self.work.command("scan" if name == "watch" else name, self.folders))
             held = self.held("at the end")
             self._note(self.told, "not fixed at the end", {name for name in held if held[name] == "old"})
-        while not self.problems and self._is_undoable():
-            self.run(*self.work.command("undo", self.folders))
+        while not self.problems and (run := self._undoable()):
+            self.run(*self.work.command("undo", self.folders), run)
         held = self.held("at last")
         self._note(self.told, "not undone", {name for name in held if held[name] == "new"})
         self.check_settled(held)
@@ -127,9 +127,9 @@ class Judge:
         """What is no longer needed for an undo: on some disks a power cut brings back what was deleted, which costs room only."""
         return {temp for (temp,) in self._rows("SELECT temp FROM writes WHERE status NOT IN ('fixed', 'intended')")}
 
-    def _is_undoable(self) -> bool:
+    def _undoable(self) -> int | None:
         with Journal(self.folders.state) as journal:
-            return bool(journal.undoable())
+            return next(iter(journal.undoable()), None)
 
     def _rows(self, query: str) -> list[tuple]:
         """Rows of a copy of the journal, so that orientd is the first to open the journal itself."""

@@ -113,7 +113,7 @@ class Work(NamedTuple):
         report = ("-q", "--report", folders.ram / f"report-{os.getpid()}.csv")
         return {
             "scan": ["scan", folders.photos, "--fix", *self.options, *report],
-            "undo": ["undo"],
+            "undo": ["undo", "--yes"],
             "apply": ["apply", _plan(folders), folders.photos, *report],
             "watch": ["watch", folders.photos, "--fix", *self.options],
         }[step] + ["--state-dir", folders.state]

@@ -67,7 +67,7 @@ def test_a_plan_is_carried_out(orientd, photos, before, tmp_path, table, name):
     assert orientd("apply", plan, photos, "--report", tmp_path / "r.csv") == 0
     assert {path.name for path in before if path.read_bytes() != before[path]} == {"beach.jpg", "hill, é.jpg"}
     assert {sky_library.shown_turned(path) for path in before} == {0}
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert {path: path.read_bytes() for path in before} == before
 
 

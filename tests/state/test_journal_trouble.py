@@ -14,7 +14,7 @@ from orientd.state.journal import VERSION, Journal
 from orientd.write.recover import recover
 
 NAME = "journal.db"
-COMMANDS = {name: name.split() for name in ("undo", "verify", "history", "status", "forget", "scan", "scan --fix", "apply")}
+COMMANDS = {name: name.split() for name in ("undo --yes", "verify", "history", "status", "forget", "scan", "scan --fix", "apply")}
 
 
 def shorten(to):
@@ -121,7 +121,7 @@ def test_every_command_ends_in_a_message_and_every_photo_is_whole(
 def test_whoever_must_write_is_stopped_or_told(orientd, fixed, tmp_path, monkeypatch, capsys, trouble):
     """Nothing goes on as if no photo had ever been written."""
     held = TROUBLES[trouble](tmp_path / "state", monkeypatch)
-    code = orientd("undo")
+    code = orientd("undo", "--yes")
     said = capsys.readouterr().err
     if held:
         held.close()

@@ -92,5 +92,5 @@ def test_each_case_is_judged_and_turned_or_refused_as_wanted(orientd, tmp_path, 
         changes = tag_changes(tags[path], read_tags([path])[0], grown)
         assert [each for each in changes if not NO_CHANGE.get(path.name, NEVER).fullmatch(each)] == [], path.name
     assert orientd("verify") == 0
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert {path: entry[:3] for path, entry in sky_library.snapshot(library).items()} == {p: e[:3] for p, e in before.items()}

@@ -56,5 +56,5 @@ def test_they_are_written_or_refused_as_wanted(orientd, tmp_path, turn):
         changes = tag_changes(old, new, path.stat().st_size - before[str(path)][2])
         assert [change for change in changes if not change.startswith(OF_ANOTHER_FRAME)] == [], path.name
         assert list(new["EXIF:IFD0:Orientation"]) == [{90: "6", 180: "3", 270: "8"}[turn]], path.name
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert {path: entry[:3] for path, entry in sky_library.snapshot(library).items()} == {p: e[:3] for p, e in before.items()}

@@ -64,7 +64,7 @@ def test_photos_are_put_right_and_taken_back(orientd, photos, needs, tmp_path):
     assert {shown_turned(path) for path in photos.iterdir()} == {0}
     assert orientd("scan", photos, "--fix", "--rescan", "--report", tmp_path / "again.csv") == 0
     assert sky_library.snapshot(photos) == after
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert {path: entry[:3] for path, entry in sky_library.snapshot(photos).items()} == {p: e[:3] for p, e in before.items()}
 
 

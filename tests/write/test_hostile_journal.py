@@ -65,7 +65,7 @@ def test_undo_makes_no_photo_of_what_is_none(orientd, journal, tmp_path):
     victim = tmp_path / "victim"
     held = victim.read_bytes()
     change(journal, *told(victim, held))
-    assert orientd("undo") == 3
+    assert orientd("undo", "--yes") == 3
     assert victim.read_bytes() == held
 
 
@@ -73,7 +73,7 @@ def test_undo_would_write_what_the_journal_says_but_for_that_check(orientd, jour
     victim = tmp_path / "victim"
     change(journal, *told(victim, victim.read_bytes()))
     monkeypatch.setattr("orientd.write.undo_guard.admit", lambda *_, **__: None)
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert victim.read_bytes() == EVIL
 
 
@@ -95,7 +95,7 @@ def test_undo_puts_no_other_photo_in_the_place_of_one(orientd, journal, elsewher
         Originals(journal.parent).keep(next(opened.writes(1)).intent.temp, evil)
     assert orientd("verify") == 3
     assert "spoilt" in capsys.readouterr().err
-    assert orientd("undo", *(["--file", victim] if named else [])) == 3
+    assert orientd("undo", "--yes", *(["--file", victim] if named else [])) == 3
     assert "left alone" in capsys.readouterr().err
     assert sky_library.snapshot(victim.parent) == before
 
@@ -104,7 +104,7 @@ def test_the_most_a_journal_can_have_done_is_a_turn(orientd, journal, elsewhere)
     victim = elsewhere[0]
     held = victim.read_bytes()
     change(journal, *told(victim, held, old=formats.plan(Format.JPEG, held, 1).apply(held)))
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert formats.plan(Format.JPEG, victim.read_bytes(), 8).apply(victim.read_bytes()) == held
 
 
@@ -116,7 +116,7 @@ def test_what_a_former_orientd_wrote_is_taken_back_once_the_photo_or_its_folder_
     former = old[:2] + b"\xff\xfe\x00\x06good" + old[2:]
     victim.write_bytes(former)
     change(journal, *told(victim, former, old=old), ("UPDATE splices SET offset = 2, old = x'', new = ?", former[2:10]))
-    assert orientd("undo") == 3
+    assert orientd("undo", "--yes") == 3
     assert f"undo --file {victim}" in capsys.readouterr().err
     assert orientd("undo", "--file", photos / named) == 0
     assert victim.read_bytes() == old
@@ -132,13 +132,13 @@ def test_what_a_former_orientd_left_torn_is_mended_once_the_photo_is_named(orien
     victim.write_bytes(torn)
     splice = ("UPDATE splices SET offset = ?, old = ?, new = ?", at, old[at:end], former[at:end])
     change(journal, *told(victim, former, "intended", old), splice)
-    orientd("undo")
+    orientd("undo", "--yes")
     assert (victim.read_bytes() == torn, f"undo --file {victim}" in capsys.readouterr().err) == (True, True)
     orientd("undo", "--file", victim)
     assert victim.read_bytes() == old
 
 
-@pytest.mark.parametrize("command", [("undo",), ("scan", "{photos}", "--fix", "--report", "{photos}.csv")])
+@pytest.mark.parametrize("command", [("undo", "--yes"), ("scan", "{photos}", "--fix", "--report", "{photos}.csv")])
 def test_a_half_done_write_elsewhere_makes_no_other_photo(orientd, journal, elsewhere, photos, capsys, command):
     """The bytes are neither those before the write nor those after it, as if it had been torn."""
     victim = elsewhere[0]
@@ -150,7 +150,7 @@ def test_a_half_done_write_elsewhere_makes_no_other_photo(orientd, journal, else
     orientd(*(part.format(photos=photos) for part in command))
     assert sky_library.snapshot(victim.parent) == before
     told_why = "no longer makes" in capsys.readouterr().err
-    assert told_why == (command == ("undo",))
+    assert told_why == (command == ("undo", "--yes"))
     with Journal(journal.parent) as opened:
         assert [write.intent.path for write in opened.unsettled()] == [str(victim)]
 
@@ -159,7 +159,7 @@ def test_no_file_but_a_photo_gets_another_date(orientd, journal, tmp_path, elsew
     paths, dates = [tmp_path / "victim", elsewhere[0]], []
     for path in paths:
         change(journal, *told(path, path.read_bytes(), "intended"), ("UPDATE writes SET mtime_ns = 5",))
-        orientd("undo")
+        orientd("undo", "--yes")
         dates.append(os.stat(path).st_mtime_ns)
     assert (dates[0] > 5, dates[1]) == (True, 5)
 
@@ -204,7 +204,7 @@ def test_a_watcher_finishes_what_lies_below_its_folders(interrupted, tmp_path, p
 @pytest.mark.parametrize("arguments", [(), ("1",), ("--file", "{photo}")])
 def test_an_undo_finishes_and_takes_back_what_was_interrupted(orientd, interrupted, arguments):
     photo, left = interrupted
-    assert orientd("undo", *(part.format(photo=photo) for part in arguments)) == 0
+    assert orientd("undo", "--yes", *(part.format(photo=photo) for part in arguments)) == 0
     assert (sky_library.shown_turned(photo), left.exists()) == (90, False)
 
 
@@ -229,7 +229,7 @@ def test_cyclic_and_huge_values_end_in_one_message_at_most(orientd, journal, pho
         db.execute(f"UPDATE writes SET {fields}")
     new = photo.read_bytes()
     more = ("--report", tmp_path / "1.csv")
-    for command in (["verify"], ["history"], ["status"], ["undo"], ["scan", photos, "--fix", "--rescan", *more]):
+    for command in (["verify"], ["history"], ["status"], ["undo", "--yes"], ["scan", photos, "--fix", "--rescan", *more]):
         assert orientd(*command) in (0, 1, 2, 3)
     assert "Traceback" not in capsys.readouterr().err
     assert formats.plan(Format.JPEG, photo.read_bytes(), 1).apply(photo.read_bytes()) == new
@@ -239,7 +239,7 @@ def test_cyclic_and_huge_values_end_in_one_message_at_most(orientd, journal, pho
 @pytest.mark.parametrize("name", ["cron", "photo.xmp"])
 def test_undo_makes_no_file(orientd, journal, tmp_path, method, name):
     change(journal, *told(tmp_path / name, b"", method=method))
-    assert orientd("undo") == 3
+    assert orientd("undo", "--yes") == 3
     assert not (tmp_path / name).exists()
 
 
@@ -247,7 +247,7 @@ def test_undo_makes_no_file(orientd, journal, tmp_path, method, name):
 def test_undo_removes_no_file_but_a_sidecar(orientd, journal, tmp_path, name):
     victim = (tmp_path / "victim").rename(tmp_path / name)
     change(journal, *told(victim, victim.read_bytes(), old=b"", method="sidecar"))
-    assert orientd("undo") == 3
+    assert orientd("undo", "--yes") == 3
     assert victim.exists()
 
 
@@ -262,7 +262,7 @@ def test_a_half_done_write_of_what_is_no_photo_is_not_mended(orientd, journal, p
 def test_a_patch_that_leads_to_other_bytes_than_recorded_is_not_written(orientd, journal, photos, capsys):
     before = sky_library.snapshot(photos)
     change(journal, ("UPDATE splices SET old = ?", b"\x07"))
-    assert orientd("undo") == 3
+    assert orientd("undo", "--yes") == 3
     assert "what the journal holds of it was changed or damaged" in capsys.readouterr().err
     assert sky_library.snapshot(photos) == before
 
@@ -329,7 +329,7 @@ def test_a_journal_changed_on_purpose_ends_a_command_with_advice(
     monkeypatch.setattr(record, "_MOST_BYTES", 10**6)
     change(journal, (statement,))
     before = sky_library.snapshot(photos)
-    assert orientd("undo") == 1
+    assert orientd("undo", "--yes") == 1
     assert str(journal) in capsys.readouterr().err
     for command in (["history"], ["status"], ["scan", photos, "--fix", "--report", tmp_path / "1.csv"]):
         assert orientd(*command) in (0, 1)

@@ -49,13 +49,13 @@ def test_what_it_wrote_is_listed_and_still_holds(orientd, before, state, capsys)
 
 
 def test_its_run_is_undone_to_the_last_byte_and_nanosecond(orientd, before, state):
-    assert orientd("undo", "--state-dir", state) == 0
+    assert orientd("undo", "--yes", "--state-dir", state) == 0
     assert taken_back(before) == {path.name for path in before}
     assert {path.stat().st_mtime_ns for path in before} == {left_by_41ea68f.MTIME_NS}
     with Journal(state) as journal:
         assert journal.warning == ""
         assert {write.status for write in journal.writes(1)} == {WriteStatus.UNDONE}
-    assert orientd("undo", "--state-dir", state) == 2
+    assert orientd("undo", "--yes", "--state-dir", state) == 2
 
 
 def test_one_of_its_photos_is_undone_and_then_not_turned_again(orientd, before, photos, state, tmp_path):
@@ -71,7 +71,7 @@ def test_one_that_changed_since_is_left_alone(orientd, before, photos, state):
     changed = photos / "beach.jpg"
     changed.write_bytes(changed.read_bytes() + b"more")
     whole = changed.read_bytes()
-    assert orientd("undo", "--state-dir", state) == 3
+    assert orientd("undo", "--yes", "--state-dir", state) == 3
     assert changed.read_bytes() == whole
     assert taken_back(before) == {"hill, é.jpg", "upright.jpg"}
 
@@ -81,7 +81,7 @@ def test_a_newer_run_goes_into_the_same_journal(orientd, before, photos, state, 
     old = more.read_bytes()
     assert orientd("scan", photos, "--fix", "--report", tmp_path / "r.csv", "--state-dir", state) == 0
     assert more.read_bytes() != old
-    assert orientd("undo", "--state-dir", state) == 0
+    assert orientd("undo", "--yes", "--state-dir", state) == 0
     assert more.read_bytes() == old
     assert orientd("undo", 1, "--state-dir", state) == 0
     assert taken_back(before) == {path.name for path in before}

@@ -111,7 +111,7 @@ def test_scan_fixes_and_undo_brings_back_every_byte(orientd, photos, tmp_path, k
     assert {sky_library.shown_turned(path) for path in paths} == {0}
     assert orientd("scan", photos, "--rescan", "--fix", "--report", tmp_path / "again.csv") == 0
     assert {row["decision"] for row in sky_library.rows(tmp_path / "again.csv").values()} == {"keep"}
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert {path: entry[:3] for path, entry in sky_library.snapshot(photos).items()} == {p: e[:3] for p, e in before.items()}
     assert orientd("apply", tmp_path / "plan.csv", "--report", tmp_path / "done.csv") == 0
     assert {sky_library.shown_turned(path) for path in paths} == {0}
@@ -124,8 +124,8 @@ def test_only_the_formats_asked_for_are_written(orientd, photos, tmp_path):
     assert {kind: sky_library.shown_turned(path) for kind, path in paths.items()} == {"png": 0, "jpeg": 0, "webp": 90, "tiff": 90}
     row = sky_library.rows(tmp_path / "fix.csv")[str(paths["webp"])]
     assert (row["decision"], "webp is not among the --formats" in row["reason"]) == ("skip", True)
-    assert orientd("undo", "--state-dir", tmp_path / "nowhere") == 2
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes", "--state-dir", tmp_path / "nowhere") == 2
+    assert orientd("undo", "--yes") == 0
     assert orientd("apply", tmp_path / "plan.csv", "--formats", "tiff", "--report", tmp_path / "done.csv") == 3
     assert {kind: sky_library.shown_turned(path) for kind, path in paths.items()} == {
         "png": 90,

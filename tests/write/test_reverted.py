@@ -102,7 +102,7 @@ def test_a_photo_turned_back_and_moved_is_known_though_another_has_taken_its_pla
 def test_a_photo_that_was_undone_and_edited_since_is_known_anywhere(scan, orientd, photos, tmp_path):
     path = shot(photos / "a.jpg")
     assert scan() == {"a.jpg": "fixed"}
-    assert orientd("undo", "--state-dir", tmp_path / "state") == 0
+    assert orientd("undo", "--yes", "--state-dir", tmp_path / "state") == 0
     (photos / "b.jpg").write_bytes(path.read_bytes() + b"edited")
     assert scan() == dict.fromkeys(["a.jpg", "b.jpg"], "skip" + BACK)
 

@@ -58,7 +58,7 @@ def test_it_is_left_alone_with_the_turn_it_needs_until_the_sidecar_stores_none(s
     beside.write_bytes(RATED)
     assert scan("--fix")[path.name]["outcome"] == "fixed"
     assert beside.read_bytes() == RATED
-    assert orientd("undo") == 0
+    assert orientd("undo", "--yes") == 0
     assert sky_library.snapshot(photos)[str(path)][0] == before[str(path)][0]
 
 

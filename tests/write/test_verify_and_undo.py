@@ -142,7 +142,7 @@ def test_verify_with_nothing_written_and_of_sidecars(run, photos, checked):
     assert checked(code=0) == {"a": "holds"}
     (photos / "a.dng.xmp").unlink()
     assert checked(code=0) == {"a": "old"}
-    assert run("undo") == 0
+    assert run("undo", "--yes") == 0
     assert checked(code=0) == {"a": "holds"}
 
 
@@ -213,9 +213,9 @@ def test_undo_follows_a_library_that_moved(run, library, photos, tmp_path):
     moved = tmp_path / "disk" / "my=photos"
     shutil.copytree(photos, moved)
     shutil.rmtree(photos)
-    assert run("undo", "--map", f"{tmp_path}/photos={moved}") == 0
-    assert run("undo", "--map", f"{tmp_path}={moved.parent}", "--file", moved / "a.jpg") == 2
-    assert run("undo", "--map", f"{photos}/={moved}/", "--file", moved / "a.jpg") == 0
+    assert run("undo", "--yes", "--map", f"{tmp_path}/photos={moved}") == 0
+    assert run("undo", "--yes", "--map", f"{tmp_path}={moved.parent}", "--file", moved / "a.jpg") == 2
+    assert run("undo", "--yes", "--map", f"{photos}/={moved}/", "--file", moved / "a.jpg") == 0
     assert is_old(moved, library) == {"a", "d", "e"}
     assert not photos.exists()
 
@@ -236,13 +236,13 @@ def test_a_move_follows_only_what_is_below(tmp_path):
 def test_an_undo_that_can_do_nothing_names_the_run_before(run, library, photos, capsys):
     for name in "de":
         (photos / f"{name}.jpg").unlink()
-    assert run("undo") == 3
+    assert run("undo", "--yes") == 3
     assert "to undo the one before it: orientd undo 1" in " ".join(capsys.readouterr().err.split())
     assert is_old(photos, library) == set()
     assert run("undo", 1) == 0
     assert is_old(photos, library) == {"a", "b", "c"}
     capsys.readouterr()
-    assert run("undo") == 3
+    assert run("undo", "--yes") == 3
     assert "the one before it" not in capsys.readouterr().err
 
 
@@ -263,7 +263,7 @@ def test_a_journal_of_the_first_version_can_still_be_undone(run, photos, tmp_pat
         db.execute("UPDATE runs SET status = 'running', finished_ns = NULL")
     assert checked(code=0) == {"a": "holds"}
     assert run("history") == run("status") == 0
-    assert run("undo") == 0
+    assert run("undo", "--yes") == 0
     assert (photos / "a.jpg").read_bytes() == old
     with Journal(tmp_path / "state") as journal:
         assert [each.status for each in journal.runs()] == ["done", "interrupted"]

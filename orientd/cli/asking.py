@@ -1,0 +1,20 @@
+"""Questions to a person, asked before what cannot be told from a slip of the hand."""
+
+import sys
+
+import click
+
+
+def sure(what: str, otherwise: str) -> bool:
+    """Whether a person at the terminal says yes to `what`; one who says no ends the program.
+
+    Where there is no terminal nobody is asked: who reads it is told the command to run instead.
+    """
+    click.echo(what)
+    if not (sys.stdin and sys.stdin.isatty()):
+        click.echo(f"Nothing was changed, as there is no terminal to ask on. If that is meant:\n  {otherwise}")
+        return False
+    if not click.confirm("Shall it be done?"):
+        click.echo("Nothing was changed.")
+        raise click.Abort
+    return True
