@@ -1,6 +1,7 @@
 """The composition root: the only module that names concrete decoders, engines and stores."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -227,24 +228,47 @@ def count(config: Config, roots: Sequence[str], stop: Callable[[], bool]) -> int
     return None if stop() else number
 
 
-def forget(config: Config, run: int | None, notify: Notify) -> list[int]:
-    """Delete the copies kept of photos that a run (every run, if None) turned by pixels: the bytes of each.
+@dataclass(frozen=True, slots=True)
+class Forgettable:
+    """The copies kept of photos that runs turned by pixels: how many, their bytes, and the photos that only they can undo."""
+
+    runs: Sequence[int]
+    copies: int
+    size: int
+    photos: int
+
+
+def forgettable(config: Config, run: int | None, before_ns: int | None, notify: Notify) -> Forgettable:
+    """What there is to forget of a run, of those begun before a time, or of all.
 
     Raises:
         ConfigError: there is no such run.
     """
-    with Lock(config.state_dir), open_journal(config, notify) as journal:
-        chosen = [each.id for each in journal.runs() if run in (None, each.id)]
-        if run is not None and not chosen:
+    with open_journal(config, notify) as journal:
+        known = [each for each in journal.runs() if run in (None, each.id)]
+        if run is not None and not known:
             raise ConfigError(f"there is no run {run}; to list the runs: {commands.line('history')}")
-        return [size for each in chosen for size in undoing.forget(journal, each)]
+        chosen = [each.id for each in known if before_ns is None or each.started_ns < before_ns]
+        kept = {number: list(undoing.kept(journal, number)) for number in chosen}
+    found = [one for each in kept.values() for one in each]
+    photos = sum(write.is_undoable for write, _ in found)
+    return Forgettable([number for number, each in kept.items() if each], len(found), sum(size for _, size in found), photos)
+
+
+def forget(config: Config, runs: Sequence[int], notify: Notify) -> list[int]:
+    """Delete the copies kept of photos that runs turned by pixels: the bytes of each."""
+    with Lock(config.state_dir), open_journal(config, notify) as journal:
+        return [size for run in runs for size in undoing.forget(journal, run)]
 
 
 def history(config: Config, notify: Notify) -> list[Run]:
     """Every run that wrote, the newest first; one that was killed could not say so, but it holds the lock no more."""
+    originals = Originals(config.state_dir)
     with open_journal(config, notify) as journal:
         runs = journal.runs()
+        forgotten = Counter(run for run, copy in journal.turned_by_pixels() if not originals.has(copy))
     alive = is_locked(config.state_dir)
+    runs = [replace(run, forgotten=forgotten[run.id]) for run in runs]
     return [replace(run, status="interrupted") if run.status == "running" and not alive else run for run in runs]
 
 
@@ -261,11 +285,12 @@ def status(config: Config, notify: Notify) -> tuple[dict[str, str], dict[str, st
         "runs that wrote": f"{len(runs):,}" + (f", the last {runs[0].status}: {runs[0].command}" if runs else ""),
         "photos put right": f"{sum(run.fixed for run in runs):,}",
         "originals kept": f"{len(kept):,}" + (f", {sum(kept) / 1e6:,.1f} MB" if kept else ""),
+        "cannot be undone": f"{sum(run.forgotten for run in runs):,}",
         "interrupted writes": f"{unsettled:,}{mended}",
     }
     steps = {"To see them": commands.line("verify")} if unsettled else {}
     if kept:
-        steps["To delete the originals"] = commands.line("forget")
+        steps["To delete the originals"] = commands.line("forget", "--all")
     return facts, steps
 
 

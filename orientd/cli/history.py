@@ -1,4 +1,4 @@
-"""The commands about what was written: undo, verify, forget, history, status."""
+"""The commands about what was written: undo, redo, verify, history, status."""
 
 from contextlib import closing
 
@@ -105,20 +105,6 @@ def verify_written(config: Config, moves: tuple[str, ...], as_json: bool, verbos
 
     with stoppable() as stop, closing(app.verify(config, [Move.parse(move) for move in moves], output.note)) as findings:
         return output.verified(findings, as_json, verbose, stop)
-
-
-@click.command()
-@click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
-@configured()
-def forget(config: Config, run: int | None) -> int:
-    """Delete the copies kept of photos whose pixels a run turned (every run, if RUN is not given), to free their space.
-
-    What was turned by pixels then cannot be undone any more. Changes of tags can: they need no copies.
-    """
-    from orientd import app
-    from orientd.cli import output
-
-    return output.freed(app.forget(config, run, output.note))
 
 
 @click.command()

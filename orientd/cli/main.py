@@ -7,7 +7,8 @@ import click
 
 from orientd import __version__, commands
 from orientd.cli import invocation
-from orientd.cli.history import forget, history, redo, status, undo, verify_written
+from orientd.cli.forget import forget
+from orientd.cli.history import history, redo, status, undo, verify_written
 from orientd.cli.models import models
 from orientd.cli.options import configured
 from orientd.cli.scan import apply_, inspect, scan

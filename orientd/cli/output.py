@@ -18,6 +18,7 @@ from orientd.records import Status
 from orientd.report.text import megabytes, photos, printable
 
 if TYPE_CHECKING:
+    from orientd.app import Forgettable
     from orientd.cli.doctor import Finding
     from orientd.records import Outcome
     from orientd.state.journal import Run
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _STATES = {
     "holds": "as orientd left them",
+    "forgotten": "as orientd left them, but not to be undone any more: the copies of their originals were deleted",
     "old": "with the bytes again that they had before",
     "changed": "changed by another program since",
     "vanished": "deleted or moved since",
@@ -124,7 +126,7 @@ def verified(found: Iterable["Checked"], as_json: bool, verbose: bool, stop: Cal
         if as_json:
             values = {"message_type": "file", "path": one.path, "state": one.state, "reason": one.reason}
             out.out(json.dumps(values), highlight=False)
-        elif verbose or one.state in FAULTS:
+        elif verbose or (one.state in FAULTS and one.state is not State.FORGOTTEN):  # whoever deleted them knows
             note(f"{one.state}  {one.path}" + (f"  ({one.reason})" if one.reason else ""))
     faulty = any(counts[state] for state in FAULTS)
     code = ExitCode.INTERRUPTED if stop() else ExitCode.INCOMPLETE if faulty else ExitCode.OK
@@ -141,16 +143,23 @@ def verified(found: Iterable["Checked"], as_json: bool, verbose: bool, stop: Cal
     return code
 
 
+def lost(kept: "Forgettable") -> str:
+    """What is lost if copies of originals are deleted, in words."""
+    runs = f"run {kept.runs[0]}" if len(kept.runs) == 1 else f"{len(kept.runs):,} runs"
+    number = f"{kept.copies:,} {'copy' if kept.copies == 1 else 'copies'} of originals, {megabytes(kept.size)}, of {runs}"
+    return f"{number}. Without them {photos(kept.photos, 'cannot', 'cannot')} be undone any more."
+
+
 def freed(sizes: Sequence[int]) -> int:
     console().print(f"{len(sizes):,} {'copy' if len(sizes) == 1 else 'copies'} deleted, {megabytes(sum(sizes))} freed.")
     return ExitCode.OK
 
 
 def history(runs: Sequence["Run"]) -> None:
-    headings = ("run", "started", "fixed", "undone", "failed", "state", "command")
+    headings = ("run", "started", "fixed", "undone", "no undo", "failed", "state", "command")
     table = Table(*(Column(heading, overflow="fold") for heading in headings), box=None, padding=(0, 2, 0, 0))
     for run in runs:
-        numbers = [f"{number:,}" for number in (run.fixed, run.undone, run.failed)]
+        numbers = [f"{number:,}" for number in (run.fixed, run.undone, run.forgotten, run.failed)]
         table.add_row(str(run.id), _at(run.started_ns), *numbers, run.status, Text(printable(run.command)))
     console().print(table if runs else "Nothing has been written yet.")
 

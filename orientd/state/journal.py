@@ -200,6 +200,12 @@ class Journal:
         with explained(self.path), closing(self._db.execute(query)) as rows:
             return [run for (run,) in rows]
 
+    def turned_by_pixels(self) -> list[tuple[int, str]]:
+        """The run and the name of the copy (`Intent.temp`) of every turn by pixels that stands."""
+        query = "SELECT run, temp FROM writes WHERE status = 'fixed' AND undoes IS NULL AND method = 'rotate'"
+        with explained(self.path), closing(self._db.execute(query)) as rows:
+            return [(run, str(temp)) for run, temp in rows]
+
     def last_that_wrote(self) -> int | None:
         """The last run that turned a photo, or was interrupted at one, whether that was taken back or not."""
         return self._last_run("status IN ('fixed', 'undone', 'intended') AND undoes IS NULL")

@@ -79,7 +79,8 @@ class Write:
 @dataclass(frozen=True, slots=True)
 class Run:
     """One command that writes. `finished_ns` is None while it runs, and for good if it was killed ("interrupted"). `undone` are
-    the photos that have their old bytes back: those of a fix that was taken back, and those an undo took back."""
+    the photos that have their old bytes back: those of a fix that was taken back, and those an undo took back. `forgotten` are
+    those fixed that cannot be undone any more, as the copy of their original was deleted, where somebody has looked."""
 
     id: int
     command: str
@@ -89,6 +90,7 @@ class Run:
     fixed: int
     undone: int
     failed: int
+    forgotten: int = 0
 
 
 def columns(intent: Intent) -> tuple[object, ...]:

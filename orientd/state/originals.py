@@ -86,6 +86,12 @@ class Originals:
         """True if there is such a copy."""
         return os.path.lexists(self._path(temp))
 
+    def size(self, temp: str) -> int:
+        """The bytes of a copy; 0 if there is none."""
+        with suppress(OSError):
+            return self._disk.stat(self._path(temp), follow_symlinks=False).st_size
+        return 0
+
     def where(self, temp: str) -> str:
         """Words that tell a person where a copy is, for the end of a message; empty if there is none."""
         return f" (as it was before that, it is kept in {self._path(temp)})" if self.has(temp) else ""

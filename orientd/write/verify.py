@@ -16,18 +16,19 @@ from orientd.write.undo import Move, moved
 
 
 class State(StrEnum):
-    """What has become of a file that was written; only the last three are faults."""
+    """What has become of a file that was written; only the last four are faults."""
 
     HOLDS = "holds"
     OLD = "old"
     CHANGED = "changed"
     VANISHED = "vanished"
+    FORGOTTEN = "forgotten"
     UNSETTLED = "unsettled"
     UNREADABLE = "unreadable"
     SPOILT = "spoilt"
 
 
-FAULTS = (State.UNSETTLED, State.UNREADABLE, State.SPOILT)
+FAULTS = (State.FORGOTTEN, State.UNSETTLED, State.UNREADABLE, State.SPOILT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def _undo_state(journal: Journal, write: Write, data: bytes) -> tuple[State, str
     """Of a file that holds what was written: the means to take that back must be there and fit."""
     originals, intent = recover.originals_of(journal, DISK), write.intent
     if intent.method == Method.ROTATE and not originals.has(intent.temp):
-        return State.HOLDS, "the copy of its original was deleted, so it cannot be undone"
+        return State.FORGOTTEN, "the copy of its original was deleted, so it cannot be undone"
     try:
         undo_guard.admit(intent, data, originals.back(intent, data).apply(data))
     except PhotoError as error:

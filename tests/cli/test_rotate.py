@@ -57,7 +57,7 @@ def test_photos_are_turned_told_and_given_back(orientd, photos, library, tmp_pat
     with Image.open(library[0]) as image:
         assert (image.size, image.getexif().get(0x0112)) == ((96, 64), None)
     assert orientd("status") == 0
-    assert "To delete the originals: orientd forget" in capsys.readouterr().out
+    assert "To delete the originals: orientd forget --all" in capsys.readouterr().out
     after = sky_library.snapshot(photos)
     assert orientd("scan", photos, "--method", "rotate", "--fix", "--report", tmp_path / "2.csv") == 0
     assert {row["decision"] for row in sky_library.rows(tmp_path / "2.csv").values()} == {"keep"}
@@ -67,7 +67,7 @@ def test_photos_are_turned_told_and_given_back(orientd, photos, library, tmp_pat
     assert sky_library.snapshot(photos) == after
     assert orientd("undo", "--yes") == 0
     assert {path: Path(path).read_bytes() for path in library} == before
-    assert orientd("forget") == 0
+    assert orientd("forget", "--all") == 0
     assert "0 copies deleted" in capsys.readouterr().out
 
 
@@ -100,7 +100,7 @@ def test_a_photo_seen_before_is_planned_anew_by_another_method(orientd, photos, 
 def test_forgotten_copies_cannot_be_undone(orientd, photos, library, tmp_path, capsys):
     assert orientd("scan", photos, "--method", "rotate", "--fix", "--report", tmp_path / "1.csv") == 0
     assert orientd("forget", "7") == 2
-    assert orientd("forget", "1") == 0
+    assert orientd("forget", "1", "--yes") == 0
     assert "1 copy deleted" in capsys.readouterr().out
     assert orientd("undo", "--yes") == 3
     assert "copy of its original was deleted" in " ".join(capsys.readouterr().err.split())

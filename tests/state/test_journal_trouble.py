@@ -14,7 +14,10 @@ from orientd.state.journal import VERSION, Journal
 from orientd.write.recover import recover
 
 NAME = "journal.db"
-COMMANDS = {name: name.split() for name in ("undo --yes", "verify", "history", "status", "forget", "scan", "scan --fix", "apply")}
+COMMANDS = {
+    name: name.split()
+    for name in ("undo --yes", "verify", "history", "status", "forget --all --yes", "scan", "scan --fix", "apply")
+}
 
 
 def shorten(to):
