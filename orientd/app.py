@@ -29,6 +29,7 @@ from orientd.state.journal import Run, open_journal
 from orientd.state.lock import Lock, is_locked
 from orientd.state.originals import Originals
 from orientd.state.seen import Seen
+from orientd.write import offer as offering
 from orientd.write import undo as undoing
 from orientd.write import undo_guard
 from orientd.write import verify as verifying
@@ -61,6 +62,7 @@ def scan(
     *,
     fix: bool,
     rescan: bool,
+    unattended: bool = False,
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
@@ -68,7 +70,8 @@ def scan(
 ) -> Generator[Row, None, None]:
     """Judge everything below `roots` and, with `fix`, put right what is shown wrong; one row per file, in the order of the walk.
 
-    `begun` is told the number of the run, once there is something to write.
+    `unattended`: no person started it; see `reverted.turned_back`. `begun` is told the number of the run, once there is something
+    to write.
 
     Raises:
         OrientdError: what must stop the run; some of it before the first row.
@@ -90,7 +93,9 @@ def scan(
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
         journal.add_roots(given)
 
-        stages = replace(make_stages(config, judge, seen, journal, writer, hand, rescan=rescan), expect=source.expect)
+        stages = replace(
+            make_stages(config, judge, seen, journal, writer, hand, unattended=unattended, rescan=rescan), expect=source.expect
+        )
         workers = config.workers or os.cpu_count() or 1
         for row in stack.enter_context(closing(pipeline.run(candidates, stages, workers, at_once(config, judge), stop))):
             if row.decision is Verdict.ERROR and not row.sha256:
@@ -164,6 +169,8 @@ def undo(
         seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
         writer = stack.enter_context(Writer(config, seen, command, stop, notify, roots=within, admit=admit, begun=begun))
         writes, left = undoable(writer.journal, run, moves, paths), writer.journal.undoable()
+        if not paths:
+            writer.journal.note_whole(writer.run)
         done = False
         for outcome in undoing.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links, admit=admit):
             seen.forget(outcome.path)
@@ -191,6 +198,24 @@ def last_run(config: Config, notify: Notify) -> Run:
     with open_journal(config, notify) as journal:
         number = undoing.last_to_undo(journal)
         return next(run for run in journal.runs() if run.id == number)
+
+
+def offer(config: Config, wanted: Sequence[int | str], notify: Notify) -> int:
+    """Have photos judged like any other that were turned and taken back: those of runs, by number, or at paths. Gives how many.
+
+    Raises:
+        ConfigError: nothing was taken back there.
+    """
+    found: set[str] = set()
+    with open_journal(config, notify) as journal:
+        for one in wanted:
+            writes = offering.of_run(journal, one) if isinstance(one, int) else offering.of_path(journal, one)
+            if not writes:
+                place = f"of run {one}" if isinstance(one, int) else f"at {one}"
+                raise ConfigError(f"nothing {place} was taken back; to list the runs: {commands.line('history')}")
+            journal.offer(write.id for write in writes)
+            found.update(write.intent.path for write in writes)
+    return len(found)
 
 
 def redo(

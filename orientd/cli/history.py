@@ -36,6 +36,10 @@ def undo(
     With --file and without RUN the last change of that photo is taken back, whichever run made it; of a folder, what the
     last run that wrote there did. orientd redo puts back what was taken back.
 
+    Photos that were taken back with their whole run are judged again by a scan that you start, and left alone by a watcher and by
+    scan --unattended. Those named by --file, or turned back by another program, are left alone by all. orientd offer lifts that.
+    Another --method is another question.
+
     Nothing is put back but what orientd would have changed into what is there now, whatever the journal says.
     """
     from orientd import app
@@ -66,7 +70,7 @@ def undo(
             begun=began.append,
         )
         with closing(outcomes):
-            return output.undone(outcomes, verbose, stop, began)
+            return output.undone(outcomes, verbose, stop, began, whole=not paths)
 
 
 @click.command()
@@ -86,6 +90,21 @@ def redo(config: Config, run: int, verbose: bool) -> int:
         outcomes = app.redo(config, run, stop=stop, notify=output.note, command=command_line(), begun=began.append)
         with closing(outcomes):
             return output.redone(outcomes, verbose, stop, began)
+
+
+@click.command()
+@click.argument("wanted", nargs=-1, required=True, metavar="RUN|PATH…")
+@configured()
+def offer(config: Config, wanted: tuple[str, ...]) -> int:
+    """Have photos judged like any other again that were turned and then taken back: those of a run, or at PATH.
+
+    RUN may be the undo, too. Of a folder it is all that was written below it; a photo that was moved since is named itself.
+    A file whose name is a number is named ./7.
+    """
+    from orientd import app
+    from orientd.cli import output
+
+    return output.offered(app.offer(config, [int(one) if one.isdecimal() else one for one in wanted], output.note))
 
 
 @click.command("verify")

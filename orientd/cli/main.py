@@ -8,7 +8,7 @@ import click
 from orientd import __version__, commands
 from orientd.cli import invocation
 from orientd.cli.forget import forget
-from orientd.cli.history import history, redo, status, undo, verify_written
+from orientd.cli.history import history, offer, redo, status, undo, verify_written
 from orientd.cli.models import models
 from orientd.cli.options import configured
 from orientd.cli.scan import apply_, inspect, scan
@@ -26,7 +26,22 @@ def cli() -> None:
     """
 
 
-for command in (scan, apply_, inspect, undo, redo, verify_written, forget, history, status, models, watch, service, config):
+for command in (
+    scan,
+    apply_,
+    inspect,
+    undo,
+    redo,
+    offer,
+    verify_written,
+    forget,
+    history,
+    status,
+    models,
+    watch,
+    service,
+    config,
+):
     cli.add_command(command)
 
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from orientd.state.journal import Run
     from orientd.write.verify import Finding as Checked
 
+_LEFT_BY_WATCHERS = "A scan that you start judges what was taken back again; a watcher, and scan --unattended, leaves it alone."
+_LEFT_BY_ALL = (
+    "What was taken back is left alone from now on, by every scan and by a watcher; another --method is another question."
+)
 _STATES = {
     "holds": "as orientd left them",
     "forgotten": "as orientd left them, but not to be undone any more: the copies of their originals were deleted",
@@ -59,8 +63,11 @@ def say(text: str) -> None:
     console().print(Text(text))
 
 
-def undone(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool], run: Sequence[int]) -> int:
-    """Report what an undo did, photo by photo where it failed, and give the exit code; `run` holds its number, if it wrote."""
+def undone(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool], run: Sequence[int], whole: bool) -> int:
+    """Report what an undo did, of a whole run or of single photos, photo by photo where it failed, and give the exit code.
+
+    `run` holds its number, if it wrote.
+    """
     counts = _counted(outcomes, verbose, "has its old bytes back")
     out = console()
     if stop():
@@ -69,7 +76,14 @@ def undone(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool
     out.print(f"{photos(counts[Status.FIXED], 'has its', 'have their')} old bytes back{already}.")
     if counts[Status.FIXED]:
         out.print(Text(f"To turn {'it' if counts[Status.FIXED] == 1 else 'them'} again: {commands.line('redo', *run)}"))
+        out.print(_LEFT_BY_WATCHERS if whole else _LEFT_BY_ALL)
+        out.print(Text(f"To lift that: {commands.line('offer', *run)}"))
     return _left_alone(counts, stop)
+
+
+def offered(number: int) -> int:
+    console().print(f"{photos(number, 'is', 'are')} judged like any other from now on.")
+    return ExitCode.OK
 
 
 def would_undo(outcomes: Iterable["Outcome"], verbose: bool, stop: Callable[[], bool]) -> int:

@@ -17,6 +17,11 @@ from orientd.errors import ConfigError, ExitCode
 @click.option("--fix", is_flag=True, help="Put right what is shown wrong. Without it nothing is changed.")
 @click.option("--report", metavar="FILE.csv", help="Where to write the report (default: orientd-DATE-TIME.csv here).")
 @click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
+@click.option(
+    "--unattended",
+    is_flag=True,
+    help="Started by a timer, say: leave alone what was turned and taken back with its whole run, too.",
+)
 @click.option("--exit-code", "when_found", is_flag=True, help="End with exit code 11 if wrongly turned photos were found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
@@ -28,6 +33,7 @@ def scan(
     fix: bool,
     report: str | None,
     rescan: bool,
+    unattended: bool,
     when_found: bool,
     as_json: bool,
     quiet: bool,
@@ -45,6 +51,7 @@ def scan(
             paths,
             fix=fix,
             rescan=rescan,
+            unattended=unattended,
             stop=stop,
             notify=session.notify,
             command=command_line(),

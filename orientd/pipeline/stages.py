@@ -138,14 +138,14 @@ def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[
     return plan
 
 
-def act_stage(journal: Journal, writer: Writer | None) -> Callable[[Row], Row]:
+def act_stage(journal: Journal, writer: Writer | None, *, unattended: bool) -> Callable[[Row], Row]:
     """The stage *act*: a row whose decision is fix is carried out, or passed through without a `writer`.
 
-    What an earlier run did to the photo, and somebody took back, is not done again.
+    What an earlier run did to the photo, and somebody took back, is not done again; see `reverted.turned_back`.
     """
 
     def act(row: Row) -> Row:
-        if reason := _undone(journal, row):
+        if reason := _undone(journal, row, unattended):
             code = Reason.TAKEN_BACK
             return row._replace(decision=Verdict.SKIP, new_orientation=None, method=None, reason=reason, reason_code=code)
         return _fix(writer, row) if writer else row
@@ -176,7 +176,15 @@ def at_once(config: Config, judge: Judge) -> int:
 
 
 def make_stages(
-    config: Config, judge: Judge, seen: Seen, journal: Journal, writer: Writer | None, hand: Hand, *, rescan: bool = False
+    config: Config,
+    judge: Judge,
+    seen: Seen,
+    journal: Journal,
+    writer: Writer | None,
+    hand: Hand,
+    *,
+    unattended: bool,
+    rescan: bool = False,
 ) -> pipeline.Stages:
     """The stages of a scan and of the watcher: look up (unless `rescan`), judge, put right (with a writer), remember.
 
@@ -189,7 +197,9 @@ def make_stages(
         return [deaths.left_out(hand, candidate) or row for candidate, row in zip(chunk, kept, strict=True)]
 
     judged = deaths.known(hand, judge, isolate=config.isolate)
-    return pipeline.Stages(lookup=lookup, judge=judged, act=act_stage(journal, writer), record=_recorder(seen))
+    return pipeline.Stages(
+        lookup=lookup, judge=judged, act=act_stage(journal, writer, unattended=unattended), record=_recorder(seen)
+    )
 
 
 def open_seen(config: Config, identity: str, notify: Notify) -> Seen:
@@ -208,12 +218,12 @@ def _beside(config: Config) -> Callable[[Row], str]:
     return state
 
 
-def _undone(journal: Journal, row: Row) -> str:
+def _undone(journal: Journal, row: Row, unattended: bool) -> str:
     """Why a photo is left as its owner wants it: what an earlier run made of it was taken back. Empty if not so."""
     if row.method is Method.SIDECAR:
-        run = journal.was_undone_at(sidecars.paths(row.path), row.orientation)
-        return reverted.TAKEN_BACK.format(run) if run else ""
-    return reverted.turned_back(journal, row)
+        run = journal.was_undone_at(sidecars.paths(row.path), row.orientation, unattended=unattended)
+        return reverted.taken_back(run, row.path) if run else ""
+    return reverted.turned_back(journal, row, unattended=unattended)
 
 
 def _still_planned(row: Row, method: str) -> bool:

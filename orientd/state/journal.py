@@ -27,7 +27,13 @@ VERSION: Final = 1
 _NAME: Final = "journal.db"
 _MOST_BYTES: Final = 64 * 2**20  # of one value: a patch is a few bytes, or a few thousand
 _MOVE: Final = "see who else can write it, and move it away to go on; what was written before cannot be undone then"
-_ADDED: Final = {"roots", "marks", "codes"}  # tables that the first journals had not; older versions of orientd pass them over
+_ADDED: Final = {
+    "roots",
+    "marks",
+    "codes",
+    "whole_undos",
+    "offers",
+}  # tables that the first journals had not; older versions of orientd pass them over
 
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
@@ -67,6 +73,9 @@ CREATE TABLE IF NOT EXISTS splices (
 CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marks (write INTEGER NOT NULL REFERENCES writes, mark TEXT, PRIMARY KEY (write, mark)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS codes (write INTEGER PRIMARY KEY REFERENCES writes, code TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS whole_undos (run INTEGER PRIMARY KEY REFERENCES runs);
+CREATE TABLE IF NOT EXISTS offers (write INTEGER PRIMARY KEY REFERENCES writes);
+CREATE INDEX IF NOT EXISTS writes_taken_back ON writes (undoes) WHERE undoes IS NOT NULL;
 CREATE INDEX IF NOT EXISTS writes_of_run ON writes (run);
 CREATE INDEX IF NOT EXISTS writes_unsettled ON writes (id) WHERE status = 'intended';
 CREATE INDEX IF NOT EXISTS writes_undone ON writes (old_sha256) WHERE status = 'undone';
@@ -84,6 +93,11 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'intended')
 """
 
 _WRITE: Final = "SELECT writes.*, codes.code FROM writes LEFT JOIN codes ON codes.write = writes.id WHERE writes.id = ?"
+
+_NOT_OFFERED: Final = "id NOT IN (SELECT write FROM offers)"
+_BY_WHOLE_RUN: Final = """
+EXISTS (SELECT 1 FROM writes AS back JOIN whole_undos USING (run) WHERE back.undoes = writes.id AND back.status = 'fixed')
+"""
 
 _RUNS: Final = """
 SELECT runs.id, command, started_ns, finished_ns, runs.status,
@@ -219,13 +233,35 @@ class Journal:
         by = "SELECT undoes FROM writes WHERE run = ? AND status = 'fixed' AND undoes IS NOT NULL"
         return self._select(f"status = 'undone' AND (run = ? OR id IN ({by})) ORDER BY id", run, run)
 
-    def was_undone(self, sha256: str) -> int | None:
-        """The run whose change to these very bytes was taken back: their owner wants them so, under whatever name."""
-        return self._last_run("status = 'undone' AND old_sha256 = ?", sha256)
+    def note_whole(self, run: int) -> None:
+        """Note that an undo takes back a whole run: a trial, which says nothing of any single photo."""
+        with self._changing() as db:
+            db.execute("INSERT OR IGNORE INTO whole_undos VALUES (?)", (run,))
 
-    def was_undone_at(self, paths: Sequence[str], orientation: int | None) -> int | None:
+    def offer(self, writes: Iterable[int]) -> None:
+        """Have it forgotten that writes were taken back. Besides `add_roots` the only change that needs no lock."""
+        with self._changing() as db:
+            db.executemany("INSERT OR IGNORE INTO offers VALUES (?)", [(write,) for write in writes])
+
+    def about(self, paths: Sequence[str], sha256: str, marks: Sequence[str]) -> Iterator[Write]:
+        """Every turn of a photo by its paths, the bytes it had before or one of its marks, newest first, undone or not."""
+        at, marked = _holes(paths), f"SELECT write FROM marks WHERE mark IN ({_holes(marks)})"
+        turned = "status IN ('fixed', 'undone') AND undoes IS NULL"
+        query = f"{turned} AND (path IN ({at}) OR old_sha256 = ? OR id IN ({marked})) ORDER BY id DESC"
+        return self._select(query, *map(os.fsencode, paths), sha256, *marks)
+
+    def was_undone(self, sha256: str, method: str | None, *, unattended: bool) -> int | None:
+        """The run whose change to these very bytes by that method was taken back: their owner wants them so, under whatever name.
+
+        Here as below what was offered again is passed over, and unless `unattended` what was taken back with its whole run.
+        """
+        return self._last_run(
+            f"status = 'undone' AND old_sha256 = ? AND method = coalesce(?, method) AND {_kept(unattended)}", sha256, method
+        )
+
+    def was_undone_at(self, paths: Sequence[str], orientation: int | None, *, unattended: bool) -> int | None:
         """The run whose change from that orientation to one of these files, the sidecars of a photo, was taken back."""
-        within = f"status = 'undone' AND path IN ({', '.join('?' * len(paths))})"
+        within = f"status = 'undone' AND path IN ({_holes(paths)}) AND {_kept(unattended)}"
         return self._last_run(f"{within} AND old_orientation IS ?", *map(os.fsencode, paths), orientation)
 
     def run_that_wrote(self, path: str, after: int) -> int | None:
@@ -238,11 +274,18 @@ class Journal:
         done = "status = 'fixed' AND undoes IS NULL AND path = ? AND turn = ? AND new_sha256 = ?"
         return self._last_run(f"{done} AND old_sha256 = coalesce(?, old_sha256)", os.fsencode(path), turn, sha256, before)
 
-    def turns(self, turn: int | None, path: str, marks: Sequence[str]) -> Iterator[Write]:
-        """The writes by which a photo at a path, or one with one of these marks, was turned so, newest first, undone or not."""
-        done = "status IN ('fixed', 'undone') AND undoes IS NULL AND turn = ?"
-        marked = f"SELECT write FROM marks WHERE mark IN ({', '.join('?' * len(marks))})"
-        return self._select(f"{done} AND (path = ? OR id IN ({marked})) ORDER BY id DESC", turn, os.fsencode(path), *marks)
+    def turns(
+        self, turn: int | None, path: str, marks: Sequence[str], method: str | None, *, unattended: bool
+    ) -> Iterator[Write]:
+        """The writes by which a photo at a path, or one with one of these marks, was turned so, newest first.
+
+        Those that were taken back count only if they were by that method.
+        """
+        stands = "status = 'fixed' OR status = 'undone' AND method = coalesce(?, method)"
+        done = f"undoes IS NULL AND turn = ? AND ({stands}) AND {_kept(unattended)}"
+        marked = f"SELECT write FROM marks WHERE mark IN ({_holes(marks)})"
+        query = f"{done} AND (path = ? OR id IN ({marked})) ORDER BY id DESC"
+        return self._select(query, turn, method, os.fsencode(path), *marks)
 
     def has_writes(self) -> bool:
         """True if anything was ever written, or tried to be."""
@@ -307,6 +350,14 @@ class Journal:
             raise StateError(
                 f"the journal {self.path} holds what no orientd wrote (write {number}: {error}): {_MOVE}", Reason.JOURNAL_DOUBTED
             ) from error
+
+
+def _kept(unattended: bool) -> str:
+    return _NOT_OFFERED if unattended else f"{_NOT_OFFERED} AND NOT {_BY_WHOLE_RUN}"
+
+
+def _holes(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _note_code(db: sqlite3.Connection, write: int, code: Reason | None) -> None:

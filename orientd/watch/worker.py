@@ -146,7 +146,7 @@ class Work:
             writer = stack.enter_context(self._writer(self._seen, hand)) if self.config.fix else None
             journal = writer.journal if writer else stack.enter_context(open_journal(self.config, self.log.warning))
             journal.add_roots(self.roots)
-            stages = self._counted(make_stages(self.config, self._judge, self._seen, journal, writer, hand))
+            stages = self._counted(make_stages(self.config, self._judge, self._seen, journal, writer, hand, unattended=True))
             workers = self.config.workers or os.cpu_count() or 1
             batch = at_once(self.config, self._judge)
             for row in pipeline.run(candidates, stages, workers, batch, self.stop, lookup=batch):

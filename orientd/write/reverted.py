@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from orientd import formats
+from orientd import commands, formats
 from orientd.errors import PhotoError
 from orientd.files import read
 from orientd.formats import fingerprint
@@ -10,18 +10,24 @@ from orientd.orientation import UPRIGHT, normalise
 from orientd.records import Row
 from orientd.state.journal import Journal, Write
 
-TAKEN_BACK: Final = "run {} made this change, which was taken back: left alone; to make it again, apply a plan that says fix"
-
-
+_LEFT: Final = "left alone; to have it judged like any other: {}"
+_TAKEN_BACK: Final = "run {} made this change, which was taken back: "
 _UNKNOWN: Final = (
-    "run {} made this change to a photo of this name; whether this is that one, turned back, or another cannot be told: left "
-    "alone; to turn it, apply a plan that says fix"
+    "run {} made this change to a photo of this name; whether this is that one, turned back, or another cannot be told: "
 )
 
 
-def turned_back(journal: Journal, row: Row) -> str:
+def taken_back(run: int, path: str, why: str = _TAKEN_BACK) -> str:
+    """Why a photo is left alone, and how that is lifted, in words."""
+    return why.format(run) + _LEFT.format(commands.line("offer", path))
+
+
+def turned_back(journal: Journal, row: Row, *, unattended: bool) -> str:
     """Why a photo that is shown wrong is left alone: its owner took the turn back that it needs, with whatever program. Empty if
     not so.
+
+    A turn by tag and one by pixels are two questions: who took back the one with `orientd undo` may want the other. What was
+    taken back with its whole run, as a trial, counts only where nobody would notice that it is done again: `unattended`.
 
     The photo is that of an earlier write, of the same turn, if it has the bytes from before a write that was undone, or
 
@@ -31,21 +37,21 @@ def turned_back(journal: Journal, row: Row) -> str:
       It is a new one under a name used again if EXIF notes when each was taken, and never at the same time; or if it stores an
       orientation that a program which turns pixels does not leave: neither that of the write nor 1.
     """
-    if run := journal.was_undone(row.sha256):
-        return TAKEN_BACK.format(run)
+    if run := journal.was_undone(row.sha256, row.method, unattended=unattended):
+        return taken_back(run, row.path)
     if not journal.has_writes():
         return ""
     known = _marks(row.path)
-    for write in journal.turns(row.turn, row.path, fingerprint.pictures(known)):
+    for write in journal.turns(row.turn, row.path, fingerprint.pictures(known), row.method, unattended=unattended):
         here, same = write.intent.path == row.path, fingerprint.is_same(write.intent.marks, known)
-        if same and (here or not _stands(write)):
-            return TAKEN_BACK.format(write.run)
+        if same and (here or not stands(write)):
+            return taken_back(write.run, row.path)
         if here and same is None and normalise(row.orientation) in (UPRIGHT, normalise(write.intent.new_orientation)):
-            return _UNKNOWN.format(write.run)
+            return taken_back(write.run, row.path, _UNKNOWN)
     return ""
 
 
-def _stands(write: Write) -> bool:
+def stands(write: Write) -> bool:
     """True if the photo is still where it was written, with the picture and the orientation that it was given."""
     intent = write.intent
     try:

@@ -104,7 +104,7 @@ class Targets:
     """Files and folders of which writes are to be taken back, as a person names them."""
 
     def __init__(self, paths: Sequence[str]) -> None:
-        self._files = {name: path for path in paths for name in _names(path)}
+        self._files = {name: path for path in paths for name in names_of(path)}
         self._sidecars = {sidecar: path for photo, path in self._files.items() for sidecar in sidecars.paths(photo)}
         self._folders = {name: path for name, path in self._files.items() if os.path.isdir(name)}
 
@@ -121,7 +121,7 @@ class Targets:
         return self._folders[max(around, key=len)] if around else None
 
 
-def _names(path: str) -> set[str]:
+def names_of(path: str) -> set[str]:
     """The paths under which the journal may know a file, or what is below a folder: as a plan named it, or as a walk found it."""
     folder, name = os.path.split(os.path.abspath(path))
     real = os.path.realpath(path) if os.path.isdir(path) else os.path.join(os.path.realpath(folder), name)

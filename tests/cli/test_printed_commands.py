@@ -84,6 +84,7 @@ SITUATIONS = {
     "nothing of it": "undo 1 --file elsewhere.jpg",
     "a copy for each": "scan photos/b.png --fix --method rotate --report r.csv",
     "copies kept": "status",
+    "nothing to offer": "offer 1",
     "which copies": "forget",
     "none to delete": "forget 99",
     "a folder": "inspect photos",

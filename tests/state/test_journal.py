@@ -152,10 +152,14 @@ def test_undoing_settles_both_writes(journal):
     second = journal.start_run("undo")
     failed = journal.intend(second, replace(INTENT, undoes=one))
     journal.settle(failed, WriteStatus.FAILED)
-    assert journal.was_undone("1" * 64) is None
+    assert journal.was_undone("1" * 64, "tag", unattended=True) is None
     journal.settle(journal.intend(second, replace(INTENT, undoes=one)), WriteStatus.FIXED)
     assert [write.status for write in journal.writes(first)] == [WriteStatus.FIXED, WriteStatus.UNDONE]
-    assert (journal.was_undone("1" * 64), journal.was_undone("0" * 64), journal.was_undone("b" * 64)) == (first, None, None)
+    assert (
+        journal.was_undone("1" * 64, "tag", unattended=True),
+        journal.was_undone("0" * 64, "tag", unattended=True),
+        journal.was_undone("b" * 64, "tag", unattended=True),
+    ) == (first, None, None)
 
 
 def test_the_last_run_that_can_be_undone(journal):
@@ -190,11 +194,18 @@ def test_what_was_taken_back_at_a_path_is_told_by_the_orientation_before(journal
     settled(journal, run, WriteStatus.UNDONE, path=beside, old_orientation=8)
     settled(journal, run, WriteStatus.FIXED, path=beside, old_orientation=3)
     asked = [(path, value) for path in (INTENT.path, beside, "/photos/b.jpg") for value in (None, 3, 6, 8)]
-    assert [each for each in asked if journal.was_undone_at([each[0]], each[1])] == [(INTENT.path, None), (beside, 8)]
-    assert journal.was_undone_at([INTENT.path, beside], 8) == run
+    assert [each for each in asked if journal.was_undone_at([each[0]], each[1], unattended=True)] == [
+        (INTENT.path, None),
+        (beside, 8),
+    ]
+    assert journal.was_undone_at([INTENT.path, beside], 8, unattended=True) == run
     later = journal.start_run("apply")
     settled(journal, later, WriteStatus.UNDONE)
-    assert journal.was_undone_at([INTENT.path], None) == journal.was_undone(INTENT.old_sha256) == later
+    assert (
+        journal.was_undone_at([INTENT.path], None, unattended=True)
+        == journal.was_undone(INTENT.old_sha256, "tag", unattended=True)
+        == later
+    )
 
 
 def test_roots_and_marks_are_noted_once_and_what_is_none_is_passed_over(journal):
@@ -236,8 +247,8 @@ def test_the_turns_of_a_photo_are_found_by_its_path_and_its_marks_newest_first(j
     settled(journal, run, WriteStatus.FAILED, marks=marks)
     settled(journal, run, WriteStatus.FIXED, marks=marks, turn=180)
     settled(journal, run, WriteStatus.FIXED, marks=marks, undoes=here)
-    assert [write.id for write in journal.turns(90, INTENT.path, ["picture", "other"])] == [moved, here]
-    assert [write.id for write in journal.turns(90, INTENT.path, [])] == [here]
+    assert [write.id for write in journal.turns(90, INTENT.path, ["picture", "other"], "tag", unattended=True)] == [moved, here]
+    assert [write.id for write in journal.turns(90, INTENT.path, [], "tag", unattended=True)] == [here]
 
 
 def test_runs_tell_their_story(journal):

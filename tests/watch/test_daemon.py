@@ -100,6 +100,10 @@ def test_a_photo_that_its_owner_turned_back_is_left_alone_for_good(photos, orien
         watcher.after(4000)
         assert watcher.photos.get("fixed", 0) == 0
     assert {sky_library.shown_turned(undone), sky_library.shown_turned(turned)} == {90}
+    assert app.offer(config, [str(photos)], notify) == 2
+    with Watcher(photos, fix="true") as watcher:
+        watcher.after(4000)
+        assert watcher.photos["fixed"] == 2, "until they are offered"
 
 
 def test_turned_back_by_any_program_is_enough(photos):

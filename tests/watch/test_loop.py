@@ -130,7 +130,7 @@ def test_who_wants_to_write_waits_for_a_watcher_to_pause(tmp_path, writer, said,
     with Lock(state, "watching"), writer():
         assert is_locked(state)
     assert len(slept) == 5
-    assert said == ["orientd watch is writing: waiting for it to pause"]
+    assert said == ["a watcher of orientd is writing: waiting for it to pause"]
 
 
 def test_nobody_waits_for_ever(tmp_path, writer, monkeypatch):
@@ -231,8 +231,8 @@ def test_a_photo_turned_back_is_told_once(photos, caplog):
             watcher.after(100)
     told = lines(caplog, "left alone: ")
     assert told == [
-        f"left alone: {photos}/a.jpg: run 1 made this change, which was taken back: left alone; to make it again, apply a plan "
-        "that says fix"
+        f"left alone: {photos}/a.jpg: run 1 made this change, which was taken back: left alone; to have it judged like any "
+        f"other: orientd offer {photos}/a.jpg"
     ]
 
 

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import sqlite3
+from contextlib import closing
 
 import pytest
 from support import left_by_41ea68f, sky_library
@@ -65,6 +67,20 @@ def test_one_of_its_photos_is_undone_and_then_not_turned_again(orientd, before, 
     assert orientd("scan", photos, "--fix", "--report", report, "--state-dir", state) == 0
     assert taken_back(before) == {"beach.jpg", "upright.jpg"}
     assert sky_library.rows(report)[str(photos / "beach.jpg")]["reason"].startswith("run 1 made this change")
+
+
+def test_what_that_version_took_back_is_left_alone_by_all_until_it_is_offered(orientd, photos, state, tmp_path):
+    """It did not note whether that was a whole run."""
+    before = left_by_41ea68f.draw(photos)
+    left_by_41ea68f.journal(state, photos)
+    with closing(sqlite3.connect(state / "journal.db")) as db, db:
+        db.execute("UPDATE writes SET status = 'undone'")
+    scan = ("scan", photos, "--fix", "--report", tmp_path / "r.csv", "--state-dir", state)
+    assert orientd(*scan) == 0
+    assert taken_back(before) == {path.name for path in before}
+    assert orientd("offer", 1, "--state-dir", state) == 0
+    assert orientd(*scan, "--unattended") == 0
+    assert taken_back(before) == {"upright.jpg"}
 
 
 def test_one_that_changed_since_is_left_alone(orientd, before, photos, state):

@@ -41,7 +41,7 @@ def test_undo_gives_back_every_byte_and_the_time(fixer, journal, make, kind, pol
     assert (outcome.status, outcome.orientation) == (Status.FIXED, Toy().stored_orientation(None, TOYS[kind]))
     assert (os.stat(path).st_mtime_ns, os.stat(path).st_mode & 0o777) == (MTIME + back, 0o640)
     assert statuses(journal) == [WriteStatus.FIXED, WriteStatus.UNDONE]
-    assert journal.was_undone(outcome.sha256) == fixer.run
+    assert journal.was_undone(outcome.sha256, "tag", unattended=True) == fixer.run
     assert take_back(journal, fixer.run) == []
 
 
@@ -99,7 +99,7 @@ def test_bytes_that_the_owner_put_back_himself_count_as_undone(fixer, journal, m
     assert (outcome.status, outcome.reason) == (Status.UNCHANGED, "the old bytes were back already")
     assert (outcome.sha256, outcome.orientation) == (before[2], 1)
     assert judged(path) == before
-    assert journal.was_undone(before[2]) == fixer.run
+    assert journal.was_undone(before[2], "tag", unattended=True) == fixer.run
 
 
 def test_an_undo_of_what_a_later_run_changed_again_names_that_run(fixer, journal, make):

@@ -1,0 +1,58 @@
+"""What was taken back, offered again: which writes keep a photo from being turned, and are to be passed over from now on."""
+
+import os
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+
+from orientd import formats
+from orientd.errors import PhotoError
+from orientd.files import read
+from orientd.formats import fingerprint
+from orientd.library import sidecars
+from orientd.library.paths import below
+from orientd.state.journal import Journal, Write, WriteStatus
+from orientd.write.reverted import stands
+from orientd.write.undo import names_of
+
+
+def of_run(journal: Journal, run: int) -> list[Write]:
+    """What was taken back of a run, or by it, and what of it was turned back by another program where it was written."""
+    return [*journal.undone(run), *_by_hand(journal.writes(run))]
+
+
+def of_path(journal: Journal, path: str) -> list[Write]:
+    """What was taken back of a photo, also if it was moved since; of a folder, of all that was written below it."""
+    names = names_of(path)
+    if os.path.isdir(path):
+        inside = (write for run in journal.runs() for write in journal.writes(run.id) if below(write.intent.path, list(names)))
+        return [write for write in inside if _was_undone(write) or next(_by_hand([write]), None)]
+    beside = [sidecar for name in names for sidecar in sidecars.paths(name)]
+    held, marks = _known(path)
+    found = journal.about([*names, *beside], held, fingerprint.pictures(marks))
+    return [write for write in found if _was_undone(write) or _was_turned_back(write, names, held, marks)]
+
+
+def _known(path: str) -> tuple[str, fingerprint.Marks]:
+    """The hash and the marks of a photo; none of one that cannot be read, of which the path alone counts then."""
+    try:
+        data = read.read_whole(path)[0]
+    except PhotoError:
+        return "", frozenset()
+    return sha256(data).hexdigest(), fingerprint.marks(formats.sniff(data), data)
+
+
+def _was_undone(write: Write) -> bool:
+    return write.status is WriteStatus.UNDONE
+
+
+def _was_turned_back(write: Write, names: Iterable[str], held: str, marks: fingerprint.Marks) -> bool:
+    if write.intent.path in names:
+        return next(_by_hand([write]), None) is not None
+    return held != write.intent.new_sha256 and bool(fingerprint.is_same(write.intent.marks, marks))
+
+
+def _by_hand(writes: Iterable[Write]) -> Iterator[Write]:
+    """Those of which the photo is there and is not as it was written."""
+    for write in writes:
+        if write.is_undoable and os.path.exists(write.intent.path) and not stands(write):
+            yield write
