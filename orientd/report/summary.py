@@ -75,9 +75,10 @@ def _outcome(tally: Tally, wrote: bool, interrupted: bool) -> Iterator[str]:
 def _next_steps(tally: Tally, report: str, wrote: bool, run: int | None) -> Iterator[str]:
     if report:
         yield f"Report: {printable(report)}"
-    if report and not wrote and tally.count(Verdict.FIX):
+    apply = f"  {commands.line('apply', commands.path(report))}"
+    if told := bool(report and not wrote and tally.count(Verdict.FIX)):
         yield "Look at it, delete the rows you do not want, then run:"
-        yield f"  {commands.line('apply', commands.path(report))}"
+        yield apply
     if run and tally.count(outcome=Status.FIXED):
         yield "To take it all back, run:"
         yield f"  {commands.line('undo', run)}"
@@ -87,3 +88,5 @@ def _next_steps(tally: Tally, report: str, wrote: bool, run: int | None) -> Iter
     if unsure := tally.count(Verdict.UNSURE):
         yield f"{photos(unsure, 'is', 'are')} left as before because orientd is not sure (decision 'unsure' in the report)."
         yield "To turn one of them, write 'fix' as its decision and 90, 180 or 270 (degrees clockwise) as its turn, then apply."
+        if report and not told:
+            yield apply

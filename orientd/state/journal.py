@@ -27,13 +27,8 @@ VERSION: Final = 1
 _NAME: Final = "journal.db"
 _MOST_BYTES: Final = 64 * 2**20  # of one value: a patch is a few bytes, or a few thousand
 _MOVE: Final = "see who else can write it, and move it away to go on; what was written before cannot be undone then"
-_ADDED: Final = {
-    "roots",
-    "marks",
-    "codes",
-    "whole_undos",
-    "offers",
-}  # tables that the first journals had not; older versions of orientd pass them over
+# Tables that the first journals had not; older versions of orientd pass them over.
+_ADDED: Final = {"roots", "marks", "codes", "whole_undos", "offers"}
 
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
