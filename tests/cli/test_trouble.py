@@ -254,11 +254,11 @@ def test_no_stream_is_worth_a_traceback(photos, tmp_path, model, command, code):
 
 
 def test_a_run_that_the_state_folder_stops_tells_what_was_done(photos, tmp_path, model):
-    """The limit lets the report grow, and neither the memory nor the journal."""
+    """The limit lets the report grow and the tables be made, and then neither the memory nor the journal."""
     needs = sky_library.library(photos, 60)
     old = {path: Path(path).read_bytes() for path in needs}
     report, state = tmp_path / "1.csv", tmp_path / "state"
-    done = shell(f"ulimit -f 64; $orientd scan {photos} --fix --report {report} --state-dir {state}", model)
+    done = shell(f"ulimit -f 96; $orientd scan {photos} --fix --report {report} --state-dir {state}", model)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
     assert "what was done until then is in" in done.stderr
     fixed = {path for path, row in sky_library.rows(f"{report}.partial").items() if row["outcome"] == "fixed"}
