@@ -98,7 +98,9 @@ def test_undo_tells_of_a_sidecar_that_came_since_and_contradicts_the_photo_then(
     (photos / "a.png.xmp").write_bytes(RATED if noted is None else sidecar.fresh(noted))
     beside = (photos / "a.png.xmp").read_bytes()
     capsys.readouterr()
-    assert orientd("undo") == 0
+    assert orientd("undo", "--dry-run") == 0
+    assert ("would get its old bytes back, but its sidecar" in capsys.readouterr().err) == (noted == 3)
+    assert orientd("undo", "--yes") == 0
     said = "".join(capsys.readouterr())
     assert ("has its old bytes back, but its sidecar a.png.xmp stores another orientation (3)" in said) == (noted == 3)
     assert (path.read_bytes(), (photos / "a.png.xmp").read_bytes()) == (before, beside)
