@@ -13,7 +13,9 @@ from orientd.config import Config
 from orientd.errors import ConfigError, ReadError, Refused
 from orientd.judge.judge import NOT_A_PHOTO, Judge
 from orientd.judge.panel import SCENE, Opinion, scene
+from orientd.library import left_out as leaving_out
 from orientd.library import paths as library_paths
+from orientd.library.exclude import Exclusion, read_patterns
 from orientd.library.paths import below, presence, real_place, real_roots
 from orientd.library.reader import Source
 from orientd.library.walk import walk
@@ -56,15 +58,19 @@ def scan(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
+    left_out: leaving_out.Tally | None = None,
 ) -> Generator[Row, None, None]:
     """Judge everything below `roots` and, with `fix`, put right what is shown wrong; one row per file, in the order of the walk.
+
+    What is not even looked at is counted in `left_out`.
 
     Raises:
         OrientdError: what must stop the run; some of it before the first row.
     """
     with ExitStack() as stack:
-        check_presence, candidates = presence(roots), walk(roots, config.exclude, config.one_file_system, stop)
-        given = real_roots(roots)
+        exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
+        check_presence, given = presence(roots), real_roots(roots)
+        candidates = walk(roots, exclusion, config.one_file_system, stop, left_out)
         hand = stack.enter_context(Hand(config.state_dir))
         again = [held for held in hand.all_left_out() if below(held.path, given)] if rescan else []
         deaths.look_after(hand, config, notify, stop, again)
@@ -87,6 +93,8 @@ def scan(
                 yield row
             if row.outcome is Status.FAILED:
                 check_presence()
+        for pattern in [] if stop() else exclusion.unfit:
+            notify(f"exclude {pattern}: it left nothing out, as it fits nothing that was met: is the path or the pattern right?")
 
 
 def apply(
@@ -94,11 +102,14 @@ def apply(
 ) -> Generator[Row, None, None]:
     """Carry out the rows of a plan whose decision is fix, each by its own method, refusing photos that changed since judged.
 
-    A plan may come from anyone: only what lies below `roots` is written, or below what was ever scanned if there are none.
+    A plan may come from anyone: only what lies below `roots` is written, or below what was ever scanned if there are none; and
+    nothing that the configuration or a marker excludes.
 
     Raises:
+        ConfigError: what shall be excluded cannot be understood.
         LibraryUnavailable: one of `roots` is not there.
     """
+    exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
     given = real_roots(roots)
     within = library_paths.folders(given)
     turned_by_pixels = {row.format for row in rows if row.decision is Verdict.FIX and _method(row) is Method.ROTATE}
@@ -114,8 +125,11 @@ def apply(
                 return
             if row.decision is Verdict.FIX:
                 row = row._replace(path=real_place(row.path))  # the journal is read from other folders, too
-                if not below(row.path, given or writer.journal.roots()):
+                above = [root for root in given or writer.journal.roots() if below(row.path, [root])]
+                if not above:
                     yield _failed(row, _OUTSIDE, Reason.NOT_ALLOWED)
+                elif by := next(filter(None, (exclusion.within(row.path, False, root) for root in above)), ""):
+                    yield _failed(row, f"it is excluded, by {by}: take that away if it shall be written", Reason.EXCLUDED)
                 elif reason := deaths.why_left_out(hand, row.path):
                     yield _failed(row, reason, Reason.CRASHES)
                 else:
@@ -163,7 +177,8 @@ def verify(config: Config, moves: Sequence[Move], notify: Notify) -> Generator[F
 
 def count(config: Config, roots: Sequence[str], stop: Callable[[], bool]) -> int | None:
     """How many files a scan of `roots` looks at; None if stopped before the end."""
-    number = sum(1 for _ in walk(roots, config.exclude, config.one_file_system, stop))
+    exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file))
+    number = sum(1 for _ in walk(roots, exclusion, config.one_file_system, stop))
     return None if stop() else number
 
 

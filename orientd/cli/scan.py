@@ -3,6 +3,7 @@
 import os
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 
 import click
 
@@ -36,15 +37,16 @@ def scan(
     """Look at every photo below PATH… and list those shown wrong; with --fix put them right."""
     from orientd import app
     from orientd.cli.session import Session
+    from orientd.library.left_out import Tally
     from orientd.report.csv_file import default_report
 
-    session = Session(report or default_report(datetime.now()), as_json, quiet, verbose, wrote=fix)
+    session, left_out = Session(report or default_report(datetime.now()), as_json, quiet, verbose, wrote=fix), Tally()
+    begun = partial(app.scan, config, paths, fix=fix, rescan=rescan, notify=session.notify, command=command_line())
     with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended)):
-        rows = app.scan(config, paths, fix=fix, rescan=rescan, stop=stop, notify=session.notify, command=command_line())
-        with closing(rows):
+        with closing(begun(stop=stop, left_out=left_out)) as rows:
             for row in rows:
                 session.add(row)
-        return session.finish(interrupted=stop(), when_found=when_found)
+        return session.finish(interrupted=stop(), when_found=when_found, left_out=left_out.found())
 
 
 @click.command("apply")

@@ -15,7 +15,7 @@ from orientd.report.csv_file import CsvReport
 from orientd.report.json_lines import JsonLines
 from orientd.report.progress import meter
 from orientd.report.summary import summary
-from orientd.report.tally import Tally
+from orientd.report.tally import NotLookedAt, Tally
 from orientd.report.text import printable
 
 
@@ -77,7 +77,7 @@ class Session:
             ended.set()
             ahead.join()
 
-    def finish(self, *, interrupted: bool, when_found: bool = False) -> int:
+    def finish(self, *, interrupted: bool, when_found: bool = False, left_out: NotLookedAt | None = None) -> int:
         """Close the report, print the summary, and give the exit code."""
         if interrupted:
             path = self._report.path if self._tally.count() else ""
@@ -85,10 +85,12 @@ class Session:
             path, self._complete = self._report.finish(), True
         code = self._tally.exit_code(when_found=when_found, interrupted=interrupted)
         if self._json:
-            self._json.summary(self._tally, path, code)
+            self._json.summary(self._tally, path, code, left_out or {})
         else:
             self._shown.close()
-            console().print(summary(self._tally, report=path, wrote=self._wrote, interrupted=interrupted))
+            console().print(
+                summary(self._tally, report=path, wrote=self._wrote, interrupted=interrupted, left_out=left_out or {})
+            )
         return code
 
     def __enter__(self) -> Self:

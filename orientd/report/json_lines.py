@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TextIO
 
 from orientd.errors import ExitCode
-from orientd.records import COLUMNS, Row, Status, Verdict
-from orientd.report.tally import Tally
+from orientd.records import COLUMNS, LeftOut, Row, Status, Verdict
+from orientd.report.tally import NotLookedAt, Tally
 
 
 class JsonLines:
@@ -30,11 +31,12 @@ class JsonLines:
     def error(self, message: str) -> None:
         self._write("error", {"message": message})
 
-    def summary(self, tally: Tally, report: str, exit_code: ExitCode) -> None:
-        """`report` is the path of the CSV file ("" for none)."""
+    def summary(self, tally: Tally, report: str, exit_code: ExitCode, left_out: NotLookedAt = MappingProxyType({})) -> None:
+        """`report` is the path of the CSV file ("" for none); of `left_out` the numbers are told."""
         decisions = {verdict.value: tally.count(verdict) for verdict in Verdict}
         outcomes = {status.value: tally.count(outcome=status) for status in Status if status}
-        self._write("summary", {"photos": tally.count(), **decisions, **outcomes, "report": report, "exit_code": int(exit_code)})
+        ending = {"left_out": {why.value: left_out.get(why, (0,))[0] for why in LeftOut}, "report": report}
+        self._write("summary", {"photos": tally.count(), **decisions, **outcomes, **ending, "exit_code": int(exit_code)})
 
     def _write(self, message_type: str, values: Mapping[str, object]) -> None:
         self._stream.write(json.dumps({"message_type": message_type, **values}) + "\n")

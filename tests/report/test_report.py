@@ -190,6 +190,7 @@ def test_json_lines(tmp_path):
         "fixed": 0,
         "unchanged": 0,
         "failed": 0,
+        "left_out": {"excluded": 0, "hidden": 0, "drive": 0, "bundle": 0},
         "report": "r.csv",
         "exit_code": 11,
     }
