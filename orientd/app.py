@@ -14,6 +14,7 @@ from orientd.errors import ConfigError, ReadError, Refused
 from orientd.judge.judge import NOT_A_PHOTO, Judge
 from orientd.judge.panel import SCENE, Opinion, scene
 from orientd.library import left_out as leaving_out
+from orientd.library import others
 from orientd.library import paths as library_paths
 from orientd.library.exclude import Exclusion, read_patterns
 from orientd.library.paths import below, presence, real_place, real_roots
@@ -69,7 +70,7 @@ def scan(
     """
     with ExitStack() as stack:
         exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
-        check_presence, given = presence(roots), real_roots(roots)
+        check_presence, given = presence(roots), _roots(roots)
         candidates = walk(roots, exclusion, config.one_file_system, stop, left_out)
         hand = stack.enter_context(Hand(config.state_dir))
         again = [held for held in hand.all_left_out() if below(held.path, given)] if rescan else []
@@ -110,7 +111,7 @@ def apply(
         LibraryUnavailable: one of `roots` is not there.
     """
     exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
-    given = real_roots(roots)
+    given = _roots(roots)
     within = library_paths.folders(given)
     turned_by_pixels = {row.format for row in rows if row.decision is Verdict.FIX and _method(row) is Method.ROTATE}
     rotate = planner_of(turned_by_pixels, isolate=config.isolate)
@@ -287,6 +288,14 @@ def _testimonies(judge: Judge, photo: Photo, second: Prediction, opinion: Opinio
             silent = said.scores == (0.0, 0.0, 0.0, 0.0)
             scores = None if silent else said.scores
             yield Testimony(voice.witness, voice.witness in asked, scores, voice.against(said.scores), voice.cap, said.note)
+
+
+def _roots(roots: Sequence[str]) -> tuple[str, ...]:
+    """As `real_roots`, which none may be that belongs to another program."""
+    given = real_roots(roots)
+    for root in given:
+        others.check_root(root)
+    return given
 
 
 def _failed(row: Row, reason: str, code: Reason) -> Row:

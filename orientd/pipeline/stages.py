@@ -16,7 +16,7 @@ from orientd.infer import registry
 from orientd.judge.judge import Decode, Judge, until
 from orientd.judge.panel import PanelSpec
 from orientd.judge.policy import DEFAULT
-from orientd.library import sidecars
+from orientd.library import others, sidecars
 from orientd.library.reader import Source
 from orientd.library.sidecars import Naming
 from orientd.pipeline import allocator, deaths
@@ -124,6 +124,7 @@ def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[
     naming = naming_of(config)
 
     def plan(photo: Photo, orientation: int) -> tuple[Method, str, Reason | None]:
+        others.check(photo.path)
         if naming and photo.by_sidecar:
             sidecar = sidecars.find(photo.path, naming)
             sidecar.plan(orientation, photo.path)
@@ -217,8 +218,9 @@ def _undone(journal: Journal, row: Row) -> str:
 
 
 def _still_planned(row: Row, method: str) -> bool:
-    """False if a photo judged earlier may have to be put right by another method now."""
-    return row.decision is not Verdict.FIX or row.method == method == Method.TAG or row.method is Method.SIDECAR
+    """False if a photo judged earlier may have to be put right by another method now, or not at all."""
+    same = row.method == method == Method.TAG or row.method is Method.SIDECAR
+    return row.decision is not Verdict.FIX or (same and others.is_free(row.path))
 
 
 def _fix(writer: Writer, row: Row) -> Row:

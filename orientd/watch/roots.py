@@ -13,7 +13,7 @@ from typing import Final
 
 from orientd.errors import ConfigError, LibraryUnavailable
 from orientd.files.mounts import Mount, is_below, mounts, read_mountinfo
-from orientd.library import filenames
+from orientd.library import filenames, others
 from orientd.watch.hints import Hints, Loss
 from orientd.watch.inotify import Inotify
 
@@ -38,7 +38,7 @@ class Roots:
     what it raises comes out.
 
     Raises:
-        ConfigError: one of them is a file.
+        ConfigError: one of them is a file, or belongs to another program.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class Roots:
         self._inotify: Inotify | None = None
         if files := [root.path for root in self._roots if os.path.isfile(root.path)]:
             raise ConfigError(f"{files[0]} is a file: name a folder to watch, or run orientd scan")
+        for root in self._roots:
+            others.check_root(root.path)
 
     def check(self, observer: str, wait: bool) -> bool:
         """See whether every root is what it was; True if one, or a disk below it, came (back) and has to be looked through.

@@ -10,7 +10,7 @@ from orientd.files import write as files
 from orientd.files.syscalls import DISK, Disk
 from orientd.files.write import Mtime
 from orientd.formats import fingerprint
-from orientd.library import sidecars
+from orientd.library import others, sidecars
 from orientd.library.photo import format_of, refuse
 from orientd.reasons import Reason
 from orientd.records import FileStat, Method, Outcome, Patch, Row, Status
@@ -58,6 +58,7 @@ class Fixer:
                 return Outcome(path, Status.UNCHANGED, f"done already in run {done}", now, held, code=Reason.DONE_BEFORE)
             if not is_as_judged(row, now, held):
                 raise Refused(Reason.CHANGED, "it changed since it was judged: scan again")
+            others.check(path)
             refuse(format_of(path, data))  # by its name, too: a raw file may look like a plain TIFF
             change = self._change(data, turn, now.nlink, row.method)
             if not change.patch.splices:
