@@ -4,6 +4,7 @@ import os
 from contextlib import closing
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,11 +13,17 @@ from orientd.cli.stopping import stoppable
 from orientd.config import Config
 from orientd.errors import ConfigError, ExitCode
 
+if TYPE_CHECKING:
+    from orientd.cli.kept_report import KeptReport
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(readable=False))
 @click.option("--fix", is_flag=True, help="Put right what is shown wrong. Without it nothing is changed.")
-@click.option("--report", metavar="FILE.csv", help="Where to write the report (default: orientd-DATE-TIME.csv here).")
+@click.option(
+    "--report", metavar="FILE.csv", help="Where to write the report, or a folder (default: orientd-DATE-TIME.csv here)."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
 @click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
 @click.option("--exit-code", "when_found", is_flag=True, help="End with exit code 11 if wrongly turned photos were found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
@@ -28,6 +35,7 @@ def scan(
     paths: tuple[str, ...],
     fix: bool,
     report: str | None,
+    overwrite: bool,
     rescan: bool,
     when_found: bool,
     as_json: bool,
@@ -38,9 +46,8 @@ def scan(
     from orientd import app
     from orientd.cli.session import Session
     from orientd.library.left_out import Tally
-    from orientd.report.csv_file import default_report
 
-    session, left_out = Session(report or default_report(datetime.now()), as_json, quiet, verbose, wrote=fix), Tally()
+    session, left_out = Session(_kept(config, report, overwrite), as_json, quiet, verbose, wrote=fix), Tally()
     begun = partial(app.scan, config, paths, fix=fix, rescan=rescan, notify=session.notify, command=command_line())
     with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended)):
         with closing(begun(stop=stop, left_out=left_out)) as rows:
@@ -52,13 +59,23 @@ def scan(
 @click.command("apply")
 @click.argument("plan", metavar="PLAN.csv", type=click.Path())
 @click.argument("roots", nargs=-1, metavar="[FOLDER…]", type=click.Path(readable=False))
-@click.option("--report", metavar="FILE.csv", help="Where to write what was done (default: orientd-DATE-TIME.csv here).")
+@click.option(
+    "--report", metavar="FILE.csv", help="Where to write what was done, or a folder (default: orientd-DATE-TIME.csv here)."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @configured(*WRITING, "sidecar_naming", "isolate")
 def apply_(
-    config: Config, plan: str, roots: tuple[str, ...], report: str | None, as_json: bool, quiet: bool, verbose: bool
+    config: Config,
+    plan: str,
+    roots: tuple[str, ...],
+    report: str | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """Carry out a plan: put right the photos whose decision in PLAN.csv is fix.
 
@@ -68,13 +85,12 @@ def apply_(
     """
     from orientd import app
     from orientd.cli.session import Session
-    from orientd.report.csv_file import default_report
     from orientd.report.plan import read_plan
 
     planned = read_plan(plan)
     if report and os.path.exists(report) and os.path.samefile(plan, report):
         raise ConfigError("the report would replace the plan: choose another --report")
-    session = Session(report or default_report(datetime.now()), as_json, quiet, verbose, wrote=True)
+    session = Session(_kept(config, report, overwrite), as_json, quiet, verbose, wrote=True)
     with stoppable() as stop, session:
         session.expect(len(planned))
         if not planned and not as_json:
@@ -102,3 +118,14 @@ def inspect(config: Config, path: str, as_json: bool) -> int:
         return ExitCode.INCOMPLETE
     inspection.show_json(seen) if as_json else inspection.show(seen)
     return ExitCode.OK
+
+
+def _kept(config: Config, report: str | None, overwrite: bool) -> "KeptReport":
+    """The report at the place named, or of its own name in a folder.
+
+    Raises:
+        ConfigError: a file of that name may not be replaced.
+    """
+    from orientd.cli.kept_report import KeptReport
+
+    return KeptReport(report or "", config.state_dir, datetime.now(), overwrite=overwrite)

@@ -22,11 +22,11 @@ from orientd.report.text import printable
 class Session:
     """Progress goes to standard error; the summary, or JSON lines, to standard output."""
 
-    def __init__(self, report: str, as_json: bool, quiet: bool, verbose: bool, wrote: bool) -> None:
+    def __init__(self, report: CsvReport, as_json: bool, quiet: bool, verbose: bool, wrote: bool) -> None:
         self._json = JsonLines(sys.stdout) if as_json else None
         self._meter = meter(sys.stderr, quiet=quiet, json=self._json)
         self._shown = ExitStack()  # holds the meter until the summary takes its place
-        self._report, self._tally = CsvReport(report), Tally()
+        self._report, self._tally = report, Tally()
         self._quiet, self._verbose, self._wrote = quiet, verbose, wrote
         self._complete = False
 
@@ -83,6 +83,8 @@ class Session:
             path = self._report.path if self._tally.count() else ""
         else:
             path, self._complete = self._report.finish(), True
+            if self._report.remark:
+                self.notify(self._report.remark)
         code = self._tally.exit_code(when_found=when_found, interrupted=interrupted)
         if self._json:
             self._json.summary(self._tally, path, code, left_out or {})

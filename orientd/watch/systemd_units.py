@@ -205,7 +205,7 @@ def _drop_ins(place: Place, config: Config, folders: Sequence[str], flags: Seque
     watch = _quoted(*_program(), "watch", *flags, *folders)
     if not user:
         return {_DROP_IN: _drop_in(watch)}
-    scan = f"{_quoted(*_program(), 'scan', '--quiet', '--report')} ${{STATE_DIRECTORY}}/nightly.csv {_quoted(*folders)}"
+    scan = f"{_quoted(*_program(), 'scan', '--quiet', '--report')} ${{STATE_DIRECTORY}} {_quoted(*folders)}"
     state, plan = _elsewhere(place, config.state_dir), _elsewhere(place, os.path.dirname(config.plan))
     return {
         _DROP_IN: _drop_in(watch, user, [*(folders if config.fix else []), *plan, *state]),
