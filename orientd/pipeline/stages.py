@@ -142,16 +142,21 @@ def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[
 def act_stage(journal: Journal, writer: Writer | None) -> Callable[[Row], Row]:
     """The stage *act*: a row whose decision is fix is carried out, or passed through without a `writer`.
 
-    What an earlier run did to the photo, and somebody took back, is not done again.
+    What another run did to the photo since it was judged, or an earlier one did and somebody took back, is not done again.
     """
 
     def act(row: Row) -> Row:
+        if run := reverted.made_meanwhile(journal, row):
+            return _left(row, reverted.MADE.format(run), Reason.DONE_BEFORE)
         if reason := _undone(journal, row):
-            code = Reason.TAKEN_BACK
-            return row._replace(decision=Verdict.SKIP, new_orientation=None, method=None, reason=reason, reason_code=code)
+            return _left(row, reason, Reason.TAKEN_BACK)
         return _fix(writer, row) if writer else row
 
     return act
+
+
+def _left(row: Row, reason: str, code: Reason) -> Row:
+    return row._replace(decision=Verdict.SKIP, new_orientation=None, method=None, reason=reason, reason_code=code)
 
 
 def one_for_each_thread(first: "Engine", another: Callable[[], "Engine"]) -> Callable[[], "Engine"]:

@@ -9,14 +9,27 @@ from orientd.formats import fingerprint
 from orientd.orientation import UPRIGHT, normalise
 from orientd.records import Row
 from orientd.state.journal import Journal, Write
+from orientd.write.recover import sha256_of
 
 TAKEN_BACK: Final = "run {} made this change, which was taken back: left alone; to make it again, apply a plan that says fix"
 
-
+MADE: Final = "run {} put it right while this one was looking"
 _UNKNOWN: Final = (
     "run {} made this change to a photo of this name; whether this is that one, turned back, or another cannot be told: left "
     "alone; to turn it, apply a plan that says fix"
 )
+
+
+def made_meanwhile(journal: Journal, row: Row) -> int | None:
+    """The run that made the change which a row asks for since the photo was judged, if another orientd did."""
+    if journal.run_that_wrote(row.path, 0) is None:
+        return None
+    try:
+        data, _ = read.read_whole(row.path)
+    except PhotoError:  # as below
+        return None
+    held = sha256_of(data)
+    return journal.run_that_made(row.path, row.turn, held, row.sha256) if held != row.sha256 else None
 
 
 def turned_back(journal: Journal, row: Row) -> str:
