@@ -34,8 +34,8 @@ class SidecarFixer:
     def fix(self, row: Row) -> records.Outcome:
         """Note that the photo of a row is to be shown turned as the row says.
 
-        Its orientation is the one the photo was shown with when it was judged, sidecar and all; size and time are compared where
-        they are known. The outcome tells of the photo: its path, state and hash, and the orientation it is shown with now.
+        Its orientation is the one the photo was shown with when it was judged, sidecar and all; the size is compared where it
+        is known. The outcome tells of the photo: its path, state and hash, and the orientation it is shown with now.
 
         Raises:
             StateError: the journal cannot be written.
