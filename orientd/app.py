@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from orientd.library import left_out as leaving_out
 from orientd.library import others
 from orientd.library import paths as library_paths
 from orientd.library.exclude import Exclusion, read_patterns
+from orientd.library.listed import sorted_out
 from orientd.library.paths import below, presence, real_place, real_roots
 from orientd.library.reader import Source
 from orientd.library.walk import walk
@@ -60,18 +62,20 @@ def scan(
     notify: Notify,
     command: str,
     left_out: leaving_out.Tally | None = None,
+    listed: Sequence[str] = (),
 ) -> Generator[Row, None, None]:
     """Judge everything below `roots` and, with `fix`, put right what is shown wrong; one row per file, in the order of the walk.
 
-    What is not even looked at is counted in `left_out`.
+    After these what is `listed`; a path in a list may be gone. What is not even looked at is counted in `left_out`.
 
     Raises:
         OrientdError: what must stop the run; some of it before the first row.
     """
     with ExitStack() as stack:
         exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
-        check_presence, given = presence(roots), _roots(roots)
-        candidates = walk(roots, exclusion, config.one_file_system, stop, left_out)
+        more, known = sorted_out(listed, exclusion, left_out or leaving_out.Tally())
+        check_presence, given = presence(roots), _roots((*roots, *more))
+        candidates = chain(known, walk(given, exclusion, config.one_file_system, stop, left_out))
         hand = stack.enter_context(Hand(config.state_dir))
         again = [held for held in hand.all_left_out() if below(held.path, given)] if rescan else []
         deaths.look_after(hand, config, notify, stop, again)
@@ -121,12 +125,13 @@ def apply(
         deaths.look_after(hand, config, notify, stop)
         stack.enter_context(deaths.noticed(hand, config))
         writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, within, hand=hand))
+        allowed = given or writer.journal.roots()
         for row in rows:
             if stop():
                 return
             if row.decision is Verdict.FIX:
                 row = row._replace(path=real_place(row.path))  # the journal is read from other folders, too
-                above = [root for root in given or writer.journal.roots() if below(row.path, [root])]
+                above = [root for root in allowed if below(row.path, [root])]
                 if not above:
                     yield _failed(row, _OUTSIDE, Reason.NOT_ALLOWED)
                 elif by := next(filter(None, (exclusion.within(row.path, False, root) for root in above)), ""):
@@ -176,11 +181,12 @@ def verify(config: Config, moves: Sequence[Move], notify: Notify) -> Generator[F
         yield from verifying.verify(journal, moves)
 
 
-def count(config: Config, roots: Sequence[str], stop: Callable[[], bool]) -> int | None:
-    """How many files a scan of `roots` looks at; None if stopped before the end."""
+def count(config: Config, roots: Sequence[str], stop: Callable[[], bool], listed: Sequence[str] = ()) -> int | None:
+    """How many files a scan of `roots` and of what is `listed` looks at; None if stopped before the end."""
     exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file))
-    number = sum(1 for _ in walk(roots, exclusion, config.one_file_system, stop))
-    return None if stop() else number
+    more, known = sorted_out(listed, exclusion, leaving_out.Tally())
+    number = sum(1 for _ in walk((*roots, *more), exclusion, config.one_file_system, stop))
+    return None if stop() else number + len(known)
 
 
 def forget(config: Config, run: int | None, notify: Notify) -> list[int]:

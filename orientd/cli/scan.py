@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(readable=False))
+@click.argument("paths", nargs=-1, metavar="PATH…", type=click.Path(readable=False))
+@click.option("--files-from", metavar="FILE", help="Look also at the paths in a file, one a line or parted by NUL; - for a pipe.")
 @click.option("--fix", is_flag=True, help="Put right what is shown wrong. Without it nothing is changed.")
 @click.option(
     "--report", metavar="FILE.csv", help="Where to write the report, or a folder (default: orientd-DATE-TIME.csv here)."
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 def scan(
     config: Config,
     paths: tuple[str, ...],
+    files_from: str | None,
     fix: bool,
     report: str | None,
     overwrite: bool,
@@ -46,10 +48,14 @@ def scan(
     from orientd import app
     from orientd.cli.session import Session
     from orientd.library.left_out import Tally
+    from orientd.library.listed import read_list
 
+    if not paths and files_from is None:
+        raise click.UsageError("name a PATH, or a list of them with --files-from.")
+    listed = [] if files_from is None else read_list(files_from)
     session, left_out = Session(_kept(config, report, overwrite), as_json, quiet, verbose, wrote=fix), Tally()
-    begun = partial(app.scan, config, paths, fix=fix, rescan=rescan, notify=session.notify, command=command_line())
-    with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended)):
+    begun = partial(app.scan, config, paths, listed=listed, fix=fix, rescan=rescan, notify=session.notify, command=command_line())
+    with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended, listed)):
         with closing(begun(stop=stop, left_out=left_out)) as rows:
             for row in rows:
                 session.add(row)

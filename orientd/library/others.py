@@ -52,9 +52,14 @@ def check_root(root: str) -> None:
     Raises:
         ConfigError: it is.
     """
-    for folder in _above(os.path.join(root, "any")):
-        if _is_bundle(folder):
-            raise ConfigError(_KEPT.format(place=folder))
+    if kept := kept_by(root):
+        raise ConfigError(kept)
+
+
+def kept_by(path: str) -> str:
+    """The sentence that says in which bundle a real path lies, or which it is; empty if none."""
+    bundles = filter(_is_bundle, _above(os.path.join(path, "any")))
+    return next((_KEPT.format(place=bundle) for bundle in bundles), "")
 
 
 def _is_bundle(folder: str) -> bool:
