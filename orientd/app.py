@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,11 @@ from orientd.config import Config
 from orientd.errors import ConfigError, ReadError, Refused
 from orientd.judge.judge import NOT_A_PHOTO, Judge
 from orientd.judge.panel import SCENE, Opinion, scene
+from orientd.library import left_out as leaving_out
+from orientd.library import others
 from orientd.library import paths as library_paths
+from orientd.library.exclude import Exclusion, read_patterns
+from orientd.library.listed import sorted_out
 from orientd.library.paths import below, presence, real_place, real_roots
 from orientd.library.reader import Source
 from orientd.library.walk import walk
@@ -26,10 +31,9 @@ from orientd.reasons import Reason
 from orientd.records import Evidence, Method, Notify, Photo, Picture, Prediction, Row, Scores, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import Run, open_journal
-from orientd.state.lock import Lock, is_locked
+from orientd.state.lock import is_locked
 from orientd.state.originals import Originals
 from orientd.state.seen import Seen
-from orientd.write import offer as offering
 from orientd.write import undo as undoing
 from orientd.write import undo_guard
 from orientd.write import verify as verifying
@@ -67,18 +71,22 @@ def scan(
     notify: Notify,
     command: str,
     begun: Begun = _nobody,
+    left_out: leaving_out.Tally | None = None,
+    listed: Sequence[str] = (),
 ) -> Generator[Row, None, None]:
     """Judge everything below `roots` and, with `fix`, put right what is shown wrong; one row per file, in the order of the walk.
 
-    `unattended`: no person started it; see `reverted.turned_back`. `begun` is told the number of the run, once there is something
-    to write.
+    After these what is `listed`; a path in a list may be gone. What is not even looked at is counted in `left_out`. `unattended`:
+    no person started it; see `reverted.turned_back`. `begun` is told the number of the run, once there is something to write.
 
     Raises:
         OrientdError: what must stop the run; some of it before the first row.
     """
     with ExitStack() as stack:
-        check_presence, candidates = presence(roots), walk(roots, config.exclude, config.one_file_system, stop)
-        given = real_roots(roots)
+        exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
+        more, known = sorted_out(listed, exclusion, left_out or leaving_out.Tally())
+        check_presence, given = presence(roots), _roots((*roots, *more))
+        candidates = chain(known, walk(given, exclusion, config.one_file_system, stop, left_out))
         hand = stack.enter_context(Hand(config.state_dir))
         again = [held for held in hand.all_left_out() if below(held.path, given)] if rescan else []
         deaths.look_after(hand, config, notify, stop, again)
@@ -104,6 +112,8 @@ def scan(
                 yield row
             if row.outcome is Status.FAILED:
                 check_presence()
+        for pattern in [] if stop() else exclusion.unfit:
+            notify(f"exclude {pattern}: it left nothing out, as it fits nothing that was met: is the path or the pattern right?")
 
 
 def apply(
@@ -118,12 +128,15 @@ def apply(
 ) -> Generator[Row, None, None]:
     """Carry out the rows of a plan whose decision is fix, each by its own method, refusing photos that changed since judged.
 
-    A plan may come from anyone: only what lies below `roots` is written, or below what was ever scanned if there are none.
+    A plan may come from anyone: only what lies below `roots` is written, or below what was ever scanned if there are none; and
+    nothing that the configuration or a marker excludes.
 
     Raises:
+        ConfigError: what shall be excluded cannot be understood.
         LibraryUnavailable: one of `roots` is not there.
     """
-    given = real_roots(roots)
+    exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
+    given = _roots(roots)
     within = library_paths.folders(given)
     turned_by_pixels = {row.format for row in rows if row.decision is Verdict.FIX and _method(row) is Method.ROTATE}
     rotate = planner_of(turned_by_pixels, isolate=config.isolate)
@@ -133,13 +146,17 @@ def apply(
         deaths.look_after(hand, config, notify, stop)
         stack.enter_context(deaths.noticed(hand, config))
         writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, within, hand=hand, begun=begun))
+        allowed = given or writer.journal.roots()
         for row in rows:
             if stop():
                 return
             if row.decision is Verdict.FIX:
                 row = row._replace(path=real_place(row.path))  # the journal is read from other folders, too
-                if not below(row.path, given or writer.journal.roots()):
+                above = [root for root in allowed if below(row.path, [root])]
+                if not above:
                     yield _failed(row, _OUTSIDE.format(commands.line("apply")), Reason.NOT_ALLOWED)
+                elif by := next(filter(None, (exclusion.within(row.path, False, root) for root in above)), ""):
+                    yield _failed(row, f"it is excluded, by {by}: take that away if it shall be written", Reason.EXCLUDED)
                 elif reason := deaths.why_left_out(hand, row.path):
                     yield _failed(row, reason, Reason.CRASHES)
                 else:
@@ -200,24 +217,6 @@ def last_run(config: Config, notify: Notify) -> Run:
         return next(run for run in journal.runs() if run.id == number)
 
 
-def offer(config: Config, wanted: Sequence[int | str], notify: Notify) -> int:
-    """Have photos judged like any other that were turned and taken back: those of runs, by number, or at paths. Gives how many.
-
-    Raises:
-        ConfigError: nothing was taken back there.
-    """
-    found: set[str] = set()
-    with open_journal(config, notify) as journal:
-        for one in wanted:
-            writes = offering.of_run(journal, one) if isinstance(one, int) else offering.of_path(journal, one)
-            if not writes:
-                place = f"of run {one}" if isinstance(one, int) else f"at {one}"
-                raise ConfigError(f"nothing {place} was taken back; to list the runs: {commands.line('history')}")
-            journal.offer(write.id for write in writes)
-            found.update(write.intent.path for write in writes)
-    return len(found)
-
-
 def redo(
     config: Config, run: int, *, stop: Callable[[], bool], notify: Notify, command: str, begun: Begun = _nobody
 ) -> Generator[records.Outcome, None, None]:
@@ -247,43 +246,12 @@ def verify(config: Config, moves: Sequence[Move], notify: Notify) -> Generator[F
         yield from verifying.verify(journal, moves)
 
 
-def count(config: Config, roots: Sequence[str], stop: Callable[[], bool]) -> int | None:
-    """How many files a scan of `roots` looks at; None if stopped before the end."""
-    number = sum(1 for _ in walk(roots, config.exclude, config.one_file_system, stop))
-    return None if stop() else number
-
-
-@dataclass(frozen=True, slots=True)
-class Forgettable:
-    """The copies kept of photos that runs turned by pixels: how many, their bytes, and the photos that only they can undo."""
-
-    runs: Sequence[int]
-    copies: int
-    size: int
-    photos: int
-
-
-def forgettable(config: Config, run: int | None, before_ns: int | None, notify: Notify) -> Forgettable:
-    """What there is to forget of a run, of those begun before a time, or of all.
-
-    Raises:
-        ConfigError: there is no such run.
-    """
-    with open_journal(config, notify) as journal:
-        known = [each for each in journal.runs() if run in (None, each.id)]
-        if run is not None and not known:
-            raise ConfigError(f"there is no run {run}; to list the runs: {commands.line('history')}")
-        chosen = [each.id for each in known if before_ns is None or each.started_ns < before_ns]
-        kept = {number: list(undoing.kept(journal, number)) for number in chosen}
-    found = [one for each in kept.values() for one in each]
-    photos = sum(write.is_undoable for write, _ in found)
-    return Forgettable([number for number, each in kept.items() if each], len(found), sum(size for _, size in found), photos)
-
-
-def forget(config: Config, runs: Sequence[int], notify: Notify) -> list[int]:
-    """Delete the copies kept of photos that runs turned by pixels: the bytes of each."""
-    with Lock(config.state_dir), open_journal(config, notify) as journal:
-        return [size for run in runs for size in undoing.forget(journal, run)]
+def count(config: Config, roots: Sequence[str], stop: Callable[[], bool], listed: Sequence[str] = ()) -> int | None:
+    """How many files a scan of `roots` and of what is `listed` looks at; None if stopped before the end."""
+    exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file))
+    more, known = sorted_out(listed, exclusion, leaving_out.Tally())
+    number = sum(1 for _ in walk((*roots, *more), exclusion, config.one_file_system, stop))
+    return None if stop() else number + len(known)
 
 
 def history(config: Config, notify: Notify) -> list[Run]:
@@ -386,6 +354,14 @@ def _testimonies(judge: Judge, photo: Photo, second: Prediction, opinion: Opinio
             silent = said.scores == (0.0, 0.0, 0.0, 0.0)
             scores = None if silent else said.scores
             yield Testimony(voice.witness, voice.witness in asked, scores, voice.against(said.scores), voice.cap, said.note)
+
+
+def _roots(roots: Sequence[str]) -> tuple[str, ...]:
+    """As `real_roots`, which none may be that belongs to another program."""
+    given = real_roots(roots)
+    for root in given:
+        others.check_root(root)
+    return given
 
 
 def _failed(row: Row, reason: str, code: Reason) -> Row:

@@ -58,6 +58,10 @@ class Reason(StrEnum):
     """A fault of orientd or of a library: please report it."""
 
     # what is not written
+    EXCLUDED = "excluded"
+    """The configuration excludes it, or a file .orientd-ignore beside or above it does."""
+    OTHERS_LIBRARY = "others_library"
+    """It lies in a library that another program keeps for itself, such as Immich's own or a bundle of Apple Photos."""
     SIGNED = "signed"
     """Its content is signed (C2PA), and any change would break the signature."""
     HARD_LINKS = "hard_links"

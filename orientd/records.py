@@ -68,6 +68,15 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+class LeftOut(StrEnum):
+    """Why a file or folder is not even looked at."""
+
+    EXCLUDED = "excluded"
+    HIDDEN = "hidden"
+    DRIVE = "drive"
+    BUNDLE = "bundle"
+
+
 @dataclass(frozen=True, slots=True)
 class FileStat:
     """What tells one state of a file from another; times in nanoseconds since the epoch."""

@@ -15,7 +15,7 @@ from orientd.records import Row, Verdict
 
 
 def rows(folder: str) -> Iterator[Row]:
-    for candidate in walk([folder], (), False):
+    for candidate in walk([folder]):
         yield Row(
             candidate.path,
             "jpeg",

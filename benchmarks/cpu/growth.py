@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.measuring import Usage, first_scan, scan, script, timed
 
-_WALK = "import sys; from orientd.library.walk import walk; print(sum(1 for _ in walk(sys.argv[1:], (), False)))"
+_WALK = "import sys; from orientd.library.walk import walk; print(sum(1 for _ in walk(sys.argv[1:])))"
 
 
 def told(usage: Usage, files: int) -> dict[str, float]:

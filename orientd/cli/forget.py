@@ -39,14 +39,14 @@ def forget(config: Config, run: int | None, age: int | None, every: bool, yes: b
     What was turned by pixels then cannot be undone any more: how many photos that are is told before anything is deleted, and
     it asks. Changes of tags can be undone: they need no copies.
     """
-    from orientd import app
     from orientd.cli import output
+    from orientd.write import forget as copies
 
     if (run is not None) + (age is not None) + every != 1:
         listing = commands.line("history")
         raise ConfigError(f"say which copies: those of one RUN, --older-than AGE or --all\nto list the runs: {listing}")
     before = None if age is None else time.time_ns() - age
-    kept = app.forgettable(config, run, before, output.note)
+    kept = copies.forgettable(config, run, before, output.note)
     if not kept.copies:
         return output.freed([])
     which = [run] if run else ["--all"] if every else ["--older-than", f"{(age or 0) // _DAY_NS}d"]
@@ -54,4 +54,4 @@ def forget(config: Config, run: int | None, age: int | None, every: bool, yes: b
         output.say(output.lost(kept))
     elif not sure(output.lost(kept), commands.line("forget", *which, "--yes")):
         return ExitCode.USAGE
-    return output.freed(app.forget(config, kept.runs, output.note))
+    return output.freed(copies.forget(config, kept.runs, output.note))

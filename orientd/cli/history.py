@@ -101,10 +101,10 @@ def offer(config: Config, wanted: tuple[str, ...]) -> int:
     RUN may be the undo, too. Of a folder it is all that was written below it; a photo that was moved since is named itself.
     A file whose name is a number is named ./7.
     """
-    from orientd import app
     from orientd.cli import output
+    from orientd.write import offer as offering
 
-    return output.offered(app.offer(config, [int(one) if one.isdecimal() else one for one in wanted], output.note))
+    return output.offered(offering.offer(config, [int(one) if one.isdecimal() else one for one in wanted], output.note))
 
 
 @click.command("verify")

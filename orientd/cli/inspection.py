@@ -11,7 +11,7 @@ from orientd.cli.output import console, plain_table
 from orientd.judge.panel import favorite, lead
 from orientd.orientation import TURNS
 from orientd.records import Scores
-from orientd.report.text import printable
+from orientd.report.text import in_json, printable
 
 if TYPE_CHECKING:
     from orientd.app import Inspection, Testimony
@@ -83,7 +83,7 @@ def show_json(seen: "Inspection") -> None:
         "reason": opinion.decision.reason,
         "refusal": seen.refusal,
     }
-    console().out(json.dumps(values), highlight=False)
+    console().out(json.dumps(in_json(values)), highlight=False)
 
 
 def _testimonies(given: Sequence["Testimony"]) -> Table:

@@ -31,7 +31,7 @@ JUDGING: Final = (
     "sidecar",
     "sidecar_naming",
 )
-WALKING: Final = ("workers", "batch", "exclude", "one_file_system")
+WALKING: Final = ("workers", "batch", "exclude", "exclude_file", "one_file_system")
 WRITING: Final = ("mtime", "hard_links", "formats")
 WATCHING: Final = (
     "fix",

@@ -15,13 +15,13 @@ from orientd import commands
 from orientd.errors import ExitCode
 from orientd.reasons import Reason
 from orientd.records import Status
-from orientd.report.text import megabytes, photos, printable
+from orientd.report.text import in_json, megabytes, photos, printable
 
 if TYPE_CHECKING:
-    from orientd.app import Forgettable
     from orientd.cli.doctor import Finding
     from orientd.records import Outcome
     from orientd.state.journal import Run
+    from orientd.write.forget import Forgettable
     from orientd.write.verify import Finding as Checked
 
 _LEFT_BY_WATCHERS = "A scan that you start judges what was taken back again; a watcher, and scan --unattended, leaves it alone."
@@ -139,7 +139,7 @@ def verified(found: Iterable["Checked"], as_json: bool, verbose: bool, stop: Cal
         counts[one.state] += 1
         if as_json:
             values = {"message_type": "file", "path": one.path, "state": one.state, "reason": one.reason}
-            out.out(json.dumps(values), highlight=False)
+            out.out(json.dumps(in_json(values)), highlight=False)
         elif verbose or (one.state in FAULTS and one.state is not State.FORGOTTEN):  # whoever deleted them knows
             note(f"{one.state}  {one.path}" + (f"  ({one.reason})" if one.reason else ""))
     faulty = any(counts[state] for state in FAULTS)
@@ -188,7 +188,7 @@ def facts(values: Mapping[str, str]) -> None:
 def status(values: Mapping[str, str], steps: Mapping[str, str], watcher: Mapping[str, Any], as_json: bool) -> int:
     """Print the facts, those of the watcher as `metrics.watcher` gives them, and for people the commands that see to them."""
     if as_json:
-        console().out(json.dumps({**values, "watch": watcher}), highlight=False)
+        console().out(json.dumps({**in_json(values), "watch": in_json(watcher)}), highlight=False)
         return ExitCode.OK
     doing = "not running"
     if watcher["running"]:
@@ -217,7 +217,7 @@ def models(known: Sequence[Mapping[str, Any]], as_json: bool) -> int:
     out = console()
     if as_json:
         for one in known:
-            out.out(json.dumps(one), highlight=False)
+            out.out(json.dumps(in_json(one)), highlight=False)
     else:
         table = Table(*(Column(title, overflow="fold") for title in _OF_A_MODEL), box=None, padding=(0, 2, 0, 0))
         for one in known:

@@ -3,6 +3,8 @@
 import os
 from contextlib import closing
 from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,11 +13,18 @@ from orientd.cli.stopping import stoppable
 from orientd.config import Config
 from orientd.errors import ConfigError, ExitCode
 
+if TYPE_CHECKING:
+    from orientd.cli.kept_report import KeptReport
+
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(readable=False))
+@click.argument("paths", nargs=-1, metavar="PATH…", type=click.Path(readable=False))
+@click.option("--files-from", metavar="FILE", help="Look also at the paths in a file, one a line or parted by NUL; - for a pipe.")
 @click.option("--fix", is_flag=True, help="Put right what is shown wrong. Without it nothing is changed.")
-@click.option("--report", metavar="FILE.csv", help="Where to write the report (default: orientd-DATE-TIME.csv here).")
+@click.option(
+    "--report", metavar="FILE.csv", help="Where to write the report, or a folder (default: orientd-DATE-TIME.csv here)."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
 @click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
 @click.option(
     "--unattended",
@@ -30,8 +39,10 @@ from orientd.errors import ConfigError, ExitCode
 def scan(
     config: Config,
     paths: tuple[str, ...],
+    files_from: str | None,
     fix: bool,
     report: str | None,
+    overwrite: bool,
     rescan: bool,
     unattended: bool,
     when_found: bool,
@@ -42,37 +53,41 @@ def scan(
     """Look at every photo below PATH… and list those shown wrong; with --fix put them right."""
     from orientd import app
     from orientd.cli.session import Session
-    from orientd.report.csv_file import default_report
+    from orientd.library.left_out import Tally
+    from orientd.library.listed import read_list
 
-    session = Session(report or default_report(datetime.now()), as_json, quiet, verbose, wrote=fix)
-    with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended)):
-        rows = app.scan(
-            config,
-            paths,
-            fix=fix,
-            rescan=rescan,
-            unattended=unattended,
-            stop=stop,
-            notify=session.notify,
-            command=command_line(),
-            begun=session.begun,
-        )
-        with closing(rows):
+    if not paths and files_from is None:
+        raise click.UsageError("name a PATH, or a list of them with --files-from.")
+    listed = [] if files_from is None else read_list(files_from)
+    session, left_out = Session(_kept(config, report, overwrite), as_json, quiet, verbose, wrote=fix), Tally()
+    looking = partial(app.scan, config, paths, listed=listed, fix=fix, rescan=rescan, unattended=unattended, left_out=left_out)
+    with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended, listed)):
+        with closing(looking(stop=stop, notify=session.notify, command=command_line(), begun=session.begun)) as rows:
             for row in rows:
                 session.add(row)
-        return session.finish(interrupted=stop(), when_found=when_found)
+        return session.finish(interrupted=stop(), when_found=when_found, left_out=left_out.found())
 
 
 @click.command("apply")
 @click.argument("plan", metavar="PLAN.csv", type=click.Path())
 @click.argument("roots", nargs=-1, metavar="[FOLDER…]", type=click.Path(readable=False))
-@click.option("--report", metavar="FILE.csv", help="Where to write what was done (default: orientd-DATE-TIME.csv here).")
+@click.option(
+    "--report", metavar="FILE.csv", help="Where to write what was done, or a folder (default: orientd-DATE-TIME.csv here)."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @configured(*WRITING, "sidecar_naming", "isolate")
 def apply_(
-    config: Config, plan: str, roots: tuple[str, ...], report: str | None, as_json: bool, quiet: bool, verbose: bool
+    config: Config,
+    plan: str,
+    roots: tuple[str, ...],
+    report: str | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """Carry out a plan: put right the photos whose decision in PLAN.csv is fix.
 
@@ -82,13 +97,12 @@ def apply_(
     """
     from orientd import app
     from orientd.cli.session import Session
-    from orientd.report.csv_file import default_report
     from orientd.report.plan import read_plan
 
     planned = read_plan(plan)
     if report and os.path.exists(report) and os.path.samefile(plan, report):
         raise ConfigError("the report would replace the plan: choose another --report")
-    session = Session(report or default_report(datetime.now()), as_json, quiet, verbose, wrote=True)
+    session = Session(_kept(config, report, overwrite), as_json, quiet, verbose, wrote=True)
     with stoppable() as stop, session:
         session.expect(len(planned))
         if not planned and not as_json:
@@ -117,3 +131,14 @@ def inspect(config: Config, path: str, as_json: bool) -> int:
         return ExitCode.INCOMPLETE
     inspection.show_json(seen) if as_json else inspection.show(seen)
     return ExitCode.OK
+
+
+def _kept(config: Config, report: str | None, overwrite: bool) -> "KeptReport":
+    """The report at the place named, or of its own name in a folder.
+
+    Raises:
+        ConfigError: a file of that name may not be replaced.
+    """
+    from orientd.cli.kept_report import KeptReport
+
+    return KeptReport(report or "", config.state_dir, datetime.now(), overwrite=overwrite)

@@ -15,18 +15,18 @@ from orientd.report.csv_file import CsvReport
 from orientd.report.json_lines import JsonLines
 from orientd.report.progress import meter
 from orientd.report.summary import summary
-from orientd.report.tally import Tally
+from orientd.report.tally import NotLookedAt, Tally
 from orientd.report.text import printable
 
 
 class Session:
     """Progress goes to standard error; the summary, or JSON lines, to standard output."""
 
-    def __init__(self, report: str, as_json: bool, quiet: bool, verbose: bool, wrote: bool) -> None:
+    def __init__(self, report: CsvReport, as_json: bool, quiet: bool, verbose: bool, wrote: bool) -> None:
         self._json = JsonLines(sys.stdout) if as_json else None
         self._meter = meter(sys.stderr, quiet=quiet, json=self._json)
         self._shown = ExitStack()  # holds the meter until the summary takes its place
-        self._report, self._tally = CsvReport(report), Tally()
+        self._report, self._tally = report, Tally()
         self._quiet, self._verbose, self._wrote = quiet, verbose, wrote
         self._complete = False
         self._run: int | None = None
@@ -82,18 +82,28 @@ class Session:
             ended.set()
             ahead.join()
 
-    def finish(self, *, interrupted: bool, when_found: bool = False) -> int:
+    def finish(self, *, interrupted: bool, when_found: bool = False, left_out: NotLookedAt | None = None) -> int:
         """Close the report, print the summary, and give the exit code."""
         if interrupted:
             path = self._report.path if self._tally.count() else ""
         else:
             path, self._complete = self._report.finish(), True
+            if self._report.remark:
+                self.notify(self._report.remark)
         code = self._tally.exit_code(when_found=when_found, interrupted=interrupted)
         if self._json:
-            self._json.summary(self._tally, path, code)
+            self._json.summary(self._tally, path, code, left_out or {})
         else:
             self._shown.close()
-            console().print(summary(self._tally, report=path, wrote=self._wrote, run=self._run, interrupted=interrupted))
+            told = summary(
+                self._tally,
+                report=path,
+                wrote=self._wrote,
+                run=self._run,
+                interrupted=interrupted,
+                left_out=left_out or {},
+            )
+            console().print(told)
         return code
 
     def __enter__(self) -> Self:

@@ -76,7 +76,10 @@ class Config:
         "What a scan looks at first: photo = each photo whole; thumbnail = that of a JPEG, which may only confirm that a photo is"
         " upright, where it is certain to show the same. Several times faster, but damage to upright photos goes unnoticed.",
     )
-    exclude: tuple[str, ...] = _option((), "Patterns of files and folders to leave out, such as '*.tmp' or 'drafts'.")
+    exclude: tuple[str, ...] = _option(
+        (), "Files and folders to leave out: paths such as '~/Pictures/private', or patterns as in .gitignore: '*.tmp', 'drafts'."
+    )
+    exclude_file: str = _option("", "File of such patterns, one a line.")
     one_file_system: bool = _option(False, "Stay on the disk a folder is on: do not enter others mounted below it.")
     max_pixels: int = _option(200_000_000, "Photos with more pixels than this are listed, not judged", 1, 2**31)
     max_bytes: int = _option(512 * 2**20, "Files with more bytes than this are listed, not judged", 1, 2**40)
@@ -181,7 +184,7 @@ def _help(option: Field[Any]) -> str:
 
 
 OPTIONS: Final[Mapping[str, Field[Any]]] = {option.name: option for option in fields(Config)}
-PATHS: Final = ("model", "plan", "state_dir")
+PATHS: Final = ("model", "plan", "exclude_file", "state_dir")
 """Options that may name a file or folder; in each a ~ at the beginning stands for the home."""
 HELP: Final[Mapping[str, str]] = {name: _help(option) for name, option in OPTIONS.items()}
 
@@ -297,7 +300,9 @@ def _from_text(kind: object, text: str) -> Any:
     if kind is bool:
         return _SWITCH.get(text.lower(), text)
     if kind == tuple[str, ...]:
-        return tuple(text.split(":"))
+        if "," in text and ":" not in text:
+            raise ValueError(f"is one text, got {text!r}: write several as a list, [a, b], or parted by colons, a:b")
+        return tuple(filter(None, text.split(":")))
     if kind == tuple[_Writable, ...]:
         return tuple(filter(None, text.replace(":", ",").replace(" ", "").split(",")))
     try:

@@ -10,6 +10,8 @@ import os
 import re
 from typing import Final
 
+from orientd.records import LeftOut
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -57,7 +59,11 @@ _LOCKS: Final = (".", "~$", "~syncthing~")
 _IGNORED_FOLDERS: Final = _words("""
     #recycle #snapshot @eadir @recently-snapshot @recycle @tmp $recycle.bin __macosx lost+found recycler
 """) | {"system volume information"}
-_BUNDLES: Final = (".aplibrary", ".cocatalog", ".lrdata", ".migratedphotolibrary", ".photolibrary", ".photoslibrary")
+_BUNDLES: Final = tuple(
+    _words("""
+    .aplibrary .cocatalog .lrdata .lrlibrary .migratedaplibrary .migratedphotolibrary .photolibrary .photoslibrary
+""")
+)
 
 
 def suffix(path: str) -> str:
@@ -99,5 +105,14 @@ def _is_random(name: str) -> bool:
 
 def worth_entering(name: str) -> bool:
     """False for hidden folders, bins, thumbnail folders of network drives, and bundles that a photo program keeps for itself."""
+    return kind_of_folder(name) is None
+
+
+def kind_of_folder(name: str) -> LeftOut | None:
+    """Why a folder of that name is not entered; None if it is."""
     folded = name.lower()
-    return not (name.startswith(".") or folded in _IGNORED_FOLDERS or folded.endswith(_BUNDLES))
+    if folded in _IGNORED_FOLDERS:
+        return LeftOut.DRIVE
+    if folded.endswith(_BUNDLES):
+        return LeftOut.BUNDLE
+    return LeftOut.HIDDEN if name.startswith(".") else None

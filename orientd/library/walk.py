@@ -1,75 +1,75 @@
 """Roots and ignore rules → Candidates.
 
 Nothing but the folder being listed is held in memory, and a file's second name by hard link is known by its inode. What is
-passed over without a word: folders that `filenames.worth_entering` and files that `filenames.worth_opening` turns down, what
-`exclude` names, links to folders, and whatever vanishes while the walk goes on.
+counted only: folders that `filenames.worth_entering` turns down, hidden photos, and what is excluded. What is passed over without
+a word: files that `filenames.worth_opening` turns down, links to folders, and whatever vanishes while the walk goes on.
 """
 
 import os
-import re
 import stat as modes
 from collections.abc import Callable, Iterator, Sequence
-from fnmatch import translate
 from itertools import takewhile
 from typing import Final
 
 from orientd.errors import LibraryUnavailable
 from orientd.files.syscalls import code_of
 from orientd.library import filenames
+from orientd.library.exclude import Exclusion
+from orientd.library.left_out import Tally
 from orientd.library.paths import device_of, listing, real_roots
 from orientd.reasons import Reason
-from orientd.records import Candidate, FileStat
+from orientd.records import Candidate, FileStat, LeftOut
 
 _NO_STAT: Final = FileStat(0, 0, 0, 0)
 _SYMLINK: Final = "symbolic link: its target is judged where it lies"
 _HARD_LINK: Final = "hard link: the file is judged under the first of its names"
 
-_Excluded = Callable[[str], bool]
-
 
 def walk(
-    roots: Sequence[str], exclude: Sequence[str] = (), one_file_system: bool = False, stop: Callable[[], bool] = lambda: False
+    roots: Sequence[str],
+    exclude: Exclusion | None = None,
+    one_file_system: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    left_out: Tally | None = None,
 ) -> Iterator[Candidate]:
     """Every file below `roots` that may be a photo, once, in the order of names: first a folder's files, then its folders.
 
-    A root is entered, and a root that is a file comes out, whatever its name; symbolic links on the way to it are resolved.
-    `exclude` holds shell patterns for the name, or for the path relative to the root, of files and folders. A symbolic link to
-    a file and a further hard link of a file that came out before have `skip` set if they are named like a photo; what cannot be
-    listed or examined has `error` set. Once `stop()` is true it ends, also where there are only folders.
+    A root is entered, and a root that is a file comes out, whatever its name, unless `exclude` says otherwise; symbolic links on
+    the way to it are resolved. A symbolic link to a file and a further hard link of a file that came out before have `skip` set
+    if they are named like a photo; what cannot be listed or examined has `error` set. Once `stop()` is true it ends, also where
+    there are only folders.
 
     Raises:
         LibraryUnavailable: a root is not there or cannot be read, raised by the call itself; or a root went away during the walk.
     """
-    return filter(None, takewhile(lambda _: not stop(), steps(roots, exclude, one_file_system)))
+    return filter(None, takewhile(lambda _: not stop(), steps(roots, exclude, one_file_system, left_out)))
 
 
-def steps(roots: Sequence[str], exclude: Sequence[str] = (), one_file_system: bool = False) -> Iterator[Candidate | None]:
+def steps(
+    roots: Sequence[str], exclude: Exclusion | None = None, one_file_system: bool = False, left_out: Tally | None = None
+) -> Iterator[Candidate | None]:
     """A walk that takes little time from each step to the next: what `walk` gives, and None whenever there is nothing to give.
 
     Raises as `walk` does.
     """
     resolved = real_roots(roots)
-    return _Walk(frozenset(resolved), matcher(exclude), one_file_system).run(resolved)
-
-
-def matcher(patterns: Sequence[str]) -> _Excluded | None:
-    """A test of relative paths and of their last names."""
-    if not patterns:
-        return None
-    matches = re.compile("|".join(translate(pattern.rstrip("/")) for pattern in patterns)).match
-    return lambda relative: bool(matches(relative) or matches(relative.rpartition("/")[2]))
+    return _Walk(frozenset(resolved), exclude or Exclusion(), one_file_system, left_out or Tally()).run(resolved)
 
 
 class _Walk:
-    def __init__(self, roots: frozenset[str], excluded: _Excluded | None, one_file_system: bool) -> None:
+    def __init__(self, roots: frozenset[str], exclude: Exclusion, one_file_system: bool, left_out: Tally) -> None:
         self._roots = roots
-        self._excluded = excluded
+        self._exclude = exclude
         self._one_file_system = one_file_system
+        self._left_out = left_out
         self._linked: set[tuple[int, int]] = set()
 
     def run(self, roots: Sequence[str]) -> Iterator[Candidate | None]:
         for root in roots:
-            if os.path.isdir(root):
+            is_folder = os.path.isdir(root)
+            if self._exclude.by(root, is_folder, root):
+                self._left_out.add(LeftOut.EXCLUDED, root)
+            elif is_folder:
                 yield from self._tree(root)
             else:
                 yield self._examine(root)
@@ -100,14 +100,23 @@ class _Walk:
         prefix = folder if folder.endswith("/") else folder + "/"
         with listing(folder) as entries:
             for entry in entries:
-                is_folder = entry.is_dir(follow_symlinks=False)
-                if not (filenames.worth_entering if is_folder else filenames.worth_opening)(entry.name):
-                    continue
-                path = prefix + entry.name
-                if path in self._roots or (self._excluded and self._excluded(path[len(root) :].lstrip("/"))):
-                    continue
-                (folders if is_folder else files).append(path)
+                is_folder, path = entry.is_dir(follow_symlinks=False), prefix + entry.name
+                if self._is_wanted(entry.name, path, is_folder, root):
+                    (folders if is_folder else files).append(path)
         return sorted(files), sorted(folders)
+
+    def _is_wanted(self, name: str, path: str, is_folder: bool, root: str) -> bool:
+        if not (filenames.worth_entering if is_folder else filenames.worth_opening)(name):
+            self._exclude.note(path, is_folder, root)
+            if why := filenames.kind_of_folder(name) if is_folder or filenames.promises_photo(name) else None:
+                self._left_out.add(why, name)
+            return False
+        if path in self._roots:
+            return False
+        if self._exclude.by(path, is_folder, root):
+            self._left_out.add(LeftOut.EXCLUDED, name)
+            return False
+        return True
 
     def _examine(self, path: str) -> Candidate | None:
         try:

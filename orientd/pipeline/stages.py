@@ -16,7 +16,7 @@ from orientd.infer import registry
 from orientd.judge.judge import Decode, Judge, until
 from orientd.judge.panel import PanelSpec
 from orientd.judge.policy import DEFAULT
-from orientd.library import sidecars
+from orientd.library import others, sidecars
 from orientd.library.reader import Source
 from orientd.library.sidecars import Naming
 from orientd.pipeline import allocator, deaths
@@ -124,6 +124,7 @@ def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[
     naming = naming_of(config)
 
     def plan(photo: Photo, orientation: int) -> tuple[Method, str, Reason | None]:
+        others.check(photo.path)
         if naming and photo.by_sidecar:
             sidecar = sidecars.find(photo.path, naming)
             sidecar.plan(orientation, photo.path)
@@ -141,16 +142,22 @@ def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[
 def act_stage(journal: Journal, writer: Writer | None, *, unattended: bool) -> Callable[[Row], Row]:
     """The stage *act*: a row whose decision is fix is carried out, or passed through without a `writer`.
 
-    What an earlier run did to the photo, and somebody took back, is not done again; see `reverted.turned_back`.
+    What another run did to the photo since it was judged, or an earlier one did and somebody took back, is not done again; see
+    `reverted.turned_back`.
     """
 
     def act(row: Row) -> Row:
+        if run := reverted.made_meanwhile(journal, row):
+            return _left(row, reverted.MADE.format(run), Reason.DONE_BEFORE)
         if reason := _undone(journal, row, unattended):
-            code = Reason.TAKEN_BACK
-            return row._replace(decision=Verdict.SKIP, new_orientation=None, method=None, reason=reason, reason_code=code)
+            return _left(row, reason, Reason.TAKEN_BACK)
         return _fix(writer, row) if writer else row
 
     return act
+
+
+def _left(row: Row, reason: str, code: Reason) -> Row:
+    return row._replace(decision=Verdict.SKIP, new_orientation=None, method=None, reason=reason, reason_code=code)
 
 
 def one_for_each_thread(first: "Engine", another: Callable[[], "Engine"]) -> Callable[[], "Engine"]:
@@ -227,8 +234,9 @@ def _undone(journal: Journal, row: Row, unattended: bool) -> str:
 
 
 def _still_planned(row: Row, method: str) -> bool:
-    """False if a photo judged earlier may have to be put right by another method now."""
-    return row.decision is not Verdict.FIX or row.method == method == Method.TAG or row.method is Method.SIDECAR
+    """False if a photo judged earlier may have to be put right by another method now, or not at all."""
+    same = row.method == method == Method.TAG or row.method is Method.SIDECAR
+    return row.decision is not Verdict.FIX or (same and others.is_free(row.path))
 
 
 def _fix(writer: Writer, row: Row) -> Row:

@@ -27,7 +27,12 @@ def default_report(now: datetime, folder: str = "") -> str:
 
 
 class CsvReport:
-    """Writes rows as they come to FILE.partial, which becomes FILE with `finish`; without it FILE.partial stays."""
+    """Writes rows as they come to FILE.partial, which becomes FILE with `finish`; without it FILE.partial stays.
+
+    `remark`: what its reader should know, if anything.
+    """
+
+    remark = ""
 
     def __init__(self, path: str) -> None:
         """Open the report.

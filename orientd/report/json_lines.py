@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TextIO
 
 from orientd.errors import ExitCode
-from orientd.records import COLUMNS, Row, Status, Verdict
-from orientd.report.tally import Tally
+from orientd.records import COLUMNS, LeftOut, Row, Status, Verdict
+from orientd.report.tally import NotLookedAt, Tally
+from orientd.report.text import in_json
 
 
 class JsonLines:
     """One JSON object a line, `message_type` first; every line is flushed.
 
-    Text is escaped to ASCII. A byte of a path that is not UTF-8, say E9, is the lone surrogate \\udce9; in Python
-    `os.fsencode(json.loads(line)["path"])` gives the bytes back.
+    Text is escaped to ASCII; of a path that is not UTF-8 `path_b64` has the bytes, see `text.in_json`. `mtime_ns` is text: as a
+    number it would be more than most programs can hold, and be rounded.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -21,7 +23,8 @@ class JsonLines:
 
     def photo(self, row: Row) -> None:
         values = (round(value, 4) if isinstance(value, float) else value for value in row.cells())
-        self._write("photo", dict(zip(COLUMNS, values, strict=True)))
+        told = dict(zip(COLUMNS, values, strict=True))
+        self._write("photo", told | {"mtime_ns": None if row.mtime_ns is None else str(row.mtime_ns)})
 
     def status(self, done: int, found: int, total: int | None, seconds_left: float | None) -> None:
         """`total` and `seconds_left` are None until the total is known."""
@@ -30,12 +33,13 @@ class JsonLines:
     def error(self, message: str) -> None:
         self._write("error", {"message": message})
 
-    def summary(self, tally: Tally, report: str, exit_code: ExitCode) -> None:
-        """`report` is the path of the CSV file ("" for none)."""
+    def summary(self, tally: Tally, report: str, exit_code: ExitCode, left_out: NotLookedAt = MappingProxyType({})) -> None:
+        """`report` is the path of the CSV file ("" for none); of `left_out` the numbers are told."""
         decisions = {verdict.value: tally.count(verdict) for verdict in Verdict}
         outcomes = {status.value: tally.count(outcome=status) for status in Status if status}
-        self._write("summary", {"photos": tally.count(), **decisions, **outcomes, "report": report, "exit_code": int(exit_code)})
+        ending = {"left_out": {why.value: left_out.get(why, (0,))[0] for why in LeftOut}, "report": report}
+        self._write("summary", {"photos": tally.count(), **decisions, **outcomes, **ending, "exit_code": int(exit_code)})
 
     def _write(self, message_type: str, values: Mapping[str, object]) -> None:
-        self._stream.write(json.dumps({"message_type": message_type, **values}) + "\n")
+        self._stream.write(json.dumps({"message_type": message_type, **in_json(values)}) + "\n")
         self._stream.flush()

@@ -1,6 +1,7 @@
 """What is shown at the end of a run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from rich.console import Group
@@ -8,18 +9,27 @@ from rich.table import Table
 from rich.text import Text
 
 from orientd import commands
-from orientd.records import Status, Verdict
-from orientd.report.tally import Tally
+from orientd.records import LeftOut, Status, Verdict
+from orientd.report.tally import NotLookedAt, Tally
 from orientd.report.text import megabytes, photos, printable
 
 
-def summary(tally: Tally, *, report: str, wrote: bool, run: int | None = None, interrupted: bool = False) -> Group:
+def summary(
+    tally: Tally,
+    *,
+    report: str,
+    wrote: bool,
+    run: int | None = None,
+    interrupted: bool = False,
+    left_out: NotLookedAt = MappingProxyType({}),
+) -> Group:
     """What was found and what to do next, in words.
 
     Args:
         report: the path of the CSV file ("" for none).
         wrote: photos were to be written (--fix, apply), not only judged.
         run: the number of the run that wrote, if anything was written.
+        left_out: what was not even looked at.
     """
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(justify="right", no_wrap=True)
@@ -28,7 +38,7 @@ def summary(tally: Tally, *, report: str, wrote: bool, run: int | None = None, i
     for verdict, words in _MEANING.items():
         if number := tally.count(verdict):
             table.add_row(f"{number:,}", words, Text(_why(tally.reasons(verdict))))
-    lines = [*_outcome(tally, wrote, interrupted), *_next_steps(tally, report, wrote, run)]
+    lines = [*_left_out(left_out), *_outcome(tally, wrote, interrupted), *_next_steps(tally, report, wrote, run)]
     return Group(table, *(Text(line) for line in lines))
 
 
@@ -39,6 +49,26 @@ _MEANING: Final[Mapping[Verdict, str]] = {
     Verdict.SKIP: "left alone",
     Verdict.ERROR: "not readable",
 }
+
+
+_LEFT_OUT: Final[Mapping[LeftOut, str]] = {
+    LeftOut.EXCLUDED: "excluded",
+    LeftOut.HIDDEN: "hidden",
+    LeftOut.DRIVE: "of network drives and bins",
+    LeftOut.BUNDLE: "kept by photo programs for themselves",
+}
+_NAMED: Final = 3
+
+
+def _left_out(left_out: NotLookedAt) -> Iterator[str]:
+    kinds = [f"{number:,} {_LEFT_OUT[why]} ({_some(names)})" for why, (number, names) in left_out.items()]
+    if kinds:
+        yield f"Not looked at: {', '.join(kinds)}."
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = [printable(name) for name in names[:_NAMED]]
+    return ", ".join([*shown, "…"] if len(names) > _NAMED else shown)
 
 
 def _why(reasons: list[tuple[str, int]]) -> str:

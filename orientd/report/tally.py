@@ -1,10 +1,14 @@
 """What a run has met, counted by decision, outcome and reason."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from orientd.errors import ExitCode
 from orientd.reasons import Reason, words
-from orientd.records import Method, Row, Status, Verdict
+from orientd.records import LeftOut, Method, Row, Status, Verdict
+
+NotLookedAt = Mapping[LeftOut, tuple[int, Sequence[str]]]
+"""Numbers of files and folders, and the names of some."""
 
 
 class Tally:

@@ -18,7 +18,8 @@ from orientd.errors import LibraryUnavailable
 from orientd.files.mounts import read_mountinfo
 from orientd.files.read import file_stat
 from orientd.library import sidecars
-from orientd.library.walk import matcher, steps
+from orientd.library.exclude import Exclusion
+from orientd.library.walk import steps
 from orientd.records import Candidate, FileStat
 from orientd.watch.hints import Hint, Hints, Loss
 from orientd.watch.roots import Roots
@@ -32,13 +33,14 @@ _FOLDERS: Final = 1000  # to be walked one by one; if there are more, the whole 
 class Terms:
     """How to watch; times are in seconds.
 
-    observer: auto, inotify or polling. walk_every: between walks of the library where the kernel tells what happens (0: only at
-    the start). poll_every: the same where it does not. room: files waited for at the same time. sidecars: photos are to be looked
-    at again when their sidecars change.
+    observer: auto, inotify or polling. exclude, exclude_more: see `Exclusion`. walk_every: between walks of the library where the
+    kernel tells what happens (0: only at the start). poll_every: the same where it does not. room: files waited for at the same
+    time. sidecars: photos are to be looked at again when their sidecars change.
     """
 
     observer: str = "auto"
     exclude: tuple[str, ...] = ()
+    exclude_more: tuple[str, ...] = ()
     one_file_system: bool = False
     settle: float = 2.0
     stalled: float = 60.0
@@ -105,6 +107,7 @@ class Arrivals:
 
     def collect(self, now: float) -> None:
         """Take the hints, and go on with a walk by one step."""
+        self._exclusion.look_again()
         hints, losses = self._hints.take()
         for path, hint in hints.items():
             self._take(path, hint, now)
@@ -119,6 +122,7 @@ class Arrivals:
 
     def settled(self, now: float, most: int) -> list[Candidate]:
         """At most `most` files that have settled."""
+        self._exclusion.look_again()
         return list(self._waiting.settled(now, self._look_within, most))
 
     @property
@@ -152,11 +156,11 @@ class Arrivals:
 
     def _agree(self, terms: Terms) -> None:
         self._terms = terms
-        self._excluded = matcher(terms.exclude) or (lambda _: False)
+        self._exclusion = Exclusion(terms.exclude, terms.exclude_more, self._say)
         self._waiting.quiet, self._waiting.stalled, self._waiting.room = terms.settle, terms.stalled, terms.room
 
     def _take(self, path: str, hint: Hint, now: float) -> None:
-        if not self._roots.reach(path, hint is Hint.FOLDER, self._excluded):
+        if not self._roots.reach(path, hint is Hint.FOLDER, self._exclusion.within):
             return
         if hint is Hint.FOLDER:
             self._look_through(path, now)
@@ -171,7 +175,7 @@ class Arrivals:
         """Whatever happens to a sidecar, its photos may be shown otherwise now."""
         for path in sidecars.photos(sidecar):
             found = self._look(path)
-            if found and self._roots.reach(path, False, self._excluded) and not self._waiting.nudge(path, found, now):
+            if found and self._roots.reach(path, False, self._exclusion.within) and not self._waiting.nudge(path, found, now):
                 self._lose(Loss.ROOM, now)
 
     def _look(self, path: str) -> FileStat | None:
@@ -182,7 +186,7 @@ class Arrivals:
 
     def _look_within(self, path: str) -> FileStat | None:
         """As `_look`; None also for a file that was excluded meanwhile."""
-        return self._look(path) if self._roots.reach(path, False, self._excluded) else None
+        return self._look(path) if self._roots.reach(path, False, self._exclusion.within) else None
 
     def _look_through(self, folder: str, now: float) -> None:
         above = folder
@@ -213,15 +217,15 @@ class Arrivals:
                 self.check(now)
             self._walk_at, self._whole = None, True
             self._folders.clear()
-            folders, exclude = self._roots.present(), self._terms.exclude
+            folders, exclusion = self._roots.present(), self._exclusion
         elif self._folders:
-            folders, exclude = [next(iter(self._folders))], ()  # these are relative to the root: `reach` heeds them
+            folders, exclusion = [next(iter(self._folders))], None  # patterns count from the root: `reach` heeds them
             del self._folders[folders[0]]
             self._whole = False
         else:
             return
         try:
-            self._walk = steps(folders, exclude, self._terms.one_file_system)
+            self._walk = steps(folders, exclusion, self._terms.one_file_system)
         except LibraryUnavailable:  # a folder that vanished; of a root, `check` finds out
             self._end_walk(now)
 
@@ -239,7 +243,7 @@ class Arrivals:
             self.look_again(now + self._terms.poll_every)
             chunk = []
         plain = [candidate for candidate in chunk if candidate and not (candidate.skip or candidate.error)]
-        for candidate in self._news([each for each in plain if self._roots.reach(each.path, False, self._excluded)]):
+        for candidate in self._news([each for each in plain if self._roots.reach(each.path, False, self._exclusion.within)]):
             young = self._wall() - candidate.stat.mtime_ns / 1e9 < self._terms.stalled
             self._waiting.offer(candidate.path, candidate.stat, now, young=young)
         if len(chunk) < _STEP:

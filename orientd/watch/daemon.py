@@ -15,6 +15,7 @@ from typing import Final
 
 from orientd.config import Config, check_modes
 from orientd.errors import ConfigError, ExitCode, OrientdError, StateError, Stopped
+from orientd.library.exclude import Exclusion, read_patterns
 from orientd.reasons import Reason
 from orientd.records import Candidate
 from orientd.state.lock import Lock
@@ -230,13 +231,15 @@ class Daemon:
             for name in ("state_dir", "metrics", "log_format", "libraries"):
                 if getattr(config, name) != getattr(self.config, name):
                     raise ConfigError(f"{name} cannot change while the watcher runs: restart it")
+            terms = _terms(config)
+            Exclusion(terms.exclude, terms.exclude_more)
             self.work.change(config)
         except OrientdError as error:
             self._log.error("the configuration was not reloaded: %s", error)
         else:
             self.config = config
             self._allowance, self._quiet = Allowance(config.rate_limit), spans(config.quiet_hours)
-            self.arrivals.change(_terms(config), now)
+            self.arrivals.change(terms, now)
             self._log.info("configuration reloaded")
         self._systemd.ready()
 
@@ -273,6 +276,7 @@ def _terms(config: Config) -> Terms:
     return Terms(
         observer=config.observer,
         exclude=config.exclude,
+        exclude_more=read_patterns(config.exclude_file),
         one_file_system=config.one_file_system,
         settle=config.settle,
         stalled=config.stalled,

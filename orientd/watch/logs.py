@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, TextIO
 
-from orientd.report.text import printable
+from orientd.report.text import in_json, printable
 
 _LEVELS: Final = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # see sd-daemon(3)
 _RECORD: Final = frozenset(vars(logging.makeLogRecord({})))
@@ -32,9 +32,13 @@ class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         made = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         extra = {name: value for name, value in vars(record).items() if name not in _RECORD and name != "message"}
-        return json.dumps(
-            {"time": f"{made}.{record.msecs:03.0f}Z", "level": record.levelname.lower(), "message": record.getMessage(), **extra}
-        )
+        told = {
+            "time": f"{made}.{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **extra,
+        }
+        return json.dumps(in_json(told | extra))
 
 
 def _line(record: logging.LogRecord) -> str:

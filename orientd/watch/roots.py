@@ -14,7 +14,7 @@ from typing import Final
 from orientd import commands
 from orientd.errors import ConfigError, LibraryUnavailable
 from orientd.files.mounts import Mount, is_below, mounts, read_mountinfo
-from orientd.library import filenames
+from orientd.library import filenames, others
 from orientd.watch.hints import Hints, Loss
 from orientd.watch.inotify import Inotify
 
@@ -39,7 +39,7 @@ class Roots:
     what it raises comes out.
 
     Raises:
-        ConfigError: one of them is a file.
+        ConfigError: one of them is a file, or belongs to another program.
     """
 
     def __init__(
@@ -55,6 +55,8 @@ class Roots:
         self._inotify: Inotify | None = None
         if files := [root.path for root in self._roots if os.path.isfile(root.path)]:
             raise ConfigError(f"{files[0]} is a file: name a folder to watch, or run {commands.line('scan', files[0])}")
+        for root in self._roots:
+            others.check_root(root.path)
 
     def check(self, observer: str, wait: bool) -> bool:
         """See whether every root is what it was; True if one, or a disk below it, came (back) and has to be looked through.
@@ -105,12 +107,12 @@ class Roots:
         """True if the kernel does not tell what happens in one of them."""
         return any(root.polled for root in self._roots)
 
-    def reach(self, path: str, is_folder: bool, excluded: Callable[[str], bool]) -> bool:
-        """True if a walk from the roots comes by this path and does not pass over it."""
+    def reach(self, path: str, is_folder: bool, excluded: Callable[[str, bool, str], object]) -> bool:
+        """True if a walk from the roots comes by this path and does not pass over it; `excluded` is as `Exclusion.within`."""
         return any(_reached(path, root.path, is_folder, excluded) for root in self._roots)
 
     def _entered(self, folder: str) -> bool:
-        return self.reach(folder, True, lambda _: False)
+        return self.reach(folder, True, lambda *_: False)
 
     def devices(self) -> set[int]:
         """The devices the roots are on."""
@@ -164,11 +166,11 @@ def _identity(path: str) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if readable else None
 
 
-def _reached(path: str, root: str, is_folder: bool, excluded: Callable[[str], bool]) -> bool:
+def _reached(path: str, root: str, is_folder: bool, excluded: Callable[[str, bool, str], object]) -> bool:
     if path == root or not is_below(path, root):
         return is_folder and path == root
     parts = path[len(root) :].lstrip(os.sep).split(os.sep)
     folders = parts if is_folder else parts[:-1]
     if not all(map(filenames.worth_entering, folders)) or not (is_folder or filenames.worth_opening(parts[-1])):
         return False
-    return not any(excluded(os.sep.join(parts[:end])) for end in range(1, len(parts) + 1))
+    return not excluded(path, is_folder, root)

@@ -208,8 +208,7 @@ def _drop_ins(place: Place, config: Config, folders: Sequence[str], flags: Seque
     watch = _quoted(*_program(), "watch", *flags, *folders)
     if not user:
         return {_DROP_IN: _drop_in(watch)}
-    scan = _quoted(*_program(), "scan", "--quiet", "--unattended", "--report")
-    scan += f" ${{STATE_DIRECTORY}}/nightly.csv {_quoted(*folders)}"
+    scan = f"{_quoted(*_program(), 'scan', '--quiet', '--unattended', '--report')} ${{STATE_DIRECTORY}} {_quoted(*folders)}"
     state, plan = _elsewhere(place, config.state_dir), _elsewhere(place, os.path.dirname(config.plan))
     return {
         _DROP_IN: _drop_in(watch, user, [*(folders if config.fix else []), *plan, *state]),

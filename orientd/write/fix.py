@@ -10,7 +10,7 @@ from orientd.files import write as files
 from orientd.files.syscalls import DISK, Disk
 from orientd.files.write import Mtime
 from orientd.formats import fingerprint
-from orientd.library import sidecars
+from orientd.library import others, sidecars
 from orientd.library.photo import format_of, refuse
 from orientd.reasons import Reason
 from orientd.records import FileStat, Method, Outcome, Patch, Row, Status
@@ -43,8 +43,8 @@ class Fixer:
         """Show the photo of a row turned as the row says: by its pixels if its method says so and nothing is lost, else by the
         orientation it stores.
 
-        Its path is real (no symbolic link as its last part). Its hash is that of the file judged, and so are its size and time,
-        where they are known. A photo that cannot be changed is an outcome with a reason, never a PhotoError, and its old bytes
+        Its path is real (no symbolic link as its last part). Its hash is that of the file judged, and so is its size, where that
+        is known. A photo that cannot be changed is an outcome with a reason, never a PhotoError, and its old bytes
         are in place.
 
         Raises:
@@ -58,6 +58,7 @@ class Fixer:
                 return Outcome(path, Status.UNCHANGED, f"done already in run {done}", now, held, code=Reason.DONE_BEFORE)
             if not is_as_judged(row, now, held):
                 raise Refused(Reason.CHANGED, "it changed since it was judged: scan again")
+            others.check(path)
             refuse(format_of(path, data))  # by its name, too: a raw file may look like a plain TIFF
             change = self._change(data, turn, now.nlink, row.method)
             if not change.patch.splices:
@@ -102,8 +103,11 @@ class Fixer:
 
 
 def is_as_judged(row: Row, now: FileStat, held: str) -> bool:
-    """True if the photo of a row, which is in the state `now` and has the hash `held`, is still what it was."""
-    return row.size in (now.size, None) and row.mtime_ns in (now.mtime_ns, None) and row.sha256 == held
+    """True if the photo of a row, which is in the state `now` and has the hash `held`, is still what it was.
+
+    Its time says nothing: files are touched, and programs that make a plan of JSON round it.
+    """
+    return row.size in (now.size, None) and row.sha256 == held
 
 
 def failure(path: str, error: Exception) -> Outcome:

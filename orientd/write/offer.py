@@ -1,18 +1,38 @@
 """What was taken back, offered again: which writes keep a photo from being turned, and are to be passed over from now on."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
-from orientd import formats
-from orientd.errors import PhotoError
+from orientd import commands, formats
+from orientd.config import Config
+from orientd.errors import ConfigError, PhotoError
 from orientd.files import read
 from orientd.formats import fingerprint
 from orientd.library import sidecars
 from orientd.library.paths import below
-from orientd.state.journal import Journal, Write, WriteStatus
+from orientd.records import Notify
+from orientd.state.journal import Journal, Write, WriteStatus, open_journal
 from orientd.write.reverted import stands
 from orientd.write.undo import names_of
+
+
+def offer(config: Config, wanted: Sequence[int | str], notify: Notify) -> int:
+    """Have photos judged like any other that were turned and taken back: those of runs, by number, or at paths. Gives how many.
+
+    Raises:
+        ConfigError: nothing was taken back there.
+    """
+    found: set[str] = set()
+    with open_journal(config, notify) as journal:
+        for one in wanted:
+            writes = of_run(journal, one) if isinstance(one, int) else of_path(journal, one)
+            if not writes:
+                place = f"of run {one}" if isinstance(one, int) else f"at {one}"
+                raise ConfigError(f"nothing {place} was taken back; to list the runs: {commands.line('history')}")
+            journal.offer(write.id for write in writes)
+            found.update(write.intent.path for write in writes)
+    return len(found)
 
 
 def of_run(journal: Journal, run: int) -> list[Write]:

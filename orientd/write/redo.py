@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from orientd.errors import PhotoError, Refused
 from orientd.files import write as files
+from orientd.library import others
 from orientd.orientation import TURNS
 from orientd.reasons import Reason
 from orientd.records import Method, Outcome, Row, Status, Verdict
@@ -46,6 +47,7 @@ def _row(done: Intent) -> Row:
 def _note_again(fixer: Fixer, write: Write) -> Outcome:
     done = write.intent
     try:
+        others.check(done.path)
         data, stat = read_now(done, fixer.disk)
         held = sha256_of(data)
         if held == done.new_sha256:

@@ -9,7 +9,9 @@ from orientd.formats import fingerprint
 from orientd.orientation import UPRIGHT, normalise
 from orientd.records import Row
 from orientd.state.journal import Journal, Write
+from orientd.write.recover import sha256_of
 
+MADE: Final = "run {} put it right while this one was looking"
 _LEFT: Final = "left alone; to have it judged like any other: {}"
 _TAKEN_BACK: Final = "run {} made this change, which was taken back: "
 _UNKNOWN: Final = (
@@ -20,6 +22,18 @@ _UNKNOWN: Final = (
 def taken_back(run: int, path: str, why: str = _TAKEN_BACK) -> str:
     """Why a photo is left alone, and how that is lifted, in words."""
     return why.format(run) + _LEFT.format(commands.line("offer", path))
+
+
+def made_meanwhile(journal: Journal, row: Row) -> int | None:
+    """The run that made the change which a row asks for since the photo was judged, if another orientd did."""
+    if journal.run_that_wrote(row.path, 0) is None:
+        return None
+    try:
+        data, _ = read.read_whole(row.path)
+    except PhotoError:  # as below
+        return None
+    held = sha256_of(data)
+    return journal.run_that_made(row.path, row.turn, held, row.sha256) if held != row.sha256 else None
 
 
 def turned_back(journal: Journal, row: Row, *, unattended: bool) -> str:

@@ -11,7 +11,7 @@ from orientd.files import write as files
 from orientd.files.syscalls import DISK, Disk
 from orientd.files.write import Mtime
 from orientd.formats import raw, sidecar
-from orientd.library import sidecars
+from orientd.library import others, sidecars
 from orientd.library.photo import format_of, refuse
 from orientd.library.sidecars import Naming, Sidecar
 from orientd.reasons import Reason
@@ -34,8 +34,8 @@ class SidecarFixer:
     def fix(self, row: Row) -> records.Outcome:
         """Note that the photo of a row is to be shown turned as the row says.
 
-        Its orientation is the one the photo was shown with when it was judged, sidecar and all; size and time are compared where
-        they are known. The outcome tells of the photo: its path, state and hash, and the orientation it is shown with now.
+        Its orientation is the one the photo was shown with when it was judged, sidecar and all; the size is compared where it
+        is known. The outcome tells of the photo: its path, state and hash, and the orientation it is shown with now.
 
         Raises:
             StateError: the journal cannot be written.
@@ -63,6 +63,7 @@ class SidecarFixer:
         data, now = read.read_whole(row.path, disk=self.disk)
         if not fix.is_as_judged(row, now, hashed(data).hexdigest()):
             raise Refused(Reason.CHANGED, "it changed since it was judged: scan again")
+        others.check(row.path)
         format_ = format_of(row.path, data)
         refuse(format_, self.naming)
         if format_ is Format.RAW:

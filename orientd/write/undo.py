@@ -151,20 +151,6 @@ def undo(
             yield _undo_one(journal, run, write, allow_hard_links, disk, admit)
 
 
-def kept(journal: Journal, run: int) -> Iterator[tuple[Write, int]]:
-    """The writes of a run of which a copy is kept, and its bytes; those of interrupted ones are not counted."""
-    originals = originals_of(journal, DISK)
-    for write in journal.writes(run):
-        if write.status is not WriteStatus.INTENDED and (size := originals.size(write.intent.temp)):
-            yield write, size
-
-
-def forget(journal: Journal, run: int) -> list[int]:
-    """Delete the copies kept of photos that a run turned by pixels: the bytes of each. They cannot be undone any more."""
-    originals = originals_of(journal, DISK)
-    return [size for write, _ in kept(journal, run) if (size := originals.drop(write.intent.temp))]
-
-
 def tried(
     journal: Journal,
     writes: Iterable[Write],

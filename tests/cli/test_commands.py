@@ -86,18 +86,14 @@ def test_apply_carries_out_the_rows_that_were_kept(orientd, photos, tmp_path):
     assert set(sky_library.rows(tmp_path / "done.csv")) == set(wrong[1:])
 
 
-@pytest.mark.parametrize("change", ["content", "time"])
-def test_apply_refuses_a_photo_that_changed_since(orientd, photos, tmp_path, change):
+def test_apply_refuses_a_photo_that_changed_since(orientd, photos, tmp_path):
     path = sky_library.draw(photos / "a.jpg", 90)
     assert orientd("scan", photos, "--report", tmp_path / "plan.csv") == 0
     stat = path.stat()
-    if change == "content":
-        data = bytearray(path.read_bytes())
-        data[-3] ^= 1
-        path.write_bytes(data)
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    else:
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     before = sky_library.snapshot(photos)
     assert orientd("apply", tmp_path / "plan.csv", "--report", tmp_path / "done.csv") == 3
     assert sky_library.snapshot(photos) == before

@@ -4,6 +4,7 @@ import pytest
 
 from orientd.cli import session as module
 from orientd.cli.session import Session
+from orientd.report.csv_file import CsvReport
 from orientd.report.progress import Meter
 
 
@@ -29,7 +30,7 @@ def meter(monkeypatch):
 
 
 def opened(folder, as_json=False):
-    return Session(str(folder / "r.csv"), as_json, quiet=False, verbose=False, wrote=False)
+    return Session(CsvReport(str(folder / "r.csv")), as_json, quiet=False, verbose=False, wrote=False)
 
 
 @pytest.mark.parametrize("as_json", [False, True])

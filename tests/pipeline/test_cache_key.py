@@ -19,6 +19,7 @@ HARMLESS = {
     "workers": "only speed",
     "batch": "only speed: every photo is judged as if it were alone",
     "exclude": "which photos are judged",
+    "exclude_file": "which photos are judged",
     "one_file_system": "which photos are judged",
     "mtime": "how a photo is written",
     "method": "asked of every row that is reused",

@@ -35,6 +35,7 @@ OWNERS = {
     "simplejpeg": {"decode"},
     "pillow_heif": {"decode"},
     "PIL": {"decode"},
+    "pathspec": {"library"},
     "yaml": {"config"},
     "rich": {"report", "cli"},
     "click": {"cli"},

@@ -132,6 +132,23 @@ def test_what_a_scan_passes_over_is_passed_over(watched, folder):
     assert library.after(10) == ["b.jpg", "b.jpg", "ok.jpg"]
 
 
+def test_a_path_excludes_whatever_lies_there(watched, folder):
+    library = watched(folder, terms=Terms(exclude=(str(folder / "2024"),), exclude_more=("/drafts",)))
+    for path in ("2024/a.jpg", "drafts/b.jpg", "c.jpg", "2023/drafts/d.jpg"):
+        put(folder / path)
+    assert library.waiting == {"c.jpg", "d.jpg"}
+
+
+def test_a_marker_holds_from_the_moment_it_is_there(watched, folder):
+    put(folder / "a" / ".orientd-ignore", b"1.jpg")
+    library = watched(folder)
+    for path in ("a/1.jpg", "a/2.jpg", "b/3.jpg"):
+        put(folder / path)
+    assert library.waiting == {"2.jpg", "3.jpg"}
+    put(folder / "b" / ".orientd-ignore", b"")
+    assert library.after(10) == ["2.jpg"]
+
+
 def test_links_and_pipes_are_not_photos(watched, folder):
     library = watched(folder)
     (folder / "link.jpg").symlink_to(put(folder / "a.jpg"))

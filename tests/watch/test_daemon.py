@@ -15,6 +15,7 @@ from orientd.errors import ConfigError, LibraryUnavailable, StateError
 from orientd.report.plan import read_plan
 from orientd.state.journal import Journal
 from orientd.state.lock import Lock, is_locked
+from orientd.write.offer import offer
 
 _model, photos = watching.model_of_skies, watching.photos
 
@@ -100,7 +101,7 @@ def test_a_photo_that_its_owner_turned_back_is_left_alone_for_good(photos, orien
         watcher.after(4000)
         assert watcher.photos.get("fixed", 0) == 0
     assert {sky_library.shown_turned(undone), sky_library.shown_turned(turned)} == {90}
-    assert app.offer(config, [str(photos)], notify) == 2
+    assert offer(config, [str(photos)], notify) == 2
     with Watcher(photos, fix="true") as watcher:
         watcher.after(4000)
         assert watcher.photos["fixed"] == 2, "until they are offered"

@@ -145,7 +145,7 @@ def test_install_names_the_program_the_user_and_what_may_be_written(installed):
     assert drop_in[3].endswith(' "watch" "--fix" "{}"'.format(escaped.replace("$", "$$")))
     assert drop_in[4:] == ["User=daemon", f'ReadWritePaths="-{escaped}"']
     nightly = (place.folder / "orientd-scan.service.d" / "install.conf").read_text().splitlines()
-    assert nightly[3].endswith(' "--unattended" "--report" ${STATE_DIRECTORY}/nightly.csv "' + escaped.replace("$", "$$") + '"')
+    assert nightly[3].endswith(' "--unattended" "--report" ${STATE_DIRECTORY} "' + escaped.replace("$", "$$") + '"')
     assert nightly[4:] == ["User=daemon"]
     instances = (place.folder / "orientd@.service.d" / "install.conf").read_text().splitlines()
     assert instances[2] == "ExecStart="

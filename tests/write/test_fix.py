@@ -47,11 +47,13 @@ def test_the_new_orientation_is_the_stored_one_and_the_turn(fixer, make, stored,
     assert outcome.orientation == orientation.turned(stored, turn)
 
 
-def test_a_time_that_is_not_known_is_not_compared(fixer, make):
+def test_size_and_hash_decide_and_the_time_does_not(fixer, make):
     path = make()
     name, stat, digest = judged(path)
     assert fixer.fix(Row(name, turn=90, sha256="0" * 64)).status is Status.FAILED
-    assert fixer.fix(Row(name, turn=90, size=stat.size, sha256=digest)).status is Status.FIXED
+    assert fixer.fix(Row(name, turn=90, size=stat.size + 1, sha256=digest)).status is Status.FAILED
+    os.utime(path, ns=(1, 1))
+    assert fixer.fix(Row(name, turn=90, size=stat.size, mtime_ns=2, sha256=digest)).status is Status.FIXED
 
 
 def test_the_time_after_the_last_is_the_last():
@@ -95,7 +97,6 @@ def test_a_journal_that_cannot_be_written_stops_the_run_before_the_photo_is_touc
     [
         (spoil_bytes, "changed since it was judged"),
         (lambda path: path.write_bytes(b"other"), "changed since it was judged"),
-        (lambda path: os.utime(path, ns=(1, 1)), "changed since it was judged"),
         (lambda path: path.rename(path.with_name("moved")), "vanished"),
         (lambda path: (path.rename(path.with_name("moved")), path.symlink_to("moved")), "symbolic link"),
         (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),

@@ -30,8 +30,9 @@ from orientd.state.journal import Journal, WriteStatus
 from orientd.state.originals import Originals
 from orientd.write.change import plan_change
 from orientd.write.fix import Fixer
+from orientd.write.forget import delete
 from orientd.write.recover import recover
-from orientd.write.undo import forget, undo
+from orientd.write.undo import undo
 
 OLD = MAGIC + b"<O:1>" + BODY
 NEW = MAGIC + b"<O:1>" + BODY[::-1] + b"other tables"
@@ -221,9 +222,9 @@ def test_copies_are_deleted_only_when_asked_for(scene):
     scene.reset(fixed=True)
     with Journal(scene.state_dir) as journal:
         assert Originals(scene.state_dir).sizes() == [len(OLD)]
-        assert forget(journal, 2) == []
-        assert forget(journal, 1) == [len(OLD)]
-        assert forget(journal, 1) == Originals(scene.state_dir).sizes() == []
+        assert delete(journal, 2) == []
+        assert delete(journal, 1) == [len(OLD)]
+        assert delete(journal, 1) == Originals(scene.state_dir).sizes() == []
     assert "was deleted" in scene.act("undo").reason
 
 
