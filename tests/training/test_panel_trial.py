@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from orientd_training.evaluate import panel_trial
 from orientd_training.evaluate.calibrate import Search
-from orientd_training.evaluate.panel_trial import Heard, crossed, folds, panel, said_by_others, spoken
+from orientd_training.evaluate.panel_fit import fused
+from orientd_training.evaluate.panel_trial import Heard, crossed, folds, panel, said_by_others, spoken, voices
 from orientd_training.evaluate.predictions import Looks
 
 from orientd.errors import ConfigError
@@ -55,6 +56,15 @@ def test_nothing_of_what_is_judged_is_in_what_was_fitted():
     assert after.panels[2] == before.panels[2]
     assert all(after.panels[i] != before.panels[i] for i in (0, 1, 3, 4))
     assert not np.allclose(after.probabilities[part == 2], before.probabilities[part == 2])
+
+
+def test_what_others_say_is_said_by_voices_that_were_fitted_without_the_photo():
+    its, part = heard(), folds(OWNERS)
+    said = said_by_others(its, part)
+    for number in range(5):
+        without = voices(its.pick(part != number))
+        assert without != voices(its)
+        assert np.array_equal(said[part == number], fused(its.pick(part == number).all_scores(), without))
 
 
 def test_each_part_is_judged_by_its_own_panel():
