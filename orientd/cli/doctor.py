@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 
 from orientd import commands
 from orientd.config import Config
-from orientd.errors import EngineUnavailable, OrientdError, StateError
+from orientd.errors import EngineUnavailable, ModelError, OrientdError, StateError
 from orientd.gpu import pool as cards
 from orientd.pipeline import stages
 
@@ -28,6 +28,7 @@ def examine(config: Config) -> list[Finding]:
     return [
         Finding("Python", True, sys.version.split()[0]),
         checked("model and engine", lambda: _engine(config)),
+        replace(checked("witnesses", lambda: _witnesses(config)), needed=False),
         checked("decoders", _decoders),
         checked("state folder", lambda: _state(config)),
         replace(checked("turning JPEGs", _turbojpeg), needed=config.method == "rotate"),
@@ -50,6 +51,16 @@ def _engine(config: Config) -> str:
     engine = model.open() if config.provider == "cpu" else cards.open_cards(model, config, lambda _: None)[1]
     spec = engine.spec
     return f"{spec.name} ({engine.model_id}), {spec.input_size} px, runs on {', '.join(engine.providers)}"
+
+
+def _witnesses(config: Config) -> str:
+    from orientd.witnesses.opened import open_witnesses
+
+    absent: list[str] = []
+    found = open_witnesses(stages.chosen_model(config).open(), absent.append)
+    if absent:
+        raise ModelError("; ".join(absent))
+    return ", ".join(found)
 
 
 def _decoders() -> str:

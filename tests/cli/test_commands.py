@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from support import sky_library
 
 from orientd.orientation import TURNS
+from orientd.witnesses import opened
 
 HEADER = (
     "path,format,width,height,orientation,turn,confidence,p0,p90,p180,p270,views,decision,new_orientation,method,"
@@ -249,6 +251,14 @@ def test_the_smaller_commands(orientd, photos, tmp_path, capsys):
     assert "_ORIENTD_COMPLETE" in capsys.readouterr().out
     (photos / "text.jpg").write_text("no photo")
     assert orientd("inspect", photos / "text.jpg") == 3
+
+
+def test_the_doctor_names_a_witness_that_is_damaged(orientd, capsys, monkeypatch):
+    assert orientd("doctor") == 0
+    assert re.search(r"✓ +witnesses +scene, pages, faces, people, things", capsys.readouterr().out)
+    monkeypatch.setitem(opened.MODELS, "faces", (opened.Faces, "0" * 64))
+    assert orientd("doctor") == 0
+    assert re.search(r"– +witnesses +orientd judges without its witness 'faces'", capsys.readouterr().out)
 
 
 def test_the_doctor_names_what_is_missing(orientd, tmp_path, capsys):

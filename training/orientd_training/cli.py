@@ -133,15 +133,46 @@ _PHOTOS = click.option(
 
 @cli.command()
 @click.argument("model", type=_PATH)
-@_PHOTOS
+@click.option("--photos", multiple=True, type=_PATH, help="Prepared photos that trained nothing; may be repeated.")
+@click.option(
+    "--albums", multiple=True, type=_PATH, help="Folder of whole photos and truth.csv to fit the panel on; may be repeated."
+)
+@click.option(
+    "--apart", multiple=True, help="Owner in --albums whose photos fit nothing and are reported apart; may be repeated."
+)
 @click.option("--false-per-1000", default=1.0, show_default=True, help="False turns per 1,000 upright photos that are bearable.")
-@click.option("--search-prior", is_flag=True, help="Choose prior_upright, too.")
-@click.option("--search-second-look", is_flag=True, help="Choose second_look_below, too.")
-@click.option("--out", type=_PATH, help="Folder for frontier.csv and for the looks, which evaluate takes from there.")
+@click.option("--search-prior", is_flag=True, help="Choose prior_upright, too; with --albums it always is.")
+@click.option("--search-second-look", is_flag=True, help="Choose second_look_below, too; with --albums it always is.")
+@click.option("--out", type=_PATH, help="Folder for tables and for what was seen, which is taken from there the next time.")
 def calibrate(
+    model: Path,
+    photos: tuple[Path, ...],
+    albums: tuple[Path, ...],
+    apart: tuple[str, ...],
+    false_per_1000: float,
+    search_prior: bool,
+    search_second_look: bool,
+    out: Path | None,
+) -> None:
+    """Fit the temperatures on --photos and weights, caps and policy of the panel of witnesses on --albums, and write them into
+    MODEL; print the policies that mend most for what they spoil."""
+    if not photos and not albums:
+        raise click.UsageError("give --photos, --albums or both")
+    if albums and not out:
+        raise click.UsageError("--albums needs --out")
+    if photos:
+        _calibrate_alone(model, photos, false_per_1000, search_prior, search_second_look, out)
+    if albums and out:
+        from orientd_training.data.albums import upright
+        from orientd_training.report import panel
+
+        panel.calibrate(model, upright(albums), apart, false_per_1000, out, click.echo)
+        click.echo((out / panel.TABLES).read_text(encoding="utf-8"))
+
+
+def _calibrate_alone(
     model: Path, photos: tuple[Path, ...], false_per_1000: float, search_prior: bool, search_second_look: bool, out: Path | None
 ) -> None:
-    """Fit the temperatures, write them into MODEL, and print the policies that mend most for what they spoil."""
     from orientd_training.evaluate.calibrate import PRIORS, SECOND_LOOKS, Search
     from orientd_training.report import evaluation
 
