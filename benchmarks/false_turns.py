@@ -2,7 +2,7 @@
 
     python -m benchmarks.false_turns ../shared/photos/val-0.zip --out /tmp/library --result library.json
 
-Every photo is there twice: upright, and shown turned by 90, 180 or 270°, every other one by its tag and by its pixels. Quoted are
+Every photo of the archive counts as upright as viewers show it, and is there twice: upright, and shown turned by 90, 180 or 270°, every other one by its tag and by its pixels. Quoted are
 false turns per 1,000 upright photos and the share of turned ones mended, per album and overall, at the default policy; `--fix`
 must leave each mended photo shown upright, a second `--fix` must write nothing, and `undo` must bring back every byte.
 """
@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from orientd.orientation import from_turn, inverse, normalise, then
 from orientd.report.plan import read_plan
@@ -34,7 +34,7 @@ def build(archive: Path, library: Path, limit: int | None) -> dict[str, int]:
     with zipfile.ZipFile(archive) as photos:
         for i, name in enumerate(sorted(photos.namelist())[:limit]):
             with Image.open(BytesIO(photos.read(name))) as image:
-                upright = image.convert("RGB")
+                upright = ImageOps.exif_transpose(image).convert("RGB")
             turn, by_tag = TURNS[i % 3], i % 2 == 0
             folder = library / Path(name).parent
             folder.mkdir(parents=True, exist_ok=True)
