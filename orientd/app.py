@@ -21,7 +21,7 @@ from orientd.library import paths as library_paths
 from orientd.library.exclude import Exclusion, read_patterns
 from orientd.library.listed import sorted_out
 from orientd.library.paths import below, presence, real_place, real_roots
-from orientd.library.reader import Source
+from orientd.library.reader import PhotoReader
 from orientd.library.walk import walk
 from orientd.orientation import turned
 from orientd.pipeline import deaths
@@ -92,7 +92,7 @@ def scan(
         deaths.look_after(hand, config, notify, stop, again)
         stack.enter_context(deaths.noticed(hand, config))
         rotate = planner(config.method, isolate=config.isolate)
-        source = stack.enter_context(closing(Source(config, naming_of(config), glances=config.first_look == "thumbnail")))
+        source = stack.enter_context(closing(PhotoReader(config, naming_of(config), glances=config.first_look == "thumbnail")))
         judge, identity = make_judge(config, notify, rotate, source, stop)
         seen = stack.enter_context(open_seen(config, identity, notify))
         within = library_paths.folders(given)

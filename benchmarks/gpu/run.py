@@ -78,7 +78,7 @@ def machine(bench: Bench) -> None:
         bench.note("machine", "GPU", subprocess.run(named, capture_output=True, text=True).stdout.strip())
 
 
-def road(**options: Any) -> tuple[cards.Cards, infer.Engine]:
+def road(**options: Any) -> tuple[cards.GpuPool, infer.Engine]:
     return cards.open_cards(composed.chosen_model(Config()), Config(**options), print)
 
 
@@ -152,7 +152,7 @@ def isolated(bench: Bench) -> None:
     bench.note("isolated", "pictures of another photo, or not to the bit", int(wrong))
 
 
-def _alone(crowd: cards.Cards, photos: Sequence[Framed]) -> tuple[list[Photo], list[Any]]:
+def _alone(crowd: cards.GpuPool, photos: Sequence[Framed]) -> tuple[list[Photo], list[Any]]:
     held = [each for each, _ in photos]
     return held, [crowd([each])[0] for each in held]
 
@@ -213,10 +213,10 @@ def whole(bench: Bench) -> None:
 
     One photo in 16 is shown wrong, so few get a second look, as few real ones do.
     """
-    everything, share = bench.folder / "all", cards.Share.of
+    everything, share = bench.folder / "all", cards.LoadBalance.of
     for workers in bench.scale.workers:
         for name, of in (("the GPU alone", lambda *_: 0), ("with the CPU beside it", share)):
-            cards.Share.of = of
+            cards.LoadBalance.of = of
             seconds, number = _scan(bench, everything, provider="cuda", workers=workers)
             bench.note("whole", f"{workers} threads, {name}", number / seconds, "photos/s")
     if (several := len(cuda.names())) > 1:
@@ -251,7 +251,7 @@ def stages(bench: Bench) -> None:
         bench.note("stages", name, 1000 * seconds / len(candidates), "ms a photo")
 
 
-def _spent(crowd: cards.Cards, engine: infer.Engine, candidates: Sequence[Any], batch: int) -> Iterator[tuple[str, float]]:
+def _spent(crowd: cards.GpuPool, engine: infer.Engine, candidates: Sequence[Any], batch: int) -> Iterator[tuple[str, float]]:
     read = composed.make_judge(Config())[0].read
     marks = [time.monotonic()]
 
@@ -322,7 +322,7 @@ def by_tensorrt(bench: Bench) -> None:
     engine._batch = bench.scale.looks[-1]
     for precision in ("fp32", "fp16"):
         began = time.monotonic()
-        eyes = tensorrt.Workshop(model, precision, bench.folder / "tensorrt", print).improved(engine, "this GPU", provider)
+        eyes = tensorrt.EngineBuilder(model, precision, bench.folder / "tensorrt", print).improved(engine, "this GPU", provider)
         eyes._build._child.wait()
         bench.note("by_tensorrt", f"{precision}, building", time.monotonic() - began, "s")
         began = time.monotonic()

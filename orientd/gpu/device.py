@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from orientd import commands
 from orientd.decode.gpu_eligible import Frame, frame
 from orientd.errors import EngineUnavailable, OrientdError, Stopped
-from orientd.judge.judge import Eyes, Sight
+from orientd.judge.judge import Predictor, Sight
 from orientd.records import Photo, Picture, Prediction
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Decoder(Protocol):
     def decode(self, photos: Sequence[Framed]) -> "Sheet": ...
 
 
-class Engine(Eyes, Protocol):
+class Engine(Predictor, Protocol):
     """See `infer.Engine`."""
 
     @property
@@ -104,7 +104,7 @@ class Gpu:
         answers = iter([sight for group in groups for sight in self._answer(group, served, stop)])
         return [next(answers) if found else None for _, found in framed]
 
-    def ask(self, look: Callable[[Eyes], Seen]) -> Seen | None:
+    def ask(self, look: Callable[[Predictor], Seen]) -> Seen | None:
         """What `look` sees with the eyes of the GPU; None if it had trouble."""
         if not self.lost:
             try:

@@ -30,7 +30,7 @@ class Average:
 
 
 @dataclass
-class Share:
+class LoadBalance:
     """`threads` hand photos over. The averages are of seconds a photo: of a thread at a GPU, decoding by itself, and besides."""
 
     threads: int

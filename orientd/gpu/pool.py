@@ -22,10 +22,10 @@ from orientd.config import Config, cache_directory
 from orientd.errors import EngineUnavailable
 from orientd.gpu import cuda
 from orientd.gpu.device import PIXELS_AT_ONCE, Engine, Gpu, Notify, Seen
-from orientd.gpu.load_balance import Share
+from orientd.gpu.load_balance import LoadBalance
 from orientd.infer import engine as infer
 from orientd.infer import session
-from orientd.judge.judge import Decode, Eyes, Sight, until
+from orientd.judge.judge import Decode, Predictor, Sight, until
 from orientd.records import Photo, Picture, Prediction
 
 if TYPE_CHECKING:
@@ -41,15 +41,15 @@ _MIB: Final = 2**20
 _PRECISION: Final = {"tensorrt": "fp32", "tensorrt-fp16": "fp16"}
 
 
-class Cards:
-    """Crowd and eyes of a judge (see there) on one GPU or more; used from several threads at once."""
+class GpuPool:
+    """Batch predictor and predictor of a judge (see there) on one GPU or more; used from several threads at once."""
 
     weight = _FILES_AT_ONCE
 
     def __init__(
         self,
         cards: Sequence[Gpu],
-        spare: Callable[[], Eyes],
+        spare: Callable[[], Predictor],
         decode: Decode | None = None,
         threads: int = 1,
         stop: Callable[[], bool] = lambda: False,
@@ -62,7 +62,7 @@ class Cards:
         """
         self.cards = list(cards)
         self.batch = cards[0].batch
-        self.share = Share(threads)
+        self.share = LoadBalance(threads)
         self._spare = spare
         self._decode = decode and until(stop, decode)
         self._stop = stop
@@ -132,7 +132,7 @@ class Cards:
         except Exception:  # by itself it fails again, and that is told then
             return None
 
-    def _either(self, look: Callable[[Eyes], Seen]) -> Seen:
+    def _either(self, look: Callable[[Predictor], Seen]) -> Seen:
         with self._card(1) as card:
             seen = card.ask(look) if card else None
         return look(self._spare()) if seen is None else seen
@@ -162,10 +162,10 @@ def open_cards(
     decoding: Callable[[int], Decode] | None = None,
     threads: int = 1,
     stop: Callable[[], bool] = lambda: False,
-) -> tuple[Cards, infer.Engine]:
+) -> tuple[GpuPool, infer.Engine]:
     """The GPU road for a model by the configuration, and an engine on it.
 
-    See `Cards` for `threads` and `stop`. `decoding` gives what decodes to squares of that side, for the CPU beside them.
+    See `GpuPool` for `threads` and `stop`. `decoding` gives what decodes to squares of that side, for the CPU beside them.
 
     Of the memory that each GPU has to get along with, as nearly as its libraries allow, ONNX Runtime is held to a quarter, and
     the photos decoded at the same time to another.
@@ -176,11 +176,11 @@ def open_cards(
         StateError: there is no place to keep what TensorRT builds.
     """
     from orientd.decode.dali import DaliDecoder, blank
-    from orientd.gpu.tensorrt import Workshop
+    from orientd.gpu.tensorrt import EngineBuilder
 
     found = chosen(config.gpus)
     precision = _PRECISION.get(config.provider)
-    workshop = Workshop(model, precision, Path(cache_directory(os.environ), "tensorrt"), notify) if precision else None
+    workshop = EngineBuilder(model, precision, Path(cache_directory(os.environ), "tensorrt"), notify) if precision else None
     memory = config.gpu_memory * _MIB
     of_dali = max(1, min(8, (os.cpu_count() or 1) // len(found)))
     pixels = min(PIXELS_AT_ONCE, memory // (4 * _LANES) or PIXELS_AT_ONCE)
@@ -193,7 +193,7 @@ def open_cards(
         called = f"GPU {index}" if len(found) > 1 else "the GPU"
         made.append(Gpu(decoder, engine, blank(), notify, name=called, pixels=pixels, max_pixels=config.max_pixels))
         made[-1].examine()
-    return Cards(made, cache(model.open), decoding and decoding(first.spec.input_size), threads, stop), first
+    return GpuPool(made, cache(model.open), decoding and decoding(first.spec.input_size), threads, stop), first
 
 
 def _provider(index: int | None, memory: int) -> session.Provider:

@@ -69,7 +69,7 @@ def load() -> str:
     return str(loaded[0].getInferLibVersion())
 
 
-class Workshop:
+class EngineBuilder:
     """Has engines of TensorRT built for a model, one for each kind of GPU, and kept below the folder `keep`."""
 
     def __init__(self, model: Model, precision: str, keep: Path, notify: Callable[[str], None]) -> None:
@@ -81,7 +81,7 @@ class Workshop:
         """
         self._version = load()
         self._model, self._precision, self._keep, self._notify = model, precision, keep, notify
-        self._under_way: dict[Path, Build] = {}
+        self._under_way: dict[Path, BuildProcess] = {}
         try:
             keep.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -89,8 +89,8 @@ class Workshop:
             raise StateError(f"{keep} cannot be written ({error.strerror}): {advice}") from error
         tidy(keep)
 
-    def improved(self, engine: infer.Engine, card: str, provider: session.Provider) -> "Improved":
-        """Eyes that are those of `engine`, on a GPU of that name by that provider, until TensorRT takes over."""
+    def improved(self, engine: infer.Engine, card: str, provider: session.Provider) -> "UpgradingEngine":
+        """What predicts as `engine` does, on a GPU of that name by that provider, until TensorRT takes over."""
         key = [engine.model_id, session.version(), self._version, card, self._precision, *engine.shapes()]
         folder = self._keep / hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]
 
@@ -101,7 +101,7 @@ class Workshop:
             with suppress(OSError):  # it is used now, which `tidy` heeds
                 os.utime(folder)
             try:
-                return Improved(opened(), None, opened, self._notify)
+                return UpgradingEngine(opened(), None, opened, self._notify)
             except OrientdError:
                 _discard(folder)
         if folder not in self._under_way:
@@ -110,9 +110,9 @@ class Workshop:
                 providers = _providers(provider, engine.shapes(), self._precision, partial, self._keep)
                 return {"model": asdict(self._model) | {"path": str(self._model.path)}, "providers": providers}
 
-            self._under_way[folder] = Build(order, folder)
+            self._under_way[folder] = BuildProcess(order, folder)
             self._notify("TensorRT is building its engine, which takes minutes; until then it goes on without")
-        return Improved(engine, self._under_way[folder], opened, self._notify)
+        return UpgradingEngine(engine, self._under_way[folder], opened, self._notify)
 
 
 def tidy(keep: Path) -> None:
@@ -126,7 +126,7 @@ def tidy(keep: Path) -> None:
         _discard(folder)
 
 
-class Build:
+class BuildProcess:
     """A process that builds an engine into `folder`, which is there once it has succeeded. It ends with this object."""
 
     def __init__(
@@ -159,11 +159,11 @@ class Build:
         return self._said
 
 
-class Improved:
-    """Eyes (see `infer.Engine`) that become better ones when these are built; to be used by one thread at a time."""
+class UpgradingEngine:
+    """An engine (see `infer.Engine`) in whose place a faster one steps when that is built; to be used by one thread at a time."""
 
     def __init__(
-        self, engine: infer.Engine, build: Build | None, opened: Callable[[], infer.Engine], notify: Callable[[str], None]
+        self, engine: infer.Engine, build: BuildProcess | None, opened: Callable[[], infer.Engine], notify: Callable[[str], None]
     ) -> None:
         self._engine, self._build, self._opened, self._notify = engine, build, opened, notify
 

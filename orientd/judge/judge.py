@@ -26,7 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Eyes(Protocol):
+class Predictor(Protocol):
     """What is asked of an engine: one prediction per picture, the same whatever the batch."""
 
     def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]: ...
@@ -43,7 +43,7 @@ class Decode(Protocol):
 Sight = tuple[Picture, Prediction]
 
 
-class Crowd(Protocol):
+class BatchPredictor(Protocol):
     """Who decodes and looks at many photos together, such as a GPU. It may leave any of them to be judged by themselves, may not
     notice that one is damaged, and no photo is turned on its word alone.
 
@@ -72,10 +72,10 @@ class Judge:
 
     read: Callable[[Candidate], Photo | None]
     decode: Decode
-    eyes: Callable[[], Eyes]
+    eyes: Callable[[], Predictor]
     check: Callable[[Photo, int], tuple[Method, str, Reason | None]]
     policy: Policy
-    crowd: Crowd | None = None
+    crowd: BatchPredictor | None = None
     glance: Callable[[Candidate], tuple[Photo, Picture] | None] = lambda _: None
     voices: Sequence[Voice] = ()
     ask: Callable[[Photo], Iterable[Question]] = lambda _: ()

@@ -19,7 +19,7 @@ BYTES: Final = 64 * 2**20
 _READERS: Final = 2  # while one waits for a file to be found, the other reads
 
 
-class _Errand(NamedTuple):
+class _Request(NamedTuple):
     candidate: Candidate
     content: Future[Content]
 
@@ -34,9 +34,9 @@ class ReadAhead:
         """`read` is how a file is read; what it raises is raised where that file is asked for."""
         self._read, self._most, self._held = read, most, 0
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="orientd-read")
-        self._expected: dict[str, _Errand] = {}  # not asked for yet
-        self._unread: dict[str, _Errand] = {}
-        self._awaited: dict[str, _Errand] = {}  # of the unread ones, those that were asked for
+        self._expected: dict[str, _Request] = {}  # not asked for yet
+        self._unread: dict[str, _Request] = {}
+        self._awaited: dict[str, _Request] = {}  # of the unread ones, those that were asked for
         self._changed = threading.Condition()
 
     def expect(self, candidates: Iterable[Candidate]) -> None:
@@ -48,7 +48,7 @@ class ReadAhead:
             with self._changed:
                 if path in self._expected or path in self._unread:  # network drives may list a file twice
                     continue
-                self._expected[path] = self._unread[path] = _Errand(candidate, Future())
+                self._expected[path] = self._unread[path] = _Request(candidate, Future())
             self._pool.submit(self._fetch)
 
     def read(self, candidate: Candidate) -> Content:
@@ -87,7 +87,7 @@ class ReadAhead:
         except BaseException as error:
             errand.content.set_exception(error)
 
-    def _next(self) -> _Errand | None:
+    def _next(self) -> _Request | None:
         """The first file in order; where there is no room for it, one that was asked for, which does not stay here."""
         first = next(iter(self._unread.values()))
         if not self._held or self._held + first.candidate.stat.size <= self._most:

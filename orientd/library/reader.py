@@ -16,7 +16,7 @@ FRONT = 256 * 1024
 """Bytes from the start of a file for a glance. 24 megapixels take up to 10 MB, and 1 % of the height must be in it."""
 
 
-class Source:
+class PhotoReader:
     """Opens photos for several threads at once; `close` it where anything was expected."""
 
     def __init__(self, config: Config, naming: Naming | None, *, glances: bool = False) -> None:

@@ -17,7 +17,7 @@ from orientd.judge.judge import Decode, Judge, until
 from orientd.judge.panel import PanelSpec
 from orientd.judge.policy import DEFAULT
 from orientd.library import others, sidecars
-from orientd.library.reader import Source
+from orientd.library.reader import PhotoReader
 from orientd.library.sidecars import Naming
 from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
@@ -63,7 +63,7 @@ def make_judge(
     config: Config,
     notify: Notify | None = None,
     rotate: change.Rotate | None = None,
-    source: Source | None = None,
+    source: PhotoReader | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[Judge, str]:
     """A judge by this configuration, and the id under which its rows may be reused.
@@ -95,7 +95,7 @@ def make_judge(
         crowd, first = cards.open_cards(model, config, notify, decoding, workers, stop)
     if not first.spec.calibrated:
         notify(_UNCALIBRATED.format(model.name))
-    source, size = source or Source(config, naming_of(config)), first.spec.input_size
+    source, size = source or PhotoReader(config, naming_of(config)), first.spec.input_size
     panel = PanelSpec.from_json(first.spec.panel) if first.spec.panel else PanelSpec((), DEFAULT)
     policy = config.policy(panel.policy)
     names = witnesses.askable(panel.names, first.spec.second_size)

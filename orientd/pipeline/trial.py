@@ -16,7 +16,7 @@ from orientd.decode import isolated
 from orientd.decode.children import receive, send
 from orientd.files.read import read_whole
 from orientd.judge.judge import Judge
-from orientd.library.reader import Source
+from orientd.library.reader import PhotoReader
 from orientd.orientation import turned
 from orientd.pipeline.child import die_with_the_parent, limit
 from orientd.pipeline.stages import make_judge, naming_of
@@ -37,7 +37,7 @@ def serve() -> None:
     die_with_the_parent(sys.stdin.fileno(), True)
     config, files = _config(asked["config"]), [Held(*each) for each in asked["files"]]
     judge, _ = make_judge(
-        config, rotate=planner(config.method, isolate=False), source=Source(config, naming_of(config), glances=True)
+        config, rotate=planner(config.method, isolate=False), source=PhotoReader(config, naming_of(config), glances=True)
     )
     send(answers, {})
     for held in files:

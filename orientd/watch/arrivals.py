@@ -30,7 +30,7 @@ _FOLDERS: Final = 1000  # to be walked one by one; if there are more, the whole 
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class WatchOptions:
     """How to watch; times are in seconds.
 
     observer: auto, inotify or polling. exclude, exclude_more: see `Exclusion`. walk_every: between walks of the library where the
@@ -67,7 +67,7 @@ class Arrivals:
     def __init__(
         self,
         paths: Sequence[str],
-        terms: Terms,
+        terms: WatchOptions,
         news: Callable[[list[Candidate]], list[Candidate]],
         say: Callable[[str], None],
         ring: Callable[[], None],
@@ -87,7 +87,7 @@ class Arrivals:
         self._waiting = Settling(terms.settle, terms.stalled, terms.room)
         self._agree(terms)
 
-    def change(self, terms: Terms, now: float) -> None:
+    def change(self, terms: WatchOptions, now: float) -> None:
         """Watch on other terms from now on; what is waited for is waited for still, if it is not excluded now. Raises as `check`
         does."""
         self._walk = None
@@ -154,7 +154,7 @@ class Arrivals:
         self._walk = None
         self._roots.close()
 
-    def _agree(self, terms: Terms) -> None:
+    def _agree(self, terms: WatchOptions) -> None:
         self._terms = terms
         self._exclusion = Exclusion(terms.exclude, terms.exclude_more, self._say)
         self._waiting.quiet, self._waiting.stalled, self._waiting.room = terms.settle, terms.stalled, terms.room

@@ -20,13 +20,13 @@ from orientd.reasons import Reason
 from orientd.records import Candidate
 from orientd.state.lock import Lock
 from orientd.watch import metrics, metrics_http
-from orientd.watch.arrivals import Arrivals, Terms
+from orientd.watch.arrivals import Arrivals, WatchOptions
 from orientd.watch.folder_claim import Claim
 from orientd.watch.metrics import Metrics
 from orientd.watch.sd_notify import Systemd
-from orientd.watch.throttle import Allowance, is_quiet, on_battery, spans
-from orientd.watch.wakeup import Bell
-from orientd.watch.worker import Work
+from orientd.watch.throttle import RateLimiter, is_quiet, on_battery, spans
+from orientd.watch.wakeup import Wakeup
+from orientd.watch.worker import Worker
 
 _BEAT: Final = 30.0
 _RETRY: Final = 30.0  # seconds until a state directory that could not be used is tried again
@@ -82,16 +82,16 @@ class Daemon:
     ) -> None:
         self.config, self.metrics = config, Metrics()
         self._load, self._systemd, self._log, self._clock, self._local = reload, systemd, log, clock, local
-        self._bell = Bell()
+        self._bell = Wakeup()
         self._signal, self._reload = 0, False
-        self._allowance, self._quiet = Allowance(config.rate_limit), spans(config.quiet_hours)
+        self._allowance, self._quiet = RateLimiter(config.rate_limit), spans(config.quiet_hours)
         self._held_until, self._due_since, self._beat_at, self._worked_at = 0.0, None, 0.0, clock()
         self._held, self._taken = "waiting for the state directory", False
         self._saved: dict[str, object] = {}
         self._tell_at = self._heed_at = 0.0
         self._trouble: Reason | None = None
         real = [os.path.realpath(root) for root in roots]
-        self.work = Work(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local)
+        self.work = Worker(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local)
         self.arrivals = Arrivals(roots, _terms(config), self.work.news, log.info, self._bell.ring, heed=self._heed, wall=wall)
 
     _due_since: float | None
@@ -238,7 +238,7 @@ class Daemon:
             self._log.error("the configuration was not reloaded: %s", error)
         else:
             self.config = config
-            self._allowance, self._quiet = Allowance(config.rate_limit), spans(config.quiet_hours)
+            self._allowance, self._quiet = RateLimiter(config.rate_limit), spans(config.quiet_hours)
             self.arrivals.change(terms, now)
             self._log.info("configuration reloaded")
         self._systemd.ready()
@@ -272,8 +272,8 @@ class Daemon:
             self._systemd.status(f"{facts['state']}: {done}")
 
 
-def _terms(config: Config) -> Terms:
-    return Terms(
+def _terms(config: Config) -> WatchOptions:
+    return WatchOptions(
         observer=config.observer,
         exclude=config.exclude,
         exclude_more=read_patterns(config.exclude_file),

@@ -15,7 +15,7 @@ _DAY: Final = 86_400.0
 _KEPT: Final = 10_000
 
 
-class Remarks:
+class LogLimiter:
     """Tells them to `log`; `clock` gives seconds and does not jump. Remembers the last 10,000."""
 
     def __init__(self, log: logging.Logger, clock: Callable[[], float]) -> None:

@@ -40,7 +40,7 @@ def on_battery(folder: str = POWER) -> bool:
 
 
 @dataclass(slots=True)
-class Allowance:
+class RateLimiter:
     """So many photos a minute (0: as many as there are), saved up for at most one minute. Times are in seconds."""
 
     per_minute: float

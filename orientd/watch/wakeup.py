@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Self
 
 
-class Bell:
+class Wakeup:
     """Wakes the one thread that waits: rung by any thread and, once `hear_signals` was called, by every signal.
 
     An Event would not do: a signal handler that sets it while its thread is just waiting for it locks that thread up.

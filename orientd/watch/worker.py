@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from orientd.config import Config
 from orientd.decode.children import CHILDREN
 from orientd.errors import StateError
-from orientd.judge.judge import Eyes, Judge
+from orientd.judge.judge import Judge, Predictor
 from orientd.library import sidecars
 from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
@@ -30,7 +30,7 @@ from orientd.state.in_hand import Hand
 from orientd.state.journal import open_journal
 from orientd.state.seen import Seen
 from orientd.watch.arrivals import look
-from orientd.watch.log_limit import Remarks
+from orientd.watch.log_limit import LogLimiter
 from orientd.watch.metrics import Metrics
 from orientd.watch.proposals import Proposals
 from orientd.write.rotate import planner
@@ -41,7 +41,7 @@ _AGAIN: Final = 3600.0  # as `walk_every`, where that is 0
 
 
 @dataclass
-class Work:
+class Worker:
     """Judges, and fixes or proposes what is shown wrong, by the configuration.
 
     stop: true once nothing new shall be begun. alive: called after every photo. roots: the folders watched, real paths.
@@ -65,7 +65,7 @@ class Work:
     _day: tuple[str, int] = ("", 0)
 
     def __post_init__(self) -> None:
-        self._remarks = Remarks(self.log, self.clock)
+        self._remarks = LogLimiter(self.log, self.clock)
 
     def prepare(self) -> None:
         """Load the model, and open the memory of what was judged.
@@ -254,7 +254,7 @@ class Work:
 
 
 class _TimedEyes:
-    def __init__(self, eyes: Eyes, metrics: Metrics) -> None:
+    def __init__(self, eyes: Predictor, metrics: Metrics) -> None:
         self._look = metrics.timed("infer", eyes.look)
         self._look_again = metrics.timed("infer", eyes.look_again)
 

@@ -12,10 +12,10 @@ from orientd.config import Config
 from orientd.library import paths
 from orientd.library import walk as discover
 from orientd.library.walk import steps, walk
-from orientd.watch.arrivals import Arrivals, Terms
+from orientd.watch.arrivals import Arrivals, WatchOptions
 from orientd.watch.hints import Hints
 from orientd.watch.inotify import Inotify
-from orientd.watch.wakeup import Bell
+from orientd.watch.wakeup import Wakeup
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def watched():
     made = []
 
     def make(*folders, heed=lambda: None):
-        bell = Bell()
-        arrivals = Arrivals([str(folder) for folder in folders], Terms(), lambda _: [], print, bell.ring, heed=heed)
+        bell = Wakeup()
+        arrivals = Arrivals([str(folder) for folder in folders], WatchOptions(), lambda _: [], print, bell.ring, heed=heed)
         made.append((arrivals, bell))
         return arrivals, bell
 

@@ -17,7 +17,7 @@ def test_a_scan_by_two_gpus_and_the_cpu_gives_the_rows_of_the_cpu_road(orientd, 
     sky_library.library(photos, 150)
     expected = scanned(orientd, photos, tmp_path / "cpu.csv")
     on_the_cpu(monkeypatch, FakePipeline)
-    monkeypatch.setattr(cards.Share, "of", lambda self, number, lanes: number // 3)
+    monkeypatch.setattr(cards.LoadBalance, "of", lambda self, number, lanes: number // 3)
     assert scanned(orientd, photos, tmp_path / "gpu.csv", "--provider", "cuda", "--gpus", "0,1", "--workers", 4) == expected
 
 

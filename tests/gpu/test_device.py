@@ -32,7 +32,7 @@ def made(engine):
 
     def make(decoder, engine=engine, spare=lambda: engine, **options):
         told = []
-        made = cards.Cards([device.Gpu(decoder, engine, dali.blank(), told.append, **options)], spare)
+        made = cards.GpuPool([device.Gpu(decoder, engine, dali.blank(), told.append, **options)], spare)
         made.told = told
         return made
 

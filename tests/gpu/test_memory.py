@@ -20,7 +20,7 @@ from orientd.infer import registry
 from orientd.infer.engine import Engine
 from orientd.pipeline.stages import chosen_model, make_judge
 from orientd.watch.metrics import Metrics
-from orientd.watch.worker import Work
+from orientd.watch.worker import Worker
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_watcher_with_nothing_to_do_gives_back_all_a_gpu_held(model, tmp_path,
 
     on_the_cpu(monkeypatch, build)
     config = Config(model=str(model), provider="cuda", gpus="0,1", workers=2, state_dir=str(tmp_path))
-    work = Work(config, [], "watch", Metrics(), logging.getLogger("test"), lambda: False, lambda: None)
+    work = Worker(config, [], "watch", Metrics(), logging.getLogger("test"), lambda: False, lambda: None)
     for _ in range(2):
         built.clear()
         work.prepare()

@@ -36,7 +36,7 @@ def made(engine):
             gpu.Gpu(decoder, eyes, dali.blank(), told.append, name=f"GPU {number}")
             for number, (decoder, eyes) in enumerate(pairs)
         ]
-        road = cards.Cards(each, spare, **options)
+        road = cards.GpuPool(each, spare, **options)
         road.told = told
         return road
 

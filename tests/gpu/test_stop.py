@@ -19,7 +19,7 @@ from orientd.gpu import pool as cards
 from orientd.infer.engine import Engine
 from orientd.library.walk import walk
 from orientd.watch.metrics import Metrics
-from orientd.watch.worker import Work
+from orientd.watch.worker import Worker
 
 PHOTO_COUNT = 40
 
@@ -102,7 +102,7 @@ def test_a_stop_while_photos_are_written_finishes_the_one_in_hand(library, confi
 def test_a_watcher_stops_as_soon(library, configured, turns):
     turns.last = 3
     config = configured(1, fix=True)
-    work = Work(config, [str(library)], "watch", Metrics(), logging.getLogger("test"), turns.stop.is_set, lambda: None)
+    work = Worker(config, [str(library)], "watch", Metrics(), logging.getLogger("test"), turns.stop.is_set, lambda: None)
     before = sky_library.snapshot(library)
     try:
         work.burst(walk([str(library)]))
@@ -120,7 +120,7 @@ def test_no_batch_is_begun_and_nothing_is_decoded_beside_it(model):
         return CPU.decode(photo)
 
     gpu = device.Gpu(decoder, engine, dali.blank(), print)
-    road = cards.Cards([gpu], lambda: engine, decode, threads=4, stop=stop.is_set)
+    road = cards.GpuPool([gpu], lambda: engine, decode, threads=4, stop=stop.is_set)
     for share in (4, 8):
         road.share.of = lambda number, lanes, share=share: share
         stop.clear()

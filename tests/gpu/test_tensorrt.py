@@ -125,8 +125,10 @@ def test_it_takes_over_between_batches_and_never_within_one():
         opened.append(1)
         return Named("tensorrt")
 
-    eyes = tensorrt.Improved(Named("cuda"), SimpleNamespace(poll=lambda: "" if ready.is_set() else None), opens, told.append)
-    road = cards.Cards([gpu.Gpu(Decoder(), eyes, dali.blank(), told.append)], lambda: None)
+    eyes = tensorrt.UpgradingEngine(
+        Named("cuda"), SimpleNamespace(poll=lambda: "" if ready.is_set() else None), opens, told.append
+    )
+    road = cards.GpuPool([gpu.Gpu(Decoder(), eyes, dali.blank(), told.append)], lambda: None)
 
     def looks(number):
         if number == 30:
@@ -150,7 +152,7 @@ def test_one_that_cannot_be_opened_after_all_changes_nothing():
     def opens():
         raise EngineUnavailable("no room")
 
-    eyes = tensorrt.Improved(Named("cuda"), SimpleNamespace(poll=lambda: ""), opens, told.append)
+    eyes = tensorrt.UpgradingEngine(Named("cuda"), SimpleNamespace(poll=lambda: ""), opens, told.append)
     for _ in range(3):
         assert eyes.look_again(None) == "cuda"
     assert told == ["TensorRT cannot be used with this model (no room): going on with CUDA alone"]
@@ -164,7 +166,7 @@ def test_on_a_gpu_tensorrt_judges_as_cuda_does(tmp_path):
         pytest.skip(str(error))
     model, told = chosen_model(Config()), []
     engine = model.open([cards._provider(0, 0)])
-    eyes = tensorrt.Workshop(model, "fp32", tmp_path, told.append).improved(engine, "any", cards._provider(0, 0))
+    eyes = tensorrt.EngineBuilder(model, "fp32", tmp_path, told.append).improved(engine, "any", cards._provider(0, 0))
     eyes._build._child.wait(500)
     pixels = np.random.default_rng(0).integers(0, 256, (32, engine.spec.input_size, engine.spec.input_size, 3), np.uint8)
     for one, two in zip(eyes.look(pixels), engine.look(pixels), strict=True):

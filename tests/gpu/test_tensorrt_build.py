@@ -30,7 +30,7 @@ OPENS = "import orientd.gpu.tensorrt as t; t.load = lambda: '1'; t._main()"
 
 
 def build(folder, program):
-    return tensorrt.Build(lambda partial: {"into": str(partial)}, folder, (sys.executable, "-c", program))
+    return tensorrt.BuildProcess(lambda partial: {"into": str(partial)}, folder, (sys.executable, "-c", program))
 
 
 def waited(made):
@@ -57,7 +57,7 @@ def shop(model, loaded, tmp_path):
 
     def make(precision="fp32", of=model):
         told = []
-        made = tensorrt.Workshop(of, precision, tmp_path / "cache", told.append)
+        made = tensorrt.EngineBuilder(of, precision, tmp_path / "cache", told.append)
         made.told = told
         return made
 
@@ -127,8 +127,8 @@ def test_the_process_ends_if_orientd_did_so_before_it_began():
 
 
 def test_the_process_opens_the_model_by_the_providers_it_is_told(shop, model, tmp_path, monkeypatch):
-    usual = tensorrt.Build
-    monkeypatch.setattr(tensorrt, "Build", lambda order, folder: usual(order, folder, (sys.executable, "-c", OPENS)))
+    usual = tensorrt.BuildProcess
+    monkeypatch.setattr(tensorrt, "BuildProcess", lambda order, folder: usual(order, folder, (sys.executable, "-c", OPENS)))
     made = shop()
     engine = model.open()
     eyes = made.improved(engine, "NVIDIA T4", CARD)
@@ -164,7 +164,7 @@ def never_built(monkeypatch):
         folders.append(folder)
         return SimpleNamespace(poll=lambda: None)
 
-    monkeypatch.setattr(tensorrt, "Build", made)
+    monkeypatch.setattr(tensorrt, "BuildProcess", made)
     return folders
 
 
@@ -216,19 +216,19 @@ def test_what_is_kept_but_damaged_is_built_anew(shop, model, never_built, tmp_pa
 def test_a_place_that_cannot_be_written_is_told(model, loaded, tmp_path):
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(StateError, match="XDG_CACHE_HOME"):
-        tensorrt.Workshop(model, "fp32", tmp_path / "cache", print)
+        tensorrt.EngineBuilder(model, "fp32", tmp_path / "cache", print)
 
 
 def test_the_road_of_tensorrt_goes_on_without_it_until_it_is_ready(model, loaded, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     on_the_cpu(monkeypatch, FakePipeline)
-    usual, builds, told = tensorrt.Build, [], []
+    usual, builds, told = tensorrt.BuildProcess, [], []
 
     def made(order, folder):
         builds.append(usual(order, folder, (sys.executable, "-c", OPENS)))
         return builds[-1]
 
-    monkeypatch.setattr(tensorrt, "Build", made)
+    monkeypatch.setattr(tensorrt, "BuildProcess", made)
     road, engine = cards.open_cards(model, Config(provider="tensorrt-fp16", gpus="0,1"), told.append)
     first = road(PHOTOS[:8])
     (only,) = builds

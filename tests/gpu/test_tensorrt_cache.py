@@ -28,7 +28,8 @@ ORIENTD = """
 import pathlib, signal, sys
 from orientd.gpu import tensorrt
 folder, tell, program = sys.argv[1:]
-made = tensorrt.Build(lambda into: {"into": str(into), "tell": tell}, pathlib.Path(folder), (sys.executable, "-c", program))
+order = lambda into: {"into": str(into), "tell": tell}
+made = tensorrt.BuildProcess(order, pathlib.Path(folder), (sys.executable, "-c", program))
 signal.pause()
 """
 
@@ -72,7 +73,7 @@ def test_what_a_kill_left_half_built_goes_at_the_next_start_but_not_while_it_is_
 
 
 def test_what_is_built_but_not_asked_for_yet_is_somebodys(keep):
-    made = tensorrt.Build(lambda into: {"into": str(into)}, keep / KEY, (sys.executable, "-c", BUILT))
+    made = tensorrt.BuildProcess(lambda into: {"into": str(into)}, keep / KEY, (sys.executable, "-c", BUILT))
     made._child.wait(60)
     tensorrt.tidy(keep)
     assert made.poll() == ""
@@ -88,7 +89,7 @@ def test_where_nobody_can_lock_nothing_is_taken_away(keep, killed, monkeypatch):
         patch.setattr(fcntl, "flock", refuses)
         tensorrt.tidy(keep)
         assert len(names(keep)) == 1
-        made = tensorrt.Build(lambda into: {"into": str(into)}, keep / KEY, (sys.executable, "-c", BUILT))
+        made = tensorrt.BuildProcess(lambda into: {"into": str(into)}, keep / KEY, (sys.executable, "-c", BUILT))
         made._child.wait(60)
         assert made.poll() == ""
     tensorrt.tidy(keep)
@@ -128,15 +129,17 @@ def test_an_engine_that_is_used_again_is_used_last(keep, tmp_path, monkeypatch):
     engine, folders = model.open(), []
     card = (CUDA, {"device_id": "0"})
     with monkeypatch.context() as patch:
-        patch.setattr(tensorrt, "Build", lambda order, folder: folders.append(folder) or SimpleNamespace(poll=lambda: None))
-        tensorrt.Workshop(model, "fp32", keep, print).improved(engine, "NVIDIA T4", card)
+        patch.setattr(
+            tensorrt, "BuildProcess", lambda order, folder: folders.append(folder) or SimpleNamespace(poll=lambda: None)
+        )
+        tensorrt.EngineBuilder(model, "fp32", keep, print).improved(engine, "NVIDIA T4", card)
     folders[0].mkdir()
     os.utime(folders[0], (0, 0))
     for number in range(tensorrt._KEPT):
         (keep / f"{number:032x}").mkdir()
         os.utime(keep / f"{number:032x}", (9, 9))
     monkeypatch.setattr(tensorrt, "_KEPT", tensorrt._KEPT + 1)
-    assert tensorrt.Workshop(model, "fp32", keep, print).improved(engine, "NVIDIA T4", card)._build is None
+    assert tensorrt.EngineBuilder(model, "fp32", keep, print).improved(engine, "NVIDIA T4", card)._build is None
     monkeypatch.undo()
     tensorrt.tidy(keep)
     assert folders[0].exists()

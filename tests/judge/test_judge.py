@@ -15,7 +15,7 @@ from orientd.records import Candidate, Evidence, FileStat, Format, Method, Photo
 MIB = 2**20
 
 
-class Eyes:
+class Predictor:
     """Sees every photo as needing 90°, or as `upright`, and notes how many come together."""
 
     def __init__(self, upright=False):
@@ -48,7 +48,7 @@ def judge(eyes, check=lambda photo, orientation: (Method.TAG, "", None), decoded
     return Judge(read, decode, lambda: eyes, check, Policy(0.99, 0.95, 7, 0.9))
 
 
-class Crowd:
+class BatchPredictor:
     """Sees photos whose name holds `seen` as its one row says, and leaves the others."""
 
     batch, weight = 3, 40 * MIB
@@ -71,7 +71,7 @@ def candidates(*sizes):
     [([1] * 16, [16]), ([20 * MIB] * 3, [1, 1, 1]), ([1, 2, 100 * MIB, 3], [2, 1, 1]), ([], []), ([0, 32 * MIB], [2])],
 )
 def test_large_files_are_not_in_memory_together(sizes, together):
-    eyes = Eyes()
+    eyes = Predictor()
     rows = judge(eyes)(candidates(*sizes))
     assert eyes.together == together
     assert [row.path for row in rows] == [candidate.path for candidate in candidates(*sizes)]
@@ -79,7 +79,7 @@ def test_large_files_are_not_in_memory_together(sizes, together):
 
 def test_the_fault_of_one_photo_stays_its_own():
     paths = ["/a.jpg", "/bad.jpg", "/strange.jpg", "/none", "/b.jpg"]
-    rows = judge(Eyes())([Candidate(path, FileStat(1, 1, 1, 1)) for path in paths])
+    rows = judge(Predictor())([Candidate(path, FileStat(1, 1, 1, 1)) for path in paths])
     assert [row.decision for row in rows] == ["fix", "error", "error", "skip", "fix"]
     reasons = ["", "it is damaged", "unexpected ZeroDivisionError: a bug in a library", "not a photo", ""]
     assert [row.reason for row in rows] == reasons
@@ -89,7 +89,7 @@ def test_the_fault_of_one_photo_stays_its_own():
 def test_what_the_walk_gave_up_is_never_opened():
     decoded, stat = [], FileStat(1, 1, 1, 1)
     given = [Candidate("/a.jpg", stat, skip="a film"), Candidate("/b.jpg", stat, error="no permission")]
-    rows = judge(Eyes(), decoded=decoded)(given)
+    rows = judge(Predictor(), decoded=decoded)(given)
     assert [(row.path, row.decision, row.reason) for row in rows] == [
         ("/a.jpg", "skip", "a film"),
         ("/b.jpg", "error", "no permission"),
@@ -99,7 +99,7 @@ def test_what_the_walk_gave_up_is_never_opened():
 
 def test_no_photo_is_turned_that_was_decoded_in_part():
     decoded, paths = [], ["/a.jpg", "/part.jpg", "/hollow-part.jpg"]
-    rows = judge(Eyes(), decoded=decoded)([Candidate(path, FileStat(1, 1, 1, 1)) for path in paths])
+    rows = judge(Predictor(), decoded=decoded)([Candidate(path, FileStat(1, 1, 1, 1)) for path in paths])
     assert [(row.decision, row.reason) for row in rows] == [("fix", ""), ("fix", ""), ("error", "it is damaged")]
     assert rows[2].sha256, "the damage is in the file"
     assert decoded == [(path, False) for path in paths] + [("/part.jpg", True)]
@@ -107,14 +107,14 @@ def test_no_photo_is_turned_that_was_decoded_in_part():
 
 def test_a_photo_that_is_left_as_it_is_is_decoded_once():
     decoded = []
-    (row,) = judge(Eyes(upright=True), decoded=decoded)([Candidate("/hollow-part.jpg", FileStat(1, 1, 1, 1))])
+    (row,) = judge(Predictor(upright=True), decoded=decoded)([Candidate("/hollow-part.jpg", FileStat(1, 1, 1, 1))])
     assert row.decision == "keep"
     assert decoded == [("/hollow-part.jpg", False)]
 
 
 @pytest.mark.parametrize(("upright", "decision"), [(0.95, "keep"), (0.85, "fix")])
 def test_a_glance_may_only_confirm_that_a_photo_is_upright(upright, decision):
-    eyes, decoded = Eyes(), []
+    eyes, decoded = Predictor(), []
     small, seen = np.ones((2, 2, 3), np.uint8), Prediction((upright, 1 - upright, 0.0, 0.0), ((upright, 1 - upright, 0.0, 0.0),))
     eyes.look = lambda pixels: [seen if pixels[0].all() else eyes.look_again(each) for each in pixels]
 
@@ -136,42 +136,42 @@ def test_a_glance_that_fails_is_followed_by_a_look():
     def glance(candidate):
         raise MemoryError
 
-    (row,) = replace(judge(Eyes()), glance=glance)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
+    (row,) = replace(judge(Predictor()), glance=glance)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
     assert (row.decision, row.sha256) == ("fix", "ab" * 32)
 
 
 def test_a_glance_that_tells_nothing_is_followed_by_a_look():
     asked = []
-    judging = replace(judge(Eyes()), glance=lambda candidate: asked.append(candidate.path))
+    judging = replace(judge(Predictor()), glance=lambda candidate: asked.append(candidate.path))
     assert [row.decision for row in judging([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])] == ["fix"]
     assert asked == ["/a.jpg"]
 
 
 def crowded(crowd, *paths):
-    judging = replace(judge(Eyes()), crowd=crowd)
+    judging = replace(judge(Predictor()), crowd=crowd)
     return judging([Candidate(path, FileStat(1, 1, 1, 1)) for path in paths])
 
 
 def test_a_crowd_has_the_last_word_on_photos_left_as_they_are():
-    rows = crowded(Crowd(1.0, 0.0, 0.0, 0.0), "/a.jpg", "/seen-1.jpg", "/bad.jpg", "/none", "/seen-bad.jpg")
+    rows = crowded(BatchPredictor(1.0, 0.0, 0.0, 0.0), "/a.jpg", "/seen-1.jpg", "/bad.jpg", "/none", "/seen-bad.jpg")
     assert [row.path for row in rows] == ["/a.jpg", "/seen-1.jpg", "/bad.jpg", "/none", "/seen-bad.jpg"]
     assert [row.decision for row in rows] == ["fix", "keep", "error", "skip", "keep"]
     assert [row.width for row in rows] == [2, 20, None, None, 20]
 
 
 def test_no_photo_is_turned_on_the_word_of_a_crowd_alone():
-    rows = crowded(Crowd(0.0, 0.0, 0.0, 1.0), "/seen-1.jpg", "/seen-bad.jpg", "/seen-strange.jpg")
+    rows = crowded(BatchPredictor(0.0, 0.0, 0.0, 1.0), "/seen-1.jpg", "/seen-bad.jpg", "/seen-strange.jpg")
     assert [row.decision for row in rows] == ["fix", "error", "error"]
     assert [row.width for row in rows] == [2, None, None], "decoded by itself"
 
 
 def test_a_crowd_gets_only_photos_and_as_many_bytes_as_it_likes():
-    crowd = Crowd(1.0, 0.0, 0.0, 0.0)
-    assert replace(judge(Eyes()), crowd=crowd).batch == 3
-    assert judge(Eyes()).batch == 1
+    crowd = BatchPredictor(1.0, 0.0, 0.0, 0.0)
+    assert replace(judge(Predictor()), crowd=crowd).batch == 3
+    assert judge(Predictor()).batch == 1
     crowded(crowd, "/none", "/seen-1.jpg", "/a.jpg")
     assert crowd.asked == [["/seen-1.jpg", "/a.jpg"]]
-    replace(judge(Eyes()), crowd=crowd)(candidates(20 * MIB, 20 * MIB, 1))
+    replace(judge(Predictor()), crowd=crowd)(candidates(20 * MIB, 20 * MIB, 1))
     assert crowd.asked[1:] == [["/0.jpg", "/1.jpg"], ["/2.jpg"]]
 
 
@@ -186,7 +186,7 @@ def test_a_refusal_keeps_what_should_be_done(error, words, code):
     def check(photo, orientation):
         raise error
 
-    (row,) = judge(Eyes(), check)(candidates(1))
+    (row,) = judge(Predictor(), check)(candidates(1))
     assert (row.decision, row.turn, row.new_orientation, row.beyond_reach) == ("skip", 90, 6, True)
     assert (row.reason, row.reason_code) == (f"shown wrong, but not to be written: {words}", code)
 
@@ -212,20 +212,20 @@ def witnessed(judging, scores, log):
 )
 def test_witnesses_are_weighed_against_the_network(scores, decision, turn):
     log = []
-    (row,) = witnessed(judge(Eyes()), scores, log)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
+    (row,) = witnessed(judge(Predictor()), scores, log)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
     assert (row.decision, row.turn, log) == (decision, turn, ["/a.jpg"])
     assert row.evidence.startswith("scene 90 +4.0; faces ")
 
 
 def test_a_photo_that_is_clear_at_first_sight_costs_no_witness():
     log = []
-    rows = witnessed(judge(Eyes(upright=True)), (0, 9, 0, 0), log)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
+    rows = witnessed(judge(Predictor(upright=True)), (0, 9, 0, 0), log)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
     assert ([row.decision for row in rows], log) == (["keep"], [])
 
 
 def test_a_crowd_is_weighed_against_the_same_witnesses():
     log = []
-    judging = witnessed(replace(judge(Eyes()), crowd=Crowd(0.3, 0.7, 0.0, 0.0)), (9, 0, 0, 0), log)
+    judging = witnessed(replace(judge(Predictor()), crowd=BatchPredictor(0.3, 0.7, 0.0, 0.0)), (9, 0, 0, 0), log)
     (row,) = judging([Candidate("/seen-1.jpg", FileStat(1, 1, 1, 1))])
     assert (row.decision, row.width, log) == ("keep", 20, ["/seen-1.jpg"])
 
@@ -236,6 +236,6 @@ def test_a_glance_that_is_not_enough_leads_to_the_witnesses():
     def glance(candidate):
         return Photo(candidate.path, candidate.stat, Format.JPEG, b"", 6, ""), small
 
-    judging = replace(witnessed(judge(Eyes()), (9, 0, 0, 0), log), glance=glance)
+    judging = replace(witnessed(judge(Predictor()), (9, 0, 0, 0), log), glance=glance)
     (row,) = judging([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
     assert (row.decision, row.width, log) == ("keep", 2, ["/a.jpg"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from power.victims import DRAWN_NS, TEMP, Folders, Work, orientd, put_in
+from power.victims import DRAWN_NS, TEMP, Folders, Worker, orientd, put_in
 
 from orientd.config import Config
 from orientd.errors import OrientdError
@@ -28,7 +28,7 @@ class Judge:
     """
 
     folders: Folders
-    work: Work
+    work: Worker
     old: dict[str, bytes]
     new: dict[str, bytes]
     told: bool

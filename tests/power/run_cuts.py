@@ -27,7 +27,7 @@ if __name__ == "__main__":  # the folder of the tests, where `power` and `suppor
 
 from power.judge import Judge
 from power.logged_disk import FLUSH, MARK, Entry, read_log
-from power.victims import SABOTAGES, WORKS, Folders, Work, check_versions, contents
+from power.victims import SABOTAGES, WORKS, Folders, Worker, check_versions, contents
 from support import sky_library
 
 PAGE, SECTOR, JPEG = 4096, 512, b"\xff\xd8\xff"
@@ -88,7 +88,7 @@ def write_after(cut: Cut, entries: list[tuple[int, Entry]], image: Path) -> None
 class Recording:
     """What is logged while commands run on disks of one kind."""
 
-    def __init__(self, out: Path, kind: Kind, place: str, work: Work) -> None:
+    def __init__(self, out: Path, kind: Kind, place: str, work: Worker) -> None:
         self.out, self.kind, self.place, self.work = out, kind, place, work
         self.mounts = [out / "disk0", out / "disk1"][: 1 if place == "same" else 2]
         self.folders = Folders(self.mounts[0] / "photos", self.mounts[-1] / "state", out / "ram")

@@ -86,7 +86,7 @@ def check_versions(old: dict[str, bytes], versions: list[dict[str, bytes]]) -> N
         assert version == (old if number % 2 else versions[0]), number
 
 
-class Work(NamedTuple):
+class Worker(NamedTuple):
     """Steps that fix and undo by turns. The first is `scan`, perhaps after a run that was `killed`, or `watch`."""
 
     steps: tuple[str, ...]
@@ -166,10 +166,10 @@ def _orientd(sabotage: str, *arguments: object, code: int = 0) -> None:
 
 
 WORKS = {
-    "tag": Work(("scan", "undo", "apply")),
-    "rotate": Work(("scan", "undo", "apply"), ("--sidecar", "write", "--method", "rotate")),
-    "again": Work(("scan", "undo", "apply"), killed=True),
-    "watch": Work(("watch", "undo")),
+    "tag": Worker(("scan", "undo", "apply")),
+    "rotate": Worker(("scan", "undo", "apply"), ("--sidecar", "write", "--method", "rotate")),
+    "again": Worker(("scan", "undo", "apply"), killed=True),
+    "watch": Worker(("watch", "undo")),
 }
 
 

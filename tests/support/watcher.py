@@ -16,14 +16,14 @@ import pytest
 
 from orientd.config import load
 from orientd.files.mounts import read_mountinfo
-from orientd.watch.arrivals import Arrivals, Terms
+from orientd.watch.arrivals import Arrivals, WatchOptions
 from orientd.watch.daemon import Daemon
 from orientd.watch.hints import Hint
 from orientd.watch.sd_notify import Systemd
-from orientd.watch.wakeup import Bell
+from orientd.watch.wakeup import Wakeup
 
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
-TERMS = Terms(settle=2, stalled=60, walk_every=1000, poll_every=100)
+TERMS = WatchOptions(settle=2, stalled=60, walk_every=1000, poll_every=100)
 _READ_AT_ONCE = 10_000  # more events than watchdog takes out of the queue before it handles the first of them
 PATIENCE = 120.0  # for what another thread has to do; on a machine that is not busy it takes milliseconds
 
@@ -83,7 +83,7 @@ class Library:
     def __init__(self, *paths, terms=TERMS, silent="ext4", known=(), ahead=10_000.0):
         self.now, self.said, self.offered, self.known = 0.0, [], [], set(known)
         self.mountinfo, self.slow = f"1 0 0:1 / / rw - {silent} x rw\n", 0.0
-        self.bell = Bell()
+        self.bell = Wakeup()
         roots = [str(path) for path in paths]
         self.arrivals = Arrivals(roots, terms, self.news, self.said.append, self.bell.ring, self.mounts)
         self.arrivals._wall = lambda: time.time() + ahead

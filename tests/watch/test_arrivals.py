@@ -7,7 +7,7 @@ import pytest
 from support import watcher as watching
 from support.watcher import TERMS, put
 
-from orientd.watch.arrivals import Terms
+from orientd.watch.arrivals import WatchOptions
 
 folder, watched = watching.photos, watching.watched
 
@@ -123,7 +123,7 @@ def test_folders_of_the_same_name_that_leave_one_after_the_other_end_nothing(wat
 
 
 def test_what_a_scan_passes_over_is_passed_over(watched, folder):
-    library = watched(folder, terms=Terms(exclude=("drafts", "2024/b.jpg", "*.png")))
+    library = watched(folder, terms=WatchOptions(exclude=("drafts", "2024/b.jpg", "*.png")))
     for path in ("drafts/a.jpg", "2024/drafts/a.jpg", "2024/b.jpg", "c.png", "@eaDir/a.jpg", ".hidden/a.jpg", "notes.txt"):
         put(folder / path)
     for path in ("b.jpg", "2023/b.jpg", "2024/ok.jpg"):
@@ -133,7 +133,7 @@ def test_what_a_scan_passes_over_is_passed_over(watched, folder):
 
 
 def test_a_path_excludes_whatever_lies_there(watched, folder):
-    library = watched(folder, terms=Terms(exclude=(str(folder / "2024"),), exclude_more=("/drafts",)))
+    library = watched(folder, terms=WatchOptions(exclude=(str(folder / "2024"),), exclude_more=("/drafts",)))
     for path in ("2024/a.jpg", "drafts/b.jpg", "c.jpg", "2023/drafts/d.jpg"):
         put(folder / path)
     assert library.waiting == {"c.jpg", "d.jpg"}
@@ -169,7 +169,7 @@ def test_terms_may_change_and_what_is_waited_for_stays(folder, watched):
     library = watched(folder)
     put(folder / "a.jpg")
     assert library.waiting == {"a.jpg"}
-    library.arrivals.change(Terms(settle=5, observer="polling", poll_every=50), library.now)
+    library.arrivals.change(WatchOptions(settle=5, observer="polling", poll_every=50), library.now)
     assert library.arrivals._roots._inotify is not None
     assert library.after(4) == []
     assert library.after(2) == ["a.jpg"]
@@ -183,5 +183,5 @@ def test_what_is_excluded_while_it_is_waited_for_is_not_handed_out(watched, fold
     put(folder / "drafts" / "a.jpg")
     put(folder / "b.jpg")
     assert library.waiting == {"a.jpg", "b.jpg"}
-    library.arrivals.change(Terms(settle=2, exclude=("drafts",)), library.now)
+    library.arrivals.change(WatchOptions(settle=2, exclude=("drafts",)), library.now)
     assert library.after(10) == ["b.jpg"]

@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from orientd.reasons import Reason
-from orientd.watch.log_limit import Remarks
+from orientd.watch.log_limit import LogLimiter
 
 DAY = 86_400.0
 
@@ -23,7 +23,7 @@ def clock():
 @pytest.fixture
 def remarks(clock, caplog):
     caplog.set_level(logging.INFO, logger="orientd.test")
-    return Remarks(logging.getLogger("orientd.test"), clock)
+    return LogLimiter(logging.getLogger("orientd.test"), clock)
 
 
 def test_of_many_alike_a_few_are_named_and_the_rest_counted(remarks, caplog):

@@ -10,9 +10,9 @@ from support import watcher as watching
 from support.watcher import PATIENCE, deaf, put
 
 from orientd.watch import inotify, roots
-from orientd.watch.arrivals import Terms
+from orientd.watch.arrivals import WatchOptions
 from orientd.watch.hints import Hint, Hints, Loss
-from orientd.watch.wakeup import Bell
+from orientd.watch.wakeup import Wakeup
 
 folder, watched = watching.photos, watching.watched
 
@@ -126,7 +126,7 @@ def test_a_root_that_may_not_be_watched_is_polled(watched, folder, monkeypatch, 
 
 
 def test_a_burst_is_absorbed_with_bounded_memory(watched, folder):
-    library = watched(folder, terms=Terms(settle=2, room=600, walk_every=0))
+    library = watched(folder, terms=WatchOptions(settle=2, room=600, walk_every=0))
     for number in range(3000):
         put(folder / f"{number}.jpg")
     library.hear()
@@ -159,7 +159,7 @@ def test_hints_are_bounded_one_per_path_and_ring_once():
 
 
 def test_a_bell_is_heard_once_however_often_it_was_rung():
-    with Bell() as bell:
+    with Wakeup() as bell:
         for _ in range(100_000):
             bell.ring()
         bell.wait(None)

@@ -11,10 +11,10 @@ from support.watcher import PATIENCE, Library, put
 
 from orientd.errors import LibraryUnavailable
 from orientd.watch import roots
-from orientd.watch.arrivals import Terms
+from orientd.watch.arrivals import WatchOptions
 from orientd.watch.hints import Loss
 
-WAIT = Terms(settle=2, stalled=60, walk_every=1000, poll_every=100, wait_for_missing=True)
+WAIT = WatchOptions(settle=2, stalled=60, walk_every=1000, poll_every=100, wait_for_missing=True)
 
 
 folder, watched = watching.photos, watching.watched

@@ -7,8 +7,8 @@ from support import watcher as watching
 from support.watcher import TERMS, put
 
 from orientd.errors import ConfigError, LibraryUnavailable
-from orientd.watch.arrivals import Arrivals, Terms
-from orientd.watch.wakeup import Bell
+from orientd.watch.arrivals import Arrivals, WatchOptions
+from orientd.watch.wakeup import Wakeup
 
 folder, watched = watching.photos, watching.watched
 
@@ -33,7 +33,7 @@ def test_a_root_that_becomes_another_folder_stops_the_watch(folder, watched):
 
 def test_a_missing_root_may_be_waited_for(folder, watched):
     later = folder / "disk"
-    library = watched(later, folder / "other", terms=Terms(settle=2, walk_every=1000, wait_for_missing=True))
+    library = watched(later, folder / "other", terms=WatchOptions(settle=2, walk_every=1000, wait_for_missing=True))
     library.arrivals.check(library.now)
     assert library.said == [f"{path} is not there: waiting for its disk to be mounted" for path in (later, folder / "other")]
     put(later / "a.jpg")
@@ -53,7 +53,7 @@ def test_a_missing_root_may_be_waited_for(folder, watched):
 
 def test_a_file_is_no_root(folder):
     path = put(folder / "a.jpg")
-    with Bell() as bell, pytest.raises(ConfigError, match=r"run orientd scan"):
+    with Wakeup() as bell, pytest.raises(ConfigError, match=r"run orientd scan"):
         Arrivals([str(path)], TERMS, list, print, bell.ring)
 
 

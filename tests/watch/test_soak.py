@@ -294,7 +294,7 @@ class StandIn:
 @pytest.fixture
 def stand_in(monkeypatch):
     monkeypatch.setattr(worker, "make_judge", lambda *_: (StandIn(), "stand-in"))
-    monkeypatch.setattr(worker.Work, "_timed", lambda self, judge: judge)
+    monkeypatch.setattr(worker.Worker, "_timed", lambda self, judge: judge)
 
 
 @pytest.mark.alone

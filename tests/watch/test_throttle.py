@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orientd.config import HOURS
-from orientd.watch.throttle import Allowance, is_quiet, on_battery, spans
+from orientd.watch.throttle import RateLimiter, is_quiet, on_battery, spans
 
 NOON, MIDNIGHT = 12 * 60, 0
 
@@ -63,14 +63,14 @@ def test_the_battery_of_a_mouse_is_not_ours_and_no_supplies_are_mains(tmp_path):
 
 
 def test_without_a_rate_everything_is_granted():
-    allowance = Allowance(0)
+    allowance = RateLimiter(0)
     allowance.spend(10**6)
     assert allowance.granted(0) == 10**6
     assert allowance.wait() == 0
 
 
 def test_a_rate_grants_one_at_once_and_the_rest_as_time_goes_by():
-    allowance = Allowance(60)
+    allowance = RateLimiter(60)
     assert allowance.granted(100) == 1
     allowance.spend(1)
     assert (allowance.granted(100.5), allowance.wait()) == (0, pytest.approx(0.5))
@@ -80,7 +80,7 @@ def test_a_rate_grants_one_at_once_and_the_rest_as_time_goes_by():
 
 @given(st.floats(0.5, 600), st.lists(st.floats(0, 100), max_size=50))
 def test_never_more_than_the_rate(per_minute, steps):
-    allowance, now, photos = Allowance(per_minute), 0.0, 0
+    allowance, now, photos = RateLimiter(per_minute), 0.0, 0
     for step in steps:
         now += step
         granted = allowance.granted(now)

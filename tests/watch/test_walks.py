@@ -7,7 +7,7 @@ import time
 from support import watcher as watching
 from support.watcher import Library, put
 
-from orientd.watch.arrivals import Terms
+from orientd.watch.arrivals import WatchOptions
 
 folder, watched = watching.photos, watching.watched
 
@@ -25,8 +25,8 @@ def test_where_the_kernel_tells_nothing_the_library_is_walked_at_intervals(watch
 
 
 def test_polling_by_choice_and_inotify_in_spite_of_the_file_system(watched, folder):
-    assert "observer: polling" in watched(folder, terms=Terms(observer="polling")).said[0]
-    assert "the kernel tells" in watched(folder, terms=Terms(observer="inotify"), silent="nfs4").said[0]
+    assert "observer: polling" in watched(folder, terms=WatchOptions(observer="polling")).said[0]
+    assert "the kernel tells" in watched(folder, terms=WatchOptions(observer="inotify"), silent="nfs4").said[0]
 
 
 def test_the_library_is_walked_now_and_then_for_what_the_kernel_did_not_tell(watched, folder):
@@ -38,7 +38,7 @@ def test_the_library_is_walked_now_and_then_for_what_the_kernel_did_not_tell(wat
 
 
 def test_with_walks_turned_off_there_is_only_the_first(watched, folder):
-    library = watched(folder, terms=Terms(walk_every=0))
+    library = watched(folder, terms=WatchOptions(walk_every=0))
     library.arrivals._roots._inotify.unwatch(str(folder))
     put(folder / "a.jpg")
     assert library.after(10**6) == []

@@ -25,7 +25,7 @@ from orientd.state.journal import Journal
 from orientd.state.originals import Originals
 from orientd.state.seen import Seen
 from orientd.watch.metrics import Metrics
-from orientd.watch.worker import Work
+from orientd.watch.worker import Worker
 from orientd.write.fix import Fixer
 from orientd.write.undo import undo
 
@@ -196,7 +196,7 @@ def test_a_watcher_finishes_what_lies_below_its_folders(interrupted, tmp_path, p
     photo, left = interrupted
     config = Config(state_dir=str(tmp_path / "state"), fix=True)
     for folder, is_left in ((tmp_path / "elsewhere", True), (photos, False)):
-        work = Work(config, [str(folder)], "watch", Metrics(), logging.getLogger("test"), lambda: False, lambda: None)
+        work = Worker(config, [str(folder)], "watch", Metrics(), logging.getLogger("test"), lambda: False, lambda: None)
         with Seen(tmp_path / "state", "", print) as seen, work._writer(seen):
             assert (left.exists(), os.stat(photo).st_mtime_ns == 5) == (is_left, is_left)
 
