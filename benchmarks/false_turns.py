@@ -2,9 +2,10 @@
 
     python -m benchmarks.false_turns ../shared/photos/val-0.zip --out /tmp/library --result library.json
 
-Every photo of the archive counts as upright as viewers show it, and is there twice: upright, and shown turned by 90, 180 or 270°, every other one by its tag and by its pixels. Quoted are
-false turns per 1,000 upright photos and the share of turned ones mended, per album and overall, at the default policy; `--fix`
-must leave each mended photo shown upright, a second `--fix` must write nothing, and `undo` must bring back every byte.
+Every photo of the archive counts as upright as viewers show it, and is there twice: upright, and shown turned by 90, 180 or
+270°, every other one by its tag and by its pixels. Quoted are false turns per 1,000 upright photos and the share of turned ones
+mended, per album and overall, at the default policy; `--fix` must leave each mended photo shown upright, a second `--fix` must
+write nothing, and `undo` must bring back every byte.
 """
 
 import argparse
