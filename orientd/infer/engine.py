@@ -129,7 +129,8 @@ class Engine:
         Each view's answer is turned back to that for the picture as given; the probabilities come from the mean of their logits.
         """
         logits = self.by_view(np.stack([orientation.apply(pixels, view) for view in VIEWS]))
-        probabilities = _softmax(logits.mean(axis=0), self.spec.temperature_views)
+        mean = np.array([math.fsum(column) / len(VIEWS) for column in logits.T.tolist()])  # the same in whatever order they come
+        probabilities = _softmax(mean, self.spec.temperature_views)
         return Prediction(probabilities, tuple(_softmax(row, self.spec.temperature) for row in logits))
 
     def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -178,7 +179,7 @@ def _softmax(logits: NDArray[np.float64], temperature: float) -> _Row:
     """Probabilities, by scalar arithmetic: vectorised exponentials may depend on a row's place in its array."""
     values = logits.tolist()
     a, b, c, d = (math.exp((value - max(values)) / temperature) for value in values)
-    total = a + b + c + d
+    total = math.fsum((a, b, c, d))
     return a / total, b / total, c / total, d / total
 
 
