@@ -7,15 +7,18 @@ from typing import Literal, get_args, get_origin
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import Phase, find, given
+from hypothesis import settings as settings_of_search
 from hypothesis import strategies as st
 
 from orientd.cli import settings
 from orientd.config import OPTIONS, check_modes, load, origins
 from orientd.config.shown import source_of
+from orientd.errors import ConfigError
 
 HOME = {"HOME": "/home/ada"}
-TEXTS = st.text() | st.binary(max_size=12).map(os.fsdecode) | st.sampled_from(["off", "1", "~", "~/a", "a b", "#", "a: b", "é"])
+ODD = ["off", "1", "~", "~/a", "a b", "#", "a: b", "é", "line\nbreak", " \u2028", "\x85", "\ufeff"]
+TEXTS = st.text() | st.binary(max_size=12).map(os.fsdecode) | st.sampled_from(ODD)
 
 
 def values(name):
@@ -36,12 +39,22 @@ def values(name):
     return st.integers(low, high) if int in (kind, *get_args(kind)) else st.floats(low, high)
 
 
+def is_accepted(chosen):
+    try:
+        check_modes(load(None, HOME, chosen))
+    except ConfigError:
+        return False
+    return True
+
+
 @st.composite
 def settings_given(draw):
-    """Some of the options, as flags."""
-    names = draw(st.sets(st.sampled_from(sorted(OPTIONS))))
-    chosen = {name: draw(values(name)) for name in sorted(names)}
-    return chosen if not (chosen.get("fix") and chosen.get("plan")) else {**chosen, "fix": False}
+    """Some of the options, as flags; those that orientd refuses, or refuses together, are left out."""
+    chosen = {}
+    for name in sorted(draw(st.sets(st.sampled_from(sorted(OPTIONS))))):
+        more = chosen | {name: draw(values(name))}
+        chosen = more if is_accepted(more) else chosen
+    return chosen
 
 
 def printed(config, sources, encoding):
@@ -58,7 +71,9 @@ def printed(config, sources, encoding):
 def test_what_is_shown_is_read_back_as_the_same(tmp_path_factory, encoding, given_):
     file = tmp_path_factory.getbasetemp() / f"{encoding}.yaml"
     config = load(None, HOME, given_)
-    file.write_bytes(printed(config, origins(None, HOME, given_), encoding))
+    shown = printed(config, origins(None, HOME, given_), encoding)
+    assert shown.count(b"\n") == 1 + len(OPTIONS)
+    file.write_bytes(shown)
     again = load(str(file), HOME, {})
     check_modes(again)
     assert again == config
@@ -119,3 +134,14 @@ def test_the_kind_of_a_source_is_told():
         for origin in (None, "--batch", "ORIENTD_BATCH", "/a.yaml: batch", "--batch: batch")
     ]
     assert told == ["default", "option", "environment", "file", "file"]
+
+
+def test_every_option_is_drawn_with_values_that_it_takes():
+    """Else the property above would say nothing of it."""
+    default, unshrunk = load(None, HOME, {}), settings_of_search(phases=[Phase.generate])
+    for name in OPTIONS:
+        find(
+            values(name),
+            lambda value, name=name: is_accepted({name: value}) and load(None, HOME, {name: value}) != default,
+            settings=unshrunk,
+        )
