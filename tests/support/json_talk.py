@@ -184,6 +184,7 @@ def _refused(say):
         say("inspect", photo, code=3 if photo.name == "e.jpg" else 0)
     say("inspect", place / "text.jpg", code=3)
     say("inspect", photos, code=2)
+    say("inspect", place / "nowhere.jpg", code=75)
 
 
 def _witnesses(say):
