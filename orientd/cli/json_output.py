@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orientd.records import Outcome
     from orientd.state.journal import Run
 
-_WATCHER_STATES: Final = {
+WATCHER_STATES: Final = {
     "starting": "starting",
     "idle": "idle",
     "judging": "judging",
@@ -29,6 +29,7 @@ _WATCHER_STATES: Final = {
     "waiting for the state directory": "waiting_for_state",
     "stopped": "stopped",
 }
+"""The words in which a watcher tells people what it does, and those that scripts may rely on."""
 _PENDING: Final = "pending"
 
 
@@ -142,7 +143,7 @@ def _watch(watcher: Mapping[str, Any]) -> dict[str, object]:
     return {
         "running": watcher["running"],
         "pid": watcher["pid"],
-        "state": _WATCHER_STATES.get(state, "other") if state else None,
+        "state": WATCHER_STATES.get(state, "other") if state else None,
         "started": time_text(watcher["started"]) if watcher["started"] else None,
         "updated": time_text(watcher["updated"]) if watcher["updated"] else None,
         "waiting": watcher["waiting"],

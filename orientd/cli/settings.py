@@ -15,7 +15,7 @@ from orientd.report.text import printable
 def show(config: Config, origins: Mapping[str, str]) -> None:
     """Print every option as a line of YAML, with its origin (see `config.origins`) as a comment."""
     ascii_only = "utf" not in sys.stdout.encoding.lower()
-    click.echo("# An option without a remark has its default.")
+    click.echo("# An option without a comment has its default.")
     for name in OPTIONS:
         value = as_yaml(getattr(config, name), ascii_only=ascii_only)
         click.echo(f"{name}: {value}" + (f"  # {printable(origins[name])}" if name in origins else ""))

@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from support import json_talk
 
+from orientd.cli import json_output
 from orientd.config import OPTIONS
 from orientd.errors import ExitCode
 from orientd.reasons import Reason
@@ -17,7 +18,8 @@ from orientd.write.verify import State
 
 SCHEMA = json.loads(resources.files("orientd.report").joinpath("output.schema.json").read_text("utf-8"))
 KINDS = SCHEMA["$defs"]
-MANUAL = (Path(__file__).parents[2] / "docs" / "json.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+MANUAL = (ROOT / "docs" / "json.md").read_text("utf-8")
 COMMANDS = [entry["$ref"].rpartition("/")[2] for entry in SCHEMA["anyOf"]]
 
 
@@ -206,6 +208,12 @@ def test_a_watcher_is_told_in_words_that_stay(said):
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", states[0]["watch"]["started"])
     ((nothing,), *_) = answers(said, "nothing", "status")
     assert (nothing["watch"]["running"], nothing["watch"]["state"], nothing["watch"]["started"]) == (False, None, None)
+
+
+def test_the_states_of_a_watcher_are_those_that_it_has():
+    sources = "".join((ROOT / "orientd" / "watch" / name).read_text("utf-8") for name in ("daemon.py", "metrics.py"))
+    assert [words for words in json_output.WATCHER_STATES if f'"{words}"' not in sources] == []
+    assert KINDS["watcher"]["properties"]["state"]["enum"] == [*json_output.WATCHER_STATES.values(), "other", None]
 
 
 def test_every_option_is_shown_with_its_type(said):
