@@ -265,26 +265,25 @@ def history(config: Config, notify: Notify) -> list[Run]:
     return [replace(run, status="interrupted") if run.status == "running" and not alive else run for run in runs]
 
 
-def status(config: Config, notify: Notify) -> tuple[dict[str, str], dict[str, str]]:
-    """Where the state is and what it holds, for people; and the commands that see to it, by what they are for."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the state directory holds: the files `known` from earlier scans, the runs that wrote, the newest first, the bytes of
+    each original kept, and the number of writes that were interrupted. `model` is the file of the one in use."""
+
+    state_dir: str
+    model: str
+    known: int
+    runs: Sequence[Run]
+    originals: Sequence[int]
+    unsettled: int
+
+
+def status(config: Config, notify: Notify) -> Standing:
+    """Where the state is and what it holds."""
     with open_journal(config, notify) as journal, Seen(Path(config.state_dir), "", notify) as seen:
         unsettled, known = len(journal.unsettled()), seen.count()
-    runs, kept = history(config, notify), Originals(config.state_dir).sizes()
-    mended = ", mended by the next run that writes there" if unsettled else ""
-    facts = {
-        "state": config.state_dir,
-        "model": str(chosen_model(config).path),
-        "files known": f"{known:,}",
-        "runs that wrote": f"{len(runs):,}" + (f", the last {runs[0].status}: {runs[0].command}" if runs else ""),
-        "photos put right": f"{sum(run.fixed for run in runs):,}",
-        "originals kept": f"{len(kept):,}" + (f", {sum(kept) / 1e6:,.1f} MB" if kept else ""),
-        "cannot be undone": f"{sum(run.forgotten for run in runs):,}",
-        "interrupted writes": f"{unsettled:,}{mended}",
-    }
-    steps = {"To see them": commands.line("verify")} if unsettled else {}
-    if kept:
-        steps["To delete the originals"] = commands.line("forget", "--all")
-    return facts, steps
+    runs, originals = history(config, notify), Originals(config.state_dir).sizes()
+    return Standing(config.state_dir, str(chosen_model(config).path), known, runs, originals, unsettled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +305,7 @@ class Testimony:
 class Inspection:
     """One photo and all that was thought about it.
 
-    `testimonies` are those of all the witnesses of the panel; `opinion` is what a scan makes of those it asks. `refusal` says why
+    `testimonies` are those of all the witnesses of the panel; `opinion` is what a scan makes of those it asks. `refusal` is why
     the photo could not be written, if so.
     """
 
@@ -316,7 +315,7 @@ class Inspection:
     second: Prediction
     testimonies: tuple[Testimony, ...]
     opinion: Opinion
-    refusal: str
+    refusal: Refused | None
 
 
 def inspect(config: Config, path: str) -> Inspection:
@@ -339,9 +338,9 @@ def inspect(config: Config, path: str) -> Inspection:
     opinion = judge.opinion(photo, picture, first)
     try:
         judge.check(photo, turned(photo.orientation, opinion.decision.turn))
-        refusal = ""
+        refusal = None
     except Refused as error:
-        refusal = str(error)
+        refusal = error
     return Inspection(photo, picture, first, second, tuple(_testimonies(judge, photo, second, opinion)), opinion, refusal)
 
 

@@ -15,35 +15,36 @@ from orientd.pipeline import stages
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at; `needed` is false for what orientd does without."""
+    """One thing looked at; `needed` is false for what orientd does without, `check` the word by which scripts know it."""
 
     subject: str
     fine: bool
     detail: str
     needed: bool = True
+    check: str = ""
 
 
 def examine(config: Config) -> list[Finding]:
     """Look at everything; never raises for what is missing."""
     return [
-        Finding("Python", True, sys.version.split()[0]),
-        checked("model and engine", lambda: _engine(config)),
-        replace(checked("witnesses", lambda: _witnesses(config)), needed=False),
-        checked("decoders", _decoders),
-        checked("state folder", lambda: _state(config)),
-        replace(checked("turning JPEGs", _turbojpeg), needed=config.method == "rotate"),
+        Finding("Python", True, sys.version.split()[0], check="python"),
+        checked("model and engine", lambda: _engine(config), "model"),
+        replace(checked("witnesses", lambda: _witnesses(config), "witnesses"), needed=False),
+        checked("decoders", _decoders, "decoders"),
+        checked("state folder", lambda: _state(config), "state_dir"),
+        replace(checked("turning JPEGs", _turbojpeg, "turbojpeg"), needed=config.method == "rotate"),
         *_optional(),
-        replace(checked("DALI", _dali), needed=config.provider != "cpu"),
-        *([checked("TensorRT", _tensorrt)] if config.provider.startswith("tensorrt") else []),
+        replace(checked("DALI", _dali, "dali"), needed=config.provider != "cpu"),
+        *([checked("TensorRT", _tensorrt, "tensorrt")] if config.provider.startswith("tensorrt") else []),
     ]
 
 
-def checked(subject: str, look: Callable[[], str]) -> Finding:
+def checked(subject: str, look: Callable[[], str], check: str = "") -> Finding:
     """What `look` finds, or why it found nothing."""
     try:
-        return Finding(subject, True, look())
+        return Finding(subject, True, look(), check=check)
     except (OrientdError, ImportError, OSError) as error:
-        return Finding(subject, False, str(error))
+        return Finding(subject, False, str(error), check=check)
 
 
 def _engine(config: Config) -> str:
@@ -90,9 +91,8 @@ def _optional() -> Iterator[Finding]:
 
     cuda = "CUDAExecutionProvider" in available_providers()
     there = f"ONNX Runtime is made for it; to try it: {commands.line('doctor', '--provider', 'cuda')}"
-    yield Finding(
-        "CUDA", cuda, there if cuda else 'not there: pip install "orientd[gpu]" on a machine with an NVIDIA card', False
-    )
+    absent = 'not there: pip install "orientd[gpu]" on a machine with an NVIDIA card'
+    yield Finding("CUDA", cuda, there if cuda else absent, needed=False, check="cuda")
 
 
 def _tensorrt() -> str:

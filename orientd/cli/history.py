@@ -18,6 +18,7 @@ from orientd.errors import ExitCode
 @click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be taken back.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask whether the last run is meant.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output; nobody is asked.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @configured("hard_links")
 def undo(
@@ -27,6 +28,7 @@ def undo(
     moves: tuple[str, ...],
     dry_run: bool,
     yes: bool,
+    as_json: bool,
     verbose: bool,
 ) -> int:
     """Give photos exactly the bytes they had before a run.
@@ -43,52 +45,56 @@ def undo(
     Nothing is put back but what orientd would have changed into what is there now, whatever the journal says.
     """
     from orientd import app
-    from orientd.cli import output
+    from orientd.cli import json_output, output
     from orientd.write.undo import Move
 
+    lines = json_output.lines(as_json)
+    notify = lines.error if lines else output.note
     known = [Move.parse(move) for move in moves]
     if run is None and not paths:
-        last = app.last_run(config, output.note)
+        last = app.last_run(config, notify)
         run = last.id
-        if dry_run or yes:
+        command = commands.line("undo", run, *(word for move in moves for word in ("--map", move)))
+        if lines:
+            json_output.meant(lines, last, command, sure=dry_run or yes)
+        elif dry_run or yes:
             output.say(output.meant(last))
-        elif not sure(output.meant(last), commands.line("undo", run, *(word for move in moves for word in ("--map", move)))):
+        elif not sure(output.meant(last), command):
             return ExitCode.USAGE
     if dry_run:
-        with stoppable() as stop, closing(app.try_undo(config, run, paths=paths, moves=known, notify=output.note)) as found:
-            return output.would_undo(found, verbose, stop)
+        with stoppable() as stop, closing(app.try_undo(config, run, paths=paths, moves=known, notify=notify)) as found:
+            return json_output.would_undo(lines, found, stop) if lines else output.would_undo(found, verbose, stop)
     began: list[int] = []
     with stoppable() as stop:
         outcomes = app.undo(
-            config,
-            run,
-            paths=paths,
-            moves=known,
-            stop=stop,
-            notify=output.note,
-            command=command_line(),
-            begun=began.append,
+            config, run, paths=paths, moves=known, stop=stop, notify=notify, command=command_line(), begun=began.append
         )
         with closing(outcomes):
+            if lines:
+                return json_output.outcomes(lines, outcomes, stop, began)
             return output.undone(outcomes, verbose, stop, began, whole=not paths)
 
 
 @click.command()
 @click.argument("run", type=click.IntRange(1, 2**63 - 1))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @configured(*WRITING, "isolate")
-def redo(config: Config, run: int, verbose: bool) -> int:
+def redo(config: Config, run: int, as_json: bool, verbose: bool) -> int:
     """Turn again what was taken back: of the run RUN or, if that is an undo, by it. It can be undone as any run.
 
     A photo that has changed since is left alone and named.
     """
     from orientd import app
-    from orientd.cli import output
+    from orientd.cli import json_output, output
 
-    began: list[int] = []
+    lines, began = json_output.lines(as_json), list[int]()
+    notify = lines.error if lines else output.note
     with stoppable() as stop:
-        outcomes = app.redo(config, run, stop=stop, notify=output.note, command=command_line(), begun=began.append)
+        outcomes = app.redo(config, run, stop=stop, notify=notify, command=command_line(), begun=began.append)
         with closing(outcomes):
+            if lines:
+                return json_output.outcomes(lines, outcomes, stop, began)
             return output.redone(outcomes, verbose, stop, began)
 
 
@@ -119,31 +125,39 @@ def verify_written(config: Config, moves: tuple[str, ...], as_json: bool, verbos
     was interrupted, or that could not be undone is named, and the exit code is 3.
     """
     from orientd import app
-    from orientd.cli import output
+    from orientd.cli import json_output, output
     from orientd.write.undo import Move
 
-    with stoppable() as stop, closing(app.verify(config, [Move.parse(move) for move in moves], output.note)) as findings:
-        return output.verified(findings, as_json, verbose, stop)
+    lines = json_output.lines(as_json)
+    notify = lines.error if lines else output.note
+    with stoppable() as stop, closing(app.verify(config, [Move.parse(move) for move in moves], notify)) as findings:
+        return output.verified(findings, lines, verbose, stop)
 
 
 @click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @configured()
-def history(config: Config) -> int:
+def history(config: Config, as_json: bool) -> int:
     """List the runs that wrote, the newest first."""
     from orientd import app
-    from orientd.cli import output
+    from orientd.cli import json_output, output
 
+    if lines := json_output.lines(as_json):
+        return json_output.history(lines, app.history(config, lines.error))
     output.history(app.history(config, output.note))
     return ExitCode.OK
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON on standard output.")
 @configured()
 def status(config: Config, as_json: bool) -> int:
     """Show where orientd keeps its state, what it knows, and what orientd watch is doing."""
     from orientd import app
-    from orientd.cli import output
+    from orientd.cli import json_output, output
     from orientd.watch import metrics
 
-    return output.status(*app.status(config, output.note), metrics.watcher(config.state_dir), as_json)
+    watcher = metrics.watcher(config.state_dir)
+    if lines := json_output.lines(as_json):
+        return json_output.status(lines, app.status(config, lines.error), watcher)
+    return output.status(app.status(config, output.note), watcher)

@@ -1,6 +1,6 @@
 """What `orientd inspect` prints of one photo: for people in words and bars, for programs as JSON."""
 
-import json
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from orientd.cli.output import console, plain_table
+from orientd.errors import PhotoError
 from orientd.judge.panel import favorite, lead
 from orientd.orientation import TURNS
 from orientd.records import Scores
-from orientd.report.text import in_json, printable
+from orientd.report.json_lines import JsonLines
+from orientd.report.text import printable
 
 if TYPE_CHECKING:
     from orientd.app import Inspection, Testimony
@@ -47,15 +49,16 @@ def _conclusion(seen: "Inspection") -> Iterator[Text]:
         yield Text("The first look was clear: a scan asks no further.")
     elif any(not one.asked for one in seen.testimonies):
         yield Text("A scan asks no further than that: nothing the others may say could change the decision.")
-    for reason in filter(None, (decision.reason, seen.refusal and f"cannot be written: {seen.refusal}")):
-        yield Text(printable(reason))
+    if decision.reason:
+        yield Text(printable(decision.reason))
+    if seen.refusal:
+        yield Text(printable(f"cannot be written: {seen.refusal}"))
 
 
 def show_json(seen: "Inspection") -> None:
     """Print the same as one line of JSON."""
     photo, opinion = seen.photo, seen.opinion
     values: dict[str, Any] = {
-        "message_type": "inspection",
         "path": photo.path,
         "format": photo.format.value,
         "width": seen.picture.width,
@@ -72,7 +75,7 @@ def show_json(seen: "Inspection") -> None:
                 "scores": one.scores,
                 "against": one.against,
                 "cap": one.cap,
-                "note": one.note,
+                "note": one.note or None,
             }
             for one in seen.testimonies
         ],
@@ -80,10 +83,17 @@ def show_json(seen: "Inspection") -> None:
         "decision": opinion.decision.verdict.value,
         "turn": opinion.decision.turn,
         "confidence": opinion.decision.confidence,
-        "reason": opinion.decision.reason,
-        "refusal": seen.refusal,
+        "reason": opinion.decision.reason or None,
+        "reason_code": opinion.decision.code,
+        "refusal": None if seen.refusal is None else str(seen.refusal),
+        "refusal_code": None if seen.refusal is None else seen.refusal.code,
     }
-    console().out(json.dumps(in_json(values)), highlight=False)
+    JsonLines(sys.stdout).write("inspection", values)
+
+
+def fault_in_json(path: str, error: PhotoError) -> None:
+    """Print why a photo cannot be judged as one line of JSON."""
+    JsonLines(sys.stdout).write("error", {"message": f"{path}: {error}", "path": path, "reason_code": error.code})
 
 
 def _testimonies(given: Sequence["Testimony"]) -> Table:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from itertools import takewhile
 
 import click
 
@@ -46,13 +47,15 @@ for command in (
 
 
 @cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @configured("model", "provider", "gpus")
-def doctor(config: Config) -> int:
+def doctor(config: Config, as_json: bool) -> int:
     """Check what orientd needs, and say which command brings what is missing."""
-    from orientd.cli import output
+    from orientd.cli import json_output, output
     from orientd.cli.doctor import examine
 
-    return output.findings(examine(config))
+    lines = json_output.lines(as_json)
+    return json_output.findings(lines, examine(config)) if lines else output.findings(examine(config))
 
 
 @cli.command()
@@ -72,7 +75,7 @@ def main() -> None:
     _ready_streams()
     commands.said(invocation.program(sys.argv, sys.orig_argv))
     try:
-        code = cli.main(prog_name=commands.line(), complete_var="_ORIENTD_COMPLETE", standalone_mode=False) or ExitCode.OK
+        code = _run()
     except click.exceptions.Abort:
         code = ExitCode.INTERRUPTED
     except KeyboardInterrupt:
@@ -91,6 +94,18 @@ def main() -> None:
     finally:
         commands.said()
     sys.exit(int(code))
+
+
+def _run() -> int:
+    """Run the command; what ends it is a line of JSON, too, if --json was given."""
+    try:
+        return cli.main(prog_name=commands.line(), complete_var="_ORIENTD_COMPLETE", standalone_mode=False) or ExitCode.OK
+    except (OrientdError, click.ClickException) as error:
+        if "--json" in takewhile(lambda word: word != "--", sys.argv[1:]):  # also in one that could not be understood
+            from orientd.cli import json_output
+
+            json_output.ended(error.format_message() if isinstance(error, click.ClickException) else str(error))
+        raise
 
 
 def _ready_streams() -> None:

@@ -17,7 +17,7 @@ def models(context: click.Context, config: Config, as_json: bool) -> int:
 
     Those added are kept below $XDG_DATA_HOME/orientd/models (~/.local/share); --model takes their names.
     """
-    from orientd.cli import output
+    from orientd.cli import json_output, output
     from orientd.infer import registry
     from orientd.pipeline import stages
 
@@ -25,7 +25,8 @@ def models(context: click.Context, config: Config, as_json: bool) -> int:
         return ExitCode.OK
     in_use = stages.chosen_model(config)
     listed = registry.models(stages.models_folder())
-    return output.models([registry.facts(model, in_use) for model in dict.fromkeys([*listed, in_use])], as_json)
+    known = [registry.facts(model, in_use) for model in dict.fromkeys([*listed, in_use])]
+    return output.models(known, json_output.lines(as_json))
 
 
 @models.command()

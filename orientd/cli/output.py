@@ -1,6 +1,5 @@
 """What the smaller commands print."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,14 +11,17 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from orientd import commands
+from orientd.cli.stopping import exit_code
 from orientd.errors import ExitCode
 from orientd.reasons import Reason
 from orientd.records import Status
-from orientd.report.text import in_json, megabytes, photos, printable
+from orientd.report.text import megabytes, photos, printable
 
 if TYPE_CHECKING:
+    from orientd.app import Standing
     from orientd.cli.doctor import Finding
     from orientd.records import Outcome
+    from orientd.report.json_lines import JsonLines
     from orientd.state.journal import Run
     from orientd.write.forget import Forgettable
     from orientd.write.verify import Finding as Checked
@@ -121,31 +123,31 @@ def _counted(outcomes: Iterable["Outcome"], verbose: bool, fine: str) -> dict[St
 def _left_alone(counts: Mapping[Status, int], stop: Callable[[], bool], was: str = "") -> int:
     if counts[Status.FAILED]:
         console().print(f"{photos(counts[Status.FAILED], was or 'was', was or 'were')} left alone, for the reasons named above.")
-    if stop():
-        return ExitCode.INTERRUPTED
-    return ExitCode.INCOMPLETE if counts[Status.FAILED] else ExitCode.OK
+    return exit_code(stop, faulty=counts[Status.FAILED] > 0)
 
 
 def _at(time_ns: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_ns / 1e9))
 
 
-def verified(found: Iterable["Checked"], as_json: bool, verbose: bool, stop: Callable[[], bool]) -> int:
-    """Report how the files stand that were written, by their number and the faults by name, and give the exit code."""
+def verified(found: Iterable["Checked"], lines: "JsonLines | None", verbose: bool, stop: Callable[[], bool]) -> int:
+    """Report how the files stand that were written, by their number and the faults by name, and give the exit code.
+
+    With `lines` every file is told there.
+    """
     from orientd.write.verify import FAULTS, State
 
     counts, out = dict.fromkeys(State, 0), console()
     for one in takewhile(lambda _: not stop(), found):
         counts[one.state] += 1
-        if as_json:
-            values = {"message_type": "file", "path": one.path, "state": one.state, "reason": one.reason}
-            out.out(json.dumps(in_json(values)), highlight=False)
+        if lines:
+            lines.write("file", {"path": one.path, "state": one.state, "reason": one.reason or None})
         elif verbose or (one.state in FAULTS and one.state is not State.FORGOTTEN):  # whoever deleted them knows
             note(f"{one.state}  {one.path}" + (f"  ({one.reason})" if one.reason else ""))
-    faulty = any(counts[state] for state in FAULTS)
-    code = ExitCode.INTERRUPTED if stop() else ExitCode.INCOMPLETE if faulty else ExitCode.OK
-    if as_json:
-        out.out(json.dumps({"message_type": "summary", "files": sum(counts.values()), **counts, "exit_code": int(code)}))
+    code = exit_code(stop, faulty=any(counts[state] for state in FAULTS))
+    if lines:
+        numbers = {state.value: number for state, number in counts.items()}
+        lines.write("summary", {"files": sum(counts.values()), **numbers, "exit_code": int(code)})
     else:
         table = plain_table()
         for state, words in _STATES.items():
@@ -185,21 +187,35 @@ def facts(values: Mapping[str, str]) -> None:
     console().print(table)
 
 
-def status(values: Mapping[str, str], steps: Mapping[str, str], watcher: Mapping[str, Any], as_json: bool) -> int:
-    """Print the facts, those of the watcher as `metrics.watcher` gives them, and for people the commands that see to them."""
-    if as_json:
-        console().out(json.dumps({**in_json(values), "watch": in_json(watcher)}), highlight=False)
-        return ExitCode.OK
+def status(standing: "Standing", watcher: Mapping[str, Any]) -> int:
+    """Print the facts, those of the watcher as `metrics.watcher` gives them, and the commands that see to them."""
     doing = "not running"
     if watcher["running"]:
         numbers = ", ".join(f"{number:,} {name}" for name, number in sorted(watcher["photos"].items()))
         doing = f"process {watcher['pid']}, {watcher['state']}, {watcher['waiting']:,} waiting" + (
             f"; {numbers}" if numbers else ""
         )
-    facts({**values, "watcher": doing})
-    for what, command in steps.items():
-        console().print(Text(f"{what}: {command}"))
+    facts({**_held(standing), "watcher": doing})
+    if standing.unsettled:
+        console().print(Text(f"To see them: {commands.line('verify')}"))
+    if standing.originals:
+        console().print(Text(f"To delete the originals: {commands.line('forget', '--all')}"))
     return ExitCode.OK
+
+
+def _held(standing: "Standing") -> dict[str, str]:
+    runs, kept, unsettled = standing.runs, standing.originals, standing.unsettled
+    mended = ", mended by the next run that writes there" if unsettled else ""
+    return {
+        "state": standing.state_dir,
+        "model": standing.model,
+        "files known": f"{standing.known:,}",
+        "runs that wrote": f"{len(runs):,}" + (f", the last {runs[0].status}: {runs[0].command}" if runs else ""),
+        "photos put right": f"{sum(run.fixed for run in runs):,}",
+        "originals kept": f"{len(kept):,}" + (f", {sum(kept) / 1e6:,.1f} MB" if kept else ""),
+        "cannot be undone": f"{sum(run.forgotten for run in runs):,}",
+        "interrupted writes": f"{unsettled:,}{mended}",
+    }
 
 
 def findings(found: Sequence["Finding"]) -> int:
@@ -212,12 +228,12 @@ def findings(found: Sequence["Finding"]) -> int:
     return ExitCode.ERROR if any(finding.needed and not finding.fine for finding in found) else ExitCode.OK
 
 
-def models(known: Sequence[Mapping[str, Any]], as_json: bool) -> int:
+def models(known: Sequence[Mapping[str, Any]], lines: "JsonLines | None") -> int:
     """List models, one entry each as `registry.facts` gives them; the exit code is ERROR if one cannot be used."""
     out = console()
-    if as_json:
+    if lines:
         for one in known:
-            out.out(json.dumps(in_json(one)), highlight=False)
+            lines.write("model", one)
     else:
         table = Table(*(Column(title, overflow="fold") for title in _OF_A_MODEL), box=None, padding=(0, 2, 0, 0))
         for one in known:

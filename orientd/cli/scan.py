@@ -128,6 +128,8 @@ def inspect(config: Config, path: str, as_json: bool) -> int:
         seen = app.inspect(config, path)
     except PhotoError as error:
         output.note(f"{path}: {error}")
+        if as_json:
+            inspection.fault_in_json(path, error)
         return ExitCode.INCOMPLETE
     inspection.show_json(seen) if as_json else inspection.show(seen)
     return ExitCode.OK

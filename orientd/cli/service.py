@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from orientd.cli.options import JUDGING, WALKING, WATCHING, WRITING, command_line, configured
-from orientd.config import OF_MODEL, OPTIONS, Config, check_modes, load, origins
+from orientd.config import HELP, Config, check_modes, load, origins
 from orientd.errors import ExitCode
 
 
@@ -71,14 +71,6 @@ def status_(user: bool) -> int:
     return ExitCode.OK
 
 
-def _text(value: object) -> str:
-    if isinstance(value, tuple):
-        return ":".join(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return OF_MODEL if value is None else str(value)
-
-
 @click.group()
 def config() -> None:
     """Check the configuration, or show what it comes to."""
@@ -95,10 +87,13 @@ def check(file: str | None) -> int:
 
 @config.command()
 @click.option("--config", "file", metavar="FILE", help="Configuration file (YAML).")
-def show(file: str | None) -> int:
-    """Print every option with its value, and where that comes from if it is not the default."""
-    merged, sources = load(file, os.environ, {}), origins(file, os.environ)
-    for name in OPTIONS:
-        value = getattr(merged, name)
-        click.echo(f"{name}: {_text(value)}" + (f"  # {sources[name]}" if name in sources else ""))
+@click.option("--state-dir", type=click.Path(), help=HELP["state_dir"])
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+def show(file: str | None, state_dir: str | None, as_json: bool) -> int:
+    """Print every option with its value, and where that comes from if it is not the default, as a configuration file."""
+    from orientd.cli import settings
+
+    flags = {"state_dir": state_dir}
+    merged, sources = load(file, os.environ, flags), origins(file, os.environ, flags)
+    settings.show_json(merged, sources) if as_json else settings.show(merged, sources)
     return ExitCode.OK

@@ -113,8 +113,6 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._shown.close()
         self._report.close()
-        if self._json and isinstance(error, OrientdError):
-            self._json.error(str(error))
         if not self._complete and not self._tally.count():
             with suppress(FileNotFoundError):
                 os.unlink(self._report.path)

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from orientd.errors import ExitCode
+
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], bool]]:
@@ -26,3 +28,10 @@ def stoppable() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def exit_code(stop: Callable[[], bool], *, faulty: bool) -> ExitCode:
+    """INTERRUPTED if somebody asked to stop, else INCOMPLETE if something failed, else OK."""
+    if stop():
+        return ExitCode.INTERRUPTED
+    return ExitCode.INCOMPLETE if faulty else ExitCode.OK

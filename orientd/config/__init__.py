@@ -321,9 +321,9 @@ def check_modes(config: Config) -> None:
         raise ConfigError("fix and plan exclude each other: put photos right at once, or collect them in a plan")
 
 
-def origins(file: str | None, environment: Mapping[str, str]) -> dict[str, str]:
+def origins(file: str | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> dict[str, str]:
     """Option name → the strongest source that sets it, as the user knows it; options left at their defaults are not in it."""
-    return {name: source for source, name, _ in _given(file, environment, {}, []) if name in OPTIONS}
+    return {name: source for source, name, _ in _given(file, environment, flags, []) if name in OPTIONS}
 
 
 def _default_file(environment: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The report as lines of JSON, for scripts."""
+"""What commands print for scripts: lines of JSON, as output.schema.json and docs/json.md say."""
 
 import json
 from collections.abc import Mapping
@@ -24,22 +24,23 @@ class JsonLines:
     def photo(self, row: Row) -> None:
         values = (round(value, 4) if isinstance(value, float) else value for value in row.cells())
         told = dict(zip(COLUMNS, values, strict=True))
-        self._write("photo", told | {"mtime_ns": None if row.mtime_ns is None else str(row.mtime_ns)})
+        self.write("photo", told | {"mtime_ns": None if row.mtime_ns is None else str(row.mtime_ns)})
 
     def status(self, done: int, found: int, total: int | None, seconds_left: float | None) -> None:
         """`total` and `seconds_left` are None until the total is known."""
-        self._write("status", {"done": done, "found": found, "total": total, "seconds_left": seconds_left})
+        self.write("status", {"done": done, "found": found, "total": total, "seconds_left": seconds_left})
 
     def error(self, message: str) -> None:
-        self._write("error", {"message": message})
+        self.write("error", {"message": message})
 
     def summary(self, tally: Tally, report: str, exit_code: ExitCode, left_out: NotLookedAt = MappingProxyType({})) -> None:
         """`report` is the path of the CSV file ("" for none); of `left_out` the numbers are told."""
         decisions = {verdict.value: tally.count(verdict) for verdict in Verdict}
         outcomes = {status.value: tally.count(outcome=status) for status in Status if status}
         ending = {"left_out": {why.value: left_out.get(why, (0,))[0] for why in LeftOut}, "report": report}
-        self._write("summary", {"photos": tally.count(), **decisions, **outcomes, **ending, "exit_code": int(exit_code)})
+        self.write("summary", {"photos": tally.count(), **decisions, **outcomes, **ending, "exit_code": int(exit_code)})
 
-    def _write(self, message_type: str, values: Mapping[str, object]) -> None:
+    def write(self, message_type: str, values: Mapping[str, object]) -> None:
+        """One line of any type; output.schema.json says which there are."""
         self._stream.write(json.dumps({"message_type": message_type, **in_json(values)}) + "\n")
         self._stream.flush()

@@ -24,12 +24,24 @@ def photos(number: int, one: str, many: str) -> str:
 
 def in_json(values: Mapping[str, object]) -> dict[str, object]:
     """Values as any program can read them from JSON. Where a text holds bytes that are not UTF-8, U+FFFD stands for each, and the
-    very bytes stand beside it in base64, by its name and `_b64`."""
+    very bytes stand beside it in base64, by its name and `_b64`; beside a list of such texts stands a list of them."""
     told: dict[str, object] = {}
     for name, value in values.items():
-        stray = isinstance(value, str) and not value.isascii() and value.encode("utf-8", "surrogateescape")
-        text = stray.decode("utf-8", "replace") if stray else value
-        told[name] = text
-        if stray and text != value:
-            told[f"{name}_b64"] = base64.b64encode(stray).decode("ascii")
+        told[name] = _clean(value)
+        if told[name] != value and isinstance(value, str):
+            told[f"{name}_b64"] = _base64(value)
+        elif isinstance(value, list | tuple) and any(isinstance(one, str) and _clean(one) != one for one in value):
+            told[f"{name}_b64"] = [_base64(str(one)) for one in value]
     return told
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, Mapping):
+        return in_json(value)
+    return [_clean(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode("ascii")

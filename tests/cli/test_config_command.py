@@ -41,6 +41,6 @@ def test_show_prints_every_option_and_where_it_comes_from(orientd, tmp_path, cap
     assert re.findall(r"^(\w+):", shown, flags=re.MULTILINE) == list(OPTIONS)
     assert f"settle: 7.0  # {file}: settle" in shown
     assert "fix: true" in shown
-    assert "exclude: *.tmp:drafts" in shown
+    assert f"exclude: ['*.tmp', drafts]  # {file}: exclude" in shown
     assert "batch: 3  # ORIENTD_BATCH" in shown
     assert "latency: 2.0\n" in shown

@@ -80,7 +80,7 @@ def test_everyone_shows_what_cannot_be_undone_any_more(orientd, two_runs, photos
     column = heading.index("no undo")
     assert [line[column:].split()[0] for line in (first, second)] == ["2", "0"]
     assert orientd("status", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["cannot be undone"] == "2"
+    assert json.loads(capsys.readouterr().out)["forgotten"] == 2
 
 
 def test_what_was_taken_back_needs_no_copy(orientd, two_runs, capsys):

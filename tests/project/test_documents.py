@@ -14,7 +14,15 @@ from orientd.cli.options import EXIT_CODES
 from orientd.errors import ExitCode
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md", "orientd/models/README.md")
+DOCUMENTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "benchmarks/README.md",
+    "orientd/models/README.md",
+    "docs/json.md",
+)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FOLDERS = ("orientd/", "training/", "tests/", "benchmarks/", "configs/", "systemd/", "docs/")
 STRANGERS = {"--out", "--kind", "--place", "--work"}  # of tests/power/run_cuts.py
