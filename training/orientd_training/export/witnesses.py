@@ -34,7 +34,8 @@ def make(name: str, folder: Path) -> bytes:
     model = onnx.load_from_string(published)
     if name == "pages":
         model = page_likeness.with_likeness(model, page_likeness.kept())
-    return with_half_weights(model).SerializeToString(deterministic=True)
+    made: bytes = with_half_weights(model).SerializeToString(deterministic=True)
+    return made
 
 
 def main(words: Sequence[str]) -> None:
