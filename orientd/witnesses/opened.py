@@ -22,7 +22,7 @@ SIDE: Final = 640
 """The longer side, in pixels, of the pictures that witnesses are shown, at most."""
 
 MODELS: Final[Mapping[str, tuple[type[Pages | Faces | People | Things], str]]] = {
-    "pages": (Pages, "ba5ae9ef6f04319e904db95994121414cb0e07ad1e22fccac58bf05b117243a4"),
+    "pages": (Pages, "f9ad92e2b42ba8968e205add8e6e25d658d8bc0f888759fc60e6aa5bcca3bb0f"),
     "faces": (Faces, "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"),
     "people": (People, "67dc571263b4e16b2622b2b460bad3157a7b5d941eac58d768a7fbfb10d41435"),
     "things": (Things, "36c5ecbf5bf32391f1d050aa3a058216aabc64e67caa8ad892e76ca16f3f68e4"),

@@ -1,9 +1,15 @@
-"""How pages stand, by their text: PP-LCNet x1.0 as PaddlePaddle trained it on documents (Cui et al. 2021, arXiv:2109.15099)."""
+"""How pages stand, by their text: PP-LCNet x1.0 as PaddlePaddle trained it on documents (Cui et al. 2021, arXiv:2109.15099).
 
+It answers with as much confidence about photos, where it knows nothing. So it is heard only about what looks like a page, which a
+second answer of its graph tells (`orientd_training.export.page_likeness`).
+"""
+
+from collections.abc import Iterator
 from math import fsum, log
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orientd.infer.session import Graph
 from orientd.orientation import TURNS
@@ -11,6 +17,10 @@ from orientd.records import Evidence
 from orientd.witnesses.views import Pixels, squashed, turned
 
 SIDE: Final = 224
+LIKENESS: Final = "page"
+"""The answer of the graph that is above 0 for what looks like a page."""
+
+_STANDS: Final = "fetch_name_0"
 _MEAN: Final = np.array((0.485, 0.456, 0.406), np.float32)
 _STD: Final = np.array((0.229, 0.224, 0.225), np.float32)
 _LEAST: Final = 1e-6  # of a probability: none is excluded for ever
@@ -24,16 +34,28 @@ class Pages:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
 
-    def look(self, picture: Pixels) -> Evidence:
-        """The mean of the logarithms of each turn's probability, from four looks."""
-        looks = turned(picture, lambda pixels: squashed(pixels, SIDE), mirrors=False)
-        said = {look.turn: self._said(look.pixels) for look in looks}
+    def look(self, picture: Pixels) -> Evidence | None:
+        """The mean of the logarithms of each turn's probability, from four looks; None of what does not look like a page."""
+        answers = {turn: self._graph(shown) for turn, shown in _shown(picture)}
+        if fsum(float(answer[LIKENESS].item()) for answer in answers.values()) <= 0:
+            return None
+        said = {turn: _logarithms(answer[_STANDS][0]) for turn, answer in answers.items()}
         # Class j stands at j degrees clockwise, so that 360 − j mends it: what was turned by t needs t + 360 − j in all.
         upright, right, down, left = (fsum(said[t][(t - turn) % 360] for t in TURNS) / len(TURNS) for turn in TURNS)
         return Evidence(self.name, (upright, right, down, left))
 
-    def _said(self, shown: Pixels) -> dict[int, float]:
-        """The logarithms of the probabilities that a page stands at 0, 90, 180, 270 degrees clockwise."""
-        given = (shown / np.float32(255) - _MEAN) / _STD
-        (answer,) = self._graph(np.ascontiguousarray(given.transpose(2, 0, 1)[None], np.float32)).values()
-        return {turn: log(max(float(value), _LEAST)) for turn, value in zip(TURNS, answer[0], strict=True)}
+    @staticmethod
+    def shown(picture: Pixels) -> Iterator[NDArray[np.float32]]:
+        """What the network is given of a picture (1, 3, 224, 224), once for each turn."""
+        return (given for _, given in _shown(picture))
+
+
+def _shown(picture: Pixels) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    for look in turned(picture, lambda pixels: squashed(pixels, SIDE), mirrors=False):
+        given = (look.pixels / np.float32(255) - _MEAN) / _STD
+        yield look.turn, np.ascontiguousarray(given.transpose(2, 0, 1)[None], np.float32)
+
+
+def _logarithms(probabilities: NDArray[np.float32]) -> dict[int, float]:
+    """Of the probabilities that a page stands at 0, 90, 180, 270 degrees clockwise."""
+    return {turn: log(max(float(value), _LEAST)) for turn, value in zip(TURNS, probabilities, strict=True)}

@@ -1,5 +1,7 @@
 """Cross-fitting of a panel: whole owners, none judged by what was fitted on it, and what another witness brings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from orientd_training.evaluate import panel_trial
@@ -102,4 +104,15 @@ def test_second_looks_and_turns_to_a_wrong_side_are_bounded(monkeypatch):
     assert panel(its, part, START, 5.0, SEARCH).policy.min_confidence > free.min_confidence
     monkeypatch.setattr(panel_trial, "MOST_WORSE", -1.0)
     with pytest.raises(ConfigError, match="every policy turns more than"):
+        panel(its, part, START, 5.0, SEARCH)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_fitted_on_all_turns_no_more_by_mistake_than_is_allowed_either(seed, monkeypatch):
+    its, part = heard(seed), folds(OWNERS)
+    made, others = panel(its, part, START, 5.0, SEARCH), said_by_others(its, part)
+    assert panel_trial.judged(spoken(its, made.voices), made.policy).score().false_per_1000 <= 5
+    monkeypatch.setattr(panel_trial, "said_by_others", lambda *_: others)
+    monkeypatch.setattr(panel_trial, "voices", lambda _: tuple(replace(voice, weight=99, cap=99) for voice in made.voices))
+    with pytest.raises(ConfigError, match="no policy keeps to 5"):
         panel(its, part, START, 5.0, SEARCH)

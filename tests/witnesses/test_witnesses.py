@@ -107,6 +107,12 @@ def test_nothing_seen_is_nothing_said(witnesses):
     assert [witnesses[name].look(flat) for name in ("faces", "people", "things")] == [None, None, None]
 
 
+def test_pages_are_heard_about_pages_alone(witnesses):
+    hear = witnesses["pages"].look
+    assert hear(pictures.page())
+    assert [hear(picture) for picture in (pictures.hiker(), pictures.people())] == [None, None]
+
+
 def test_several_threads_hear_the_same(witnesses):
     picture = pictures.people()
     alone = {name: witness.look(picture) for name, witness in witnesses.items()}

@@ -109,18 +109,24 @@ def panel(heard_of: Heard, part: NDArray[np.intp], start: Policy, false_per_1000
     """Voices fitted on all photos given, and a policy chosen on what voices that were fitted on the other parts say.
 
     SECOND_LOOKS of the upright photos get a second look; the rest of the policy is that which mends most, of those in `search`
-    that turn no more than MOST_WORSE to another wrong side.
+    that turn no more than MOST_WORSE to another wrong side. What the voices fitted on all photos turn by mistake counts, too,
+    if that is more.
 
     Raises:
         ConfigError: no policy keeps to so few false turns, or to MOST_WORSE.
     """
+    its = voices(heard_of)
     seen = heard(shown(heard_of.looks), said_by_others(heard_of, part))
-    least = round(float(np.quantile(seen.first[:, 0, 0], SECOND_LOOKS)), 2)
-    tried = policies(seen, start, replace(search, second_looks=(least,)))
+    search = replace(search, second_looks=(round(float(np.quantile(seen.first[:, 0, 0], SECOND_LOOKS)), 2),))
+    by_others, by_all = (policies(each, start, search) for each in (seen, spoken(heard_of, its)))
+    tried = [
+        (policy, replace(score, false=max(score.false, own.false)))
+        for (policy, score), (_, own) in zip(by_others, by_all, strict=True)
+    ]
     bearable = [(policy, score) for policy, score in tried if score.worse <= MOST_WORSE * 3 * score.photos]
     if not bearable:
         raise ConfigError(f"every policy turns more than {100 * MOST_WORSE:g} % of the turned photos to another wrong side")
-    return Panel(voices(heard_of), best(bearable, false_per_1000)[0])
+    return Panel(its, best(bearable, false_per_1000)[0])
 
 
 def crossed(heard_of: Heard, part: NDArray[np.intp], start: Policy, false_per_1000: float, search: Search) -> Crossed:

@@ -13,6 +13,7 @@ from typing import Final
 import onnx
 
 from orientd.witnesses.opened import FOLDER
+from orientd_training.export import page_likeness
 from orientd_training.export.edits import with_half_weights
 
 SOURCES: Final[Mapping[str, tuple[str, bool]]] = {
@@ -28,7 +29,13 @@ def make(name: str, folder: Path) -> bytes:
     """The model of a witness from the file in `folder`."""
     file, halved = SOURCES[name]
     published = (folder / file).read_bytes()
-    return with_half_weights(onnx.load_from_string(published)).SerializeToString(deterministic=True) if halved else published
+    if not halved:
+        return published
+    model = onnx.load_from_string(published)
+    if name == "pages":
+        model = page_likeness.with_likeness(model, page_likeness.kept())
+    made: bytes = with_half_weights(model).SerializeToString(deterministic=True)
+    return made
 
 
 def main(words: Sequence[str]) -> None:

@@ -33,7 +33,7 @@ FITTED: Final = "panel.json"
 MISTAKES: Final = "turned.csv"
 _EVIDENCE: Final = "evidence-{}.jsonl"
 
-SEARCH: Final = Search(priors=(0.8, 0.9, 0.95, 0.97, 0.99))
+SEARCH: Final = Search(agreements=(1, 5, 6, 7, 8), priors=(0.8, 0.9, 0.95, 0.97, 0.99))
 
 
 @dataclass(frozen=True)
