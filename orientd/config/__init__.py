@@ -25,6 +25,9 @@ _Writable = Literal["jpeg", "mpo", "png", "webp", "tiff", "heif", "avif"]
 OF_MODEL: Final = "model"
 _IF_GIVEN: Final[Mapping[object, object]] = {float | None: float, int | None: int}  # else what was fitted with the model
 _LISTS: Final[Mapping[object, str]] = {tuple[str, ...]: "a list of texts", tuple[_Writable, ...]: "a list of formats"}
+_REACHED: Final = (
+    "metrics: others can reach {}: name a metrics_token_file, or say metrics_open: true if whoever does may read them"
+)
 _SWITCH: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
@@ -229,9 +232,11 @@ def load(file: str | None, environment: Mapping[str, str], flags: Mapping[str, o
             values[name] = _checked(name, value)
         except ValueError as error:
             problems.append(f"{source}: {error}")
+    config = replace(Config(), **values)  # type: ignore[arg-type]  # _checked has checked the types
+    if config.metrics and not (address.is_of_this_machine(config.metrics) or config.metrics_token_file or config.metrics_open):
+        problems.append(_REACHED.format(config.metrics))
     if problems:
         raise ConfigError("\n".join(problems))
-    config = replace(Config(), **values)  # type: ignore[arg-type]  # _checked has checked the types
     places: dict[str, Any] = {name: at_home(getattr(config, name), environment) for name in PATHS}
     places |= {name: hook.at_home(getattr(config, name), environment) for name in HOOKS}
     return replace(config, **places | {"state_dir": places["state_dir"] or state_directory(environment)})
@@ -336,18 +341,13 @@ def _from_text(kind: object, text: str) -> Any:
 
 
 def check_modes(config: Config) -> None:
-    """See that what a watcher shall do with photos shown wrong does not contradict itself, and whom it shall answer.
+    """See that what a watcher shall do with photos shown wrong does not contradict itself.
 
     Raises:
-        ConfigError: it does, or others could read the metrics although nobody said that they may.
+        ConfigError: it does.
     """
     if config.fix and config.plan:
         raise ConfigError("fix and plan exclude each other: put photos right at once, or collect them in a plan")
-    if config.metrics and not (address.is_of_this_machine(config.metrics) or config.metrics_token_file or config.metrics_open):
-        raise ConfigError(
-            f"metrics: others can reach {config.metrics}: name a metrics_token_file, or say metrics_open: true if anyone may read"
-            " them"
-        )
 
 
 def origins(file: str | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> dict[str, str]:
