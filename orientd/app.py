@@ -60,11 +60,6 @@ def model_path(config: Config) -> Path:
     return chosen_model(config).path
 
 
-def model_name(config: Config) -> str:
-    """The name of the model in use."""
-    return chosen_model(config).name
-
-
 def scan(
     config: Config,
     roots: Sequence[str],

@@ -89,8 +89,8 @@ class Telling:
             run(self._config, Event(name), facts, note, stop=stop)
 
     def _leave_textfile(self, tally: "Tally", seconds: float) -> None:
-        from orientd.app import model_name
         from orientd.cli.output import note
+        from orientd.pipeline.stages import model_name
         from orientd.report import prometheus
 
         told = prometheus.of_scan(tally, model_name(self._config), time.time(), seconds)

@@ -23,7 +23,7 @@ from orientd.judge.judge import Judge, Predictor
 from orientd.library import sidecars
 from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
-from orientd.pipeline.stages import at_once, chosen_model, make_judge, make_stages, open_seen
+from orientd.pipeline.stages import at_once, make_judge, make_stages, model_name, open_seen
 from orientd.reasons import Reason
 from orientd.records import Candidate, Prediction, Row, Status, Verdict
 from orientd.state.in_hand import Hand
@@ -83,7 +83,7 @@ class Worker:
             rotate = planner(self.config.method, isolate=self.config.isolate)
             notify = self.log.warning if not self._identity else None
             judge, identity = make_judge(self.config, notify, rotate, None, self.stop)
-            self._judge, self.metrics.model = self._timed(judge), chosen_model(self.config).name
+            self._judge, self.metrics.model = self._timed(judge), model_name(self.config)
             if identity != self._identity or self._seen is None:
                 self._open(identity)
         plan = self.config.plan
