@@ -93,8 +93,9 @@ class Telling:
         from orientd.pipeline.stages import model_name
         from orientd.report import prometheus
 
-        told = prometheus.of_scan(tally, model_name(self._config), time.time(), seconds)
         try:
+            told = prometheus.of_scan(tally, model_name(self._config), time.time(), seconds)
             prometheus.leave(told, self._config.metrics_textfile)
-        except OSError as error:
-            note(f"metrics_textfile: {self._config.metrics_textfile} cannot be written: {error.strerror}")
+        except (OSError, OrientdError) as error:
+            why = getattr(error, "strerror", None) or error
+            note(f"metrics_textfile: {self._config.metrics_textfile} was not written: {why}")

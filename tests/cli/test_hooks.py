@@ -146,6 +146,22 @@ class _stopped:  # noqa: N801
         pass
 
 
+def test_sigterm_ends_the_hook_and_changes_no_exit_code(photos, model, tmp_path):
+    sky_library.draw(photos / "a.jpg", 90)
+    pid, config = tmp_path / "pid", tmp_path / "orientd.yaml"
+    os.mkfifo(pid)
+    program = shell(tmp_path, f"echo $$ >{pid}; exec sleep 1000")
+    config.write_text(f"on_finish: ['{program}']\n")
+    options = ["--model", model, "--report", tmp_path / "r.csv", "--config", config, "--exit-code"]
+    command = [sys.executable, "-m", "orientd", "scan", "-q", *map(str, options), str(photos)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as scan:
+        hook = pid.read_text().strip()  # waits until the hook has begun
+        scan.terminate()
+        _, said = scan.communicate(timeout=240)
+    assert (scan.returncode, said) == (11, f"on_finish: {program} was ended, as orientd stops\n")
+    assert not Path("/proc", hook).exists()
+
+
 def test_nothing_in_the_library_or_the_current_folder_names_a_hook(orientd, photos, tmp_path, monkeypatch):
     """Markers hold patterns, and configurations are read from where they belong."""
     sky_library.draw(photos / "a.jpg", 90)
