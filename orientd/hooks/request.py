@@ -1,7 +1,8 @@
 """Requests one web page: the only place from which orientd calls anybody.
 
-A program of its own, so that it can be ended whatever it waits for: a name that does not resolve, or a server that drips. On its
-standard input it gets the address and the facts, as neither is for the list of processes; its last line says what went wrong.
+A program of its own, so that it can be ended whatever it waits for: a name that does not resolve, or a server that drips. It
+needs nothing but Python. On its standard input it gets the address and the facts, as neither is for the list of processes; its
+last line says what went wrong.
 """
 
 import json
@@ -12,8 +13,6 @@ from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
-
-from orientd import __version__
 
 
 class LeadsElsewhere(Exception):
@@ -29,13 +28,15 @@ class _SameHost(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]  # any answer has headers
 
 
-def post(address: str, body: bytes, seconds: float, direct: bool) -> str:
-    """Hand over `body`, which is JSON, `direct` or by the proxy that the environment names. Of the answer only the status counts.
+def post(address: str, body: bytes, seconds: float, direct: bool, agent: str) -> str:
+    """Hand over `body`, which is JSON, from this `agent`: `direct`, or by the proxy that the environment names.
+
+    Of the answer only the status counts.
 
     Returns:
         what went wrong, with the host as the subject; "" if nothing did.
     """
-    headers = {"Content-Type": "application/json", "User-Agent": f"orientd/{__version__}"}
+    headers = {"Content-Type": "application/json", "User-Agent": agent}
     proxies = [ProxyHandler({})] if direct else []
     try:
         with build_opener(_SameHost, *proxies).open(Request(address, body, headers), timeout=seconds):
@@ -53,7 +54,7 @@ def post(address: str, body: bytes, seconds: float, direct: bool) -> str:
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    sys.exit(post(asked["address"], asked["facts"].encode("ascii"), asked["seconds"], asked["direct"]) or None)
+    sys.exit(post(asked["address"], asked["facts"].encode("ascii"), asked["seconds"], asked["direct"], asked["agent"]) or None)
 
 
 if __name__ == "__main__":

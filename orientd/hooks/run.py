@@ -3,8 +3,10 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
+from orientd import __version__
 from orientd.config import Config
 from orientd.config.address import is_loopback
 from orientd.config.hook import host, is_address, is_in_the_open
@@ -13,9 +15,10 @@ from orientd.hooks.facts import Event, Facts
 from orientd.records import Notify
 from orientd.report.text import printable
 
+_AGENT: Final = f"orientd/{__version__}"
 LIMIT: Final = 30.0
 """Seconds that a hook may take."""
-_REQUEST: Final = (sys.executable, "-P", "-m", "orientd.hooks.request")  # -P: never a module of the current folder
+_REQUEST: Final = (sys.executable, "-I", str(Path(__file__).with_name("request.py")))  # -I: nothing but Python's own modules
 
 
 def run(
@@ -48,7 +51,7 @@ def _trouble(hook: Sequence[str], event: Event, facts: Facts, seconds: float, st
     given = facts.told(event, abroad=asked)
     if asked:
         direct = is_loopback(host(tuple(hook)))
-        told = {"address": hook[0], "direct": direct, "seconds": seconds, "facts": given.decode("ascii")}
+        told = {"address": hook[0], "direct": direct, "seconds": seconds, "agent": _AGENT, "facts": given.decode("ascii")}
         given = json.dumps(told).encode("ascii")
     status, said = process.run(_REQUEST if asked else hook, given, seconds, stop)
     if status is None:
