@@ -13,6 +13,8 @@ from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import Final
 
+WITHIN: Final = "WITHIN_ORIENTD_HOOK"
+"""Set in the environment of what is run."""
 _TICK: Final = 0.05
 _KEPT: Final = 4096
 _DYING: Final = 5.0  # seconds; what a disk that hangs holds longer than that is left to the kernel
@@ -37,6 +39,7 @@ def run(command: Sequence[str], given: bytes, seconds: float, stop: Callable[[],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd="/",
+            env=os.environ | {WITHIN: "1"},
             start_new_session=True,
         )
     assert process.stdout is not None

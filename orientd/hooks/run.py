@@ -1,6 +1,7 @@
 """Runs the hook that the configuration names for an event. Whatever comes of it is one line for the log, and nothing else."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,9 +30,12 @@ def run(
     seconds: float = LIMIT,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Run the hook for `event`, if there is one, for so many seconds at most, or until `stop`; `notify` hears of trouble."""
+    """Run the hook for `event`, if there is one, for so many seconds at most, or until `stop`; `notify` hears of trouble.
+
+    An orientd that a hook has started runs none: one that scans would start itself for ever.
+    """
     hook: tuple[str, ...] = getattr(config, event)
-    if not hook:
+    if not hook or process.WITHIN in os.environ:
         return
     if is_in_the_open(hook):
         notify(f"{event}: http://{printable(host(hook))} is asked unencrypted, across other networks: use https")

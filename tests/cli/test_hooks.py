@@ -131,6 +131,16 @@ def test_it_runs_once_the_locks_are_free_and_the_report_is_closed(orientd, photo
         pass
 
 
+def test_an_orientd_that_a_hook_starts_runs_no_hooks(orientd, photos, tmp_path, monkeypatch):
+    sky_library.draw(photos / "a.jpg", 90)
+    config, times = tmp_path / "hook.yaml", tmp_path / "times"
+    again = f"{sys.executable} -m orientd scan --config {config} --report {tmp_path} {photos}"
+    program = shell(tmp_path, f"cd {Path(__file__).parents[2]}; {again} >/dev/null; echo $? >>{times}")
+    config.write_text(f"on_finish: ['{program}']\n")
+    assert orientd("scan", "--config", config, "--report", tmp_path / "r.csv", photos) == 0
+    assert times.read_text() == "0\n"
+
+
 def test_an_interrupted_scan_tells_nobody(orientd, photos, told, monkeypatch):
     sky_library.library(photos)
     monkeypatch.setattr("orientd.cli.scan.stoppable", _stopped)
