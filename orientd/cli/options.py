@@ -45,6 +45,8 @@ WATCHING: Final = (
     "rate_limit",
     "pause_on_battery",
     "metrics",
+    "metrics_token_file",
+    "metrics_open",
     "log_format",
 )
 

@@ -10,6 +10,7 @@ import click
 
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
 from orientd.cli.stopping import stoppable
+from orientd.cli.telling import Telling, told
 from orientd.config import Config
 from orientd.errors import ConfigError, ExitCode
 
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo that is shown wrong, unsure or in trouble.")
-@configured(*JUDGING, "first_look", *WALKING, "method", *WRITING)
+@configured(*JUDGING, "first_look", *WALKING, "method", *WRITING, "metrics_textfile")
+@told("scan", "paths")
 def scan(
     config: Config,
+    telling: Telling,
     paths: tuple[str, ...],
     files_from: str | None,
     fix: bool,
@@ -60,6 +63,7 @@ def scan(
         raise click.UsageError("name a PATH, or a list of them with --files-from.")
     listed = [] if files_from is None else read_list(files_from)
     session, left_out = Session(_kept(config, report, overwrite), as_json, quiet, verbose, wrote=fix), Tally()
+    telling.of(session)
     looking = partial(app.scan, config, paths, listed=listed, fix=fix, rescan=rescan, unattended=unattended, left_out=left_out)
     with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended, listed)):
         with closing(looking(stop=stop, notify=session.notify, command=command_line(), begun=session.begun)) as rows:
@@ -79,8 +83,10 @@ def scan(
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @configured(*WRITING, "sidecar_naming", "isolate")
+@told("apply", "roots")
 def apply_(
     config: Config,
+    telling: Telling,
     plan: str,
     roots: tuple[str, ...],
     report: str | None,
@@ -103,6 +109,7 @@ def apply_(
     if report and os.path.exists(report) and os.path.samefile(plan, report):
         raise ConfigError("the report would replace the plan: choose another --report")
     session = Session(_kept(config, report, overwrite), as_json, quiet, verbose, wrote=True)
+    telling.of(session)
     with stoppable() as stop, session:
         session.expect(len(planned))
         if not planned and not as_json:

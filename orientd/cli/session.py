@@ -31,6 +31,11 @@ class Session:
         self._complete = False
         self._run: int | None = None
 
+    @property
+    def so_far(self) -> tuple[Tally, str, int | None]:
+        """What was counted, the path of the report, and the number of the run that wrote, if one did."""
+        return self._tally, self._report.path, self._run
+
     def begun(self, run: int) -> None:
         """Note the number of the run that writes."""
         self._run = run

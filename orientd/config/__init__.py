@@ -10,18 +10,24 @@ from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
-from orientd.config import strict
+from orientd.config import address, hook, strict
+from orientd.config.places import at_home, default_file, state_directory
+from orientd.config.places import cache_directory as cache_directory
+from orientd.config.places import config_directory as config_directory
+from orientd.config.places import data_directory as data_directory
+from orientd.config.places import usual_state_directory as usual_state_directory
 from orientd.errors import ConfigError
 from orientd.judge.policy import DEFAULT, Policy
 
 ENVIRONMENT_PREFIX: Final = "ORIENTD_"
-_BYTE: Final = r"(\d{1,2}|1\d\d|2[0-4]\d|25[0-5])"
-_PORT: Final = r"(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5])"
 HOURS: Final = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"  # 22:00-07:30
 _Writable = Literal["jpeg", "mpo", "png", "webp", "tiff", "heif", "avif"]
 OF_MODEL: Final = "model"
 _IF_GIVEN: Final[Mapping[object, object]] = {float | None: float, int | None: int}  # else what was fitted with the model
 _LISTS: Final[Mapping[object, str]] = {tuple[str, ...]: "a list of texts", tuple[_Writable, ...]: "a list of formats"}
+_REACHED: Final = (
+    "metrics: others can reach {}: name a metrics_token_file, or say metrics_open: true if whoever does may read them"
+)
 _SWITCH: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
@@ -121,6 +127,18 @@ class Config:
     state_dir: str = _option(
         "", "Folder for the journal and the memory of photos already seen; empty for the usual one (~/.local/state/orientd)."
     )
+    metrics_textfile: str = _option(
+        "",
+        "File (.prom) in which a scan leaves its numbers for the textfile collector of Prometheus' node_exporter.",
+        form=(r"(.*/)?[^/]+\.prom", "a file whose name ends with .prom, or the collector passes over it"),
+    )
+    on_finish: tuple[str, ...] = _option(
+        (),
+        "What to start after a scan or apply that came to its end: a program with its arguments, [/usr/local/bin/tell, photos],"
+        " or an address (https). It is given what happened as JSON, see docs/monitoring.md.",
+    )
+    on_found: tuple[str, ...] = _option((), "The same after a scan that found photos shown wrong, or when orientd watch does.")
+    on_error: tuple[str, ...] = _option((), "The same after an error that ended a scan or apply, or that orientd watch meets.")
 
     libraries: tuple[str, ...] = _option((), "Folders that orientd watch watches if it is given none.")
     fix: bool = _option(
@@ -164,9 +182,14 @@ class Config:
     )
     metrics: str = _option(
         "",
-        "Address on this machine, such as 127.0.0.1:9812, where orientd watch answers Prometheus; empty for none.",
-        form=(rf"(127(\.{_BYTE}){{3}}|localhost):{_PORT}", "an address of this machine alone, such as 127.0.0.1:9812"),
+        "Address, such as 127.0.0.1:9812, where orientd watch answers Prometheus (/metrics) and says whether it works (/healthz);"
+        " one that others can reach only with metrics_token_file, or metrics_open; empty for none.",
+        form=(address.FORM, "an address such as 127.0.0.1:9812"),
     )
+    metrics_token_file: str = _option(
+        "", "File with one line of at least 16 characters that who asks for metrics must know (Authorization: Bearer)."
+    )
+    metrics_open: bool = _option(False, "Let whoever reaches that address read the metrics without such a token.")
     log_format: Literal["auto", "human", "journal", "json"] = _option(
         "auto",
         "How orientd watch logs: auto = human on a terminal, elsewhere as the systemd journal wants it; or human, journal, json.",
@@ -184,8 +207,9 @@ def _help(option: Field[Any]) -> str:
 
 
 OPTIONS: Final[Mapping[str, Field[Any]]] = {option.name: option for option in fields(Config)}
-PATHS: Final = ("model", "plan", "exclude_file", "state_dir")
+PATHS: Final = ("model", "plan", "exclude_file", "state_dir", "metrics_textfile", "metrics_token_file")
 """Options that may name a file or folder; in each a ~ at the beginning stands for the home."""
+HOOKS: Final = ("on_finish", "on_found", "on_error")
 HELP: Final[Mapping[str, str]] = {name: _help(option) for name, option in OPTIONS.items()}
 
 
@@ -208,18 +232,21 @@ def load(file: str | None, environment: Mapping[str, str], flags: Mapping[str, o
             values[name] = _checked(name, value)
         except ValueError as error:
             problems.append(f"{source}: {error}")
+    config = replace(Config(), **values)  # type: ignore[arg-type]  # _checked has checked the types
+    if config.metrics and not (address.is_of_this_machine(config.metrics) or config.metrics_token_file or config.metrics_open):
+        problems.append(_REACHED.format(config.metrics))
     if problems:
         raise ConfigError("\n".join(problems))
-    config = replace(Config(), **values)  # type: ignore[arg-type]  # _checked has checked the types
-    places: dict[str, Any] = {name: _at_home(getattr(config, name), environment) for name in PATHS}
-    return replace(config, **places | {"state_dir": places["state_dir"] or _state_directory(environment)})
+    places: dict[str, Any] = {name: at_home(getattr(config, name), environment) for name in PATHS}
+    places |= {name: hook.at_home(getattr(config, name), environment) for name in HOOKS}
+    return replace(config, **places | {"state_dir": places["state_dir"] or state_directory(environment)})
 
 
 def _given(
     file: str | None, environment: Mapping[str, str], flags: Mapping[str, object], problems: list[str]
 ) -> Iterator[tuple[str, str, object]]:
     """(source as the user knows it, option name, value) of all sources, the weakest first."""
-    path = file or _default_file(environment)
+    path = file or default_file(environment)
     if file or os.path.exists(path):
         for name, value in _from_file(path, problems):
             yield f"{path}: {name}", name, value
@@ -266,6 +293,8 @@ def _checked(name: str, given: object) -> object:
     option = OPTIONS[name]
     if get_origin(option.type) is Literal:
         return _chosen(given, get_args(option.type))
+    if name in HOOKS:
+        return hook.checked(given)
     kind = _IF_GIVEN.get(option.type, option.type)
     if kind is not option.type and given in (None, OF_MODEL):
         return None
@@ -324,47 +353,3 @@ def check_modes(config: Config) -> None:
 def origins(file: str | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> dict[str, str]:
     """Option name → the strongest source that sets it, as the user knows it; options left at their defaults are not in it."""
     return {name: source for source, name, _ in _given(file, environment, flags, []) if name in OPTIONS}
-
-
-def _default_file(environment: Mapping[str, str]) -> str:
-    """Where systemd says (ConfigurationDirectory=, see systemd.exec(5); the first of several), else the user's own."""
-    service = environment.get("CONFIGURATION_DIRECTORY", "").split(":")[0]
-    return os.path.join(service or os.path.join(config_directory(environment), "orientd"), "orientd.yaml")
-
-
-def _state_directory(environment: Mapping[str, str]) -> str:
-    """Where systemd says (StateDirectory=, see systemd.exec(5); the first of several), else the user's own."""
-    return environment.get("STATE_DIRECTORY", "").split(":")[0] or usual_state_directory(environment)
-
-
-def usual_state_directory(environment: Mapping[str, str]) -> str:
-    """The user's own folder for the journal and the memory of photos: $XDG_STATE_HOME/orientd."""
-    return os.path.join(_base(environment, "XDG_STATE_HOME", ".local/state"), "orientd")
-
-
-def config_directory(environment: Mapping[str, str]) -> str:
-    """The user's own folder for the configuration of all programs: $XDG_CONFIG_HOME."""
-    return _base(environment, "XDG_CONFIG_HOME", ".config")
-
-
-def data_directory(environment: Mapping[str, str]) -> str:
-    """The user's own folder for what orientd was given to keep, such as models: $XDG_DATA_HOME/orientd."""
-    return os.path.join(_base(environment, "XDG_DATA_HOME", ".local/share"), "orientd")
-
-
-def _at_home(path: str, environment: Mapping[str, str]) -> str:
-    """The path; where it begins with ~, below the home that the environment names."""
-    home = environment.get("HOME", "")
-    return home + path[1:] if home and (path + "/").startswith("~/") else os.path.expanduser(path)
-
-
-def cache_directory(environment: Mapping[str, str]) -> str:
-    """Where systemd says (CacheDirectory=, see systemd.exec(5); the first of several), else $XDG_CACHE_HOME/orientd."""
-    service = environment.get("CACHE_DIRECTORY", "").split(":")[0]
-    return service or os.path.join(_base(environment, "XDG_CACHE_HOME", ".cache"), "orientd")
-
-
-def _base(environment: Mapping[str, str], variable: str, below_home: str) -> str:
-    """A folder of the XDG Base Directory Specification, which says that a relative path counts as not given."""
-    folder = environment.get(variable, "")
-    return folder if os.path.isabs(folder) else os.path.join(environment.get("HOME") or Path.home(), below_home)

@@ -54,6 +54,12 @@ def chosen_model(config: Config) -> registry.Model:
     return registry.find(config.model, models_folder())
 
 
+def model_name(config: Config) -> str:
+    """The name of the model in use; of one that is given by its path, the name of the file. Raises as `chosen_model`."""
+    model = chosen_model(config)
+    return model.path.name if model.origin == "file" else model.name
+
+
 def naming_of(config: Config) -> Naming | None:
     """How new sidecars are named; None if there are to be none, and those that are there do not count."""
     return config.sidecar_naming if config.sidecar == "write" else None

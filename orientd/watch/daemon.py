@@ -24,6 +24,7 @@ from orientd.watch.arrivals import Arrivals, WatchOptions
 from orientd.watch.folder_claim import Claim
 from orientd.watch.metrics import Metrics
 from orientd.watch.sd_notify import Systemd
+from orientd.watch.teller import Teller
 from orientd.watch.throttle import RateLimiter, is_quiet, on_battery, spans
 from orientd.watch.wakeup import Wakeup
 from orientd.watch.worker import Worker
@@ -36,6 +37,9 @@ _PATIENCE: Final = 120.0  # seconds within which the next folder of any disk is 
 _BURST: Final = 30.0  # seconds; then others may write for a moment, and the loop looks after everything else
 _PAUSE: Final = 1.0
 _AT_ONCE: Final = 8
+_FIXED: Final = ("state_dir", "metrics", "metrics_token_file", "metrics_open", "log_format", "libraries")
+_QUIET: Final = "quiet hours"
+_STUCK: Final = 300.0  # seconds without a sign of life, as WatchdogSec= of the units
 
 
 def watch(
@@ -48,20 +52,29 @@ def watch(
         StateError: another process watches one of the folders, or keeps its state in the same directory; or that cannot be used.
         LibraryUnavailable: a folder is not there, or went away, and that is not to be waited for.
         OrientdError: the model cannot be used.
+
+    An error that ends it is told by the hook, but not one that keeps it from beginning: it may be started again twice a minute.
     """
     roots = list(paths) or [os.path.expanduser(path) for path in config.libraries]
     if not roots:
         raise ConfigError("name a folder to watch, or list some as libraries in the configuration")
     check_modes(config)
-    with ExitStack() as stack:
-        stack.enter_context(Lock(config.state_dir, "watching"))
-        stack.enter_context(Claim(roots))
-        daemon = Daemon(config, roots, reload, command, systemd, log)
-        stack.callback(daemon.close)
-        stack.enter_context(daemon.signals())
-        if config.metrics:
-            stack.enter_context(metrics_http.served(config.metrics, daemon.metrics.text))
-        return daemon.run()
+    token, begun = metrics_http.read_token(config.metrics_token_file), time.time()
+    daemon: Daemon | None = None
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(Lock(config.state_dir, "watching"))
+            stack.enter_context(Claim(roots))
+            daemon = Daemon(config, roots, reload, command, systemd, log)
+            stack.callback(daemon.close)
+            stack.enter_context(daemon.signals())
+            if config.metrics:
+                stack.enter_context(metrics_http.served(config.metrics, daemon.metrics.text, daemon.is_well, token))
+            return daemon.run()
+    except OrientdError as error:
+        if daemon and daemon.is_ready:
+            daemon.teller.ended(error, begun)
+        raise
 
 
 class Daemon:
@@ -82,6 +95,7 @@ class Daemon:
     ) -> None:
         self.config, self.metrics = config, Metrics()
         self._load, self._systemd, self._log, self._clock, self._local = reload, systemd, log, clock, local
+        self._wall = wall
         self._bell = Wakeup()
         self._signal, self._reload = 0, False
         self._allowance, self._quiet = RateLimiter(config.rate_limit), spans(config.quiet_hours)
@@ -90,8 +104,10 @@ class Daemon:
         self._saved: dict[str, object] = {}
         self._tell_at = self._heed_at = 0.0
         self._trouble: Reason | None = None
+        self.is_ready, self._alive_at = False, clock()
+        self.teller = Teller(config, roots, log.warning, self._bell.ring, clock, wall)
         real = [os.path.realpath(root) for root in roots]
-        self.work = Worker(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local)
+        self.work = Worker(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local, self.teller.add)
         self.arrivals = Arrivals(roots, _terms(config), self.work.news, log.info, self._bell.ring, heed=self._heed, wall=wall)
 
     _due_since: float | None
@@ -102,6 +118,7 @@ class Daemon:
         with suppress(Stopped):
             self.arrivals.check(self._clock())
             self._systemd.ready()
+            self.is_ready = True
             while not self._stopping():
                 self._bell.wait(self._turn(self._clock()))
         self._systemd.stopping()
@@ -129,7 +146,12 @@ class Daemon:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def is_well(self) -> bool:
+        """True as long as the loop, or the work in it, goes on; may be asked by any thread."""
+        return self._clock() - self._alive_at < _STUCK
+
     def close(self) -> None:
+        self.teller.close()
         self.arrivals.close()
         self.work.close()
         self._bell.close()
@@ -152,9 +174,13 @@ class Daemon:
             why, seconds = self._held_back(self._clock())
         elif now - self._worked_at >= self.config.release_after:
             self.work.release()
+        if why != _QUIET:
+            self.teller.turn()
+        if not self._trouble:
+            self.metrics.worked = self._wall()
         self.metrics.waiting = len(self.arrivals)
         self.metrics.state = why or ("looking through the folders" if self.arrivals.walking else "idle")
-        self._systemd.alive()
+        self._show_life()
         self._save()
         return seconds if why and not self.arrivals.walking else self._rest(self._clock())
 
@@ -163,8 +189,8 @@ class Daemon:
             return 0.0
         settled, walk = self.arrivals.next_settled(), self.arrivals.next_walk()
         due = None if settled is None else max(settled, self._due_since + self.config.latency if self._due_since else settled)
-        idle_at = self._worked_at + self.config.release_after
-        times = [self._beat_at, *(at for at in (due, walk) if at is not None), *([idle_at] if idle_at > now else [])]
+        idle_at, told = self._worked_at + self.config.release_after, self.teller.next()
+        times = [self._beat_at, *(at for at in (due, walk, told) if at is not None), *([idle_at] if idle_at > now else [])]
         return max(min(times) - now, 0.0)
 
     def _is_due(self, now: float) -> bool:
@@ -180,7 +206,7 @@ class Daemon:
         """Why nothing may be begun now, and how long to wait before asking again."""
         local = self._local()
         if is_quiet(60 * local.tm_hour + local.tm_min, self._quiet):
-            return "quiet hours", min(_BEAT, 60.0 - local.tm_sec)
+            return _QUIET, min(_BEAT, 60.0 - local.tm_sec)
         if self.config.pause_on_battery and on_battery():
             return "on battery", _BEAT
         if now < self._held_until:
@@ -194,12 +220,14 @@ class Daemon:
         self._save()
         try:
             self.work.burst(self._settled())
-            self._trouble = None
+            self._trouble, self.metrics.pass_seconds = None, self._clock() - now
             if (ended := self._clock()) - now >= _BURST:
                 self._held, self._held_until = "judging", ended + _PAUSE
         except StateError as error:
             if error.code is not self._trouble:
                 self._log.error("%s. Until then it is tried again every %g seconds.", error, _RETRY)
+                if error.code is not Reason.IN_USE:  # another orientd at work is no trouble
+                    self.teller.trouble(error)
             self._trouble = error.code
             self._held, self._held_until = "waiting for the state directory", now + _RETRY
             if self._taken:  # whatever was handed out is waited for no more
@@ -228,7 +256,7 @@ class Daemon:
         try:
             config = self._load()
             check_modes(config)
-            for name in ("state_dir", "metrics", "log_format", "libraries"):
+            for name in _FIXED:
                 if getattr(config, name) != getattr(self.config, name):
                     raise ConfigError(f"{name} cannot change while the watcher runs: restart it")
             terms = _terms(config)
@@ -237,7 +265,7 @@ class Daemon:
         except OrientdError as error:
             self._log.error("the configuration was not reloaded: %s", error)
         else:
-            self.config = config
+            self.config = self.teller.config = config
             self._allowance, self._quiet = RateLimiter(config.rate_limit), spans(config.quiet_hours)
             self.arrivals.change(terms, now)
             self._log.info("configuration reloaded")
@@ -254,9 +282,13 @@ class Daemon:
 
     def _alive(self) -> None:
         """Give the sign of life; and tell what there is to tell every few seconds, as a burst may take hours."""
-        self._systemd.alive()
+        self._show_life()
         if self._clock() >= self._tell_at:
             self._save()
+
+    def _show_life(self) -> None:
+        self._alive_at = self._clock()
+        self._systemd.alive()
 
     def _save(self) -> None:
         """Leave a note for `orientd status`, and for systemd, when there is something new to say."""

@@ -1,7 +1,4 @@
-"""What a service has done so far, and how it says so: a file in the state directory, and Prometheus' text format by HTTP.
-
-https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
-"""
+"""What a service has done so far, and how it says so: a file in the state directory, and numbers for Prometheus."""
 
 import json
 import os
@@ -13,20 +10,37 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, ParamSpec, TypeVar
 
+from orientd.report import prometheus
+from orientd.report.prometheus import Family
 from orientd.state.lock import is_locked
 
 _FILE: Final = "watch.json"
+_ABOUT: Final = {
+    "proposals": "Photos added to the plan.",
+    "stage": "Time spent, summed over threads.",
+    "queue": "Files that wait to settle or to be judged.",
+    "start": "When the service started, since the epoch.",
+    "success": "When the service last found nothing that kept it from its work, since the epoch; 0 for never.",
+    "pass": "How long the last pass took in which photos were judged.",
+}
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @dataclass
 class Metrics:
-    """Counted since the start, by any thread. `state` is what the service is doing, in words."""
+    """Counted since the start, by any thread. `state` is what the service is doing, in words.
+
+    worked: when all was well the last time, in seconds since the epoch; 0 for never. pass_seconds: how long the last pass took
+    in which photos were judged. model: the name of the one in use.
+    """
 
     started: float = field(default_factory=time.time)
     state: str = "starting"
     waiting: int = 0
+    worked: float = 0.0
+    pass_seconds: float = 0.0
+    model: str = ""
     _photos: Counter[str] = field(default_factory=Counter)
     _seconds: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -63,21 +77,18 @@ class Metrics:
     def text(self) -> str:
         """Prometheus' text format."""
         facts = self.facts()
-        return "\n".join(
+        photos, about = facts["photos"], _ABOUT
+        return prometheus.text(
             [
-                "# HELP orientd_photos_total Photos judged (keep, fix, unsure, skip, error), and what came of a fix.",
-                "# TYPE orientd_photos_total counter",
-                *(f'orientd_photos_total{{result="{name}"}} {number}' for name, number in sorted(facts["photos"].items())),
-                "# HELP orientd_stage_seconds_total Time spent, summed over threads.",
-                "# TYPE orientd_stage_seconds_total counter",
-                *(f'orientd_stage_seconds_total{{stage="{name}"}} {spent}' for name, spent in sorted(facts["seconds"].items())),
-                "# HELP orientd_queue_depth Files that wait to settle or to be judged.",
-                "# TYPE orientd_queue_depth gauge",
-                f"orientd_queue_depth {facts['waiting']}",
-                "# HELP orientd_start_time_seconds When the service started, since the epoch.",
-                "# TYPE orientd_start_time_seconds gauge",
-                f"orientd_start_time_seconds {facts['started']}",
-                "",
+                prometheus.by_decision("orientd_photos_total", "counter", photos),
+                prometheus.by_outcome("orientd_fixes_total", "counter", photos),
+                Family.single("orientd_proposals_total", "counter", about["proposals"], photos.get("proposed", 0)),
+                Family.by("stage", "orientd_stage_seconds_total", "counter", about["stage"], facts["seconds"]),
+                Family.single("orientd_queue_depth", "gauge", about["queue"], facts["waiting"]),
+                Family.single("orientd_start_time_seconds", "gauge", about["start"], facts["started"]),
+                Family.single("orientd_last_success_timestamp_seconds", "gauge", about["success"], round(self.worked, 3)),
+                Family.single("orientd_last_pass_duration_seconds", "gauge", about["pass"], round(self.pass_seconds, 3)),
+                prometheus.build(self.model),
             ]
         )
 

@@ -1,34 +1,45 @@
-"""Metrics over HTTP, for Prometheus."""
+"""Metrics over HTTP, for Prometheus; and whether the watcher works, for whoever asks."""
 
+import hmac
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socketserver import ThreadingTCPServer
+from types import MappingProxyType
 from typing import Any, Final
 
+from orientd.config.address import parted
 from orientd.errors import ConfigError
+from orientd.report.text import printable
 
 _CLIENTS: Final = 8  # that are heard at the same time; no more are answered until one of them ends
 
 
 _HEARD: Final = 5.0  # seconds that a client may take in all
+_SHORTEST_TOKEN: Final = 16
+_TEXT: Final = "text/plain; charset=utf-8"
+_METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @contextmanager
-def served(address: str, text: Callable[[], str]) -> Iterator[int]:
-    """Answer GET /metrics at HOST:PORT from other threads, as long as this lasts; gives the port (that of port 0 is chosen).
+def served(address: str, text: Callable[[], str], is_well: Callable[[], bool] = lambda: True, token: str = "") -> Iterator[int]:
+    """Answer GET /metrics, to who knows the token if there is one, and /healthz to all, at HOST:PORT from other threads, as long
+    as this lasts; gives the port (that of port 0 is chosen).
 
-    However slow a client is, it keeps nobody waiting but itself, and is cut off after a while.
+    /healthz answers 200 as long as all `is_well`, else 503. However slow a client is, it keeps nobody waiting but itself, and is
+    cut off after a while.
 
     Raises:
         ConfigError: the address cannot be used.
     """
-    host, _, port = address.rpartition(":")
+    host, port = parted(address)
+    kind = _Server6 if ":" in host else _Server
     try:
-        server = _Server((host, int(port)), _handler(text))
+        server = kind((host, int(port)), _handler(text, is_well, token))
     except (OSError, OverflowError, ValueError) as error:
         raise ConfigError(f"metrics: {address} cannot be used: {getattr(error, 'strerror', None) or error}") from error
     thread = threading.Thread(target=server.serve_forever, name="orientd-metrics")
@@ -40,6 +51,28 @@ def served(address: str, text: Callable[[], str]) -> Iterator[int]:
         thread.join()
         server.cut()
         server.server_close()
+
+
+def read_token(file: str) -> str:
+    """The line in a file that who asks must know; "" if no file is named.
+
+    Raises:
+        ConfigError: it cannot be read, or holds anything else.
+    """
+    if not file:
+        return ""
+    try:
+        token = Path(file).read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ConfigError(f"metrics_token_file: {printable(file)} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        token = ""
+    if len(token) < _SHORTEST_TOKEN or not token.isprintable() or " " in token:
+        raise ConfigError(
+            f"metrics_token_file: {printable(file)} must hold one word of at least {_SHORTEST_TOKEN} letters, digits or signs,"
+            " such as openssl rand -hex 16 prints"
+        )
+    return token
 
 
 class _Server(ThreadingTCPServer):
@@ -72,20 +105,38 @@ class _Server(ThreadingTCPServer):
                     request.shutdown(socket.SHUT_RDWR)
 
 
-def _handler(text: Callable[[], str]) -> type[BaseHTTPRequestHandler]:
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+def _handler(text: Callable[[], str], is_well: Callable[[], bool], token: str) -> type[BaseHTTPRequestHandler]:
+    wanted = f"Bearer {token}".encode()
+
     class Handler(BaseHTTPRequestHandler):
         def handle(self) -> None:
             with suppress(OSError):  # a client that went away is no fault of this program
                 super().handle()
 
         def do_GET(self) -> None:
-            if self.path.partition("?")[0] != "/metrics":
+            path = self.path.partition("?")[0]
+            if path == "/healthz":
+                well = is_well()
+                self._answer(200 if well else 503, "ok\n" if well else "it does not go on with its work\n", _TEXT)
+            elif path != "/metrics":
                 self.send_error(404)
-                return
-            body = text().encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
+            elif token and not hmac.compare_digest(self._said(), wanted):
+                self._answer(401, "a token is needed\n", _TEXT, {"WWW-Authenticate": "Bearer"})
+            else:
+                self._answer(200, text(), _METRICS)
+
+        def _said(self) -> bytes:
+            return (self.headers["Authorization"] or "").encode("utf-8", "surrogateescape")
+
+        def _answer(self, status: int, answer: str, kind: str, more: Mapping[str, str] = MappingProxyType({})) -> None:
+            body = answer.encode()
+            self.send_response(status)
+            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **more}.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 

@@ -4,6 +4,8 @@ A photo is in it once as long as it stays the same, whatever a person made of it
 to keep. The file may be moved away or deleted at any time; a new one is begun then. A photo whose turn was taken back is taken
 out, lest a timer that applies the plan turns it again; so is one that cannot be written any more.
 
+Photos that the watcher is not sure of are in it, too, as `unsure`: nobody turns them unless a person makes that a fix.
+
 A plan that another version began, or a spreadsheet saved, is gone on with in the columns that it has.
 """
 
@@ -17,7 +19,7 @@ from typing import Final, TextIO
 from orientd.errors import StateError
 from orientd.files.syscalls import code_of
 from orientd.reasons import Reason
-from orientd.records import Row
+from orientd.records import Row, Verdict
 from orientd.report.columns import NAMES, Columns
 from orientd.report.csv_file import HEADER, EndsWithLf, cells
 from orientd.report.text import printable
@@ -30,7 +32,7 @@ class Proposals:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._known: set[tuple[str, str]] = set()
+        self._known: dict[tuple[str, str], bool] = {}  # and whether orientd itself was not sure: a person's word stands
         self._state: tuple[int, ...] = ()
         self._pending: dict[tuple[str, str], Row] = {}
         self._dropped: set[tuple[str, str]] = set()
@@ -48,21 +50,25 @@ class Proposals:
                 if state == self._state:
                     return
                 columns = self._columns(file.readline())
-                self._known, self._state = {photo for photo, _ in _records(file, columns)}, state
+                self._known, self._state = {photo: unsure for photo, unsure, _ in _records(file, columns)}, state
         except FileNotFoundError:
-            self._known, self._state = set(), ()
+            self._known, self._state = {}, ()
         except (OSError, csv.Error) as error:
             code = code_of(error) if isinstance(error, OSError) else Reason.SYSTEM_ERROR
             raise StateError(f"{printable(self.path)} cannot be read: {error}", code) from error
 
     def holds(self, row: Row) -> bool:
-        """True if this photo, as it is, is in the plan."""
-        return (row.path, row.sha256) in self._known or (row.path, row.sha256) in self._pending
+        """True if this photo, as it is, is in the plan. One that it was not sure of is not there as a fix."""
+        photo = row.path, row.sha256
+        pending = self._pending.get(photo)
+        unsure = pending.decision is Verdict.UNSURE if pending else self._known.get(photo)
+        return unsure is not None and not (unsure and row.decision is Verdict.FIX)
 
     def add(self, row: Row) -> bool:
         """Propose what the row says; False if it was proposed before."""
         if self.holds(row):
             return False
+        self.drop(row)
         self._pending[row.path, row.sha256] = row
         return True
 
@@ -88,7 +94,7 @@ class Proposals:
                 f"{printable(self.path)} cannot be written: {error.strerror}: free some space, or see to its rights",
                 code_of(error),
             ) from error
-        self._known |= self._pending.keys()
+        self._known |= {photo: row.decision is Verdict.UNSURE for photo, row in self._pending.items()}
         self._pending.clear()
 
     def _columns(self, first: str) -> Columns:
@@ -107,7 +113,7 @@ class Proposals:
         place = os.path.realpath(self.path)
         with suppress(FileNotFoundError), _opened(place) as old:
             first = old.readline()
-            left = [text for photo, text in _records(old, self._columns(first)) if photo not in self._dropped]
+            left = [text for photo, _, text in _records(old, self._columns(first)) if photo not in self._dropped]
             with open(place + ".partial", "wb", opener=_private) as new:
                 found = os.fstat(old.fileno())
                 with suppress(PermissionError):  # of a plan that is another user's
@@ -117,7 +123,7 @@ class Proposals:
                 new.flush()
                 os.fsync(new.fileno())
             os.replace(place + ".partial", place)
-        self._known -= self._dropped
+        self._known = {photo: unsure for photo, unsure in self._known.items() if photo not in self._dropped}
         self._dropped.clear()
 
     def _append(self, rows: Iterable[Row]) -> None:
@@ -145,8 +151,8 @@ def _opened(path: str) -> TextIO:
     return open(path, encoding="utf-8", errors="surrogateescape", newline="")
 
 
-def _records(file: TextIO, columns: Columns) -> Iterator[tuple[tuple[str, str], str]]:
-    """(path, sha256) of every row that follows in a plan, and the very text of the row, with its end of line."""
+def _records(file: TextIO, columns: Columns) -> Iterator[tuple[tuple[str, str], bool, str]]:
+    """(path, sha256) of every row that follows in a plan, whether orientd was not sure, and its very text to its end of line."""
     taken: list[str] = []
 
     def lines() -> Iterator[str]:
@@ -156,7 +162,8 @@ def _records(file: TextIO, columns: Columns) -> Iterator[tuple[tuple[str, str], 
 
     for row in csv.reader(lines(), delimiter=columns.delimiter):
         named = dict(zip(columns.names, row, strict=False))
-        yield (named.get("path", ""), named.get("sha256", "")), "".join(taken)
+        unsure = named.get("decision") == Verdict.UNSURE and bool(named.get("reason"))
+        yield (named.get("path", ""), named.get("sha256", "")), unsure, "".join(taken)
         taken.clear()
 
 

@@ -21,6 +21,7 @@ from orientd.config import Config, config_directory, load
 from orientd.errors import ConfigError, OrientdError
 from orientd.library.paths import below
 from orientd.report.text import printable
+from orientd.watch import grants
 
 _DROP_IN: Final = "orientd.service.d/install.conf"
 _INSTANCES: Final = "orientd@.service.d/install.conf"
@@ -89,7 +90,9 @@ def install(place: Place, folders: Sequence[str], fix: bool, owner: str | None) 
     yield _promise(config)
     if user:
         yield from _shut(user, folders, config.fix)
-        yield "After a change of fix, plan or state_dir in the configuration, install it again."
+        yield from _shut_to_hooks(user, config)
+        yield from grants.remarks(config)
+        yield "After a change of fix, plan, state_dir, metrics or hooks in the configuration, install it again."
     yield f"Start it, now and with every start of the machine: {' '.join(place.manager)} enable --now orientd"
     if place.is_users:
         yield "Let it run while you are not logged in: loginctl enable-linger"
@@ -141,7 +144,10 @@ def _check(config: Config) -> None:
             f"fix and plan exclude each other, and the configuration says plan: {printable(plan)}. Take it out there to put"
             " photos right at once; or leave fix out, to collect them in the plan"
         )
-    for name, path, folder in (("plan", plan, os.path.dirname(plan)), ("state_dir", state, state)):
+    textfile, token = config.metrics_textfile, config.metrics_token_file
+    places = {"plan": (plan, os.path.dirname(plan)), "state_dir": (state, state)}
+    places |= {"metrics_textfile": (textfile, os.path.dirname(textfile)), "metrics_token_file": (token, os.path.dirname(token))}
+    for name, (path, folder) in places.items():
         if path and (not os.path.isabs(path) or folder == "/"):
             raise ConfigError(f"{name}: a service needs its whole path, in a folder of its own, such as /srv/orientd/{name}")
 
@@ -150,6 +156,8 @@ def _check_seen(place: Place, config: Config, folders: Sequence[str]) -> None:
     """Refuse what lies where the service sees other folders."""
     named = {"the folder": folders, "orientd itself, in": [os.path.dirname(_program()[0])], "state_dir,": [config.state_dir]}
     named |= {"plan,": [config.plan], "model,": [config.model] if os.path.isabs(config.model) else []}
+    named |= {"metrics_textfile,": [config.metrics_textfile], "metrics_token_file,": [config.metrics_token_file]}
+    named |= {f"{name},": [program] if os.path.isabs(program) else [] for name, program in grants.programs(config)}
     for what, paths in named.items():
         for path in filter(None, paths):
             for hidden in place.hidden:
@@ -181,6 +189,17 @@ def _shut(user: pwd.struct_passwd, folders: Sequence[str], fix: bool) -> Iterato
                 yield f"But {user.pw_name} cannot {right} {printable(folder)}: see to its rights, or name another user with --as."
 
 
+def _shut_to_hooks(user: pwd.struct_passwd, config: Config) -> Iterator[str]:
+    tests = {f"run {program}, which {name} names": ["-x", program] for name, program in grants.programs(config) if "/" in program}
+    if config.metrics_token_file:
+        tests[f"read {config.metrics_token_file}, which metrics_token_file names"] = ["-r", config.metrics_token_file]
+    if folder := grants.folder_of_textfile(config):
+        tests[f"write {folder}, for metrics_textfile"] = ["-w", folder]
+    for what, test in tests.items():
+        if not _succeeds(user, "test", *test):
+            yield f"But {user.pw_name} cannot {printable(what)}: see to its rights."
+
+
 def _succeeds(user: pwd.struct_passwd, *command: str) -> bool:
     """Whether a command comes to a good end as that user; taken for granted where only root could try."""
     if os.geteuid() != 0:
@@ -207,13 +226,15 @@ def _drop_ins(place: Place, config: Config, folders: Sequence[str], flags: Seque
     """Name → text; without a user, for a manager that is a user's: what the service may write needs not be said there."""
     watch = _quoted(*_program(), "watch", *flags, *folders)
     if not user:
-        return {_DROP_IN: _drop_in(watch)}
+        return {_DROP_IN: _drop_in(watch, more=grants.network_of_user(config))}
     scan = f"{_quoted(*_program(), 'scan', '--quiet', '--unattended', '--report')} ${{STATE_DIRECTORY}} {_quoted(*folders)}"
     state, plan = _elsewhere(place, config.state_dir), _elsewhere(place, os.path.dirname(config.plan))
+    textfile = _elsewhere(place, grants.folder_of_textfile(config))
+    open_to_watch = grants.network(config, grants.OF_WATCHER, serves=True)
     return {
-        _DROP_IN: _drop_in(watch, user, [*(folders if config.fix else []), *plan, *state]),
+        _DROP_IN: _drop_in(watch, user, [*(folders if config.fix else []), *plan, *state], open_to_watch),
         _INSTANCES: _drop_in(_quoted(*_program(), "watch"), user),
-        _NIGHTLY: _drop_in(scan, user, state),
+        _NIGHTLY: _drop_in(scan, user, [*state, *textfile], grants.network(config, grants.OF_SCAN, serves=False)),
     }
 
 
@@ -230,12 +251,12 @@ def _elsewhere(place: Place, folder: str) -> list[str]:
     return [os.path.realpath(folder)]
 
 
-def _drop_in(start: str, user: str = "", written: Sequence[str] = ()) -> str:
+def _drop_in(start: str, user: str = "", written: Sequence[str] = (), more: Sequence[str] = ()) -> str:
     """`written` need not be there when the service starts (-): a disk that is mounted there later can be written, too."""
     lines = [f"ExecStart={start}", *([f"User={user.replace('%', '%%')}"] if user else [])]
     if written:
         lines.append(f"ReadWritePaths={_quoted(*(f'-{folder}' for folder in written), dollars=False)}")
-    return _WRITTEN + "\n".join(lines) + "\n"
+    return _WRITTEN + "\n".join([*lines, *more]) + "\n"
 
 
 def _promise(config: Config) -> str:

@@ -23,7 +23,7 @@ from orientd.judge.judge import Judge, Predictor
 from orientd.library import sidecars
 from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
-from orientd.pipeline.stages import at_once, make_judge, make_stages, open_seen
+from orientd.pipeline.stages import at_once, make_judge, make_stages, model_name, open_seen
 from orientd.reasons import Reason
 from orientd.records import Candidate, Prediction, Row, Status, Verdict
 from orientd.state.in_hand import Hand
@@ -40,11 +40,16 @@ _TRIED: Final = 10_000
 _AGAIN: Final = 3600.0  # as `walk_every`, where that is 0
 
 
+def _nobody(_: Row, __: int | None) -> None:
+    """For those who are not told anything."""
+
+
 @dataclass
 class Worker:
     """Judges, and fixes or proposes what is shown wrong, by the configuration.
 
     stop: true once nothing new shall be begun. alive: called after every photo. roots: the folders watched, real paths.
+    told: gets the rows of photos judged or put right just now, and the number of the run that wrote.
     """
 
     config: Config
@@ -56,6 +61,7 @@ class Worker:
     alive: Callable[[], None]
     clock: Callable[[], float] = time.monotonic
     local: Callable[[], time.struct_time] = time.localtime
+    told: Callable[[Row, int | None], object] = _nobody
     _judge: Judge | None = None
     _identity: str = ""
     _seen: Seen | None = None
@@ -77,7 +83,7 @@ class Worker:
             rotate = planner(self.config.method, isolate=self.config.isolate)
             notify = self.log.warning if not self._identity else None
             judge, identity = make_judge(self.config, notify, rotate, None, self.stop)
-            self._judge = self._timed(judge)
+            self._judge, self.metrics.model = self._timed(judge), model_name(self.config)
             if identity != self._identity or self._seen is None:
                 self._open(identity)
         plan = self.config.plan
@@ -177,9 +183,10 @@ class Worker:
         return time.strftime("%F", self.local())
 
     def _is_open(self, row: Row) -> bool:
-        if row.decision is not Verdict.FIX:
-            return False
-        return self.config.fix or (self._proposals is not None and not self._proposals.holds(row))
+        if row.decision is Verdict.FIX and self.config.fix:
+            return True
+        proposed = row.decision in (Verdict.FIX, Verdict.UNSURE)
+        return proposed and self._proposals is not None and not self._proposals.holds(row)
 
     def _was_tried(self, candidate: Candidate) -> bool:
         if candidate.path not in self._tried:
@@ -212,22 +219,31 @@ class Worker:
         """Tell what came of a photo; what may come out otherwise later is not tried again at once."""
         fresh = row.path in self._fresh
         self._fresh.discard(row.path)
+        if fresh or row.outcome is Status.FIXED:
+            self.told(row, writer.run if writer and row.outcome is Status.FIXED else None)
         if row.outcome is Status.FIXED:
             assert writer is not None
             self._day = (self._today(), writer.run)
             self._tell_fixed(row, writer.run)
             return
-        if row.decision in (Verdict.KEEP, Verdict.UNSURE):
-            return
-        if row.decision is Verdict.FIX and not row.outcome:
+        if row.decision is Verdict.UNSURE:
+            self._tell_unsure(row, fresh)
+        elif row.decision is Verdict.FIX and not row.outcome:
             self._tell_wrong(row, fresh)
-            return
+        elif row.decision is not Verdict.KEEP:
+            self._remember(row)
+            self._tell_left(row, fresh)
+
+    def _remember(self, row: Row) -> None:
         self._tried.pop(row.path, None)
         self._tried[row.path] = (row.size, row.mtime_ns, sidecars.signature(row.path)), self.clock()
         if len(self._tried) > _TRIED:
             del self._tried[next(iter(self._tried))]
+
+    def _tell_left(self, row: Row, fresh: bool) -> None:
+        if row.outcome:
+            self.metrics.count(row.outcome)
         if row.outcome is Status.FAILED:
-            self.metrics.count("failed")
             self._remarks.add(logging.WARNING, "not put right", row.path, row.reason, row.reason_code)
         elif row.decision is Verdict.ERROR and look(row.path):  # one that was deleted meanwhile is no trouble
             self._remarks.add(logging.WARNING, "not judged", row.path, row.reason, row.reason_code)
@@ -245,12 +261,23 @@ class Worker:
         self.log.info(text, row.path, old, row.new_orientation, row.turn, row.method, run, extra=facts)
 
     def _tell_wrong(self, row: Row, fresh: bool) -> None:
-        proposed = self._proposals is not None and self._proposals.add(row)
-        if proposed:
-            self.metrics.count("proposed")
+        proposed = self._propose(row)
         if proposed or fresh:
             what = "proposed" if proposed else "shown wrong"
             self.log.info("%s: %s: needs %s° clockwise", what, row.path, row.turn, extra={"path": row.path, "turn": row.turn})
+
+    def _tell_unsure(self, row: Row, fresh: bool) -> None:
+        proposed = self._propose(row)
+        if proposed or fresh:
+            what = "not sure, in the plan" if proposed else "not sure"
+            self._remarks.add(logging.INFO, what, row.path, row.reason, row.reason_code)
+
+    def _propose(self, row: Row) -> bool:
+        """Put it into the plan, if there is one; False if it is there already."""
+        proposed = self._proposals is not None and self._proposals.add(row)
+        if proposed:
+            self.metrics.count("proposed")
+        return proposed
 
 
 class _TimedEyes:

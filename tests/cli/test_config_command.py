@@ -16,7 +16,7 @@ def test_check_says_that_all_is_well_or_names_every_mistake(orientd, tmp_path, c
     mistakes = capsys.readouterr().err
     for name in ("quiet_hours", "metrics", "settle", "observer", "latencyy", "ORIENTD_WHEN_MISSING"):
         assert name in mistakes
-    assert "an address of this machine alone" in mistakes
+    assert "metrics: others can reach 0.0.0.0:9812: name a metrics_token_file" in mistakes
 
 
 def test_check_finds_what_contradicts_itself(orientd, tmp_path, capsys):

@@ -19,7 +19,7 @@ RANKS = (
     {"files", "formats", "judge", "infer"},
     {"config"},
     {"decode", "library", "state", "report"},
-    {"gpu", "write", "witnesses"},
+    {"gpu", "write", "witnesses", "hooks"},
     {"pipeline"},
     {"app"},
     {"watch"},
@@ -42,6 +42,20 @@ OWNERS = {
     "watchdog": {"watch"},
     "sqlite3": {"state"},
 }
+NETWORK = {
+    "socket": {"watch", "web"},  # for systemd, and to answer
+    "socketserver": {"watch", "web"},
+    "http.server": {"watch", "web"},
+    "http": {"hooks"},
+    "urllib": {"hooks"},
+    "http.client": {"hooks"},
+    "urllib.request": {"hooks"},
+    "urllib.error": {"hooks"},
+    "smtplib": set(),
+    "ftplib": set(),
+    "asyncio": set(),
+}
+"""Who opens connections, by the modules that can: hooks is the only folder from which orientd calls anybody."""
 EXTRAS = {"onnxruntime", "nvidia"}
 TRAINING_RANKS = ({"config", "files"}, {"data"}, {"fit", "evaluate"}, {"export"}, {"report"}, {"pipeline"}, {"cli"})
 TRAINING_RANK = {name: rank for rank, names in enumerate(TRAINING_RANKS) for name in names}
@@ -115,6 +129,8 @@ def _wrong_in_orientd(module: str, target: str) -> str:
         if module == "orientd.pipeline.run" and part(target) not in VOCABULARY:
             return "the order of the stages knows only the vocabulary"
         return "" if _may_import(RANK, module, target) else "runs the wrong way"
+    if target in NETWORK and part(module) not in NETWORK[target]:
+        return f"{target} belongs to {', '.join(sorted(NETWORK[target])) or 'nobody'}"
     if library in OWNERS:
         return "" if part(module) in OWNERS[library] else f"{library} belongs to {', '.join(sorted(OWNERS[library]))}"
     return "" if library in sys.stdlib_module_names else f"{library} has no owner"
@@ -173,6 +189,8 @@ def test_no_arrow_runs_the_wrong_way():
         ),
         ("orientd.files.write", "import sqlite3", "orientd.files.write → sqlite3: sqlite3 belongs to state"),
         ("orientd.library.photo", "import torch", "orientd.library.photo → torch: torch has no owner"),
+        ("orientd.report.plan", "import urllib.request", "orientd.report.plan → urllib.request: urllib.request belongs to hooks"),
+        ("orientd.report.plan", "from socket import socket", "orientd.report.plan → socket: socket belongs to watch, web"),
         ("orientd.misc", "import os", "orientd.misc: has no rank"),
         ("orientd.report.text", "from orientd.report import plan", "cycle: "),
         ("orientd_training.fit.loop", "import yaml", "orientd_training.fit.loop → yaml: yaml has another owner"),

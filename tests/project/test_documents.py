@@ -22,6 +22,7 @@ DOCUMENTS = (
     "benchmarks/README.md",
     "orientd/models/README.md",
     "docs/json.md",
+    "docs/monitoring.md",
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FOLDERS = ("orientd/", "training/", "tests/", "benchmarks/", "configs/", "systemd/", "docs/")

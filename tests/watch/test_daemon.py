@@ -360,3 +360,54 @@ def test_a_second_watcher_is_refused_with_the_first_ones_number(photos):
     refused = pytest.raises(StateError, match=f"another orientd is watching .process {os.getpid()}.:")
     with Watcher(photos) as watcher, Lock(watcher.config.state_dir, "watching"), refused:
         watch(watcher.config, [str(photos)], watcher.read, "orientd watch", watcher.told, watcher._log)
+
+
+NEVER_SURE = {"min_confidence": "1", "prior_upright": "0.9999"}
+
+
+def test_a_photo_that_it_is_not_sure_of_is_logged_and_goes_into_the_plan_where_apply_leaves_it(orientd, photos, tmp_path, caplog):
+    plan = tmp_path / "plan.csv"
+    unsure = [sky_library.draw(photos / f"{number}.jpg", 90, seed=number) for number in range(5)]
+    sky_library.draw(photos / "right.jpg", 0, seed=9)
+    with Watcher(photos, plan=str(plan), **NEVER_SURE) as watcher:
+        watcher.after(10)
+        assert watcher.photos == {"unsure": 5, "keep": 1, "proposed": 5}
+        lines = [message for message in caplog.messages if message.startswith("not sure")]
+        assert lines[0].startswith(f"not sure, in the plan: {photos}/0.jpg: not confident enough: 90°")
+        assert [line for line in lines if "more" in line] == ["not sure, in the plan: 2 more: low confidence"]
+        watcher.after(10_000)
+        assert len(lines) == len([message for message in caplog.messages if message.startswith("not sure")])
+    rows = sky_library.rows(plan)
+    assert {row["decision"] for row in rows.values()} == {"unsure"}
+    assert set(rows) == set(map(str, unsure))
+    before = sky_library.snapshot(photos)
+    assert read_plan(str(plan)) == []
+    assert orientd("apply", "--report", tmp_path / "applied.csv", plan, photos) == 0
+    assert sky_library.snapshot(photos) == before
+    assert sky_library.rows(tmp_path / "applied.csv") == {}
+    plan.write_text(plan.read_text().replace(",unsure,", ",fix,", 1))
+    assert orientd("apply", "--report", tmp_path / "applied.csv", plan, photos) == 0
+    assert len([path for path in unsure if sky_library.shown_turned(path) == 0]) == 1, "a person may decide it"
+
+
+def test_one_that_it_is_sure_of_later_becomes_a_fix_and_what_a_person_made_of_it_stays(photos, tmp_path):
+    plan = tmp_path / "plan.csv"
+    for number in range(3):
+        sky_library.draw(photos / f"{number}.jpg", 90, seed=number)
+    with Watcher(photos, plan=str(plan), **NEVER_SURE) as watcher:
+        watcher.after(10)
+        plan.write_text(plan.read_text().replace(",unsure,", ",keep,", 1))
+        watcher.settings |= {"min_confidence": "0.5", "prior_upright": "0.25"}
+        watcher._reload = True
+        watcher.after(10_000)
+    decided = [row["decision"] for row in sky_library.rows(plan).values()]
+    assert sorted(decided) == ["fix", "fix", "keep"]
+    assert len(plan.read_text().splitlines()) == 4
+
+
+def test_without_a_plan_what_it_is_not_sure_of_is_only_logged_once(photos, caplog):
+    sky_library.draw(photos / "a.jpg", 90)
+    with Watcher(photos, fix="true", **NEVER_SURE) as watcher:
+        watcher.after(10_000)
+        assert watcher.photos == {"unsure": 1}
+    assert len([message for message in caplog.messages if message.startswith(f"not sure: {photos}/a.jpg: ")]) == 1

@@ -139,5 +139,7 @@ def test_metrics_are_answered_while_it_runs(photos, tmp_path):
             watcher.until(lambda: any("1 judged" in text for text in watcher.heard))
             with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as client:  # urllib would ask a proxy
                 client.request("GET", "/metrics")
-                assert b'orientd_photos_total{result="keep"} 1' in client.getresponse().read()
+                assert b'orientd_photos_total{decision="keep"} 1' in client.getresponse().read()
+                client.request("GET", "/healthz")
+                assert client.getresponse().status == 200
             assert watcher.end() == 0

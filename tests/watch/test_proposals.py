@@ -3,6 +3,7 @@ import os
 import pytest
 
 from orientd.errors import StateError
+from orientd.reasons import Reason
 from orientd.records import Row, Verdict
 from orientd.report.plan import read_plan
 from orientd.watch.proposals import Proposals
@@ -164,3 +165,24 @@ def test_a_plan_that_cannot_be_read_or_written_is_told(tmp_path):
     made.add(row("/a"))
     with pytest.raises(StateError, match="cannot be written"):
         made.flush()
+
+
+def test_an_unsure_row_gives_way_to_a_fix_but_a_persons_word_stands(plan, proposals):
+    def unsure(path):
+        return row(path)._replace(decision=Verdict.UNSURE, reason="not confident enough", reason_code=Reason.LOW_CONFIDENCE)
+
+    assert proposals.add(unsure("/a"))
+    assert proposals.add(row("/a")), "before it was written"
+    proposals.flush()
+    assert [each.path for each in read_plan(str(plan))] == ["/a"]
+    assert not proposals.add(unsure("/a")), "a fix stays one"
+    assert proposals.add(unsure("/b"))
+    proposals.flush()
+    assert not proposals.add(unsure("/b"))
+    assert proposals.add(row("/b"))
+    proposals.flush()
+    assert [each.path for each in read_plan(str(plan))] == ["/a", "/b"]
+    assert len(plan.read_text().splitlines()) == 3
+    plan.write_text(plan.read_text().replace(",fix,", ",unsure,"))
+    proposals.refresh()
+    assert not proposals.add(row("/a")), "a person set that"

@@ -234,9 +234,95 @@ def test_a_name_that_no_unit_file_can_hold_is_refused(tmp_path, name, user):
     assert not (tmp_path / "units").exists()
 
 
+def opened(place, name="orientd.service"):
+    """The lines of a drop-in that open the network."""
+    lines = (place.folder / f"{name}.d" / "install.conf").read_text().splitlines()
+    return [line for line in lines if line.startswith(("IPAddress", "RestrictAddress"))]
+
+
+ALL = ["RestrictAddressFamilies=AF_INET6", "IPAddressAllow=any"]
+
+
+@pytest.mark.parametrize(
+    ("text", "watcher", "nightly"),
+    [
+        ("", [], []),
+        ("metrics: 127.0.0.1:9812", [], []),
+        ("on_finish: [/bin/true, https://example.org]", [], []),
+        ("on_finish: https://example.org/uuid", [], ALL),
+        ("on_found: https://example.org/uuid", ALL, ALL),
+        ("on_error: http://192.168.1.9:8080/x", ["IPAddressAllow=192.168.1.9"], ["IPAddressAllow=192.168.1.9"]),
+        ("on_error: http://127.0.0.1:8080/x", [], []),
+        ("on_error: http://localhost/x", [], []),
+        ("on_error: 'http://[::1]/x'", ["RestrictAddressFamilies=AF_INET6"], ["RestrictAddressFamilies=AF_INET6"]),
+        (
+            "on_found: http://10.0.0.9/\non_error: 'http://[fd00::9]/x'",
+            ["RestrictAddressFamilies=AF_INET6", "IPAddressAllow=10.0.0.9 fd00::9"],
+            ["RestrictAddressFamilies=AF_INET6", "IPAddressAllow=10.0.0.9 fd00::9"],
+        ),
+        ("metrics: 0.0.0.0:9812\nmetrics_open: true", ["IPAddressAllow=any"], []),
+        ("metrics: '[::]:9812'\nmetrics_open: true", ALL, []),
+        ("metrics: '[::1]:9812'", ["RestrictAddressFamilies=AF_INET6"], []),
+    ],
+)
+def test_the_network_is_opened_for_what_the_configuration_names_and_no_further(installed, configured, text, watcher, nightly):
+    configured(text)
+    place, _, _ = installed(fix=False)
+    assert (opened(place), opened(place, "orientd-scan.service")) == (watcher, nightly)
+    assert opened(place, "orientd@.service") == [], "its configurations are others"
+    place, _, _ = installed(user=True, fix=False)
+    assert opened(place) == [line for line in watcher if line.startswith("RestrictAddress")]
+
+
+def test_a_program_as_a_hook_is_told_its_limits_and_one_that_cannot_be_run_is_told(installed, configured, monkeypatch, tmp_path):
+    configured(f"on_found: [{tmp_path}/tell, photos]\non_error: [mail]\non_finish: https://example.org/\n")
+    _, _, lines = installed(fix=False)
+    assert [line.partition(" within the limits")[0] for line in lines if "within the limits" in line] == [
+        f"on_found runs {tmp_path}/tell",
+        "on_error runs mail",
+    ]
+    assert not [line for line in lines if line.startswith("But")]
+    monkeypatch.setattr(systemd_units, "_succeeds", lambda user, *command: str(tmp_path / "tell") not in command)
+    _, _, lines = installed(fix=False)
+    assert f"But daemon cannot run {tmp_path}/tell, which on_found names: see to its rights." in lines
+
+
+def test_the_nightly_scan_may_write_the_folder_of_the_textfile(installed, configured, monkeypatch, tmp_path):
+    (tmp_path / "collector").mkdir()
+    (tmp_path / "token").write_text("0123456789abcdef")
+    configured(f"metrics_textfile: {tmp_path}/collector/orientd.prom\nmetrics_token_file: {tmp_path}/token\n")
+    place, _, lines = installed(fix=False)
+    assert (written(place), written(place, "orientd-scan.service")) == ([], [f"-{tmp_path}/collector"])
+    assert not [line for line in lines if line.startswith("But")]
+    shut = (str(tmp_path / "collector"), str(tmp_path / "token"))
+    monkeypatch.setattr(systemd_units, "_succeeds", lambda user, *command: command[-1] not in shut)
+    _, _, lines = installed(fix=False)
+    assert [line for line in lines if line.startswith("But")] == [
+        f"But daemon cannot read {tmp_path}/token, which metrics_token_file names: see to its rights.",
+        f"But daemon cannot write {tmp_path}/collector, for metrics_textfile: see to its rights.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("metrics_textfile: /nowhere/at/all/x.prom", "which is no folder"),
+        ("metrics_textfile: x.prom", "whole path"),
+        ("metrics_token_file: token", "whole path"),
+        ("metrics: 0.0.0.0:9812", "others can reach"),
+    ],
+)
+def test_settings_of_the_metrics_that_could_never_work_are_told(installed, configured, tmp_path, text, told):
+    configured(text)
+    with pytest.raises(ConfigError, match=told):
+        installed(fix=False)
+    assert not (tmp_path / "units").exists()
+
+
 @needs_systemd
 @pytest.mark.parametrize("name", ["orientd.service", "orientd@.service", "orientd-scan.service"])
-def test_systemd_reads_what_install_writes(installed, name):
+def test_systemd_reads_what_install_writes(installed, configured, name):
+    configured("on_found: https://example.org/\non_error: 'http://[fd00::9]/x'\nmetrics: '[::]:9812'\nmetrics_open: true\n")
     place, _, _ = installed()
     program = place.folder.parent / "orientd"
     program.symlink_to("/bin/true")
@@ -287,14 +373,18 @@ def test_one_that_runs_is_to_be_restarted(installed, manager):
     assert installed(user=True)[2][-1].endswith("systemctl --user restart orientd")
 
 
-@pytest.mark.parametrize("what", ["folder", "state_dir", "plan", "model", "orientd"])
+@pytest.mark.parametrize(
+    "what", ["folder", "state_dir", "plan", "model", "orientd", "metrics_textfile", "metrics_token_file", "on_found"]
+)
 def test_what_the_service_cannot_see_is_refused(what, configured, tmp_path, monkeypatch):
     hidden, seen = tmp_path / "tmp", tmp_path / "srv"
     for folder in (hidden, seen, tmp_path / "tmpfoo"):
         folder.mkdir()
     (seen / "link").symlink_to(hidden)
     place = replace(placed(tmp_path), hidden=("/var/tmp/not/here", str(hidden)))
-    configured(f"{what}: {seen / 'link' / 'x'}" if what in ("state_dir", "plan", "model") else "")
+    names = {"metrics_textfile": "x.prom"}
+    inside = str(seen / "link" / names.get(what, "x"))
+    configured("" if what in ("folder", "orientd") else f"{what}: {[inside] if what == 'on_found' else inside}")
     if what == "orientd":
         monkeypatch.setattr(systemd_units, "_program", lambda: [str(hidden / "bin" / "orientd")])
     with pytest.raises(ConfigError, match=r"PrivateTmp.*--user"):

@@ -1,0 +1,101 @@
+"""Who is told of a run once it is over, its report closed and its locks free: hooks, and node_exporter by its textfile.
+
+Whatever becomes of that is one line on standard error: it changes neither the exit code nor what was done.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from orientd.config import Config
+from orientd.errors import ExitCode, OrientdError
+
+if TYPE_CHECKING:
+    from orientd.cli.session import Session
+    from orientd.report.tally import Tally
+
+
+def told(command: str, roots: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Have others told of a command that gets `config`; it gets `telling`, too. `roots` names the argument with its folders."""
+
+    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+        @wraps(function)
+        def around(config: Config, **values: Any) -> int:
+            telling = Telling(config, command, values[roots])
+            try:
+                code = function(config=config, telling=telling, **values)
+            except (click.ClickException, BrokenPipeError):  # typed wrong, or read no more: a person sees that at once
+                raise
+            except Exception as error:
+                telling.failed(error)
+                raise
+            telling.finished(code)
+            return code
+
+        return around
+
+    return decorate
+
+
+class Telling:
+    """Begins with the run. If nobody is to be told, nothing is loaded for it."""
+
+    def __init__(self, config: Config, command: str, roots: Sequence[str]) -> None:
+        self._config, self._command, self._roots = config, command, roots
+        self._began, self._began_by_clock = time.time(), time.monotonic()
+        self._session: Session | None = None
+
+    def of(self, session: "Session") -> None:
+        """Tell what was counted there."""
+        self._session = session
+
+    def finished(self, code: int) -> None:
+        """It came to its end, unless somebody interrupted it: then nobody is told."""
+        if code == ExitCode.INTERRUPTED or not self._session:
+            return
+        from orientd.records import Verdict
+
+        seconds = time.monotonic() - self._began_by_clock
+        tally, _, _ = self._session.so_far
+        if self._command == "scan":
+            if self._config.metrics_textfile:
+                self._leave_textfile(tally, seconds)
+            if tally.count(Verdict.FIX):
+                self._run("on_found", seconds, code)
+        self._run("on_finish", seconds, code)
+
+    def failed(self, error: Exception) -> None:
+        """An error ended it."""
+        code = error.exit_code if isinstance(error, OrientdError) else ExitCode.ERROR
+        self._run("on_error", time.monotonic() - self._began_by_clock, code, str(error) or type(error).__name__)
+
+    def _run(self, name: str, seconds: float, code: int, error: str = "") -> None:
+        if not getattr(self._config, name):
+            return
+        from orientd.cli.output import note
+        from orientd.cli.stopping import stoppable
+        from orientd.hooks.facts import Event, Facts
+        from orientd.hooks.run import run
+        from orientd.report.tally import Tally
+
+        tally, report, number = self._session.so_far if self._session else (Tally(), "", None)
+        there = report if os.path.exists(report) else ""
+        facts = Facts(self._command, self._roots, self._began, seconds, tally, there, number, int(code), error)
+        with stoppable() as stop:
+            run(self._config, Event(name), facts, note, stop=stop)
+
+    def _leave_textfile(self, tally: "Tally", seconds: float) -> None:
+        from orientd.cli.output import note
+        from orientd.pipeline.stages import model_name
+        from orientd.report import prometheus
+
+        try:
+            told = prometheus.of_scan(tally, model_name(self._config), time.time(), seconds)
+            prometheus.leave(told, self._config.metrics_textfile)
+        except (OSError, OrientdError) as error:
+            why = getattr(error, "strerror", None) or error
+            note(f"metrics_textfile: {self._config.metrics_textfile} was not written: {why}")

@@ -1,0 +1,73 @@
+"""What a service of the machine needs beyond its unit, by what its configuration names; a drop-in says so to systemd.
+
+The units give no network but this machine's own, and write nothing but their state: see systemd/orientd.service.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from typing import Final
+
+from orientd.config import Config
+from orientd.config.address import is_of_this_machine, parted
+from orientd.config.hook import host, is_address
+from orientd.report.text import printable
+
+OF_WATCHER: Final = ("on_found", "on_error")
+OF_SCAN: Final = ("on_finish", "on_found", "on_error")
+
+
+def network(config: Config, hooks: Sequence[str], *, serves: bool) -> list[str]:
+    """The lines that open the network for these hooks, and for who asks for metrics if it `serves` them; none without need.
+
+    A host that is named may have any address, and so may who asks: then all are open.
+    """
+    hosts = [host(hook) for name in hooks if is_address(hook := getattr(config, name))]
+    addresses = [_address(name) for name in hosts]
+    if serves and config.metrics and not is_of_this_machine(config.metrics):
+        addresses.append("any")
+    wanted = list(dict.fromkeys(filter(None, addresses)))
+    families = ["RestrictAddressFamilies=AF_INET6"] if _speaks_6(config, hosts, serves=serves) else []
+    return families + ([f"IPAddressAllow={'any' if 'any' in wanted else ' '.join(wanted)}"] if wanted else [])
+
+
+def network_of_user(config: Config) -> list[str]:
+    """The same for the service of a user, whose unit knows no addresses, only their families."""
+    return [line for line in network(config, OF_WATCHER, serves=True) if line.startswith("RestrictAddressFamilies")]
+
+
+def programs(config: Config) -> Iterator[tuple[str, str]]:
+    """(name of the option, program) of the hooks that are programs."""
+    for name in OF_SCAN:
+        hook = getattr(config, name)
+        if hook and not is_address(hook):
+            yield name, hook[0]
+
+
+def remarks(config: Config) -> Iterator[str]:
+    """What to know of the hooks of a service of the machine, a line each."""
+    for name, program in programs(config):
+        yield (
+            f"{name} runs {printable(program)} within the limits of the service: it may read, and write where the service may; it"
+            " has no network but this machine's own, no sudo or sendmail, and no other program's /tmp. What needs more is given"
+            " by systemctl edit."
+        )
+
+
+def folder_of_textfile(config: Config) -> str:
+    return os.path.dirname(config.metrics_textfile)
+
+
+def _address(host: str) -> str:
+    """As IPAddressAllow= wants it; "" where the unit allows it anyway."""
+    try:
+        found = ip_address(host)
+    except ValueError:
+        return "" if host == "localhost" else "any"
+    return "" if found.is_loopback else str(found)
+
+
+def _speaks_6(config: Config, hosts: Sequence[str], *, serves: bool) -> bool:
+    """True if a host may have an address of IPv6: all have that are not numbers of IPv4."""
+    listening = parted(config.metrics)[0] if serves and config.metrics else ""
+    return ":" in listening or any(":" in one or _address(one) == "any" for one in hosts)
