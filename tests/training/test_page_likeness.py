@@ -14,6 +14,7 @@ from orientd.witnesses.pages import LIKENESS, Pages
 
 pytest.importorskip("torch")
 
+from orientd_training.evaluate.statistics import telling_apart
 from orientd_training.export import page_likeness
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "weights" / "pp-lcnet_x1_0_doc_ori.onnx"
@@ -29,14 +30,14 @@ def groups(seed, photos, pages):
 
 @pytest.mark.parametrize(("many", "few"), [(2000, 40), (40, 2000)])
 def test_what_is_fitted_tells_others_apart_however_many_there_were_of_each(many, few):
-    weights = page_likeness.fit(*groups(1, many, few), threshold=0)
+    weights = telling_apart(*groups(1, many, few), 0.03)
     photos, pages = (its @ weights[:-1] + weights[-1] for its in groups(2, 1000, 1000))
     assert (photos <= 0).mean() > 0.97
     assert (pages > 0).mean() > 0.97
 
 
 def test_the_threshold_moves_the_answer_by_as_much():
-    usual, stricter = (page_likeness.fit(*groups(1, 200, 200), threshold=threshold) for threshold in (0, 2))
+    usual, stricter = (telling_apart(*groups(1, 200, 200), 0.03, threshold) for threshold in (0, 2))
     assert usual - stricter == pytest.approx([0, 0, 0, 2])
 
 

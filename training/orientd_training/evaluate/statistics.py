@@ -1,4 +1,4 @@
-"""How far a figure can be trusted: intervals of shares and counts, a paired test, a bootstrap over groups. Pure numbers."""
+"""How far a figure can be trusted: intervals, a paired test, a bootstrap over groups; and a regression. Pure numbers."""
 
 from collections.abc import Callable, Sequence
 from math import sqrt
@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.stats import binomtest, chi2
 
 _Z: Final = 1.959964
@@ -58,3 +59,29 @@ def bootstrap(tallies: Values, groups: Sequence[str], figure: Callable[[Values],
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _RESAMPLED)
     low, high = np.nanpercentile(figure(drawn @ sums), [100 * _TAIL, 100 * (1 - _TAIL)])
     return float(low), float(high)
+
+
+def telling_apart(those: Values, these: Values, ridge: float, threshold: float = 0.0) -> Values:
+    """Weights of features and a constant, by which these are above 0 and those below; both count alike, however many.
+
+    A logistic regression.
+
+    Args:
+        those, these: (N, F) and (M, F), features.
+        ridge: how strongly large weights of standardized features are held down.
+        threshold: log odds that these must reach.
+    """
+    everything = np.concatenate([those, these])
+    middle, spread = everything.mean(0), everything.std(0) + 1e-6
+    x, sign = (everything - middle) / spread, np.repeat([-1.0, 1.0], [len(those), len(these)])
+    share = np.repeat([0.5 / len(those), 0.5 / len(these)], [len(those), len(these)])
+
+    def loss(weights: Values) -> tuple[float, Values]:
+        margin = sign * (x @ weights[:-1] + weights[-1])
+        slope = -share * sign / (1 + np.exp(np.clip(margin, -500, 500)))
+        held = ridge * weights[:-1]
+        return float(share @ np.logaddexp(0, -margin) + held @ weights[:-1] / 2), np.append(slope @ x + held, slope.sum())
+
+    found = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    weights = found[:-1] / spread
+    return np.append(weights, found[-1] - weights @ middle - threshold)

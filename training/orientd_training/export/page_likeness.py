@@ -17,11 +17,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-from scipy.optimize import minimize
 
 from orientd.infer.session import Graph
 from orientd.witnesses.pages import LIKENESS, Pages
 from orientd_training.data.photoset import load
+from orientd_training.evaluate.statistics import telling_apart
 
 WEIGHTS: Final = Path(__file__).with_suffix(".json")
 FEATURES: Final = "p2o.pd_op.flatten.0.0"
@@ -53,30 +53,6 @@ def with_likeness(model: onnx.ModelProto, weights: Numbers) -> onnx.ModelProto:
     return made
 
 
-def fit(photos: Numbers, pages: Numbers, ridge: float = _RIDGE, threshold: float = _THRESHOLD) -> Numbers:
-    """Weights of the features and a constant, by which pages are above 0 and photos below; both count alike, however many.
-
-    Args:
-        photos, pages: (N, F) and (M, F), features.
-        ridge: how strongly large weights of standardized features are held down.
-        threshold: log odds that a page must reach.
-    """
-    everything = np.concatenate([photos, pages])
-    middle, spread = everything.mean(0), everything.std(0) + 1e-6
-    x, sign = (everything - middle) / spread, np.repeat([-1.0, 1.0], [len(photos), len(pages)])
-    share = np.repeat([0.5 / len(photos), 0.5 / len(pages)], [len(photos), len(pages)])
-
-    def loss(weights: Numbers) -> tuple[float, Numbers]:
-        margin = sign * (x @ weights[:-1] + weights[-1])
-        slope = -share * sign / (1 + np.exp(np.clip(margin, -500, 500)))
-        held = ridge * weights[:-1]
-        return float(share @ np.logaddexp(0, -margin) + held @ weights[:-1] / 2), np.append(slope @ x + held, slope.sum())
-
-    found = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B").x
-    weights = found[:-1] / spread
-    return np.append(weights, found[-1] - weights @ middle - threshold)
-
-
 def features(model: onnx.ModelProto, pictures: Sequence[NDArray[np.uint8]]) -> Numbers:
     """(N, 1280) of N pictures (H, W, 3): the means of what the network sees at the four turns."""
     made = onnx.ModelProto()
@@ -99,7 +75,7 @@ def main(words: Sequence[str]) -> None:
     model, random = onnx.load(given.folder / "pp-lcnet_x1_0_doc_ori.onnx"), np.random.default_rng(1)
     photos = features(model, list(_drawn(given.photos, set(given.without), _PHOTOS, random)))
     pages = features(model, list(_drawn(given.pages, set(), _DRAWN, random)))
-    weights = fit(photos, pages)
+    weights = telling_apart(photos, pages, _RIDGE, _THRESHOLD)
     first, second = (float(((its @ weights[:-1] + weights[-1]) > 0).mean()) for its in (photos, pages))
     print(f"taken for a page: {first:.1%} of {len(photos):,} photos, {second:.1%} of {len(pages):,} pages, all of them fitted on")
     WEIGHTS.write_text(json.dumps([round(float(weight), 6) for weight in weights]) + "\n", encoding="utf-8")
