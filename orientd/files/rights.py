@@ -4,6 +4,7 @@ import array
 import errno
 import fcntl
 import os
+import stat as modes
 from contextlib import suppress
 from typing import Final
 
@@ -12,6 +13,7 @@ from orientd.files.syscalls import folder_of, open_noatime, worded
 from orientd.reasons import Reason
 
 OWNER: Final = "it belongs to another user, so its dates cannot be set: run orientd as that user, or with --mtime now"
+NOT_KEPT: Final = "its owner, permissions or extended attributes could not be kept ({}): run orientd as its owner"
 # ioctl_iflags(2)
 _GET_FLAGS: Final = 0x80086601
 _IMMUTABLE: Final = 0x10
@@ -31,17 +33,19 @@ def check(path: str, *, in_place: bool, dates: bool) -> None:
             _check_place(path, os.W_OK)
         if not (there and in_place):
             _check_place(folder_of(path), os.W_OK | os.X_OK)
-        if there and dates and os.geteuid() not in (0, os.lstat(path).st_uid):
-            raise Refused(Reason.NO_PERMISSION, OWNER)
+        if there:
+            _check_owner(path, in_place=in_place, dates=dates)
 
 
-def may_change_folder(path: str) -> bool:
-    """True if names can be added to the folder of a file, and taken away."""
-    try:
-        _check_place(folder_of(path), os.W_OK | os.X_OK)
-    except OSError:
-        return False
-    return True
+def _check_owner(path: str, *, in_place: bool, dates: bool) -> None:
+    found, user = os.lstat(path), os.geteuid()
+    if dates and user not in (0, found.st_uid):
+        raise Refused(Reason.NO_PERMISSION, OWNER)
+    folder = os.stat(folder_of(path))
+    of_new = folder.st_gid if folder.st_mode & modes.S_ISGID else os.getegid()
+    kept = found.st_uid == user and found.st_gid in (of_new, os.getegid(), *os.getgroups())
+    if not (in_place or kept or user == 0):
+        raise Refused(Reason.NO_PERMISSION, NOT_KEPT.format(os.strerror(errno.EPERM)))
 
 
 def _check_place(path: str, needed: int) -> None:

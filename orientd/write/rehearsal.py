@@ -34,8 +34,11 @@ def _check(row: Row, config: Config) -> None:
         rights.check(beside.path, in_place=is_in_place(patch), dates=dates)
         return
     rights.check(row.path, in_place=True, dates=dates)
-    if not rights.may_change_folder(row.path):  # the file is read only where that counts
-        rights.check(row.path, in_place=row.method is not Method.ROTATE and is_in_place(_patch(row.path, turn)), dates=dates)
+    try:
+        rights.check(row.path, in_place=False, dates=dates)
+    except PhotoError:
+        if row.method is Method.ROTATE or not is_in_place(_patch(row.path, turn)):  # it is read only where that counts
+            raise
 
 
 def _patch(path: str, turn: int) -> Patch:

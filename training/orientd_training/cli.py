@@ -321,7 +321,9 @@ def main() -> None:
         missing = (error.name or "").partition(".")[0]
         if missing not in EXTRA:
             raise
-        click.echo(f'orientd-train: {missing} is not installed; the extra "train" brings it: pip install "orientd[train]"', err=True)
+        click.echo(
+            f'orientd-train: {missing} is not installed; the extra "train" brings it: pip install "orientd[train]"', err=True
+        )
         sys.exit(int(ExitCode.ERROR))
 
 
