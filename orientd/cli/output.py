@@ -45,9 +45,10 @@ _OF_A_MODEL = ("", "model", "origin", "size", "input", "calibrated", "SHA-256")
 _PIPED = 1000  # columns: what another program reads must not be folded
 
 
-def console() -> Console:
-    """Standard output: as wide as the terminal, and unfolded when piped."""
-    return Console(soft_wrap=True, width=None if sys.stdout.isatty() else _PIPED)
+def console(*, stderr: bool = False) -> Console:
+    """Standard output, or standard error: as wide as the terminal, and unfolded when piped."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, soft_wrap=True, width=None if stream.isatty() else _PIPED)
 
 
 def note(text: str) -> None:

@@ -8,8 +8,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-
 from orientd.cli.output import console, note
 from orientd.errors import OrientdError
 from orientd.records import Row, Verdict
@@ -118,7 +116,7 @@ class Session:
                 rescan=rescan,
             )
             if not self._quiet:
-                (console() if self._report.path else Console(stderr=True, soft_wrap=True)).print(told)
+                console(stderr=not self._report.path).print(told)
         return code
 
     def __enter__(self) -> Self:

@@ -134,7 +134,10 @@ class PipedReport(CsvReport):
     def __init__(self) -> None:
         self.path = ""
         self._writerow = csv.writer(EndsWithLf(_StandardOutput()), lineterminator="\r\n").writerow
-        _StandardOutput().write(HEADER + "\n")
+        try:
+            _StandardOutput().write(HEADER + "\n")
+        except OSError as error:
+            self._fail(error)
 
     def finish(self) -> str:
         self.close()
@@ -155,6 +158,7 @@ class PipedReport(CsvReport):
     def _fail(self, error: OSError) -> NoReturn:
         if isinstance(error, BrokenPipeError):
             raise error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else it would be tried again when the program ends
         raise ReportError(f"the report cannot be written to standard output: {error.strerror}") from error
 
 

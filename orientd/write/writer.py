@@ -64,7 +64,8 @@ class Writer:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._stack:
             if "run" in self.__dict__:
-                self.journal.note_failures(self.run, self.failures)
+                if self.failures:
+                    self.journal.note_failures(self.run, self.failures)
                 self.journal.finish_run(self.run, "interrupted" if kind or self.stop() else "done")
 
     @cached_property

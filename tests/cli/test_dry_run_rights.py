@@ -71,12 +71,12 @@ def told(orientd, place, *more):
 
 
 def draw(place, owner=NOBODY, group=0, **drawn):
-    path = sky_library.draw(place / "photos" / "a.jpg", 90, **drawn)
+    path = sky_library.draw(place / "photos" / f"a.{drawn.get('kind', 'jpg').lower()}", 90, **drawn)
     os.chown(path, owner, group)
     return path
 
 
-GROWS, IN_PLACE = {"by_tag": False}, {"by_tag": True}
+GROWS, IN_PLACE, PNG = {"by_tag": False}, {"by_tag": True}, {"by_tag": False, "kind": "PNG"}
 CASES = {
     "all is well": (GROWS, NOBODY, 0o644, 0o755, ()),
     "a folder that takes no new file": (GROWS, NOBODY, 0o644, 0o555, ()),
@@ -86,7 +86,8 @@ CASES = {
     "a file of another user": (IN_PLACE, 0, 0o666, 0o755, ()),
     "a file of another user, whose date may change": (IN_PLACE, 0, 0o666, 0o755, ("--mtime", "now")),
     "a file of another user, whose date may change, to be replaced": (GROWS, 0, 0o666, 0o755, ("--mtime", "now")),
-    "pixels in a folder that takes no new file": (IN_PLACE, NOBODY, 0o644, 0o555, ("--method", "rotate")),
+    "pixels in a folder that takes no new file": (PNG, NOBODY, 0o644, 0o555, ("--method", "rotate")),
+    "pixels where all is well": (PNG, NOBODY, 0o644, 0o755, ("--method", "rotate")),
 }
 
 
@@ -99,6 +100,7 @@ def test_a_dry_run_says_what_a_write_will_meet(orientd, place, become, drawn, ow
     dry, fixed = told(orientd, place, *more)
     assert dry["decision"] == "fix", "another user may have the right"
     assert (dry["reason_code"] == "no_permission") == (fixed["outcome"] == "failed")
+    assert dry["method"] == ("rotate" if drawn is PNG else "tag")
     if fixed["outcome"] == "failed":
         assert dry["reason_code"] == fixed["reason_code"]
         assert dry["reason"].startswith(f"it cannot be written as things are: {fixed['reason']}")
@@ -222,14 +224,16 @@ def test_once_the_right_is_there_nothing_of_it_is_remembered(orientd, place, bec
 
 
 @as_root
-@pytest.mark.parametrize("more", [(), ("--method", "rotate")])
-def test_a_trial_of_undo_tells_it_too(orientd, place, become, capsys, more):
-    path = draw(place, by_tag=True)
+@pytest.mark.parametrize("drawn", [GROWS, IN_PLACE])
+def test_a_trial_of_undo_tells_it_too(orientd, place, become, capsys, drawn):
+    path = draw(place, **drawn)
     become()
-    assert orientd("scan", place / "photos", "--fix", "--report", place / "reports" / "fix.csv", *more) == 0
+    assert orientd("scan", place / "photos", "--fix", "--report", place / "reports" / "fix.csv") == 0
     os.chmod(path, 0o444)
     assert orientd("undo", "1", "--dry-run") == 3
     assert "it cannot be written as things are: permission denied" in " ".join(capsys.readouterr().err.split())
     assert orientd("undo", "1") == 3
     os.chmod(path, 0o644)
     assert orientd("undo", "1", "--dry-run") == 0
+    os.chmod(place / "photos", 0o555)
+    assert orientd("undo", "1", "--dry-run") == orientd("undo", "1") == (3 if drawn is GROWS else 0)

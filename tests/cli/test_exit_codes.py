@@ -7,6 +7,8 @@ import os
 import re
 import resource
 import signal
+import subprocess
+import sys
 
 import pytest
 from support import sky_library
@@ -204,6 +206,20 @@ def test_a_path_that_is_not_utf8_goes_through_a_pipe_unchanged(orientd, photos, 
     sky_library.draw(photos / "a.jpg", 90).rename(os.fsdecode(path))
     assert orientd("scan", photos, "--report", "-", "--quiet") == 0
     assert path in capfdbinary.readouterr().out
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_of_the_report_that_goes_away_is_no_fault_of_the_report(photos, model, unbuffered):
+    for number in range(6):
+        sky_library.draw(photos / f"{number}.jpg", 90, seed=number)
+    command = f"exec 3> >(true); wait $!; {sys.executable} -m orientd scan {photos} --report - >&3"
+    environment = os.environ | {"ORIENTD_MODEL": str(model), "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=600)
+    assert (done.returncode, "Traceback" in done.stderr, "Exception" in done.stderr) == (1, False, False), done.stderr
+    full = command.replace("exec 3> >(true); wait $!; ", "").replace(">&3", "> /dev/full")
+    done = subprocess.run(["bash", "-c", full], env=environment, capture_output=True, text=True, timeout=600)
+    assert (done.returncode, "Traceback" in done.stderr) == (73, False), done.stderr
+    assert "the report cannot be written to standard output: No space left on device" in done.stderr
 
 
 def test_what_was_printed_until_ctrl_c_are_whole_rows(orientd, photos, tmp_path, monkeypatch, capfd):

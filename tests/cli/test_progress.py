@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 from support import sky_library
 
-from orientd.cli import following
+from orientd.cli import following, session
 from orientd.cli.session import Session
 from orientd.report.progress import LineMeter
 
@@ -62,6 +62,16 @@ def test_undo_redo_and_verify_say_how_far_they_are(orientd, four, slowly, capsys
     assert lines(capsys) == [LINE.format(1)]
 
 
+def test_apply_does(orientd, photos, tmp_path, monkeypatch, capsys):
+    for number in range(4):
+        sky_library.draw(photos / f"{number}.jpg", 90, seed=number)
+    assert orientd("scan", photos, "--report", tmp_path / "plan.csv") == 0
+    capsys.readouterr()
+    monkeypatch.setattr(session, "meter", lambda stream, quiet, json: LineMeter(stream, Slow(), 20.0))
+    assert orientd("apply", tmp_path / "plan.csv", "--report", tmp_path / "done.csv") == 0
+    assert lines(capsys) == ["4 of 4 photos · 0.2 a second · 4 shown wrong · 0 s left"]
+
+
 def test_quiet_ones_do_not(orientd, four, slowly, capsys):
     for command in (["verify"], ["undo", "1"], ["redo", "1"]):
         capsys.readouterr()
@@ -102,13 +112,13 @@ def test_on_a_terminal_there_is_a_bar_that_goes_before_the_numbers_come(four, mo
 def interrupted(orientd, photos, tmp_path, monkeypatch):
     """A scan that was stopped at the second of six photos; gives what it left."""
 
-    def scan(*more, at=2):
+    def scan(*more):
         add, seen = Session.add, []
 
         def stop(session, row):
             add(session, row)
             seen.append(row)
-            if len(seen) == at:
+            if len(seen) == 2:
                 signal.raise_signal(signal.SIGINT)
 
         for number in range(6):
