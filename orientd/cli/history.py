@@ -1,5 +1,8 @@
 """The commands about what was written: undo, redo, verify, history, status."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from orientd import commands
@@ -10,6 +13,10 @@ from orientd.cli.stopping import stoppable
 from orientd.cli.waiting import WaitingCommand, waiting
 from orientd.config import Config
 from orientd.errors import ExitCode
+
+if TYPE_CHECKING:
+    from orientd.report.json_lines import JsonLines
+    from orientd.state.journal import Run
 
 
 @click.command(cls=WaitingCommand)
@@ -58,13 +65,8 @@ def undo(
     if run is None and not paths:
         last = app.last_run(config, notify)
         run = last.id
-        command = commands.line("undo", run, *(word for move in moves for word in ("--map", move)))
-        if lines:
-            json_output.meant(lines, last, command, sure=dry_run or yes)
-        elif not (dry_run or yes) and not sure(output.meant(last), command, quiet):
+        if not _is_meant(last, moves, lines, told=dry_run or yes, quiet=quiet):
             return ExitCode.USAGE
-        elif (dry_run or yes) and not quiet:
-            output.say(output.meant(last))
     shown, began = following.writing(quiet), list[int]()
     with hushed(quiet and not as_json), stoppable() as stop:
         if dry_run:
@@ -87,6 +89,20 @@ def undo(
         if lines:
             return json_output.outcomes(lines, found, stop, began)
         return output.undone(found, verbose, stop, began, whole=not paths)
+
+
+def _is_meant(last: "Run", moves: Sequence[str], lines: "JsonLines | None", *, told: bool, quiet: bool) -> bool:
+    """Whether the last run is to be taken back: as it was `told` beforehand, or as a person says now."""
+    from orientd.cli import json_output, output
+
+    command = commands.line("undo", last.id, *(word for move in moves for word in ("--map", move)))
+    if lines:
+        json_output.meant(lines, last, command, sure=told)
+    elif not told:
+        return sure(output.meant(last), command, quiet)
+    elif not quiet:
+        output.say(output.meant(last))
+    return True
 
 
 @click.command(cls=WaitingCommand)
