@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from support import sky_library
 
 from orientd.files import rights
@@ -104,6 +105,21 @@ def test_a_dry_run_says_what_a_write_will_meet(orientd, place, become, drawn, ow
     if fixed["outcome"] == "failed":
         assert dry["reason_code"] == fixed["reason_code"]
         assert dry["reason"].startswith(f"it cannot be written as things are: {fixed['reason']}")
+
+
+@as_root
+@pytest.mark.parametrize("method", ["tag", "rotate"])
+def test_pixels_need_a_folder_that_takes_a_new_file_where_a_tag_does_not(orientd, place, become, method):
+    path = draw(place, **PNG)
+    with Image.open(path) as image:
+        exif = Image.Exif()
+        exif[sky_library.ORIENTATION] = 1
+        image.save(path, exif=exif)
+    os.chmod(place / "photos", 0o555)
+    become()
+    dry, fixed = told(orientd, place, "--method", method)
+    assert (dry["method"], fixed["outcome"]) == (method, "fixed" if method == "tag" else "failed")
+    assert dry["reason_code"] == fixed["reason_code"] == ("" if method == "tag" else "no_permission")
 
 
 @as_root
