@@ -70,7 +70,7 @@ class Lock:
 @dataclass
 class Waiting:
     """Waits while another orientd writes, for `seconds` at the most; for a watcher, which pauses, for `for_watcher` if that is
-    longer. `notify` is told once what is waited for. Once `stop` is true it raises Stopped.
+    longer. `notify` is told once what is waited for. Once `stop` is true, whoever waits, or was asked to, gets Stopped.
     """
 
     state_dir: str
@@ -78,21 +78,21 @@ class Waiting:
     stop: Callable[[], bool]
     notify: Notify
     for_watcher: float = 0.0
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    _since: float | None = field(default=None, init=False)
+    sleep: Callable[[float], None] = lambda seconds: time.sleep(seconds)
+    _looks: int = field(default=0, init=False)
 
     def __call__(self, held: str) -> bool:
         """True once it is time to look again, false if it has waited long enough for what is `held`."""
         watched = is_locked(self.state_dir, "watching")
-        since = self.clock() if self._since is None else self._since
-        if self.clock() - since >= max(self.seconds, self.for_watcher if watched else 0.0):
+        if self._looks * _LOOK >= max(self.seconds, self.for_watcher if watched else 0.0):
             return False
         if self.stop():
-            raise Stopped
-        if self._since is None:
-            self._since = since
+            if self.seconds or self._looks:
+                raise Stopped
+            return False
+        if not self._looks:
             self.notify("a watcher of orientd is writing: waiting for it to pause" if watched else f"{held}: waiting for it")
+        self._looks += 1
         self.sleep(_LOOK)
         return True
 
