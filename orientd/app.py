@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Final
 
 from orientd import commands, records
 from orientd.config import Config
@@ -20,11 +19,11 @@ from orientd.library import others
 from orientd.library import paths as library_paths
 from orientd.library.exclude import Exclusion, read_patterns
 from orientd.library.listed import sorted_out
-from orientd.library.paths import below, presence, real_place, real_roots
+from orientd.library.paths import below, presence, real_roots
 from orientd.library.reader import PhotoReader
 from orientd.library.walk import walk
 from orientd.orientation import turned
-from orientd.pipeline import deaths
+from orientd.pipeline import deaths, planned
 from orientd.pipeline import run as pipeline
 from orientd.pipeline.stages import at_once, chosen_model, make_judge, make_stages, naming_of, open_seen
 from orientd.reasons import Reason
@@ -37,18 +36,13 @@ from orientd.state.seen import Seen
 from orientd.write import undo as undoing
 from orientd.write import undo_guard
 from orientd.write import verify as verifying
+from orientd.write.rehearsal import rehearsed
 from orientd.write.rotate import planner, planner_of
 from orientd.write.undo import Move, undoable
 from orientd.write.verify import Finding
 from orientd.write.writer import Writer
 
-_OUTSIDE: Final = (
-    "it is outside the folders named or, if none is, outside all that was ever scanned: if it shall be written, name its folder, "
-    "as in {} PLAN.csv FOLDER"
-)
-
-
-Begun = Callable[[int], object]
+Told = Callable[[int], object]  # a number
 
 
 def _nobody(_: int) -> None:
@@ -70,14 +64,18 @@ def scan(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-    begun: Begun = _nobody,
+    begun: Told = _nobody,
     left_out: leaving_out.Tally | None = None,
     listed: Sequence[str] = (),
+    wait: float = 0.0,
 ) -> Generator[Row, None, None]:
     """Judge everything below `roots` and, with `fix`, put right what is shown wrong; one row per file, in the order of the walk.
 
+    Without it a row says so if this user may not write its photo; not if `unattended`: who applies that plan is another.
+
     After these what is `listed`; a path in a list may be gone. What is not even looked at is counted in `left_out`. `unattended`:
     no person started it; see `reverted.turned_back`. `begun` is told the number of the run, once there is something to write.
+    `wait`: so many seconds for another orientd that is writing, here as below.
 
     Raises:
         OrientdError: what must stop the run; some of it before the first row.
@@ -96,7 +94,7 @@ def scan(
         judge, identity = make_judge(config, notify, rotate, source, stop)
         seen = stack.enter_context(open_seen(config, identity, notify))
         within = library_paths.folders(given)
-        write = Writer(config, seen, command, stop, notify, rotate, within, hand=hand, begun=begun)
+        write = Writer(config, seen, command, stop, notify, rotate, within, hand=hand, begun=begun, wait=wait)
         writer = stack.enter_context(write) if fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
         journal.add_roots(given)
@@ -109,7 +107,7 @@ def scan(
             if row.decision is Verdict.ERROR and not row.sha256:
                 check_presence()
             if row.reason_code is not Reason.NOT_A_PHOTO:
-                yield row
+                yield row if fix or unattended else rehearsed(row, config)
             if row.outcome is Status.FAILED:
                 check_presence()
         for pattern in [] if stop() else exclusion.unfit:
@@ -124,7 +122,8 @@ def apply(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-    begun: Begun = _nobody,
+    begun: Told = _nobody,
+    wait: float = 0.0,
 ) -> Generator[Row, None, None]:
     """Carry out the rows of a plan whose decision is fix, each by its own method, refusing photos that changed since judged.
 
@@ -138,29 +137,21 @@ def apply(
     exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
     given = _roots(roots)
     within = library_paths.folders(given)
-    turned_by_pixels = {row.format for row in rows if row.decision is Verdict.FIX and _method(row) is Method.ROTATE}
+    turned_by_pixels = {row.format for row in rows if row.decision is Verdict.FIX and planned.method_of(row) is Method.ROTATE}
     rotate = planner_of(turned_by_pixels, isolate=config.isolate)
     with ExitStack() as stack:
         seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
         hand = stack.enter_context(Hand(config.state_dir))
         deaths.look_after(hand, config, notify, stop)
         stack.enter_context(deaths.noticed(hand, config))
-        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, within, hand=hand, begun=begun))
+        write = Writer(config, seen, command, stop, notify, rotate, within, hand=hand, begun=begun, wait=wait)
+        writer = stack.enter_context(write)
         allowed = given or writer.journal.roots()
         for row in rows:
             if stop():
                 return
             if row.decision is Verdict.FIX:
-                row = row._replace(path=real_place(row.path))  # the journal is read from other folders, too
-                above = [root for root in allowed if below(row.path, [root])]
-                if not above:
-                    yield _failed(row, _OUTSIDE.format(commands.line("apply")), Reason.NOT_ALLOWED)
-                elif by := next(filter(None, (exclusion.within(row.path, False, root) for root in above)), ""):
-                    yield _failed(row, f"it is excluded, by {by}: take that away if it shall be written", Reason.EXCLUDED)
-                elif reason := deaths.why_left_out(hand, row.path):
-                    yield _failed(row, reason, Reason.CRASHES)
-                else:
-                    yield writer.fix(row, _method(row))[0]
+                yield planned.carry_out(row, writer, allowed, exclusion, hand)
 
 
 def undo(
@@ -172,11 +163,14 @@ def undo(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-    begun: Begun = _nobody,
+    begun: Told = _nobody,
+    expect: Told = _nobody,
+    wait: float = 0.0,
 ) -> Generator[records.Outcome, None, None]:
     """Give the photos of a run (the last one that wrote, if None), or of it only those at `paths`, exactly the bytes they had.
 
     With `paths` and no run, the last change of each is taken back, whichever run made it. See `undo_guard.admit`, too.
+    `expect` is told how many outcomes there will be, here as below.
 
     Raises:
         ConfigError: there is nothing to undo, or no such run.
@@ -184,13 +178,16 @@ def undo(
     within, admit = library_paths.folders(paths), partial(undo_guard.admit, named=bool(paths))
     with ExitStack() as stack:
         seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
-        writer = stack.enter_context(Writer(config, seen, command, stop, notify, roots=within, admit=admit, begun=begun))
+        write = Writer(config, seen, command, stop, notify, roots=within, admit=admit, begun=begun, wait=wait)
+        writer = stack.enter_context(write)
         writes, left = undoable(writer.journal, run, moves, paths), writer.journal.undoable()
+        expect(len(writes))
         if not paths:
             writer.journal.note_whole(writer.run)
         done = False
         for outcome in undoing.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links, admit=admit):
             seen.forget(outcome.path)
+            writer.note(outcome)
             done = done or outcome.status is not Status.FAILED
             yield outcome
             if stop():
@@ -201,12 +198,19 @@ def undo(
 
 
 def try_undo(
-    config: Config, run: int | None, *, paths: Sequence[str] = (), moves: Sequence[Move] = (), notify: Notify
+    config: Config,
+    run: int | None,
+    *,
+    paths: Sequence[str] = (),
+    moves: Sequence[Move] = (),
+    notify: Notify,
+    expect: Told = _nobody,
 ) -> Generator[records.Outcome, None, None]:
     """What `undo` would do; nothing is changed. Raises as that does."""
     admit = partial(undo_guard.admit, named=bool(paths))
     with open_journal(config, notify) as journal:
         writes = undoable(journal, run, moves, paths)
+        expect(len(writes))
         yield from undoing.tried(journal, writes, allow_hard_links=config.hard_links, admit=admit)
 
 
@@ -218,7 +222,15 @@ def last_run(config: Config, notify: Notify) -> Run:
 
 
 def redo(
-    config: Config, run: int, *, stop: Callable[[], bool], notify: Notify, command: str, begun: Begun = _nobody
+    config: Config,
+    run: int,
+    *,
+    stop: Callable[[], bool],
+    notify: Notify,
+    command: str,
+    begun: Told = _nobody,
+    expect: Told = _nobody,
+    wait: float = 0.0,
 ) -> Generator[records.Outcome, None, None]:
     """Turn again what was taken back of a run or, if that is an undo, by it.
 
@@ -233,16 +245,18 @@ def redo(
             raise ConfigError(f"nothing of run {run} was taken back; to list the runs: {commands.line('history')}")
         by_pixels = {intent.format.value for intent in undone if intent.method == Method.ROTATE}
         rotate = planner_of(by_pixels, isolate=config.isolate)
-        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, begun=begun))
+        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, begun=begun, wait=wait))
+        expect(len(undone))
         for outcome in writer.redo(run):
             yield outcome
             if stop():
                 return
 
 
-def verify(config: Config, moves: Sequence[Move], notify: Notify) -> Generator[Finding, None, None]:
+def verify(config: Config, moves: Sequence[Move], notify: Notify, expect: Told = _nobody) -> Generator[Finding, None, None]:
     """Check every file ever written against the journal; nothing is changed."""
     with open_journal(config, notify) as journal:
+        expect(journal.number_of_last_writes())
         yield from verifying.verify(journal, moves)
 
 
@@ -361,11 +375,3 @@ def _roots(roots: Sequence[str]) -> tuple[str, ...]:
     for root in given:
         others.check_root(root)
     return given
-
-
-def _failed(row: Row, reason: str, code: Reason) -> Row:
-    return row._replace(outcome=Status.FAILED, reason=reason, reason_code=code)
-
-
-def _method(row: Row) -> Method:
-    return row.method if row.method in (Method.ROTATE, Method.SIDECAR) else Method.TAG

@@ -4,7 +4,9 @@
     ├── ConfigError              bad flags, configuration file, environment or plan
     ├── ModelError               the model file is missing, damaged or not understood
     ├── EngineUnavailable        ONNX Runtime or the provider asked for is not there
-    ├── StateError               the state directory, or another folder of orientd, cannot be used, or is in use
+    ├── StateError               the state directory, or another folder of orientd, cannot be used
+    │   └── Busy                 another orientd is at work there
+    ├── ReportError              there is no room for the report, or no right to write it
     └── LibraryUnavailable       a root is not mounted or not readable
     PhotoError                   one photo; becomes a row with a reason and its code, never stops a run
     ├── ReadError                the file could not be opened or read whole
@@ -37,7 +39,9 @@ class ExitCode(IntEnum):
     ERROR = 1, "error"
     USAGE = 2, "wrong usage or configuration"
     INCOMPLETE = 3, "finished, but some photos could not be read or written"
+    BUSY = 4, "another orientd is at work there; nothing was changed"
     FOUND = 11, "wrongly turned photos were found (only with --exit-code)"
+    NO_REPORT = 73, "there is no room for the report, or no right to write it"
     UNAVAILABLE = 75, "a folder is not mounted or not readable"
     INTERRUPTED = 130, "interrupted"
 
@@ -66,6 +70,19 @@ class StateError(OrientdError):
     def __init__(self, message: str, code: Reason = Reason.SYSTEM_ERROR) -> None:
         super().__init__(message)
         self.code = code
+
+
+class Busy(StateError):
+    """Another orientd is at work there: it can be waited for."""
+
+    exit_code = ExitCode.BUSY
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Reason.IN_USE)
+
+
+class ReportError(OrientdError):
+    exit_code = ExitCode.NO_REPORT
 
 
 class LibraryUnavailable(OrientdError):

@@ -8,6 +8,8 @@ import click
 from orientd import commands
 from orientd.cli.asking import sure
 from orientd.cli.options import configured
+from orientd.cli.quiet import hushed, quietly
+from orientd.cli.waiting import WaitingCommand, waiting
 from orientd.config import Config
 from orientd.errors import ConfigError, ExitCode
 
@@ -27,13 +29,15 @@ class Age(click.ParamType):  # type: ignore[type-arg]
         return int(number) * _DAYS[unit] * _DAY_NS
 
 
-@click.command()
+@click.command(cls=WaitingCommand)
 @click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
 @click.option("--older-than", "age", type=Age(), help="Of every run that began longer ago, such as 90d, 12w or 2y.")
 @click.option("--all", "every", is_flag=True, help="Of every run.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@waiting
+@quietly
 @configured()
-def forget(config: Config, run: int | None, age: int | None, every: bool, yes: bool) -> int:
+def forget(config: Config, run: int | None, age: int | None, every: bool, yes: bool, wait: float, quiet: bool) -> int:
     """Delete the copies kept of photos whose pixels were turned, to free their space: by the run RUN, or by several.
 
     What was turned by pixels then cannot be undone any more: how many photos that are is told before anything is deleted, and
@@ -47,11 +51,10 @@ def forget(config: Config, run: int | None, age: int | None, every: bool, yes: b
         raise ConfigError(f"say which copies: those of one RUN, --older-than AGE or --all\nto list the runs: {listing}")
     before = None if age is None else time.time_ns() - age
     kept = copies.forgettable(config, run, before, output.note)
-    if not kept.copies:
-        return output.freed([])
     which = [run] if run else ["--all"] if every else ["--older-than", f"{(age or 0) // _DAY_NS}d"]
-    if yes:
-        output.say(output.lost(kept))
-    elif not sure(output.lost(kept), commands.line("forget", *which, "--yes")):
+    if kept.copies and not yes and not sure(output.lost(kept), commands.line("forget", *which, "--yes"), quiet):
         return ExitCode.USAGE
-    return output.freed(copies.forget(config, kept.runs, output.note))
+    with hushed(quiet):
+        if kept.copies and yes:
+            output.say(output.lost(kept))
+        return output.freed(copies.forget(config, kept.runs, output.note, wait) if kept.copies else [])

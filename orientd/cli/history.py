@@ -1,24 +1,33 @@
 """The commands about what was written: undo, redo, verify, history, status."""
 
-from contextlib import closing
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from orientd import commands
 from orientd.cli.asking import sure
 from orientd.cli.options import WRITING, command_line, configured
+from orientd.cli.quiet import hushed, quietly
 from orientd.cli.stopping import stoppable
+from orientd.cli.waiting import WaitingCommand, waiting
 from orientd.config import Config
 from orientd.errors import ExitCode
 
+if TYPE_CHECKING:
+    from orientd.report.json_lines import JsonLines
+    from orientd.state.journal import Run
 
-@click.command()
+
+@click.command(cls=WaitingCommand)
 @click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
 @click.option("--file", "paths", metavar="PATH", multiple=True, help="Only this photo, or below this folder; may be repeated.")
 @click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be taken back.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask whether the last run is meant.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output; nobody is asked.")
+@waiting
+@quietly
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @configured("hard_links")
 def undo(
@@ -29,6 +38,8 @@ def undo(
     dry_run: bool,
     yes: bool,
     as_json: bool,
+    wait: float,
+    quiet: bool,
     verbose: bool,
 ) -> int:
     """Give photos exactly the bytes they had before a run.
@@ -45,7 +56,7 @@ def undo(
     Nothing is put back but what orientd would have changed into what is there now, whatever the journal says.
     """
     from orientd import app
-    from orientd.cli import json_output, output
+    from orientd.cli import following, json_output, output
     from orientd.write.undo import Move
 
     lines = json_output.lines(as_json)
@@ -54,54 +65,85 @@ def undo(
     if run is None and not paths:
         last = app.last_run(config, notify)
         run = last.id
-        command = commands.line("undo", run, *(word for move in moves for word in ("--map", move)))
-        if lines:
-            json_output.meant(lines, last, command, sure=dry_run or yes)
-        elif dry_run or yes:
-            output.say(output.meant(last))
-        elif not sure(output.meant(last), command):
+        if not _is_meant(last, moves, lines, told=dry_run or yes, quiet=quiet):
             return ExitCode.USAGE
-    if dry_run:
-        with stoppable() as stop, closing(app.try_undo(config, run, paths=paths, moves=known, notify=notify)) as found:
+    shown, began = following.writing(quiet), list[int]()
+    with hushed(quiet and not as_json), stoppable() as stop:
+        if dry_run:
+            tried = app.try_undo(config, run, paths=paths, moves=known, notify=notify, expect=shown.total)
+            found = following.followed(tried, shown, following.is_left, stop)
             return json_output.would_undo(lines, found, stop) if lines else output.would_undo(found, verbose, stop)
-    began: list[int] = []
-    with stoppable() as stop:
         outcomes = app.undo(
-            config, run, paths=paths, moves=known, stop=stop, notify=notify, command=command_line(), begun=began.append
+            config,
+            run,
+            paths=paths,
+            moves=known,
+            stop=stop,
+            notify=notify,
+            command=command_line(),
+            begun=began.append,
+            expect=shown.total,
+            wait=wait,
         )
-        with closing(outcomes):
-            if lines:
-                return json_output.outcomes(lines, outcomes, stop, began)
-            return output.undone(outcomes, verbose, stop, began, whole=not paths)
+        found = following.followed(outcomes, shown, following.is_left, stop)
+        if lines:
+            return json_output.outcomes(lines, found, stop, began)
+        return output.undone(found, verbose, stop, began, whole=not paths)
 
 
-@click.command()
+def _is_meant(last: "Run", moves: Sequence[str], lines: "JsonLines | None", *, told: bool, quiet: bool) -> bool:
+    """Whether the last run is to be taken back: as it was `told` beforehand, or as a person says now."""
+    from orientd.cli import json_output, output
+
+    command = commands.line("undo", last.id, *(word for move in moves for word in ("--map", move)))
+    if lines:
+        json_output.meant(lines, last, command, sure=told)
+    elif not told:
+        return sure(output.meant(last), command, quiet)
+    elif not quiet:
+        output.say(output.meant(last))
+    return True
+
+
+@click.command(cls=WaitingCommand)
 @click.argument("run", type=click.IntRange(1, 2**63 - 1))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
+@waiting
+@quietly
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @configured(*WRITING, "isolate")
-def redo(config: Config, run: int, as_json: bool, verbose: bool) -> int:
+def redo(config: Config, run: int, as_json: bool, wait: float, quiet: bool, verbose: bool) -> int:
     """Turn again what was taken back: of the run RUN or, if that is an undo, by it. It can be undone as any run.
 
     A photo that has changed since is left alone and named.
     """
     from orientd import app
-    from orientd.cli import json_output, output
+    from orientd.cli import following, json_output, output
 
-    lines, began = json_output.lines(as_json), list[int]()
+    lines, shown, began = json_output.lines(as_json), following.writing(quiet), list[int]()
     notify = lines.error if lines else output.note
-    with stoppable() as stop:
-        outcomes = app.redo(config, run, stop=stop, notify=notify, command=command_line(), begun=began.append)
-        with closing(outcomes):
-            if lines:
-                return json_output.outcomes(lines, outcomes, stop, began)
-            return output.redone(outcomes, verbose, stop, began)
+    with hushed(quiet and not as_json), stoppable() as stop:
+        outcomes = app.redo(
+            config,
+            run,
+            stop=stop,
+            notify=notify,
+            command=command_line(),
+            begun=began.append,
+            expect=shown.total,
+            wait=wait,
+        )
+        found = following.followed(outcomes, shown, following.is_left, stop)
+        if lines:
+            return json_output.outcomes(lines, found, stop, began)
+        return output.redone(found, verbose, stop, began)
 
 
 @click.command()
 @click.argument("wanted", nargs=-1, required=True, metavar="RUN|PATH…")
+@quietly
 @configured()
-def offer(config: Config, wanted: tuple[str, ...]) -> int:
+def offer(config: Config, wanted: tuple[str, ...], quiet: bool) -> int:
     """Have photos judged like any other again that were turned and then taken back: those of a run, or at PATH.
 
     RUN may be the undo, too. Of a folder it is all that was written below it; a photo that was moved since is named itself.
@@ -110,28 +152,31 @@ def offer(config: Config, wanted: tuple[str, ...]) -> int:
     from orientd.cli import output
     from orientd.write import offer as offering
 
-    return output.offered(offering.offer(config, [int(one) if one.isdecimal() else one for one in wanted], output.note))
+    with hushed(quiet):
+        return output.offered(offering.offer(config, [int(one) if one.isdecimal() else one for one in wanted], output.note))
 
 
 @click.command("verify")
 @click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
+@quietly
 @click.option("-v", "--verbose", is_flag=True, help="Name every file.")
 @configured()
-def verify_written(config: Config, moves: tuple[str, ...], as_json: bool, verbose: bool) -> int:
+def verify_written(config: Config, moves: tuple[str, ...], as_json: bool, quiet: bool, verbose: bool) -> int:
     """Check every file ever written against the journal, and that what was written can be undone. Nothing is changed.
 
     A file that another program has changed or deleted since is counted, which is no fault. One that cannot be read, whose write
     was interrupted, or that could not be undone is named, and the exit code is 3.
     """
     from orientd import app
-    from orientd.cli import json_output, output
+    from orientd.cli import following, json_output, output
     from orientd.write.undo import Move
 
-    lines = json_output.lines(as_json)
+    lines, shown, known = json_output.lines(as_json), following.checking(quiet), [Move.parse(move) for move in moves]
     notify = lines.error if lines else output.note
-    with stoppable() as stop, closing(app.verify(config, [Move.parse(move) for move in moves], notify)) as findings:
-        return output.verified(findings, lines, verbose, stop)
+    with hushed(quiet and not as_json), stoppable() as stop:
+        found = app.verify(config, known, notify, expect=shown.total)
+        return output.verified(following.followed(found, shown, following.is_at_fault, stop), lines, verbose, stop)
 
 
 @click.command()

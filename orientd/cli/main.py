@@ -15,7 +15,7 @@ from orientd.cli.options import configured
 from orientd.cli.scan import apply_, inspect, scan
 from orientd.cli.service import config, service, watch
 from orientd.config import Config
-from orientd.errors import ExitCode, OrientdError
+from orientd.errors import ExitCode, OrientdError, Stopped
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -78,7 +78,7 @@ def main() -> None:
         code = _run()
     except click.exceptions.Abort:
         code = ExitCode.INTERRUPTED
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         code = ExitCode.INTERRUPTED
     except click.ClickException as error:
         error.show()

@@ -15,6 +15,7 @@ from orientd.cli.stopping import exit_code
 from orientd.errors import ExitCode
 from orientd.reasons import Reason
 from orientd.records import Status
+from orientd.report.progress import said_above
 from orientd.report.text import megabytes, photos, printable
 
 if TYPE_CHECKING:
@@ -44,13 +45,16 @@ _OF_A_MODEL = ("", "model", "origin", "size", "input", "calibrated", "SHA-256")
 _PIPED = 1000  # columns: what another program reads must not be folded
 
 
-def console() -> Console:
-    """Standard output: as wide as the terminal, and unfolded when piped."""
-    return Console(soft_wrap=True, width=None if sys.stdout.isatty() else _PIPED)
+def console(*, stderr: bool = False) -> Console:
+    """Standard output, or standard error: as wide as the terminal, and unfolded when piped."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, soft_wrap=True, width=None if stream.isatty() else _PIPED)
 
 
 def note(text: str) -> None:
-    """One line on standard error."""
+    """One line on standard error, above what shows how far we are."""
+    if said_above(text):
+        return
     Console(stderr=True, soft_wrap=True).print(Text(printable(text)))
 
 

@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING
 import click
 
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
+from orientd.cli.quiet import quietly
 from orientd.cli.stopping import stoppable
 from orientd.cli.telling import Telling, told
+from orientd.cli.waiting import WaitingCommand, waiting
 from orientd.config import Config
 from orientd.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
-    from orientd.cli.kept_report import KeptReport
+    from orientd.report.csv_file import CsvReport
 
 
-@click.command()
+@click.command(cls=WaitingCommand)
 @click.argument("paths", nargs=-1, metavar="PATH…", type=click.Path(readable=False))
 @click.option("--files-from", metavar="FILE", help="Look also at the paths in a file, one a line or parted by NUL; - for a pipe.")
 @click.option("--fix", is_flag=True, help="Put right what is shown wrong. Without it nothing is changed.")
 @click.option(
-    "--report", metavar="FILE.csv", help="Where to write the report, or a folder (default: orientd-DATE-TIME.csv here)."
+    "--report",
+    metavar="FILE.csv",
+    help="Where to write the report: a file, a folder, or - for standard output (default: orientd-DATE-TIME.csv here).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
 @click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
@@ -34,7 +38,8 @@ if TYPE_CHECKING:
 )
 @click.option("--exit-code", "when_found", is_flag=True, help="End with exit code 11 if wrongly turned photos were found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@waiting
+@quietly
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo that is shown wrong, unsure or in trouble.")
 @configured(*JUDGING, "first_look", *WALKING, "method", *WRITING, "metrics_textfile")
 @told("scan", "paths")
@@ -50,6 +55,7 @@ def scan(
     unattended: bool,
     when_found: bool,
     as_json: bool,
+    wait: float,
     quiet: bool,
     verbose: bool,
 ) -> int:
@@ -62,25 +68,28 @@ def scan(
     if not paths and files_from is None:
         raise click.UsageError("name a PATH, or a list of them with --files-from.")
     listed = [] if files_from is None else read_list(files_from)
-    session, left_out = Session(_kept(config, report, overwrite), as_json, quiet, verbose, wrote=fix), Tally()
+    session, left_out = Session(_report(config, report, overwrite, as_json), as_json, quiet, verbose, wrote=fix), Tally()
     telling.of(session)
     looking = partial(app.scan, config, paths, listed=listed, fix=fix, rescan=rescan, unattended=unattended, left_out=left_out)
     with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended, listed)):
-        with closing(looking(stop=stop, notify=session.notify, command=command_line(), begun=session.begun)) as rows:
+        with closing(looking(stop=stop, notify=session.notify, command=command_line(), begun=session.begun, wait=wait)) as rows:
             for row in rows:
                 session.add(row)
-        return session.finish(interrupted=stop(), when_found=when_found, left_out=left_out.found())
+        return session.finish(interrupted=stop(), when_found=when_found, left_out=left_out.found(), rescan=rescan)
 
 
-@click.command("apply")
+@click.command("apply", cls=WaitingCommand)
 @click.argument("plan", metavar="PLAN.csv", type=click.Path())
 @click.argument("roots", nargs=-1, metavar="[FOLDER…]", type=click.Path(readable=False))
 @click.option(
-    "--report", metavar="FILE.csv", help="Where to write what was done, or a folder (default: orientd-DATE-TIME.csv here)."
+    "--report",
+    metavar="FILE.csv",
+    help="Where to write what was done: a file, a folder, or - for standard output (default: orientd-DATE-TIME.csv here).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@waiting
+@quietly
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @configured(*WRITING, "sidecar_naming", "isolate")
 @told("apply", "roots")
@@ -92,6 +101,7 @@ def apply_(
     report: str | None,
     overwrite: bool,
     as_json: bool,
+    wait: float,
     quiet: bool,
     verbose: bool,
 ) -> int:
@@ -106,16 +116,16 @@ def apply_(
     from orientd.report.plan import read_plan
 
     planned = read_plan(plan)
-    if report and os.path.exists(report) and os.path.samefile(plan, report):
+    if report and report != "-" and os.path.exists(report) and os.path.samefile(plan, report):
         raise ConfigError("the report would replace the plan: choose another --report")
-    session = Session(_kept(config, report, overwrite), as_json, quiet, verbose, wrote=True)
+    session = Session(_report(config, report, overwrite, as_json), as_json, quiet, verbose, wrote=True)
     telling.of(session)
     with stoppable() as stop, session:
         session.expect(len(planned))
         if not planned and not as_json:
             session.notify(f"{plan} has no row whose decision is fix")
-        done = app.apply(config, planned, roots, stop=stop, notify=session.notify, command=command_line(), begun=session.begun)
-        with closing(done) as rows:
+        done = partial(app.apply, config, planned, roots, stop=stop, notify=session.notify, command=command_line(), wait=wait)
+        with closing(done(begun=session.begun)) as rows:
             for row in rows:
                 session.add(row)
         return session.finish(interrupted=stop())
@@ -142,12 +152,18 @@ def inspect(config: Config, path: str, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def _kept(config: Config, report: str | None, overwrite: bool) -> "KeptReport":
-    """The report at the place named, or of its own name in a folder.
+def _report(config: Config, report: str | None, overwrite: bool, as_json: bool) -> "CsvReport":
+    """The report at the place named, or of its own name in a folder, or on standard output.
 
     Raises:
-        ConfigError: a file of that name may not be replaced.
+        UsageError: standard output is wanted for JSON.
+        OrientdError: a file of that name may not be replaced, or not be written.
     """
     from orientd.cli.kept_report import KeptReport
+    from orientd.report.csv_file import PipedReport
 
+    if report == "-" and as_json:
+        raise click.UsageError("--report - and --json both write to standard output: give one of them, or name a FILE.csv.")
+    if report == "-":
+        return PipedReport()
     return KeptReport(report or "", config.state_dir, datetime.now(), overwrite=overwrite)

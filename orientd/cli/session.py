@@ -11,16 +11,20 @@ from typing import Self
 from orientd.cli.output import console, note
 from orientd.errors import OrientdError
 from orientd.records import Row, Verdict
+from orientd.report import left_over
 from orientd.report.csv_file import CsvReport
 from orientd.report.json_lines import JsonLines
 from orientd.report.progress import meter
-from orientd.report.summary import summary
+from orientd.report.summary import left_behind, summary
 from orientd.report.tally import NotLookedAt, Tally
 from orientd.report.text import printable
 
 
 class Session:
-    """Progress goes to standard error; the summary, or JSON lines, to standard output."""
+    """Progress goes to standard error; the summary, or JSON lines, to standard output.
+
+    With the report on standard output the summary goes to standard error, too; `quiet` leaves both progress and summary out.
+    """
 
     def __init__(self, report: CsvReport, as_json: bool, quiet: bool, verbose: bool, wrote: bool) -> None:
         self._json = JsonLines(sys.stdout) if as_json else None
@@ -87,7 +91,9 @@ class Session:
             ended.set()
             ahead.join()
 
-    def finish(self, *, interrupted: bool, when_found: bool = False, left_out: NotLookedAt | None = None) -> int:
+    def finish(
+        self, *, interrupted: bool, when_found: bool = False, left_out: NotLookedAt | None = None, rescan: bool = False
+    ) -> int:
         """Close the report, print the summary, and give the exit code."""
         if interrupted:
             path = self._report.path if self._tally.count() else ""
@@ -107,12 +113,16 @@ class Session:
                 run=self._run,
                 interrupted=interrupted,
                 left_out=left_out or {},
+                rescan=rescan,
             )
-            console().print(told)
+            if not self._quiet:
+                console(stderr=not self._report.path).print(told)
         return code
 
     def __enter__(self) -> Self:
         self._shown.enter_context(self._meter)
+        if found := self._report.path and left_over.beside(self._report.path):
+            self._meter.say(left_behind(found))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -121,5 +131,5 @@ class Session:
         if not self._complete and not self._tally.count():
             with suppress(FileNotFoundError):
                 os.unlink(self._report.path)
-        elif kind:
+        elif kind and self._report.path:
             self.notify(f"what was done until then is in {printable(self._report.path)}")

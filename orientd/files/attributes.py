@@ -5,6 +5,7 @@ import os
 import stat as modes
 
 from orientd.errors import Refused
+from orientd.files import rights
 from orientd.files.syscalls import UNSUPPORTED, Disk
 from orientd.reasons import Reason
 
@@ -30,10 +31,7 @@ def keep(disk: Disk, file: int, copy: int, found: os.stat_result) -> None:
             disk.fchmod(copy, modes.S_IMODE(found.st_mode))
     except OSError as error:
         if error.errno in (errno.EPERM, errno.EACCES, *UNSUPPORTED):
-            raise Refused(
-                Reason.NO_PERMISSION,
-                f"its owner, permissions or extended attributes could not be kept ({error.strerror}): run orientd as its owner",
-            ) from error
+            raise Refused(Reason.NO_PERMISSION, rights.NOT_KEPT.format(error.strerror)) from error
         raise
 
 

@@ -29,7 +29,7 @@ from enum import StrEnum
 from typing import Final
 
 from orientd.errors import Refused, WriteError
-from orientd.files import attributes
+from orientd.files import attributes, rights
 from orientd.files.read import absent, file_stat, same_state
 from orientd.files.syscalls import (
     CHANGED,
@@ -50,8 +50,6 @@ from orientd.reasons import Reason
 from orientd.records import LAST_TIME, FileStat, Patch
 
 PAGE: Final = 4096
-
-_OWNER: Final = "it belongs to another user, so its dates cannot be set: run orientd as that user, or with --mtime now"
 
 
 class Mtime(StrEnum):
@@ -192,7 +190,7 @@ def _check_dates(disk: Disk, file: int, found: os.stat_result) -> None:
     try:
         disk.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
     except PermissionError as error:
-        raise Refused(Reason.NO_PERMISSION, _OWNER) from error
+        raise Refused(Reason.NO_PERMISSION, rights.OWNER) from error
 
 
 def _overwrite(disk: Disk, file: int, found: os.stat_result, data: bytes, patch: Patch, mtime_ns: int | None) -> FileStat:

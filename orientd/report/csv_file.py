@@ -5,18 +5,23 @@ same way (see `plan`) gives the same `str`. Commas, quotes and line breaks, CR t
 """
 
 import csv
+import errno
 import fcntl
 import os
+import sys
 from contextlib import ExitStack, suppress
 from datetime import datetime
-from typing import Final, TextIO
+from typing import IO, Final, NoReturn, Protocol
 
-from orientd.errors import ConfigError, OrientdError
+from orientd.errors import Busy, ConfigError, ReportError
 from orientd.records import Row
+from orientd.report import left_over
 from orientd.report.columns import LONGEST, NAMES, is_header
 from orientd.report.text import printable
 
 HEADER: Final = ",".join(NAMES)
+# What another name for the report would solve; anything else is for who keeps the disk.
+_MISTAKEN: Final = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
 
 
 def default_report(now: datetime, folder: str = "") -> str:
@@ -27,7 +32,8 @@ def default_report(now: datetime, folder: str = "") -> str:
 
 
 class CsvReport:
-    """Writes rows as they come to FILE.partial, which becomes FILE with `finish`; without it FILE.partial stays.
+    """Writes rows as they come to FILE.partial, which becomes FILE with `finish`; without it FILE.partial stays, and the next
+    one of that name gives it another, as it holds what was done until then.
 
     `remark`: what its reader should know, if anything.
     """
@@ -38,8 +44,9 @@ class CsvReport:
         """Open the report.
 
         Raises:
-            ConfigError: `path` is an existing file that is no orientd report, another orientd is writing it, or its folder
-                cannot be written.
+            ConfigError: `path` is an existing file that is no orientd report, or leads nowhere.
+            Busy: another orientd is writing it.
+            ReportError: there is no room there, or no right to write.
         """
         self.path = path + ".partial"
         self._final = path
@@ -47,17 +54,26 @@ class CsvReport:
             for name in (self._final, self.path):
                 if os.path.lexists(name) and not _is_report(name, begun=name == self.path):
                     raise ConfigError(f"{printable(name)} exists and is not a report of orientd: choose another --report")
-            self._file = open(self.path, "a", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115
+            self._open()
             self._begin()
         except OSError as error:
-            raise ConfigError(f"{printable(path)} cannot be written: {error.strerror}: choose another --report") from error
+            kind = ConfigError if error.errno in _MISTAKEN else ReportError
+            raise kind(f"{printable(path)} cannot be written: {error.strerror}: choose another --report") from error
         self._writerow = csv.writer(EndsWithLf(self._file), lineterminator="\r\n").writerow
+
+    def _open(self) -> None:
+        self._file = open(self.path, "a", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115
+        if not _taken(self._file):
+            self._file.close()
+            raise Busy(f"another orientd is writing {printable(self.path)}: choose another --report, or wait for it to end")
 
     def _begin(self) -> None:
         with ExitStack() as failed:
-            failed.callback(self._file.close)
-            if not _taken(self._file):
-                raise ConfigError(f"another orientd is writing {printable(self.path)}: choose another --report")
+            failed.callback(lambda: self._file.close())
+            if left_over.has_rows(self.path):
+                os.rename(self.path, left_over.another_name(self._final))
+                self._file.close()
+                self._open()
             failed.callback(os.unlink, self.path)
             self._file.truncate(0)
             self._file.write(HEADER + "\n")
@@ -68,25 +84,25 @@ class CsvReport:
         """Add one row.
 
         Raises:
-            OrientdError: the disk says no.
+            ReportError: the disk says no.
         """
         try:
             self._writerow(cells(row))
         except OSError as error:
-            raise OrientdError(f"{printable(self.path)} cannot be written: {error.strerror}") from error
+            self._fail(error)
 
     def finish(self) -> str:
         """Give the complete report its name and return that.
 
         Raises:
-            OrientdError: the disk says no.
+            ReportError: the disk says no.
         """
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
             os.replace(self.path, self._final)
         except OSError as error:
-            raise OrientdError(f"{printable(self.path)} cannot be written: {error.strerror}") from error
+            self._fail(error)
         self.path = self._final
         self.close()
         return self.path
@@ -95,12 +111,15 @@ class CsvReport:
         """Stop writing; without `finish` before it, the report stays marked as partial.
 
         Raises:
-            OrientdError: the disk says no.
+            ReportError: the disk says no.
         """
         try:
             self._file.close()
         except OSError as error:
-            raise OrientdError(f"{printable(self.path)} cannot be written: {error.strerror}") from error
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> NoReturn:
+        raise ReportError(f"{printable(self.path)} cannot be written: {error.strerror}") from error
 
     def __enter__(self) -> "CsvReport":
         return self
@@ -109,7 +128,48 @@ class CsvReport:
         self.close()
 
 
-def _taken(file: TextIO) -> bool:
+class PipedReport(CsvReport):
+    """A report on standard output, of which no file is kept: its `path` is empty. What is not finished stays as it is."""
+
+    def __init__(self) -> None:
+        self.path = ""
+        self._writerow = csv.writer(EndsWithLf(_StandardOutput()), lineterminator="\r\n").writerow
+        try:
+            _StandardOutput().write(HEADER + "\n")
+        except OSError as error:
+            self._fail(error)
+
+    def finish(self) -> str:
+        self.close()
+        return self.path
+
+    def close(self) -> None:
+        """Have all of it read. A reader that is gone is no matter of the report.
+
+        Raises:
+            ReportError: the disk says no.
+            BrokenPipeError: nobody reads it, here as in `write`.
+        """
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> NoReturn:
+        if isinstance(error, BrokenPipeError):
+            raise error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else it would be tried again when the program ends
+        raise ReportError(f"the report cannot be written to standard output: {error.strerror}") from error
+
+
+class _StandardOutput:
+    """Standard output for text that need not be UTF-8."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+
+
+def _taken(file: IO[str]) -> bool:
     """Keep a file for this process until it closes it; False if another one has it."""
     with suppress(OSError):  # a file system without locks
         try:
@@ -124,10 +184,16 @@ def cells(row: Row) -> list[object]:
     return [f"{value:.4f}" if isinstance(value, float) else value for value in row.cells()]
 
 
+class Written(Protocol):
+    """What text can be written to."""
+
+    def write(self, text: str, /) -> object: ...
+
+
 class EndsWithLf:
     """Turns the writer's CR LF into LF: only a writer that ends lines with CR LF quotes a CR within a field."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: Written) -> None:
         self._write = file.write
 
     def write(self, line: str) -> None:

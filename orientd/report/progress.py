@@ -22,6 +22,18 @@ _RATE_WINDOW: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """What is counted, and what those of them are that are counted apart; `first` is said before there is a number."""
+
+    things: str = "photos"
+    apart: str = "shown wrong"
+    first: str = "looking for photos"
+
+
+LOOKING: Final = Words()
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """How far a run is. `rate` is in photos a second over the last half minute; `total` is None until it is known."""
 
@@ -29,6 +41,7 @@ class Snapshot:
     found: int
     rate: float
     total: int | None = None
+    words: Words = LOOKING
 
     @property
     def seconds_left(self) -> float | None:
@@ -38,7 +51,7 @@ class Snapshot:
         of_total = "" if self.total is None else f" of {self.total:,}"
         left = "" if self.seconds_left is None else f" · {_duration(self.seconds_left)} left"
         rate = f"{self.rate:,.0f}" if self.rate >= 10 else f"{self.rate:.1f}"
-        return f"{self.done:,}{of_total} photos · {rate} a second · {self.found:,} shown wrong{left}"
+        return f"{self.done:,}{of_total} {self.words.things} · {rate} a second · {self.found:,} {self.words.apart}{left}"
 
 
 def _duration(seconds: float) -> str:
@@ -51,17 +64,21 @@ def _duration(seconds: float) -> str:
 class Meter:
     """Counts rows and shows nothing (-q); the subclasses show a Snapshot every so often, from the thread that counts."""
 
-    def __init__(self, every: float = float("inf"), clock: Callable[[], float] = time.monotonic) -> None:
-        self._every, self._clock = every, clock
+    def __init__(self, every: float = float("inf"), clock: Callable[[], float] = time.monotonic, words: Words = LOOKING) -> None:
+        self._every, self._clock, self._words = every, clock, words
         self._done, self._found = 0, 0
         self._total: int | None = None
         self._samples = deque([(clock(), 0)])
         self._next = self._samples[0][0] + every
 
     def advance(self, row: Row) -> None:
-        """Count one row; show how far we are if it is time to."""
+        """Count one row, apart if it is shown wrong; show how far we are if it is time to."""
+        self.count(row.decision is Verdict.FIX)
+
+    def count(self, apart: bool) -> None:
+        """Count one; show how far we are if it is time to."""
         self._done += 1
-        self._found += row.decision is Verdict.FIX
+        self._found += apart
         if (now := self._clock()) >= self._next:
             self._next = now + self._every
             self._show(self._snapshot(now))
@@ -81,7 +98,8 @@ class Meter:
             self._samples.popleft()
         then, done = self._samples[0]
         self._samples.append((now, self._done))
-        return Snapshot(self._done, self._found, (self._done - done) / (now - then) if now > then else 0.0, self._total)
+        rate = (self._done - done) / (now - then) if now > then else 0.0
+        return Snapshot(self._done, self._found, rate, self._total, self._words)
 
     def __enter__(self) -> Self:
         return self
@@ -93,20 +111,20 @@ class Meter:
 class LiveMeter(Meter):
     """A bar and a line of words that stay at the bottom of the terminal and vanish at the end."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(_LIVE_EVERY, clock)
-        words = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic, words: Words = LOOKING) -> None:
+        super().__init__(_LIVE_EVERY, clock, words)
+        column = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
         # Redirected, stdout would end up on stderr: --json and pipes must get what is printed while the bar is shown.
         self._bar = Progress(
             BarColumn(24),
-            words,
+            column,
             console=console,
             auto_refresh=False,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._task = self._bar.add_task("looking for photos", total=None)
+        self._task = self._bar.add_task(words.first, total=None)
 
     def say(self, text: str) -> None:
         self._bar.console.print(Text(printable(text)), soft_wrap=True)
@@ -117,17 +135,35 @@ class LiveMeter(Meter):
     def __enter__(self) -> Self:
         self._bar.start()
         self._bar.refresh()
+        _on_screen.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        _on_screen.remove(self)
         self._bar.stop()
+
+
+_on_screen: Final[list[LiveMeter]] = []
+
+
+def said_above(text: str) -> bool:
+    """Show one line above the bar that is on the screen now; false if there is none, and nothing was shown."""
+    for shown in _on_screen:
+        shown.say(text)
+    return bool(_on_screen)
 
 
 class LineMeter(Meter):
     """A plain line every ten seconds, for pipes and logs."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic, every: float = _LINE_EVERY) -> None:
-        super().__init__(every, clock)
+    def __init__(
+        self,
+        stream: TextIO,
+        clock: Callable[[], float] = time.monotonic,
+        every: float = _LINE_EVERY,
+        words: Words = LOOKING,
+    ) -> None:
+        super().__init__(every, clock, words)
         self._stream = stream
 
     def say(self, text: str) -> None:
@@ -149,7 +185,12 @@ class JsonMeter(LineMeter):
 
 
 def meter(
-    stream: TextIO, *, quiet: bool = False, json: JsonLines | None = None, clock: Callable[[], float] = time.monotonic
+    stream: TextIO,
+    *,
+    quiet: bool = False,
+    json: JsonLines | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    words: Words = LOOKING,
 ) -> Meter:
     """The progress display that fits: `stream` (stderr) is a terminal or not, `json` is given with --json."""
     if quiet:
@@ -158,4 +199,4 @@ def meter(
         return JsonMeter(json, stream, clock)
     console = Console(file=stream)
     live = stream.isatty() and not console.is_dumb_terminal
-    return LiveMeter(console, clock) if live else LineMeter(stream, clock)
+    return LiveMeter(console, clock, words) if live else LineMeter(stream, clock, words=words)

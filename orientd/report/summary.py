@@ -22,6 +22,7 @@ def summary(
     run: int | None = None,
     interrupted: bool = False,
     left_out: NotLookedAt = MappingProxyType({}),
+    rescan: bool = False,
 ) -> Group:
     """What was found and what to do next, in words.
 
@@ -30,6 +31,7 @@ def summary(
         wrote: photos were to be written (--fix, apply), not only judged.
         run: the number of the run that wrote, if anything was written.
         left_out: what was not even looked at.
+        rescan: what was judged before was judged anew.
     """
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(justify="right", no_wrap=True)
@@ -38,7 +40,8 @@ def summary(
     for verdict, words in _MEANING.items():
         if number := tally.count(verdict):
             table.add_row(f"{number:,}", words, Text(_why(tally.reasons(verdict))))
-    lines = [*_left_out(left_out), *_outcome(tally, wrote, interrupted), *_next_steps(tally, report, wrote, run)]
+    stopped = _stopped(rescan) if interrupted else ()
+    lines = [*_left_out(left_out), *stopped, *_outcome(tally, wrote, interrupted), *_next_steps(tally, report, wrote, run)]
     return Group(table, *(Text(line) for line in lines))
 
 
@@ -60,6 +63,16 @@ _LEFT_OUT: Final[Mapping[LeftOut, str]] = {
 _NAMED: Final = 3
 
 
+def left_behind(reports: Sequence[str]) -> str:
+    """That interrupted runs left reports unfinished, in words."""
+    return f"Left unfinished by interrupted runs, and kept until you delete it: {_some(reports)}"
+
+
+def _stopped(rescan: bool) -> Iterator[str]:
+    yield "Stopped before the end: the numbers are those of the photos looked at until then."
+    yield f"To go on from there, run the same command again{', without --rescan' if rescan else ''}."
+
+
 def _left_out(left_out: NotLookedAt) -> Iterator[str]:
     kinds = [f"{number:,} {_LEFT_OUT[why]} ({_some(names)})" for why, (number, names) in left_out.items()]
     if kinds:
@@ -78,8 +91,6 @@ def _why(reasons: list[tuple[str, int]]) -> str:
 
 def _outcome(tally: Tally, wrote: bool, interrupted: bool) -> Iterator[str]:
     found, fixed, failed = tally.count(Verdict.FIX), tally.count(outcome=Status.FIXED), tally.count(outcome=Status.FAILED)
-    if interrupted:
-        yield "Stopped before the end: the numbers are those of the photos looked at until then."
     if not tally.count():
         yield "No photo was looked at." if interrupted else "No photos were found there."
     elif not tally.judged:
@@ -89,6 +100,8 @@ def _outcome(tally: Tally, wrote: bool, interrupted: bool) -> Iterator[str]:
         yield f"No photo{which} is shown wrong{' for certain' if tally.count(Verdict.UNSURE) else ''}."
     elif not wrote:
         yield f"{photos(found, 'is', 'are')} shown wrong. Nothing was changed."
+        if tally.forbidden:
+            yield f"{tally.forbidden:,} of them cannot be written by you as things are: see the column 'reason'."
     else:
         yield f"{photos(found, 'was', 'were')} shown wrong: {fixed:,} put right."
         if left := found - fixed - failed:

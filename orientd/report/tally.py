@@ -11,19 +11,23 @@ NotLookedAt = Mapping[LeftOut, tuple[int, Sequence[str]]]
 """Numbers of files and folders, and the names of some."""
 
 
+_FORBIDDEN = (Reason.NO_PERMISSION, Reason.READ_ONLY)
+
+
 class Tally:
     """Counts of what happened; memory stays flat however many rows come."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[Verdict, Status]] = Counter()
         self._reasons: Counter[tuple[Verdict, Reason | None]] = Counter()
-        self.judged, self.beyond_reach = 0, 0
+        self.judged, self.beyond_reach, self.forbidden = 0, 0, 0
         self.rotated, self.rotated_bytes = 0, 0
 
     def add(self, row: Row) -> None:
         self._counts[row.decision, row.outcome] += 1
         self.judged += row.turn is not None or row.decision not in (Verdict.SKIP, Verdict.ERROR)
         self.beyond_reach += row.beyond_reach
+        self.forbidden += row.decision is Verdict.FIX and row.outcome is Status.PENDING and row.reason_code in _FORBIDDEN
         if row.method is Method.ROTATE and row.outcome in (Status.PENDING, Status.FIXED):
             self.rotated, self.rotated_bytes = self.rotated + 1, self.rotated_bytes + (row.size or 0)
         if row.reason:

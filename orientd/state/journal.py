@@ -28,7 +28,7 @@ _NAME: Final = "journal.db"
 _MOST_BYTES: Final = 64 * 2**20  # of one value: a patch is a few bytes, or a few thousand
 _MOVE: Final = "see who else can write it, and move it away to go on; what was written before cannot be undone then"
 # Tables that the first journals had not; older versions of orientd pass them over.
-_ADDED: Final = {"roots", "marks", "codes", "whole_undos", "offers"}
+_ADDED: Final = {"roots", "marks", "codes", "whole_undos", "offers", "failures"}
 
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS marks (write INTEGER NOT NULL REFERENCES writes, mark
 CREATE TABLE IF NOT EXISTS codes (write INTEGER PRIMARY KEY REFERENCES writes, code TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS whole_undos (run INTEGER PRIMARY KEY REFERENCES runs);
 CREATE TABLE IF NOT EXISTS offers (write INTEGER PRIMARY KEY REFERENCES writes);
+CREATE TABLE IF NOT EXISTS failures (run INTEGER NOT NULL REFERENCES runs, path BLOB, PRIMARY KEY (run, path)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS writes_taken_back ON writes (undoes) WHERE undoes IS NOT NULL;
 CREATE INDEX IF NOT EXISTS writes_of_run ON writes (run);
 CREATE INDEX IF NOT EXISTS writes_unsettled ON writes (id) WHERE status = 'intended';
@@ -98,7 +99,9 @@ _RUNS: Final = """
 SELECT runs.id, command, started_ns, finished_ns, runs.status,
        count(*) FILTER (WHERE writes.status = 'fixed' AND undoes IS NULL) AS fixed,
        count(*) FILTER (WHERE writes.status = 'undone' OR writes.status = 'fixed' AND undoes IS NOT NULL) AS undone,
-       count(*) FILTER (WHERE writes.status IN ('failed', 'lost')) AS failed
+       count(*) FILTER (WHERE writes.status IN ('failed', 'lost')) + (
+           SELECT count(*) FROM failures WHERE run = runs.id AND path NOT IN (
+               SELECT path FROM writes WHERE run = runs.id AND status IN ('failed', 'lost'))) AS failed
 FROM runs LEFT JOIN writes ON writes.run = runs.id GROUP BY runs.id ORDER BY runs.id DESC
 """
 
@@ -135,6 +138,11 @@ class Journal:
     def finish_run(self, run: int, status: str = "done") -> None:
         with self._changing() as db:
             db.execute("UPDATE runs SET finished_ns = ?, status = ? WHERE id = ?", (time.time_ns(), status, run))
+
+    def note_failures(self, run: int, paths: Iterable[str]) -> None:
+        """Note photos at which a run failed, whether anything was begun to be written to them or not."""
+        with self._changing() as db:
+            db.executemany("INSERT OR IGNORE INTO failures VALUES (?, ?)", [(run, os.fsencode(path)) for path in paths])
 
     def mark_interrupted(self) -> None:
         """Mark the runs that never finished; the holder of the lock knows that none of them still runs."""
@@ -191,6 +199,10 @@ class Journal:
         """For every file ever written the last write that did not fail."""
         return self._select("id IN (SELECT max(id) FROM writes WHERE status != 'failed' GROUP BY path) ORDER BY path")
 
+    def number_of_last_writes(self) -> int:
+        """How many `last_writes` gives."""
+        return self._number("SELECT count(DISTINCT path) FROM writes WHERE status != 'failed'") or 0
+
     def runs(self) -> list[Run]:
         """Every run, newest first."""
         with explained(self.path), closing(self._db.execute(_RUNS)) as rows:
@@ -208,6 +220,12 @@ class Journal:
         query = "SELECT DISTINCT run FROM writes WHERE status = 'fixed' AND undoes IS NULL ORDER BY run DESC"
         with explained(self.path), closing(self._db.execute(query)) as rows:
             return [run for (run,) in rows]
+
+    def undoable_of(self, run: int) -> list[int]:
+        """The writes of a run that can be undone, newest first, by their numbers."""
+        query = "SELECT id FROM writes WHERE run = ? AND status = 'fixed' AND undoes IS NULL ORDER BY id DESC"
+        with explained(self.path), closing(self._db.execute(query, (run,))) as rows:
+            return [number for (number,) in rows]
 
     def turned_by_pixels(self) -> list[tuple[int, str]]:
         """The run and the name of the copy (`Intent.temp`) of every turn by pixels that stands."""
@@ -311,7 +329,10 @@ class Journal:
         self.warning = f"the journal was damaged and is kept as {kept}; writes made before now cannot be undone"
 
     def _last_run(self, condition: str, *values: object) -> int | None:
-        with explained(self.path), closing(self._db.execute(f"SELECT max(run) FROM writes WHERE {condition}", values)) as rows:
+        return self._number(f"SELECT max(run) FROM writes WHERE {condition}", *values)
+
+    def _number(self, query: str, *values: object) -> int | None:
+        with explained(self.path), closing(self._db.execute(query, values)) as rows:
             number: int | None = rows.fetchone()[0]
             return number
 

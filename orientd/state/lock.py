@@ -2,27 +2,31 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, NoReturn, Self
+from dataclasses import dataclass, field
+from typing import Final, Self
 
-from orientd.errors import StateError
-from orientd.reasons import Reason
+from orientd.errors import Busy, Stopped
+from orientd.records import Notify
 from orientd.state.database import explained
 
 _LONGEST_NUMBER: Final = 32
+_LOOK: Final = 0.1
 
 
 class Lock:
     """Lets one process write (or do what `doing` says) at a time: a `flock` on a file in the state directory, freed by the kernel
-    at its end. While another process holds it, `wait` is asked again and again whether to try once more.
+    at its end. While another process holds it, `wait` is told what is amiss, and asked whether to try once more.
 
     Raises:
-        StateError: another process holds it, or the state directory cannot be used.
+        Busy: another process holds it.
+        StateError: the state directory cannot be used.
     """
 
     def __init__(
-        self, state_dir: str | os.PathLike[str], doing: str = "writing", wait: Callable[[], bool] = lambda: False
+        self, state_dir: str | os.PathLike[str], doing: str = "writing", wait: Callable[[str], bool] = lambda _: False
     ) -> None:
         self._doing = doing
         with explained(state_dir):
@@ -31,8 +35,8 @@ class Lock:
             self._file = os.open(os.path.join(state_dir, _lock_name(doing)), flags, 0o600)
             try:
                 while not self._is_taken():
-                    if not wait():
-                        self._refuse()
+                    if not wait(self._held()):
+                        raise Busy(f"{self._held()}: wait for it to end, or stop it")
             except BaseException:
                 os.close(self._file)
                 raise
@@ -46,9 +50,9 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _refuse(self) -> NoReturn:
+    def _held(self) -> str:
         holder = os.pread(self._file, _LONGEST_NUMBER, 0).decode("ascii", "replace").strip() or "unknown"
-        raise StateError(f"another orientd is {self._doing} (process {holder}): wait for it to end, or stop it", Reason.IN_USE)
+        return f"another orientd is {self._doing} (process {holder})"
 
     def _is_taken(self) -> bool:
         try:
@@ -60,6 +64,36 @@ class Lock:
             raise ValueError("its lock is a file of another program")
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        return True
+
+
+@dataclass
+class Waiting:
+    """Waits while another orientd writes, for `seconds` at the most; for a watcher, which pauses, for `for_watcher` if that is
+    longer. `notify` is told once what is waited for. Once `stop` is true, whoever waits, or was asked to, gets Stopped.
+    """
+
+    state_dir: str
+    seconds: float
+    stop: Callable[[], bool]
+    notify: Notify
+    for_watcher: float = 0.0
+    sleep: Callable[[float], None] = lambda seconds: time.sleep(seconds)
+    _looks: int = field(default=0, init=False)
+
+    def __call__(self, held: str) -> bool:
+        """True once it is time to look again, false if it has waited long enough for what is `held`."""
+        watched = is_locked(self.state_dir, "watching")
+        if self._looks * _LOOK >= max(self.seconds, self.for_watcher if watched else 0.0):
+            return False
+        if self.stop():
+            if self.seconds or self._looks:
+                raise Stopped
+            return False
+        if not self._looks:
+            self.notify("a watcher of orientd is writing: waiting for it to pause" if watched else f"{held}: waiting for it")
+        self._looks += 1
+        self.sleep(_LOOK)
         return True
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import Final, Self
 
-from orientd.errors import StateError
+from orientd.errors import Busy, StateError
 
 _LISTED: Final = "/proc/self/net/unix"
 _CLAIM: Final = re.compile(r" @orientd-(watched|above)-([0-9a-f]{32})-(\d+)$", re.MULTILINE)
@@ -26,7 +26,8 @@ class Claim:
     millisecond may both be refused; never do both go on. Where there is no /proc nobody is noticed.
 
     Raises:
-        StateError: another process watches one of them, or a folder above or below it; or there are no such sockets here.
+        Busy: another process watches one of them, or a folder above or below it.
+        StateError: there are no such sockets here.
     """
 
     def __init__(self, roots: Sequence[str]) -> None:
@@ -68,7 +69,7 @@ def _refuse(root: str) -> None:
     for kind, key, pid in _claims():
         if int(pid) != os.getpid() and (key == _key(root) or (kind == "watched" and key in watched)):
             where = watched[key] if kind == "watched" else f"a folder below {root}"
-            raise StateError(f"another orientd is watching {where} (process {pid}): stop it, or watch another folder")
+            raise Busy(f"another orientd is watching {where} (process {pid}): stop it, or watch another folder")
 
 
 def _claims() -> list[tuple[str, str, str]]:

@@ -9,7 +9,7 @@ from orientd.errors import ConfigError
 from orientd.files.syscalls import DISK
 from orientd.records import Notify
 from orientd.state.journal import Journal, Write, WriteStatus, open_journal
-from orientd.state.lock import Lock
+from orientd.state.lock import Lock, Waiting
 from orientd.write.recover import originals_of
 
 
@@ -40,9 +40,10 @@ def forgettable(config: Config, run: int | None, before_ns: int | None, notify: 
     return Forgettable([number for number, each in kept.items() if each], len(found), sum(size for _, size in found), photos)
 
 
-def forget(config: Config, runs: Sequence[int], notify: Notify) -> list[int]:
-    """Delete the copies kept of photos that runs turned by pixels: the bytes of each."""
-    with Lock(config.state_dir), open_journal(config, notify) as journal:
+def forget(config: Config, runs: Sequence[int], notify: Notify, wait: float = 0.0) -> list[int]:
+    """Delete the copies kept of photos that runs turned by pixels: the bytes of each. Waits so many seconds for who writes."""
+    waiting = Waiting(config.state_dir, wait, lambda: False, notify)
+    with Lock(config.state_dir, wait=waiting), open_journal(config, notify) as journal:
         return [size for run in runs for size in delete(journal, run)]
 
 

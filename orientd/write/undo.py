@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from orientd import commands
 from orientd.errors import ConfigError, PhotoError
+from orientd.files import rights
 from orientd.files import write as files
 from orientd.files.syscalls import DISK, Disk
 from orientd.library import sidecars
@@ -15,6 +16,7 @@ from orientd.records import Method, Outcome, Patch, Status
 from orientd.state.journal import Intent, Journal, Write, WriteStatus
 from orientd.write import undo_guard
 from orientd.write.recover import Admit, originals_of, read_now, sha256_of
+from orientd.write.rehearsal import is_in_place
 from orientd.write.transaction import carry_out, journalled
 
 
@@ -70,7 +72,22 @@ def last_to_undo(journal: Journal) -> int:
     return run
 
 
-def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Sequence[str]) -> Iterable[Write]:
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Writes to take back, each read from the journal when its turn comes: of a million each holds what it changed."""
+
+    journal: Journal
+    numbers: Sequence[int]
+    moves: Sequence[Move]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[Write]:
+        return (moved(self.journal.write(number), self.moves) for number in self.numbers)
+
+
+def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Sequence[str]) -> Chosen:
     """The writes to take back, newest first: of a run, or of single files: the last to each, if `run` is None.
 
     A photo that was turned by its sidecar may be named instead of that; and a folder, which stands for what the last run that
@@ -86,9 +103,9 @@ def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Se
         nothing = "there is nothing to undo" if run is None else f"run {run} has nothing to undo"
         raise ConfigError(f"{nothing}; to list the runs: {commands.line('history')}")
     if not paths:
-        return (moved(write, moves) for write in journal.writes(runs[0]))
+        return Chosen(journal, journal.undoable_of(runs[0]), moves)
     targets = Targets(paths)
-    found: dict[str, tuple[int, list[int]]] = {}  # numbers only: of a million writes each holds what it changed
+    found: dict[str, tuple[int, list[int]]] = {}
     for write in (moved(write, moves) for number in runs for write in journal.writes(number) if write.is_undoable):
         if owner := targets.owner_of(write):
             last_run, numbers = found.setdefault(owner, (write.run, []))
@@ -96,8 +113,7 @@ def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Se
                 numbers.append(write.id)
     if missing := [path for path in paths if path not in found]:
         raise ConfigError(f"nothing to undo at {', '.join(missing)}: orientd did not write there, or that was taken back already")
-    chosen = sorted((number for _, numbers in found.values() for number in numbers), reverse=True)
-    return (moved(journal.write(number), moves) for number in chosen)
+    return Chosen(journal, sorted((number for _, numbers in found.values() for number in numbers), reverse=True), moves)
 
 
 class Targets:
@@ -169,11 +185,19 @@ def tried(
                 reason = "it has several names (hard links), and all would change: allow that with --hard-links"
                 yield Outcome(write.intent.path, Status.FAILED, reason, code=Reason.HARD_LINKS)
             else:
-                against = _contradiction(write.intent, disk)
-                reason, code = (
-                    (f"would get its old bytes back, but {against}", Reason.SIDECAR_CONTRADICTS) if against else ("", None)
-                )
-                yield Outcome(write.intent.path, Status.PENDING, reason, code=code)
+                yield _tried(write, found, disk)
+
+
+def _tried(write: Write, found: "_Prepared", disk: Disk) -> Outcome:
+    path = write.intent.path
+    try:
+        rights.check(path, in_place=is_in_place(found.patch), dates=found.intent.mtime_ns is not None)
+    except PhotoError as error:
+        return Outcome(path, Status.FAILED, f"it cannot be written as things are: {error}", code=error.code)
+    if against := _contradiction(write.intent, disk):
+        reason = f"would get its old bytes back, but {against}"
+        return Outcome(path, Status.PENDING, reason, code=Reason.SIDECAR_CONTRADICTS)
+    return Outcome(path, Status.PENDING)
 
 
 @dataclass(frozen=True, slots=True)

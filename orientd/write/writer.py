@@ -1,11 +1,9 @@
 """The one owner of writes: lock, journal, and whatever puts a photo right."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count
 from typing import Final
 
 from orientd import records
@@ -17,14 +15,13 @@ from orientd.reasons import Reason
 from orientd.records import FileStat, Method, Notify, Probabilities, Row, Status, Verdict
 from orientd.state.in_hand import Hand, Held, stat_of
 from orientd.state.journal import Journal, open_journal
-from orientd.state.lock import Lock, is_locked
+from orientd.state.lock import Lock, Waiting
 from orientd.state.seen import Seen
 from orientd.write import fix, recover, redo, undo_guard
 from orientd.write.change import Rotate, Writable
 from orientd.write.sidecar import SidecarFixer
 
 PATIENCE: Final = 120.0  # a watcher pauses for a second twice a minute, or later where it turns the pixels of large photos
-_LOOK: Final = 0.1
 
 
 @dataclass
@@ -33,8 +30,8 @@ class Writer:
     folders `roots` or, without any, anywhere; see `recover.recover` for `admit`.
 
     While a photo is written it is known to be in `hand`. What was remembered of it is forgotten before, as `--mtime keep` leaves
-    no other sign of a change. For a watcher that holds the lock it waits, for `patience` seconds. `begun` is told the number of
-    the run.
+    no other sign of a change. While another orientd writes it waits for `wait` seconds, and for `patience` if that is a watcher.
+    `begun` is told the number of the run.
     """
 
     config: Config
@@ -48,12 +45,15 @@ class Writer:
     admit: recover.Admit = undo_guard.admit
     hand: Hand | None = None
     begun: Callable[[int], object] = lambda _: None
+    wait: float = 0.0
     journal: Journal = field(init=False)
+    failures: list[str] = field(default_factory=list, init=False)
     _stack: ExitStack = field(init=False)
 
     def __enter__(self) -> "Writer":
         with ExitStack() as stack:
-            stack.enter_context(Lock(self.config.state_dir, wait=self._waiting()))
+            waiting = Waiting(self.config.state_dir, self.wait, self.stop, self.notify, self.patience)
+            stack.enter_context(Lock(self.config.state_dir, wait=waiting))
             self.journal = stack.enter_context(open_journal(self.config, self.notify))
             for outcome in recover.recover(self.journal, within=self.roots, admit=self.admit):
                 self.seen.forget(outcome.path)
@@ -64,21 +64,9 @@ class Writer:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._stack:
             if "run" in self.__dict__:
+                if self.failures:
+                    self.journal.note_failures(self.run, self.failures)
                 self.journal.finish_run(self.run, "interrupted" if kind or self.stop() else "done")
-
-    def _waiting(self) -> Callable[[], bool]:
-        tries = count()
-
-        def wait() -> bool:
-            tried = next(tries)
-            if tried * _LOOK >= self.patience or self.stop() or not is_locked(self.config.state_dir, "watching"):
-                return False
-            if not tried:
-                self.notify("a watcher of orientd is writing: waiting for it to pause")
-            time.sleep(_LOOK)
-            return True
-
-        return wait
 
     @cached_property
     def run(self) -> int:
@@ -110,6 +98,7 @@ class Writer:
         with self._in_hand(row, method):
             fixer = self._sidecar_fixer if method is Method.SIDECAR else self._fixer
             outcome = fixer.fix(row._replace(method=method))
+        self.note(outcome)
         done = row._replace(outcome=outcome.status, reason=outcome.reason, reason_code=outcome.code)
         if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
             done = done._replace(new_orientation=outcome.orientation, method=outcome.method)
@@ -119,7 +108,13 @@ class Writer:
         """Make again what was taken back of a run, or by it."""
         for outcome in redo.redo(self._fixer, self.journal.undone(run)):
             self.seen.forget(outcome.path)
+            self.note(outcome)
             yield outcome
+
+    def note(self, outcome: records.Outcome) -> None:
+        """Have the history of this run count a failure, also one at which nothing was begun to be written."""
+        if outcome.status is Status.FAILED:
+            self.failures.append(outcome.path)
 
     def _in_hand(self, row: Row, method: Method) -> AbstractContextManager[None]:
         return self.hand.holding(_held(row, method)) if self.hand else nullcontext()

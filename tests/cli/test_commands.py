@@ -230,7 +230,7 @@ def test_two_writers_never_run_at_once(orientd, photos, tmp_path, capsys):
 
     path = sky_library.draw(photos / "a.jpg", 90)
     with Lock(str(tmp_path / "state")):
-        assert orientd("scan", photos, "--fix", "--state-dir", tmp_path / "state", "--report", tmp_path / "1.csv") == 1
+        assert orientd("scan", photos, "--fix", "--state-dir", tmp_path / "state", "--report", tmp_path / "1.csv") == 4
     assert f"process {os.getpid()}" in capsys.readouterr().err
     assert sky_library.shown_turned(path) == 90
 

@@ -60,7 +60,9 @@ def test_the_table_of_exit_codes_has_each_of_them():
         ("ERROR", 1),
         ("USAGE", 2),
         ("INCOMPLETE", 3),
+        ("BUSY", 4),
         ("FOUND", 11),
+        ("NO_REPORT", 73),
         ("UNAVAILABLE", 75),
         ("INTERRUPTED", 130),
     ]

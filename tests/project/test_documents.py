@@ -109,9 +109,12 @@ def test_an_unknown_flag_is_found():
 
 def test_the_readme_and_the_help_tell_every_exit_code():
     section = README.partition("## Exit codes")[2].partition("\n## ")[0]
-    told = set(re.findall(r"(?:^|· |, )(\d+)\b", section, re.MULTILINE))
-    assert told == {str(code.value) for code in ExitCode} | CRASHES
-    assert set(re.findall(r"\d+", " ".join(re.findall(r"^  (\d[\d, ]*)  ?\w", EXIT_CODES, re.MULTILINE)))) == told
+    rows = [
+        (number, words.replace("`", "")) for number, words in re.findall(r"^\| (\d[\d, ]*) \| (.+) \|$", section, re.MULTILINE)
+    ]
+    assert rows[:-1] == [(str(code.value), code.meaning) for code in ExitCode]
+    assert rows == re.findall(r"^  (\d+(?:, \d+)*) +(\w.*)$", EXIT_CODES, re.MULTILINE)
+    assert set(rows[-1][0].split(", ")) == CRASHES
 
 
 def test_the_license_is_the_one_that_is_declared():

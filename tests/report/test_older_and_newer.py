@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 
 import pytest
 from support import left_by_41ea68f, sky_library
@@ -78,7 +77,8 @@ def test_a_report_of_any_version_is_written_anew(tmp_path, header, suffix):
     with CsvReport(str(tmp_path / "nightly.csv")) as report:
         report.finish()
     assert (tmp_path / "nightly.csv").read_text() == HEADER + "\n"
-    assert os.listdir(tmp_path) == ["nightly.csv"]
+    kept = {"nightly.before.csv.partial": header + "\n/a.jpg\n"} if suffix else {}
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"nightly.csv": HEADER + "\n", **kept}
 
 
 def test_a_scan_writes_its_report_over_that_of_41ea68f(orientd, photos, before, tmp_path):

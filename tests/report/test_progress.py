@@ -7,7 +7,7 @@ from rich.console import Console
 
 from orientd.records import Row, Verdict
 from orientd.report.json_lines import JsonLines
-from orientd.report.progress import JsonMeter, LineMeter, LiveMeter, Meter, Snapshot, meter
+from orientd.report.progress import JsonMeter, LineMeter, LiveMeter, Meter, Snapshot, Words, meter, said_above
 
 KEEP, FIX = Row("/a.jpg", decision=Verdict.KEEP), Row("/b.jpg", decision=Verdict.FIX)
 
@@ -94,6 +94,28 @@ def test_the_live_line(monkeypatch):
     assert "of 1,004 photos · " in text
     assert text.count("shown wrong") < 150
     assert text.index("\x1b[?25l") < text.rindex("\x1b[?25h")
+
+
+def test_other_things_are_counted_in_their_own_words():
+    clock, stream = Clock(), io.StringIO()
+    with meter(stream, clock=clock, words=Words("files", "at fault", "reading")) as shown:
+        shown.total(80)
+        for number in range(40):
+            clock.now += 0.25
+            shown.count(number == 3)
+    assert stream.getvalue().splitlines() == ["40 of 80 files · 4.0 a second · 1 at fault · 10 s left"]
+
+
+def test_what_is_said_beside_a_bar_stands_above_it(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    assert not said_above("nobody sees it")
+    with LiveMeter(Console(file=stream, width=60), Clock(), Words(first="reading")):
+        assert said_above("a\x1bb")
+    assert not said_above("nobody sees it")
+    text = stream.getvalue()
+    assert text.index("reading") < text.index(r"a\x1bb") < text.rindex("reading")
+    assert "nobody" not in text
 
 
 def test_json_status_comes_every_second_and_speech_stays_out_of_it():

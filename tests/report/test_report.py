@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from support.report_rows import FOUND, write
 
-from orientd.errors import ConfigError, ExitCode, OrientdError
+from orientd.errors import Busy, ConfigError, ExitCode, ReportError
 from orientd.reasons import Reason
 from orientd.records import COLUMNS, Row, Status, Verdict
+from orientd.report import left_over
 from orientd.report.csv_file import HEADER, CsvReport, default_report
 from orientd.report.json_lines import JsonLines
 from orientd.report.summary import summary
@@ -94,7 +95,29 @@ def test_an_interrupted_report_keeps_its_rows_and_its_mark_and_the_earlier_repor
     assert [row[0] for row in read_back(earlier)[1:]] == ["/earlier.jpg"]
     assert [row[0] for row in read_back(report.path)[1:]] == ["/photos/a.jpg"]
     assert write(earlier, FOUND) == earlier
-    assert os.listdir(tmp_path) == ["r.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["r.before.csv.partial", "r.csv"]
+    assert [row[0] for row in read_back(f"{tmp_path}/r.before.csv.partial")[1:]] == ["/photos/a.jpg"]
+
+
+def test_reports_left_unfinished_are_found_but_for_those_that_are_being_written(tmp_path):
+    for name, content in (("mine.csv", "a diary\n"), ("old.csv", HEADER + "\n/a.jpg\n"), ("bare.csv", HEADER + "\n")):
+        (tmp_path / f"{name}.partial").write_text(content)
+    with CsvReport(str(tmp_path / "other.csv")) as other, CsvReport(str(tmp_path / "own.csv")) as own:
+        other.write(FOUND)
+        other._file.flush()
+        assert left_over.beside(own.path) == [f"{tmp_path}/old.csv.partial"]
+    assert left_over.beside(own.path) == [f"{tmp_path}/old.csv.partial", f"{tmp_path}/other.csv.partial"]
+
+
+def test_every_report_left_unfinished_gets_a_name_of_its_own(tmp_path):
+    for number in range(3):
+        with CsvReport(str(tmp_path / "r.csv")) as report:
+            report.write(Row(f"/{number}.jpg"))
+    assert {path.name: path.read_text().splitlines()[1][:6] for path in tmp_path.iterdir()} == {
+        "r.before.csv.partial": "/0.jpg",
+        "r.before1.csv.partial": "/1.jpg",
+        "r.csv.partial": "/2.jpg",
+    }
 
 
 @pytest.mark.parametrize(
@@ -118,7 +141,7 @@ def test_an_empty_partial_report_is_not_in_the_way(tmp_path):
 def test_two_runs_never_share_a_report(tmp_path):
     path = str(tmp_path / "r.csv")
     with CsvReport(path) as first:
-        with pytest.raises(ConfigError, match="another orientd is writing"):
+        with pytest.raises(Busy, match="another orientd is writing"):
             CsvReport(path)
         first.write(FOUND)
         first.finish()
@@ -129,7 +152,7 @@ def test_a_disk_that_was_full_before_leaves_no_report(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
     try:
-        with pytest.raises(ConfigError, match="cannot be written: File too large"):
+        with pytest.raises(ReportError, match="cannot be written: File too large"):
             CsvReport(str(tmp_path / "r.csv"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -148,7 +171,7 @@ def test_a_full_disk_stops_the_run_with_a_message(tmp_path):
     report = CsvReport(str(tmp_path / "r.csv"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
-        with pytest.raises(OrientdError, match=r"r\.csv\.partial cannot be written: File too large"):
+        with pytest.raises(ReportError, match=r"r\.csv\.partial cannot be written: File too large"):
             fill(report)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -310,8 +333,9 @@ def test_the_summary_of_a_scan_says_what_to_run_next():
 
 def test_the_summary_after_writing_says_how_to_take_it_back():
     tally = tally_of(("fix", "fixed", ""), ("fix", "unchanged", Reason.CHANGED), ("fix", "failed", Reason.NO_ROOM))
-    assert words(tally, wrote=True, run=7, interrupted=True)[-7:] == [
+    assert words(tally, wrote=True, run=7, interrupted=True)[-8:] == [
         "Stopped before the end: the numbers are those of the photos looked at until then.",
+        "To go on from there, run the same command again.",
         "3 photos were shown wrong: 1 put right.",
         "1 photo was left alone: the column 'reason' of the report says why.",
         "1 photo was not changed, as something failed: see the column 'reason'.",

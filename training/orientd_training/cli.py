@@ -5,12 +5,16 @@ import sys
 from copy import copy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from orientd.errors import OrientdError
+from orientd.errors import ExitCode, OrientdError
 
+# What the extra `train` brings, by the names under which it is imported.
+EXTRA: Final = frozenset(
+    {"torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors", "jinja2", "scipy", "matplotlib", "tensorboard"}
+)
 _PATH = click.Path(path_type=Path)
 _LISTED = 20
 
@@ -313,6 +317,14 @@ def main() -> None:
     except OrientdError as error:
         click.echo(f"orientd-train: {error}", err=True)
         sys.exit(int(error.exit_code))
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA:
+            raise
+        click.echo(
+            f'orientd-train: {missing} is not installed; the extra "train" brings it: pip install "orientd[train]"', err=True
+        )
+        sys.exit(int(ExitCode.ERROR))
 
 
 def _show(values: dict[str, Any]) -> None:

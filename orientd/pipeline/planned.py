@@ -1,0 +1,41 @@
+"""The rows of a plan, which may come from anyone: what of them may be written, and by which method."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from orientd import commands
+from orientd.library.exclude import Exclusion
+from orientd.library.paths import below, real_place
+from orientd.pipeline import deaths
+from orientd.reasons import Reason
+from orientd.records import Method, Row, Status
+from orientd.state.in_hand import Hand
+from orientd.write.writer import Writer
+
+_OUTSIDE: Final = (
+    "it is outside the folders named or, if none is, outside all that was ever scanned: if it shall be written, name its folder, "
+    "as in {} PLAN.csv FOLDER"
+)
+
+
+def carry_out(row: Row, writer: Writer, allowed: Sequence[str], exclusion: Exclusion, hand: Hand) -> Row:
+    """A row whose decision is fix, carried out by its own method; or failed, with the reason, where that is not `allowed`."""
+    row = row._replace(path=real_place(row.path))  # the journal is read from other folders, too
+    above = [root for root in allowed if below(row.path, [root])]
+    if not above:
+        return _failed(writer, row, _OUTSIDE.format(commands.line("apply")), Reason.NOT_ALLOWED)
+    if by := next(filter(None, (exclusion.within(row.path, False, root) for root in above)), ""):
+        return _failed(writer, row, f"it is excluded, by {by}: take that away if it shall be written", Reason.EXCLUDED)
+    if reason := deaths.why_left_out(hand, row.path):
+        return _failed(writer, row, reason, Reason.CRASHES)
+    return writer.fix(row, method_of(row))[0]
+
+
+def method_of(row: Row) -> Method:
+    """By tag, unless the row says otherwise: a person may have taken the method out."""
+    return row.method if row.method in (Method.ROTATE, Method.SIDECAR) else Method.TAG
+
+
+def _failed(writer: Writer, row: Row, reason: str, code: Reason) -> Row:
+    writer.failures.append(row.path)
+    return row._replace(outcome=Status.FAILED, reason=reason, reason_code=code)

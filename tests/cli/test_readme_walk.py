@@ -1,0 +1,87 @@
+"""The walk in the README: its commands run as typed, in a home of their own and from another folder, and print what it shows."""
+
+import re
+import shlex
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import sky_library
+
+ROOT = Path(__file__).parents[2]
+HOME = "/home/me"
+
+
+def walk(text):
+    """The commands of the section, each with the lines that it prints."""
+    section = text.partition("\n## A first walk\n")[2].partition("\n## ")[0]
+    steps = []
+    for line in "".join(re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)).splitlines():
+        if line.startswith("$ "):
+            steps.append((line.removeprefix("$ "), []))
+        else:
+            steps[-1][1].append(line)
+    return steps
+
+
+STEPS = walk((ROOT / "README.md").read_text(encoding="utf-8"))
+COMMANDS = [command for command, _ in STEPS]
+
+
+def comparable(lines):
+    """Lines without what differs from run to run: numbers, dates, and how wide a column is."""
+    return [re.sub(r"\s+", " ", re.sub(r"\d(?:[\d,.-]*\d)?", "#", line)).strip() for line in lines]
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A person's, who has orientd on the path, and photos, three of them as in the walk."""
+    folder = tmp_path / "home"
+    script = folder / "bin" / "orientd"
+    script.parent.mkdir(parents=True)
+    script.write_text(f"#!{sys.executable}\nfrom orientd.cli.main import main\nmain()\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    (folder / "elsewhere").mkdir()
+    wrong = {"2023/harbor": 90, "2023/island": 180, "2024/summit": 270}
+    for seed, (name, turn) in enumerate([*wrong.items(), *((f"2024/{number}", 0) for number in range(9))]):
+        sky_library.draw(folder / "Pictures" / f"{name}.jpg", turn, by_tag=seed % 2 == 0, seed=seed)
+    return folder
+
+
+@pytest.mark.parametrize("option", ["", "--state-dir"])
+def test_the_walk_works_as_typed_and_prints_what_the_readme_shows(home, model, tmp_path, option):
+    more = f" {option} {shlex.quote(str(tmp_path / 'the state'))}" if option else ""
+    before = sky_library.snapshot(home / "Pictures")
+    for command, shown in STEPS:
+        typed = re.sub(r"^orientd \w+", lambda words: words[0] + more, command)
+        done = subprocess.run(
+            ["bash", "-c", typed],
+            cwd=home / "elsewhere",
+            env={"PATH": f"{home}/bin:/usr/bin:/bin", "HOME": str(home), "ORIENTD_MODEL": str(model), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), typed
+        printed = done.stdout.replace(more, "").replace(str(home), HOME).splitlines()
+        assert comparable(printed) == comparable(shown), typed
+        if command.startswith("orientd apply"):
+            assert {sky_library.shown_turned(path) for path in (home / "Pictures").rglob("*.jpg")} == {0}
+    assert {path: entry[0] for path, entry in sky_library.snapshot(home / "Pictures").items()} == {
+        path: entry[0] for path, entry in before.items()
+    }
+    assert (home / ".local" / "state" / "orientd").exists() != bool(option)
+
+
+def test_it_is_a_walk():
+    """So that the test above cannot pass by finding nothing."""
+    verbs = [command.split()[1] if command.startswith("orientd") else command.split()[0] for command in COMMANDS]
+    assert verbs == ["scan", "grep", "apply", "verify", "undo"]
+    assert all(shown for _, shown in STEPS)
+
+
+def test_other_words_are_noticed():
+    assert comparable([" 1,234  shown   wrong ", "orientd-20261129-183012.csv"]) == ["# shown wrong", "orientd-#.csv"]
+    assert comparable(["3 photos are shown wrong."]) != comparable(["3 photos were shown wrong."])
