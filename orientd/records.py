@@ -240,6 +240,7 @@ class Row(NamedTuple):
     sha256: str = ""
     reason_code: Reason | None = None
     evidence: str = ""
+    decided_by: str = ""
 
     @classmethod
     def of(cls, cells: Iterable[Any]) -> Self:
@@ -249,7 +250,7 @@ class Row(NamedTuple):
             ValueError: there is no such decision, method or outcome.
         """
         path, format_, width, height, stored, turn, confidence, p0, p90, p180, p270, views, *more = cells
-        decision, new_orientation, method, outcome, reason, size, mtime_ns, sha256, code, evidence = more
+        decision, new_orientation, method, outcome, reason, size, mtime_ns, sha256, code, evidence, decided_by = more
         return cls(
             path,
             format_,
@@ -270,6 +271,7 @@ class Row(NamedTuple):
             sha256,
             Reason.known(code),
             evidence,
+            decided_by,
         )
 
     def cells(self) -> tuple[str | int | float | None, ...]:
@@ -294,6 +296,7 @@ class Row(NamedTuple):
             self.sha256,
             self.reason_code or "",
             self.evidence,
+            self.decided_by,
         )
 
     @property
@@ -325,6 +328,7 @@ COLUMNS: Final[Mapping[str, Any]] = {
     "sha256": str,
     "reason_code": str,
     "evidence": str,
+    "decided_by": str,
 }
 """The columns of a report in their order, and the kind of their cells: text, `int | None` or `float | None`."""
 

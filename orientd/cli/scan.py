@@ -112,10 +112,11 @@ def apply_(
     Pixels are turned in rows whose method is rotate, and sidecars written in those whose method is sidecar.
     """
     from orientd import app
+    from orientd.cli.output import note
     from orientd.cli.session import Session
     from orientd.report.plan import read_plan
 
-    planned = read_plan(plan)
+    planned = read_plan(plan, note)
     if report and report != "-" and os.path.exists(report) and os.path.samefile(plan, report):
         raise ConfigError("the report would replace the plan: choose another --report")
     session = Session(_report(config, report, overwrite, as_json), as_json, quiet, verbose, wrote=True)
