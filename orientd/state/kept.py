@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS kept (
     sha256 TEXT NOT NULL,
     plan BLOB NOT NULL,
     PRIMARY KEY (mark, orientation, path, plan)
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS pictures (sha256 TEXT PRIMARY KEY, mark TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS kept_as ON kept (sha256);
 PRAGMA user_version = {_VERSION};
