@@ -72,7 +72,7 @@ def _parsed(file: TextIO, problems: list[str], decided: Callable[[Row], Row]) ->
         for cells in reader:
             try:
                 if any(cells):
-                    row = decided(_row(header.names, cells))
+                    row = decided(row_of(header.names, cells))
                     _check(row)
                     yield row
             except ValueError as error:
@@ -81,7 +81,7 @@ def _parsed(file: TextIO, problems: list[str], decided: Callable[[Row], Row]) ->
         problems.append(f"line {reader.line_num + 1}: is not valid CSV: {error}")
 
 
-def _row(header: Sequence[str], cells: list[str]) -> Row:
+def row_of(header: Sequence[str], cells: list[str]) -> Row:
     """One row of a plan.
 
     Raises:
