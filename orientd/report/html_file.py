@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -50,17 +51,19 @@ class HtmlFile:
         """
         partial = self.path + ".partial"
         try:
-            with open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
+            with open(partial, "w", encoding="utf-8", opener=_new) as file:
                 file.writelines(self._page(plan, draw))
                 file.flush()
                 os.fsync(file.fileno())
             if stop():
-                os.unlink(partial)
                 return False
             os.replace(partial, self.path)
             return True
         except OSError as error:
             raise OrientdError(f"{printable(self.path)} cannot be written: {error.strerror}: choose another --html") from error
+        finally:
+            with suppress(OSError):
+                os.unlink(partial)
 
     def _page(self, plan: str, draw: Draw) -> Iterator[str]:
         found = self._tally.count(Verdict.FIX)
@@ -103,6 +106,10 @@ def _steps(plan: str, tally: Tally) -> Sequence[tuple[str, str]]:
         ("To decide photo by photo, in a browser:", commands.line("review", commands.path(plan))),
         ("To turn all that are shown wrong:", commands.line("apply", commands.path(plan))),
     )
+
+
+def _new(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _is_ours(path: str) -> bool:

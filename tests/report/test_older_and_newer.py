@@ -71,7 +71,7 @@ def test_a_plan_is_carried_out(orientd, photos, before, tmp_path, table, name):
 
 
 @pytest.mark.parametrize("suffix", ["", ".partial"])
-@pytest.mark.parametrize("header", [FIRST, HEADER, FIRST + ",reason_code", LATEST])
+@pytest.mark.parametrize("header", [FIRST, HEADER, FIRST + ",reason_code", LATEST, "\ufeff" + LATEST])
 def test_a_report_of_any_version_is_written_anew(tmp_path, header, suffix):
     write(tmp_path / f"nightly.csv{suffix}", header + "\n/a.jpg\n")
     with CsvReport(str(tmp_path / "nightly.csv")) as report:
@@ -101,7 +101,7 @@ def test_a_scan_writes_its_report_over_that_of_41ea68f(orientd, photos, before, 
 )
 def test_what_a_person_has_made_of_a_report_is_not_written_over(tmp_path, header):
     report = write(tmp_path / "nightly.csv", header + "\n")
-    assert not is_header(header)
+    assert not is_header(header.encode())
     with pytest.raises(ConfigError, match="is not a report of orientd"):
         CsvReport(str(report))
     assert report.read_text() == header + "\n"
