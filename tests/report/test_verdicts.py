@@ -290,3 +290,44 @@ def test_a_plan_that_a_spreadsheet_saved_meanwhile_is_read_with_its_verdicts(tmp
 
 def test_a_row_without_a_verdict_is_no_other_object():
     assert fold(Row("/a"), None) == Row("/a")
+
+
+def test_the_file_is_locked_while_it_is_written_also_if_it_was_moved_away_meanwhile(tmp_path, monkeypatch):
+    plan, steps = str(tmp_path / "plan.csv"), []
+    append(plan, [said(Choice.KEEP)])
+    lock, really = verdicts.fcntl.flock, os.write
+
+    def locked(file, how):
+        steps.append("lock")
+        lock(file, how)
+        if len(steps) == 1:
+            os.rename(path_for(plan), tmp_path / "aside")
+
+    def write(file, data):
+        steps.append("write")
+        with open(path_for(plan), "rb") as other, pytest.raises(BlockingIOError):
+            lock(other, verdicts.fcntl.LOCK_EX | verdicts.fcntl.LOCK_NB)
+        return really(file, data)
+
+    monkeypatch.setattr(verdicts.fcntl, "flock", locked)
+    monkeypatch.setattr(os, "write", write)
+    append(plan, [said(Choice.SKIP)])
+    monkeypatch.undo()
+    assert steps == ["lock", "lock", "write"]
+    assert list(read(plan).values()) == [said(Choice.SKIP)]
+
+
+def test_a_file_system_without_locks_is_written_all_the_same(tmp_path, monkeypatch):
+    plan = str(tmp_path / "plan.csv")
+    monkeypatch.setattr(verdicts.fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(95, "Operation not supported")))
+    append(plan, [said(Choice.KEEP)])
+    assert list(read(plan).values()) == [said(Choice.KEEP)]
+
+
+def test_what_was_said_is_on_the_disk_and_so_is_the_name_of_a_new_file(tmp_path, monkeypatch):
+    plan, synced = str(tmp_path / "plan.csv"), []
+    really = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.path.realpath(f"/proc/self/fd/{file}")) or really(file))
+    append(plan, [said(Choice.KEEP)])
+    append(plan, [said(Choice.SKIP)])
+    assert synced == [path_for(plan), str(tmp_path), path_for(plan)]
