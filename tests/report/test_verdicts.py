@@ -200,9 +200,9 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     plan = str(tmp_path / "plan.csv")
     append(plan, [said(Choice.KEEP)])
     real = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:20]))
+    monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:-20]))
     with pytest.raises(StateError, match="free some space"):
-        append(plan, [said(Choice.SKIP)])
+        append(plan, [said(Choice.SKIP), said(Choice.SKIP)])
     monkeypatch.undo()
     assert list(read(plan, pytest.fail).values()) == [said(Choice.KEEP)]
 

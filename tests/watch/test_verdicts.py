@@ -29,6 +29,7 @@ def test_a_photo_kept_on_the_plan_is_neither_proposed_again_nor_fixed(photos, tm
     with Watcher(photos, plan=str(plan)) as watcher:
         watcher.after(10)
         say(plan, Choice.KEEP, by_verdict_alone=True)
+        photo.touch()
         watcher.after(10_000)
         assert len(read_rows(str(plan))) == 1, "it stays, so that the verdict can be taken back"
         plan.unlink()

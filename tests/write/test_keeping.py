@@ -165,6 +165,25 @@ def test_an_offer_of_a_folder_withdraws_the_verdicts_too(orientd, photos, scan, 
     assert scan() == {"a.jpg": "fix", "b.jpg": "fix", "c.jpg": "keep"}
 
 
+def test_an_offer_withdraws_no_other_verdict(orientd, photos, scan, say, tmp_path):
+    photo = sky_library.draw(photos / "a.jpg", 90)
+    (photos / "copy.jpg").write_bytes(photo.read_bytes())
+    scan()
+    say(Choice.TURN, "copy.jpg", turn=180)
+    say(Choice.KEEP, "a.jpg")
+    assert orientd("offer", photo) == 0
+    assert [(Path(one.path).name, one.choice) for one in read(str(tmp_path / "r.csv")).values()] == [("copy.jpg", Choice.TURN)]
+
+
+def test_an_unsure_photo_is_left_alone_by_a_scan_that_fixes(photos, scan, say):
+    for seed, name in enumerate("ab"):
+        sky_library.draw(photos / f"{name}.jpg", 90, seed=seed)
+    scan()
+    say(Choice.KEEP, "a.jpg")
+    assert scan("--fix", "--min-confidence", "1") == {"a.jpg": "keep", "b.jpg": "unsure"}
+    assert sky_library.shown_turned(photos / "b.jpg") == 90
+
+
 def test_a_photo_that_is_gone_is_known_by_its_path(orientd, photos, scan, say):
     photo = sky_library.draw(photos / "a.jpg", 90)
     scan()
