@@ -12,8 +12,11 @@ from orientd.report.text import printable
 
 _PROBLEMS_SHOWN: Final = 20
 _DECISIONS: Final = frozenset(verdict.value for verdict in Verdict)
-_METHODS: Final = frozenset(method.value for method in Method)
-_OUTCOMES: Final = frozenset(status.value for status in Status)
+_WORDS: Final[Mapping[str, Collection[str]]] = {
+    "method": frozenset(method.value for method in Method),
+    "outcome": frozenset(status.value for status in Status),
+    "decided_by": frozenset((verdicts.PERSON,)),
+}
 _TEXTS: Final = frozenset(name for name, kind in COLUMNS.items() if kind is str)
 _FRACTIONS: Final = frozenset(name for name, kind in COLUMNS.items() if kind == float | None)
 
@@ -95,7 +98,7 @@ def row_of(header: Sequence[str], cells: list[str]) -> Row:
     decision = named["decision"].strip().lower()
     if decision not in _DECISIONS:
         raise ValueError(f"decision must be one of {', '.join(Verdict)}, got {decision!r}")
-    words = {"decision": decision, "method": _word(_METHODS, named, "method"), "outcome": _word(_OUTCOMES, named, "outcome")}
+    words = {"decision": decision} | {name: _word(known, named, name) for name, known in _WORDS.items()}
     return Row.of((values | words).values())
 
 

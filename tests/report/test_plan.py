@@ -183,3 +183,8 @@ def test_a_plan_may_come_through_a_pipe(tmp_path):
     with open(plan_of(tmp_path, FOUND)) as plan:
         ran = subprocess.run([sys.executable, "-c", code], input=plan.read(), text=True, capture_output=True, check=True)
     assert ran.stdout == "['/photos/a.jpg']\n"
+
+
+@pytest.mark.parametrize(("written", "read"), [("person", "person"), (" Person ", "person"), ("", ""), ("Grandma", "")])
+def test_who_decided_is_a_person_or_not_told(tmp_path, written, read):
+    assert [row.decided_by for row in read_plan(edited(tmp_path, f"{HEADER}\n{line(decided_by=written)}\n"))] == [read]
