@@ -22,7 +22,7 @@ def with_page(command: Command) -> Command:
     limit = click.option(
         "--html-limit",
         metavar="N",
-        type=click.IntRange(1, 10_000),
+        type=click.IntRange(1, 2_000),
         default=_MOST,
         help=f"Photos of each kind in that file (default: {_MOST}).",
     )

@@ -90,13 +90,13 @@ class HtmlFile:
             yield Section("unsure", title, [_UNSURE, *_rest(unsure, plan)], draw(unsure.rows))
         if failed.number:
             title = photos(failed.number, "could", "could") + " not be read or written"
-            yield Section("failed", title, list(_rest(failed, plan)), map(Card, failed.rows), pictures=False)
+            yield Section("failed", title, list(_rest(failed)), map(Card, failed.rows), pictures=False)
 
 
-def _rest(kind: Kind, plan: str) -> Iterator[str]:
+def _rest(kind: Kind, plan: str = "") -> Iterator[str]:
     if kind.number > len(kind.rows):
         where = f"; to see them all: {commands.line('review', commands.path(plan))}" if plan else ""
-        yield f"{len(kind.rows):,} of {kind.number:,} are shown here{where}"
+        yield f"Shown here: {len(kind.rows):,} of {kind.number:,}{where}"
 
 
 def _steps(plan: str, tally: Tally) -> Sequence[tuple[str, str]]:

@@ -183,7 +183,7 @@ def test_the_page_tells_the_numbers_and_what_to_do(tmp_path):
     assert "3 photos are shown wrong" in told
     assert "/plan.csv, 2026-11-29 12:30" in told
     assert "4 photos were looked at: 1 shown right." in told
-    assert "2 of 3 are shown here; to see them all: orientd review /plan.csv" in told
+    assert "Shown here: 2 of 3; to see them all: orientd review /plan.csv" in told
     assert "orientd apply /plan.csv" in told
     assert "Nothing was changed." in told
 
@@ -197,7 +197,7 @@ def test_after_a_run_that_fixed_nothing_is_left_to_apply(tmp_path):
 
 def test_without_a_plan_no_command_is_told(tmp_path):
     told = texts(written(tmp_path / "r.html", *rows(3), most=1, plan=""))
-    assert "1 of 3 are shown here" in told
+    assert "Shown here: 1 of 3" in told
     assert "orientd review" not in told
 
 
