@@ -219,6 +219,7 @@ class Row(NamedTuple):
     """What is known of one photo, which becomes a line of the report. None is an empty field.
 
     Whatever has a `reason` has its `reason_code`, too, unless an earlier version of orientd judged it, which noted none.
+    `decided_by` is "person" where a person decided, else empty.
     """
 
     path: str

@@ -84,6 +84,8 @@ def cards(config: Config, rows: Iterable[Row], pictures: Pictures, stop: Callabl
             shown = pictures.get(row.path)
         except PhotoError as error:
             return Card(row, note=str(error))
+        except Exception as error:  # a parser's bug met by one strange file must not cost the others their pictures
+            return Card(row, note=f"not shown: unexpected {type(error).__name__}")
         is_known = shown.sha256 == row.sha256 or row.outcome is Status.FIXED
         return Card(row, shown.jpeg, shown.width, shown.height) if is_known else Card(row, note=_CHANGED)
 

@@ -15,6 +15,7 @@ from PIL import Image
 from support import sky_library
 
 from orientd.config import load
+from orientd.library import photo as reading
 from orientd.report.plan import read_plan, read_rows
 from orientd.report.verdicts import Choice
 from orientd.write import keeping
@@ -128,6 +129,21 @@ def test_a_photo_that_changed_or_is_gone_is_told_and_not_shown(orientd, library,
     assert orientd("report", tmp_path / "r.csv", "--html", tmp_path / "r.html") == 0
     assert pictures(tmp_path / "r.html") == {}
     assert (tmp_path / "r.html").read_text().count('class="none"') == 3
+
+
+def test_a_fault_met_by_one_photo_costs_the_others_nothing(orientd, library, tmp_path, monkeypatch):
+    really = reading.read
+
+    def read(candidate, *more):
+        if candidate.path.endswith("a.jpg"):
+            raise IndexError("a parser's bug")
+        return really(candidate, *more)
+
+    assert orientd("scan", library, "--report", tmp_path / "r.csv") == 3
+    monkeypatch.setattr(reading, "read", read)
+    assert orientd("report", tmp_path / "r.csv", "--html", tmp_path / "r.html") == 0
+    assert set(pictures(tmp_path / "r.html")) == {"b.jpg", "large.jpg"}
+    assert "not shown: unexpected IndexError" in (tmp_path / "r.html").read_text()
 
 
 def test_a_photo_of_any_format_is_shown_as_viewers_show_it(orientd, photos, tmp_path):
