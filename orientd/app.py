@@ -30,6 +30,7 @@ from orientd.reasons import Reason
 from orientd.records import Evidence, Method, Notify, Photo, Picture, Prediction, Row, Scores, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import Run, open_journal
+from orientd.state.kept import Kept
 from orientd.state.lock import is_locked
 from orientd.state.originals import Originals
 from orientd.state.seen import Seen
@@ -98,9 +99,11 @@ def scan(
         writer = stack.enter_context(write) if fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
         journal.add_roots(given)
+        kept = stack.enter_context(Kept(config.state_dir, notify))
 
         stages = replace(
-            make_stages(config, judge, seen, journal, writer, hand, unattended=unattended, rescan=rescan), expect=source.expect
+            make_stages(config, judge, seen, journal, kept, writer, hand, unattended=unattended, rescan=rescan),
+            expect=source.expect,
         )
         workers = config.workers or os.cpu_count() or 1
         for row in stack.enter_context(closing(pipeline.run(candidates, stages, workers, at_once(config, judge), stop))):

@@ -24,6 +24,8 @@ class Reason(StrEnum):
     """An earlier run made this change, or took it back, so nothing is left to do."""
     TAKEN_BACK = "taken_back"
     """An earlier run made this change and somebody took it back, or that cannot be told for sure: left alone."""
+    KEPT = "kept"
+    """A person said that it is to stay as it is."""
 
     # what is not judged
     NOT_A_PHOTO = "not_a_photo"

@@ -219,6 +219,7 @@ class Row(NamedTuple):
     """What is known of one photo, which becomes a line of the report. None is an empty field.
 
     Whatever has a `reason` has its `reason_code`, too, unless an earlier version of orientd judged it, which noted none.
+    `decided_by` is "person" where a person decided, else empty.
     """
 
     path: str
@@ -240,6 +241,7 @@ class Row(NamedTuple):
     sha256: str = ""
     reason_code: Reason | None = None
     evidence: str = ""
+    decided_by: str = ""
 
     @classmethod
     def of(cls, cells: Iterable[Any]) -> Self:
@@ -249,7 +251,7 @@ class Row(NamedTuple):
             ValueError: there is no such decision, method or outcome.
         """
         path, format_, width, height, stored, turn, confidence, p0, p90, p180, p270, views, *more = cells
-        decision, new_orientation, method, outcome, reason, size, mtime_ns, sha256, code, evidence = more
+        decision, new_orientation, method, outcome, reason, size, mtime_ns, sha256, code, evidence, decided_by = more
         return cls(
             path,
             format_,
@@ -270,6 +272,7 @@ class Row(NamedTuple):
             sha256,
             Reason.known(code),
             evidence,
+            decided_by,
         )
 
     def cells(self) -> tuple[str | int | float | None, ...]:
@@ -294,6 +297,7 @@ class Row(NamedTuple):
             self.sha256,
             self.reason_code or "",
             self.evidence,
+            self.decided_by,
         )
 
     @property
@@ -325,6 +329,7 @@ COLUMNS: Final[Mapping[str, Any]] = {
     "sha256": str,
     "reason_code": str,
     "evidence": str,
+    "decided_by": str,
 }
 """The columns of a report in their order, and the kind of their cells: text, `int | None` or `float | None`."""
 

@@ -144,7 +144,8 @@ def redo(config: Config, run: int, as_json: bool, wait: float, quiet: bool, verb
 @quietly
 @configured()
 def offer(config: Config, wanted: tuple[str, ...], quiet: bool) -> int:
-    """Have photos judged like any other again that were turned and then taken back: those of a run, or at PATH.
+    """Have photos judged like any other again that were turned and then taken back, or that a person said to keep as they are:
+    those of a run, or at PATH.
 
     RUN may be the undo, too. Of a folder it is all that was written below it; a photo that was moved since is named itself.
     A file whose name is a number is named ./7.

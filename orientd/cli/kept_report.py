@@ -16,13 +16,13 @@ class KeptReport(CsvReport):
         ConfigError: as CsvReport, and if the file was changed since orientd wrote it, unless it is to `overwrite` that.
     """
 
-    def __init__(self, named: str, state_dir: str, now: datetime, *, overwrite: bool) -> None:
+    def __init__(self, named: str, state_dir: str, now: datetime, *, overwrite: bool, excel: bool = False) -> None:
         self._place = default_report(now, named) if not named or os.path.isdir(named) else named
         self._written = WrittenReports(state_dir) if self._place == named else None
         self._overwrite = overwrite
         if self._written and not overwrite:
             self._written.check(named)
-        super().__init__(self._place)
+        super().__init__(self._place, excel=excel)
 
     def finish(self) -> str:
         """As CsvReport. A file that orientd does not know to be as it wrote it gets another name before."""

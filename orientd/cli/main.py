@@ -12,6 +12,7 @@ from orientd.cli.forget import forget
 from orientd.cli.history import history, offer, redo, status, undo, verify_written
 from orientd.cli.models import models
 from orientd.cli.options import configured
+from orientd.cli.report import report
 from orientd.cli.scan import apply_, inspect, scan
 from orientd.cli.service import config, service, watch
 from orientd.config import Config
@@ -31,6 +32,7 @@ for command in (
     scan,
     apply_,
     inspect,
+    report,
     undo,
     redo,
     offer,

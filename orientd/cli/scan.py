@@ -9,15 +9,24 @@ from typing import TYPE_CHECKING
 import click
 
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
+from orientd.cli.page import finish_page, page_at, with_page
 from orientd.cli.quiet import quietly
 from orientd.cli.stopping import stoppable
 from orientd.cli.telling import Telling, told
 from orientd.cli.waiting import WaitingCommand, waiting
 from orientd.config import Config
 from orientd.errors import ConfigError, ExitCode
+from orientd.records import Verdict
 
 if TYPE_CHECKING:
     from orientd.report.csv_file import CsvReport
+
+
+def _decisions(_: click.Context, __: click.Parameter, value: str | None) -> frozenset[Verdict]:
+    try:
+        return frozenset(Verdict(word.strip().lower()) for word in value.split(",")) if value else frozenset()
+    except ValueError:
+        raise click.BadParameter(f"name one or more of {', '.join(Verdict)}, with commas.") from None
 
 
 @click.command(cls=WaitingCommand)
@@ -30,6 +39,9 @@ if TYPE_CHECKING:
     help="Where to write the report: a file, a folder, or - for standard output (default: orientd-DATE-TIME.csv here).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
+@click.option("--only", metavar="DECISION,…", callback=_decisions, help="Leave rows of other decisions out: fix,unsure,error.")
+@click.option("--excel", is_flag=True, help="Begin the report with a mark by which Excel knows that it is UTF-8.")
+@with_page
 @click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
 @click.option(
     "--unattended",
@@ -51,6 +63,10 @@ def scan(
     fix: bool,
     report: str | None,
     overwrite: bool,
+    only: frozenset[Verdict],
+    excel: bool,
+    html: str | None,
+    html_limit: int,
     rescan: bool,
     unattended: bool,
     when_found: bool,
@@ -68,14 +84,20 @@ def scan(
     if not paths and files_from is None:
         raise click.UsageError("name a PATH, or a list of them with --files-from.")
     listed = [] if files_from is None else read_list(files_from)
-    session, left_out = Session(_report(config, report, overwrite, as_json), as_json, quiet, verbose, wrote=fix), Tally()
+    page, left_out = page_at(html, html_limit), Tally()
+    kept = _report(config, report, overwrite, as_json, excel)
+    session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
     telling.of(session)
     looking = partial(app.scan, config, paths, listed=listed, fix=fix, rescan=rescan, unattended=unattended, left_out=left_out)
     with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended, listed)):
         with closing(looking(stop=stop, notify=session.notify, command=command_line(), begun=session.begun, wait=wait)) as rows:
             for row in rows:
                 session.add(row)
-        return session.finish(interrupted=stop(), when_found=when_found, left_out=left_out.found(), rescan=rescan)
+                if page:
+                    page.add(row)
+        code = session.finish(interrupted=stop(), when_found=when_found, left_out=left_out.found(), rescan=rescan)
+        done = stop() or page is None or finish_page(config, page, kept.path, stop, quiet=quiet)
+        return code if done else ExitCode.INTERRUPTED
 
 
 @click.command("apply", cls=WaitingCommand)
@@ -112,10 +134,11 @@ def apply_(
     Pixels are turned in rows whose method is rotate, and sidecars written in those whose method is sidecar.
     """
     from orientd import app
+    from orientd.cli.output import note
     from orientd.cli.session import Session
     from orientd.report.plan import read_plan
 
-    planned = read_plan(plan)
+    planned = read_plan(plan, note)
     if report and report != "-" and os.path.exists(report) and os.path.samefile(plan, report):
         raise ConfigError("the report would replace the plan: choose another --report")
     session = Session(_report(config, report, overwrite, as_json), as_json, quiet, verbose, wrote=True)
@@ -152,7 +175,7 @@ def inspect(config: Config, path: str, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def _report(config: Config, report: str | None, overwrite: bool, as_json: bool) -> "CsvReport":
+def _report(config: Config, report: str | None, overwrite: bool, as_json: bool, excel: bool = False) -> "CsvReport":
     """The report at the place named, or of its own name in a folder, or on standard output.
 
     Raises:
@@ -165,5 +188,5 @@ def _report(config: Config, report: str | None, overwrite: bool, as_json: bool) 
     if report == "-" and as_json:
         raise click.UsageError("--report - and --json both write to standard output: give one of them, or name a FILE.csv.")
     if report == "-":
-        return PipedReport()
-    return KeptReport(report or "", config.state_dir, datetime.now(), overwrite=overwrite)
+        return PipedReport(excel=excel)
+    return KeptReport(report or "", config.state_dir, datetime.now(), overwrite=overwrite, excel=excel)

@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -26,13 +26,16 @@ class Session:
     With the report on standard output the summary goes to standard error, too; `quiet` leaves both progress and summary out.
     """
 
-    def __init__(self, report: CsvReport, as_json: bool, quiet: bool, verbose: bool, wrote: bool) -> None:
+    def __init__(
+        self, report: CsvReport, as_json: bool, quiet: bool, verbose: bool, wrote: bool, only: Collection[Verdict] = ()
+    ) -> None:
+        """With `only` some decisions the report leaves out rows of others; all are counted."""
         self._json = JsonLines(sys.stdout) if as_json else None
         self._meter = meter(sys.stderr, quiet=quiet, json=self._json)
         self._shown = ExitStack()  # holds the meter until the summary takes its place
         self._report, self._tally = report, Tally()
         self._quiet, self._verbose, self._wrote = quiet, verbose, wrote
-        self._complete = False
+        self._complete, self._only = False, only
         self._run: int | None = None
 
     @property
@@ -45,7 +48,8 @@ class Session:
         self._run = run
 
     def add(self, row: Row) -> None:
-        self._report.write(row)
+        if not self._only or row.decision in self._only:
+            self._report.write(row)
         self._tally.add(row)
         self._meter.advance(row)
         if self._json:

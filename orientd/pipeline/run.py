@@ -22,7 +22,7 @@ class Stages:
 
     lookup: for each candidate the row it got before, or None.
     judge: one row per candidate, in order; never raises for one photo's sake, but may raise Stopped once the run is to stop.
-    act: carries out a row whose decision is fix; a dry run passes the row through.
+    act: carries out a row whose decision is fix; a dry run passes the row through. An unsure one it leaves, if no person decided.
     record: remembers rows just judged, before any is acted on.
     expect: is told of every batch, in order, before it is judged.
     """
@@ -90,4 +90,4 @@ def _finish(entry: list[Row] | Future[Sequence[Row]], stages: Stages, stop: Call
     for row in rows:
         if stop():
             return
-        yield stages.act(row) if row.decision is Verdict.FIX else row
+        yield stages.act(row) if row.decision in (Verdict.FIX, Verdict.UNSURE) else row

@@ -26,9 +26,10 @@ from orientd.reasons import Reason
 from orientd.records import Candidate, Method, Notify, Photo, Row, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import Journal
+from orientd.state.kept import Kept
 from orientd.state.seen import Seen
 from orientd.witnesses.asking import Bench
-from orientd.write import change, reverted
+from orientd.write import change, keeping, reverted
 from orientd.write.change import Writable
 from orientd.write.writer import Writer, put_right
 
@@ -145,14 +146,18 @@ def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[
     return plan
 
 
-def act_stage(journal: Journal, writer: Writer | None, *, unattended: bool) -> Callable[[Row], Row]:
+def act_stage(journal: Journal, kept: Kept, writer: Writer | None, *, unattended: bool) -> Callable[[Row], Row]:
     """The stage *act*: a row whose decision is fix is carried out, or passed through without a `writer`.
 
-    What another run did to the photo since it was judged, or an earlier one did and somebody took back, is not done again; see
-    `reverted.turned_back`.
+    A photo that a person wants as it is shown is kept, whether orientd was sure of it or not. What another run did to the photo
+    since it was judged, or an earlier one did and somebody took back, is not done again; see `reverted.turned_back`.
     """
 
     def act(row: Row) -> Row:
+        if keeping.is_kept(kept, row):
+            return keeping.as_kept(row)
+        if row.decision is Verdict.UNSURE:
+            return row
         if run := reverted.made_meanwhile(journal, row):
             return _left(row, reverted.MADE.format(run), Reason.DONE_BEFORE)
         if reason := _undone(journal, row, unattended):
@@ -193,6 +198,7 @@ def make_stages(
     judge: Judge,
     seen: Seen,
     journal: Journal,
+    kept: Kept,
     writer: Writer | None,
     hand: Hand,
     *,
@@ -211,7 +217,7 @@ def make_stages(
 
     judged = deaths.known(hand, judge, isolate=config.isolate)
     return pipeline.Stages(
-        lookup=lookup, judge=judged, act=act_stage(journal, writer, unattended=unattended), record=_recorder(seen)
+        lookup=lookup, judge=judged, act=act_stage(journal, kept, writer, unattended=unattended), record=_recorder(seen)
     )
 
 

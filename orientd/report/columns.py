@@ -11,7 +11,8 @@ NAMES: Final = tuple(COLUMNS)  # what this version writes
 _LATER: Final = ("evidence", "decided_by", "skew")  # in this order, after those of the first version
 _EVER: Final = tuple(dict.fromkeys((*NAMES, *_LATER)))
 _FEWEST: Final = _EVER.index("sha256") + 1
-LONGEST: Final = len(",".join(_EVER))  # of the headers that orientd writes, in bytes
+BOM: Final = "\ufeff"  # by which Excel knows UTF-8
+LONGEST: Final = len((BOM + ",".join(_EVER) + "\r\n").encode())  # of the first lines that orientd writes, in bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Columns:
     @classmethod
     def of(cls, line: str) -> "Columns":
         """What a first line says, as orientd wrote it or as a spreadsheet did; no names if it is not a line of CSV."""
-        line = line.removeprefix("\ufeff")
+        line = line.removeprefix(BOM)
         delimiter = max(",;\t", key=line.count)
         try:
             cells = next(csv.reader([line], delimiter=delimiter), [])
@@ -38,10 +39,10 @@ class Columns:
         return [name for name in NEEDED if name not in self.names]
 
 
-def is_header(line: str) -> bool:
-    """True if orientd begins a report with this line (without its end): this version, an earlier or a later one.
+def is_header(line: bytes) -> bool:
+    """True if orientd begins a report with this line: this version, an earlier or a later one.
 
     A column of another name was added by a person.
     """
-    names = tuple(line.split(","))
+    names = tuple(line.removeprefix(BOM.encode()).rstrip(b"\r\n").decode("ascii", "replace").split(","))
     return len(names) >= _FEWEST and names == _EVER[: len(names)]

@@ -16,7 +16,7 @@ from typing import IO, Final, NoReturn, Protocol
 from orientd.errors import Busy, ConfigError, ReportError
 from orientd.records import Row
 from orientd.report import left_over
-from orientd.report.columns import LONGEST, NAMES, is_header
+from orientd.report.columns import BOM, LONGEST, NAMES, is_header
 from orientd.report.text import printable
 
 HEADER: Final = ",".join(NAMES)
@@ -40,8 +40,8 @@ class CsvReport:
 
     remark = ""
 
-    def __init__(self, path: str) -> None:
-        """Open the report.
+    def __init__(self, path: str, *, excel: bool = False) -> None:
+        """Open the report, for `excel` with a mark by which that knows UTF-8.
 
         Raises:
             ConfigError: `path` is an existing file that is no orientd report, or leads nowhere.
@@ -49,7 +49,7 @@ class CsvReport:
             ReportError: there is no room there, or no right to write.
         """
         self.path = path + ".partial"
-        self._final = path
+        self._final, self._first = path, (BOM if excel else "") + HEADER + "\n"
         try:
             for name in (self._final, self.path):
                 if os.path.lexists(name) and not _is_report(name, begun=name == self.path):
@@ -76,7 +76,7 @@ class CsvReport:
                 self._open()
             failed.callback(os.unlink, self.path)
             self._file.truncate(0)
-            self._file.write(HEADER + "\n")
+            self._file.write(self._first)
             self._file.flush()
             failed.pop_all()
 
@@ -131,11 +131,11 @@ class CsvReport:
 class PipedReport(CsvReport):
     """A report on standard output, of which no file is kept: its `path` is empty. What is not finished stays as it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, excel: bool = False) -> None:
         self.path = ""
         self._writerow = csv.writer(EndsWithLf(_StandardOutput()), lineterminator="\r\n").writerow
         try:
-            _StandardOutput().write(HEADER + "\n")
+            _StandardOutput().write((BOM if excel else "") + HEADER + "\n")
         except OSError as error:
             self._fail(error)
 
@@ -207,4 +207,4 @@ def _is_report(path: str, begun: bool) -> bool:
     if begun and not os.path.getsize(path):
         return True
     with open(path, "rb") as file:
-        return is_header(file.readline(LONGEST + 2).rstrip(b"\r\n").decode("ascii", "replace"))
+        return is_header(file.readline(LONGEST))

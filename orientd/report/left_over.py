@@ -26,7 +26,7 @@ def has_rows(path: str) -> bool:
     with suppress(OSError):
         if os.path.isfile(path):
             with open(path, "rb") as file:
-                return is_header(file.readline(LONGEST + 2).rstrip(b"\r\n").decode("ascii", "replace")) and bool(file.read(1))
+                return is_header(file.readline(LONGEST)) and bool(file.read(1))
     return False
 
 

@@ -1,20 +1,41 @@
-"""Reads a report back as the plan of `orientd apply`, after a person has edited it or not."""
+"""Reads a report back as the plan of `orientd apply`, after a person has edited it or not, with the verdicts given on it."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
 
 from orientd.errors import ConfigError
-from orientd.records import COLUMNS, Method, Row, Status, Verdict
+from orientd.records import COLUMNS, Method, Notify, Row, Status, Verdict
+from orientd.report import verdicts
 from orientd.report.columns import Columns
 from orientd.report.text import printable
 
 _PROBLEMS_SHOWN: Final = 20
+_DECISIONS: Final = frozenset(verdict.value for verdict in Verdict)
+_WORDS: Final[Mapping[str, Collection[str]]] = {
+    "method": frozenset(method.value for method in Method),
+    "outcome": frozenset(status.value for status in Status),
+    "decided_by": frozenset((verdicts.PERSON,)),
+}
+_TEXTS: Final = frozenset(name for name, kind in COLUMNS.items() if kind is str)
+_FRACTIONS: Final = frozenset(name for name, kind in COLUMNS.items() if kind == float | None)
 
 
-def read_plan(path: str) -> list[Row]:
-    """The rows of a plan whose decision is `fix`, in the order of the file; the whole file is checked first.
+def read_plan(path: str, notify: Notify = lambda _: None) -> list[Row]:
+    """The rows of a plan whose decision is `fix`, as `read_decided` gives them."""
+    return _read(path, _deciding(path, notify), lambda row: row.decision is Verdict.FIX)
+
+
+def read_decided(path: str, notify: Notify = lambda _: None) -> list[Row]:
+    """All rows of a plan with what a person said of them since (`verdicts.fold`).
+
+    `notify` is told of what is no verdict. Raises as `read_rows` and, with StateError, if the verdicts cannot be read.
+    """
+    return _read(path, _deciding(path, notify))
+
+
+def read_rows(path: str) -> list[Row]:
+    """All rows of a plan as they stand in the file, in its order; the whole file is checked first.
 
     People edit plans with spreadsheets: columns may change places, be added or (but for path, turn, decision, size, mtime_ns
     and sha256) be missing; the separator may be a semicolon or a tab, decimals a comma, lines may end with CR LF. A number
@@ -23,10 +44,19 @@ def read_plan(path: str) -> list[Row]:
     Raises:
         ConfigError: lists every bad row with its line number.
     """
+    return _read(path, lambda row: row)
+
+
+def _deciding(path: str, notify: Notify) -> Callable[[Row], Row]:
+    given = verdicts.read(path, notify)
+    return lambda row: verdicts.fold(row, given.get((row.path, row.sha256)))
+
+
+def _read(path: str, decided: Callable[[Row], Row], wanted: Callable[[Row], bool] = lambda _: True) -> list[Row]:
     problems: list[str] = []
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            rows = [row for row in _parsed(file, problems) if row.decision is Verdict.FIX]
+            rows = [row for row in _parsed(file, problems, decided) if wanted(row)]
     except OSError as error:
         raise ConfigError(f"{printable(path)} cannot be read: {error.strerror}") from error
     if problems:
@@ -35,7 +65,7 @@ def read_plan(path: str) -> list[Row]:
     return rows
 
 
-def _parsed(file: TextIO, problems: list[str]) -> Iterator[Row]:
+def _parsed(file: TextIO, problems: list[str], decided: Callable[[Row], Row]) -> Iterator[Row]:
     header = Columns.of(file.readline())
     if header.missing:
         problems.append(f"is not a plan of orientd: there is no column {', '.join(header.missing)}")
@@ -45,14 +75,16 @@ def _parsed(file: TextIO, problems: list[str]) -> Iterator[Row]:
         for cells in reader:
             try:
                 if any(cells):
-                    yield _row(header.names, cells)
+                    row = decided(row_of(header.names, cells))
+                    _check(row)
+                    yield row
             except ValueError as error:
                 problems.append(f"line {reader.line_num + 1}: {error}")
     except csv.Error as error:
         problems.append(f"line {reader.line_num + 1}: is not valid CSV: {error}")
 
 
-def _row(header: Sequence[str], cells: list[str]) -> Row:
+def row_of(header: Sequence[str], cells: list[str]) -> Row:
     """One row of a plan.
 
     Raises:
@@ -62,39 +94,38 @@ def _row(header: Sequence[str], cells: list[str]) -> Row:
     if short < 0 and any(cells[short:]):
         raise ValueError(f"has {len(cells)} cells, the header has {len(header)}")
     named = dict(zip(header, cells + [""] * short, strict=False))
-    values = {name: _value(kind, name, named.get(name, "")) for name, kind in COLUMNS.items()}
+    values = {name: _value(name, named.get(name, "")) for name in COLUMNS}
     decision = named["decision"].strip().lower()
-    if decision not in list(Verdict):
+    if decision not in _DECISIONS:
         raise ValueError(f"decision must be one of {', '.join(Verdict)}, got {decision!r}")
-    words = {"decision": decision, "method": _word(Method, named, "method"), "outcome": _word(Status, named, "outcome")}
-    row = Row.of((values | words).values())
-    if row.decision is Verdict.FIX:
-        _check_fix(row)
-    return row
+    words = {"decision": decision} | {name: _word(known, named, name) for name, known in _WORDS.items()}
+    return Row.of((values | words).values())
 
 
-def _word(words: type[StrEnum], named: Mapping[str, str], name: str) -> str:
+def _word(words: Collection[str], named: Mapping[str, str], name: str) -> str:
     """One of these words, however a person wrote it; empty for any other."""
     word = named.get(name, "").strip().lower()
-    return word if word in list(words) else ""
+    return word if word in words else ""
 
 
-def _value(kind: Any, name: str, text: str) -> Any:
-    if kind is str:
-        return text
+def _value(name: str, text: str) -> Any:
+    if name in _TEXTS or not text:
+        return text if name in _TEXTS else None
     text = text.strip().replace(",", ".")
     if not text:
         return None
     try:
         number = float(text)
-        if kind == float | None:
+        if name in _FRACTIONS:
             return number
         return None if "e" in text.lower() else int(text.removesuffix(".0"))
     except ValueError:
         raise ValueError(f"{name} must be a number, got {text!r}") from None
 
 
-def _check_fix(row: Row) -> None:
+def _check(row: Row) -> None:
+    if row.decision is not Verdict.FIX:
+        return
     if not row.path:
         raise ValueError("path is empty")
     if row.turn not in (90, 180, 270):

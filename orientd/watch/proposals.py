@@ -2,7 +2,8 @@
 
 A photo is in it once as long as it stays the same, whatever a person made of its decision: who does not want a proposal sets that
 to keep. The file may be moved away or deleted at any time; a new one is begun then. A photo whose turn was taken back is taken
-out, lest a timer that applies the plan turns it again; so is one that cannot be written any more.
+out, lest a timer that applies the plan turns it again; so is one that cannot be written any more, or is kept as a person said,
+elsewhere than on this plan. The verdicts on this plan (`verdicts.read`) count though it be deleted.
 
 Photos that the watcher is not sure of are in it, too, as `unsure`: nobody turns them unless a person makes that a fix.
 
@@ -23,6 +24,7 @@ from orientd.records import Row, Verdict
 from orientd.report.columns import NAMES, Columns
 from orientd.report.csv_file import HEADER, EndsWithLf, cells
 from orientd.report.text import printable
+from orientd.report.verdicts import Choice, PersonVerdict, fold, path_for, read
 
 _START: Final = HEADER + "\n"
 
@@ -36,17 +38,19 @@ class Proposals:
         self._state: tuple[int, ...] = ()
         self._pending: dict[tuple[str, str], Row] = {}
         self._dropped: set[tuple[str, str]] = set()
+        self._verdicts: dict[tuple[str, str], PersonVerdict] = {}
+        self._verdicts_state: tuple[int, ...] = ()
 
     def refresh(self) -> None:
-        """See what is in the file now.
+        """See what is in the file now, and what a person said of it.
 
         Raises:
             StateError: it is there and cannot be read, or lacks columns that a plan needs.
         """
+        self._refresh_verdicts()
         try:
             with _opened(self.path) as file:
-                found = os.fstat(file.fileno())
-                state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+                state = _state(os.fstat(file.fileno()))
                 if state == self._state:
                     return
                 columns = self._columns(file.readline())
@@ -72,8 +76,15 @@ class Proposals:
         self._pending[row.path, row.sha256] = row
         return True
 
+    def decided(self, row: Row) -> Row:
+        """The row as a person decided it on this plan."""
+        return fold(row, self._verdicts.get((row.path, row.sha256)))
+
     def drop(self, row: Row) -> None:
-        """Take out what was proposed for this photo as it is, if anything was."""
+        """Take out what was proposed for this photo as it is, if anything was; but not if a person said there to keep it."""
+        said = self._verdicts.get((row.path, row.sha256))
+        if said and said.choice is Choice.KEEP:
+            return
         self._pending.pop((row.path, row.sha256), None)
         if (row.path, row.sha256) in self._known:
             self._dropped.add((row.path, row.sha256))
@@ -96,6 +107,13 @@ class Proposals:
             ) from error
         self._known |= {photo: row.decision is Verdict.UNSURE for photo, row in self._pending.items()}
         self._pending.clear()
+
+    def _refresh_verdicts(self) -> None:
+        state: tuple[int, ...] = ()
+        with suppress(OSError):
+            state = _state(os.stat(path_for(self.path)))
+        if state != self._verdicts_state:
+            self._verdicts, self._verdicts_state = read(self.path), state
 
     def _columns(self, first: str) -> Columns:
         """Those of the plan that begins with this line; of an empty file those that it will get.
@@ -145,6 +163,10 @@ class Proposals:
             os.fsync(file)
         finally:
             os.close(file)
+
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _opened(path: str) -> TextIO:

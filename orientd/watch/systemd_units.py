@@ -227,7 +227,8 @@ def _drop_ins(place: Place, config: Config, folders: Sequence[str], flags: Seque
     watch = _quoted(*_program(), "watch", *flags, *folders)
     if not user:
         return {_DROP_IN: _drop_in(watch, more=grants.network_of_user(config))}
-    scan = f"{_quoted(*_program(), 'scan', '--quiet', '--unattended', '--report')} ${{STATE_DIRECTORY}} {_quoted(*folders)}"
+    begin = f"{_quoted(*_program(), 'scan', '--quiet', '--unattended')} --report ${{STATE_DIRECTORY}} --html ${{STATE_DIRECTORY}}"
+    scan = f"{begin} {_quoted(*folders)}"
     state, plan = _elsewhere(place, config.state_dir), _elsewhere(place, os.path.dirname(config.plan))
     textfile = _elsewhere(place, grants.folder_of_textfile(config))
     open_to_watch = grants.network(config, grants.OF_WATCHER, serves=True)

@@ -28,11 +28,13 @@ from orientd.reasons import Reason
 from orientd.records import Candidate, Prediction, Row, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import open_journal
+from orientd.state.kept import Kept
 from orientd.state.seen import Seen
 from orientd.watch.arrivals import look
 from orientd.watch.log_limit import LogLimiter
 from orientd.watch.metrics import Metrics
 from orientd.watch.proposals import Proposals
+from orientd.write import keeping
 from orientd.write.rotate import planner
 from orientd.write.writer import Writer
 
@@ -152,7 +154,10 @@ class Worker:
             writer = stack.enter_context(self._writer(self._seen, hand)) if self.config.fix else None
             journal = writer.journal if writer else stack.enter_context(open_journal(self.config, self.log.warning))
             journal.add_roots(self.roots)
-            stages = self._counted(make_stages(self.config, self._judge, self._seen, journal, writer, hand, unattended=True))
+            kept = stack.enter_context(Kept(self.config.state_dir, self.log.warning))
+            stages = self._counted(
+                make_stages(self.config, self._judge, self._seen, journal, kept, writer, hand, unattended=True)
+            )
             workers = self.config.workers or os.cpu_count() or 1
             batch = at_once(self.config, self._judge)
             for row in pipeline.run(candidates, stages, workers, batch, self.stop, lookup=batch):
@@ -212,8 +217,12 @@ class Worker:
                     self._fresh.add(row.path)
             stages.record(rows)
 
+        def act(row: Row) -> Row:
+            decided = self._proposals.decided(row) if self._proposals else row
+            return keeping.as_kept(row) if decided.decision is Verdict.KEEP else stages.act(decided)
+
         timed = self.metrics.timed
-        return replace(stages, lookup=timed("lookup", stages.lookup), act=timed("act", stages.act), record=record)
+        return replace(stages, lookup=timed("lookup", stages.lookup), act=timed("act", act), record=record)
 
     def _note(self, row: Row, writer: Writer | None) -> None:
         """Tell what came of a photo; what may come out otherwise later is not tried again at once."""
@@ -230,7 +239,7 @@ class Worker:
             self._tell_unsure(row, fresh)
         elif row.decision is Verdict.FIX and not row.outcome:
             self._tell_wrong(row, fresh)
-        elif row.decision is not Verdict.KEEP:
+        elif row.decision is not Verdict.KEEP or row.decided_by:
             self._remember(row)
             self._tell_left(row, fresh)
 
@@ -247,7 +256,7 @@ class Worker:
             self._remarks.add(logging.WARNING, "not put right", row.path, row.reason, row.reason_code)
         elif row.decision is Verdict.ERROR and look(row.path):  # one that was deleted meanwhile is no trouble
             self._remarks.add(logging.WARNING, "not judged", row.path, row.reason, row.reason_code)
-        elif row.decision is Verdict.SKIP and row.turn:
+        elif row.decided_by or (row.decision is Verdict.SKIP and row.turn):
             if self._proposals:
                 self._proposals.drop(row)
             if fresh:

@@ -1,4 +1,7 @@
-"""What was taken back, offered again: which writes keep a photo from being turned, and are to be passed over from now on."""
+"""What was taken back, or kept as a person said, offered again.
+
+Which writes keep a photo from being turned is passed over from now on, and what was noted of its picture (`keeping`) forgotten.
+"""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,25 +16,29 @@ from orientd.library import sidecars
 from orientd.library.paths import below
 from orientd.records import Notify
 from orientd.state.journal import Journal, Write, WriteStatus, open_journal
+from orientd.write import keeping
 from orientd.write.reverted import stands
 from orientd.write.undo import names_of
 
 
 def offer(config: Config, wanted: Sequence[int | str], notify: Notify) -> int:
-    """Have photos judged like any other that were turned and taken back: those of runs, by number, or at paths. Gives how many.
+    """Have photos judged like any other that were turned and taken back: those of runs, by number, or at paths, and with these
+    what a person wanted as it is shown. Gives how many.
 
     Raises:
-        ConfigError: nothing was taken back there.
+        ConfigError: nothing was taken back or kept there.
     """
     found: set[str] = set()
     with open_journal(config, notify) as journal:
         for one in wanted:
             writes = of_run(journal, one) if isinstance(one, int) else of_path(journal, one)
-            if not writes:
+            kept = set() if isinstance(one, int) else _lift(config, one, notify)
+            if not writes and not kept:
                 place = f"of run {one}" if isinstance(one, int) else f"at {one}"
-                raise ConfigError(f"nothing {place} was taken back; to list the runs: {commands.line('history')}")
+                also = "" if isinstance(one, int) else " or kept as a person said"
+                raise ConfigError(f"nothing {place} was taken back{also}; to list the runs: {commands.line('history')}")
             journal.offer(write.id for write in writes)
-            found.update(write.intent.path for write in writes)
+            found.update(kept, (write.intent.path for write in writes))
     return len(found)
 
 
@@ -50,6 +57,14 @@ def of_path(journal: Journal, path: str) -> list[Write]:
     held, marks = _known(path)
     found = journal.about([*names, *beside], held, fingerprint.pictures(marks))
     return [write for write in found if _was_undone(write) or _was_turned_back(write, names, held, marks)]
+
+
+def _lift(config: Config, path: str, notify: Notify) -> set[str]:
+    names = names_of(path)
+    if os.path.isdir(path):
+        return keeping.lift(config, lambda kept: below(kept.path, list(names)), notify)
+    held, marks = _known(path)
+    return keeping.lift(config, lambda kept: kept.path in names or kept.sha256 == held, notify, fingerprint.pictures(marks))
 
 
 def _known(path: str) -> tuple[str, fingerprint.Marks]:

@@ -114,7 +114,7 @@ def test_every_bad_row_is_named_with_its_line(tmp_path):
             line(sha256="AB" * 32),
             line(p90="high"),
             line() + ",more",
-            line(path="a,b", evidence="faces 90 +1.0"),
+            line(path="a,b", decided_by="person"),
             line(path="a,b"),
             "/b.jpg",
             line(),
@@ -130,8 +130,8 @@ def test_every_bad_row_is_named_with_its_line(tmp_path):
         "line 10: size is missing: scan again",
         "line 11: sha256 is missing or was changed: scan again",
         "line 12: p90 must be a number, got 'high'",
-        "line 13: has 23 cells, the header has 22",
-        "line 14: has 23 cells, the header has 22",
+        "line 13: has 24 cells, the header has 23",
+        "line 14: has 24 cells, the header has 23",
         "line 15: width must be a number, got 'jpeg'",
         "line 16: decision must be one of keep, fix, unsure, skip, error, got ''",
     ]
@@ -183,3 +183,8 @@ def test_a_plan_may_come_through_a_pipe(tmp_path):
     with open(plan_of(tmp_path, FOUND)) as plan:
         ran = subprocess.run([sys.executable, "-c", code], input=plan.read(), text=True, capture_output=True, check=True)
     assert ran.stdout == "['/photos/a.jpg']\n"
+
+
+@pytest.mark.parametrize(("written", "read"), [("person", "person"), (" Person ", "person"), ("", ""), ("Grandma", "")])
+def test_who_decided_is_a_person_or_not_told(tmp_path, written, read):
+    assert [row.decided_by for row in read_plan(edited(tmp_path, f"{HEADER}\n{line(decided_by=written)}\n"))] == [read]

@@ -43,6 +43,7 @@ def test_what_is_not_known_is_an_empty_text_or_no_number():
         "sha256",
         "reason_code",
         "evidence",
+        "decided_by",
     }
 
 

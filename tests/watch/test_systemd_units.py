@@ -145,7 +145,8 @@ def test_install_names_the_program_the_user_and_what_may_be_written(installed):
     assert drop_in[3].endswith(' "watch" "--fix" "{}"'.format(escaped.replace("$", "$$")))
     assert drop_in[4:] == ["User=daemon", f'ReadWritePaths="-{escaped}"']
     nightly = (place.folder / "orientd-scan.service.d" / "install.conf").read_text().splitlines()
-    assert nightly[3].endswith(' "--unattended" "--report" ${STATE_DIRECTORY} "' + escaped.replace("$", "$$") + '"')
+    written = " --report ${STATE_DIRECTORY} --html ${STATE_DIRECTORY}"
+    assert nightly[3].endswith(' "--unattended"' + written + ' "' + escaped.replace("$", "$$") + '"')
     assert nightly[4:] == ["User=daemon"]
     instances = (place.folder / "orientd@.service.d" / "install.conf").read_text().splitlines()
     assert instances[2] == "ExecStart="
@@ -480,3 +481,18 @@ def test_the_commands(orientd, tmp_path, monkeypatch, capsys):
     assert "orientd.service: installed" in capsys.readouterr().out
     assert orientd("service", "uninstall", "--user") == 0
     assert not (tmp_path / "config" / "systemd" / "user" / "orientd.service").exists()
+
+
+def test_the_nightly_scan_writes_a_page_and_old_reports_go_with_all_that_belongs_to_them(tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    unit = lines_of("orientd-scan.service")
+    assert any(line.startswith("ExecStart=") and "--html ${STATE_DIRECTORY}" in line for line in unit)
+    names = [f"orientd-20261129-120000.{ending}" for ending in ("csv", "html", "csv.verdicts")]
+    for name in (*names, "journal.db", "orientd-20270101-120000.csv"):
+        (state / name).touch()
+        if name in names or name == "journal.db":
+            os.utime(state / name, (0, 0))
+    (clean,) = [line.removeprefix("ExecStartPost=-") for line in unit if line.startswith("ExecStartPost=")]
+    subprocess.run([str(state) if word == "${STATE_DIRECTORY}" else word for word in clean.split()], check=True)
+    assert sorted(path.name for path in state.iterdir()) == ["journal.db", "orientd-20270101-120000.csv"]

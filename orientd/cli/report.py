@@ -1,0 +1,47 @@
+"""The command that shows a report again: its numbers, and its photos on a page."""
+
+from functools import partial
+
+import click
+
+from orientd.cli.options import configured
+from orientd.cli.page import finish_page, page_at, with_page
+from orientd.cli.stopping import stoppable
+from orientd.config import Config
+from orientd.errors import ExitCode
+
+
+@click.command()
+@click.argument("plan", metavar="PLAN.csv", type=click.Path())
+@click.argument("folders", nargs=-1, metavar="[FOLDER…]", type=click.Path(readable=False))
+@with_page
+@configured("workers", "max_pixels", "max_bytes", "max_memory", "isolate", "sidecar_naming")
+def report(config: Config, plan: str, folders: tuple[str, ...], html: str | None, html_limit: int) -> int:
+    """Tell what PLAN.csv says, with what a person has decided since; with --html make a report to look at.
+
+    A plan may come from anyone: pictures are made of photos below FOLDER… or, if none is given, of those below all that was
+    ever scanned.
+    """
+    from orientd.cli import output
+    from orientd.library.paths import real_roots
+    from orientd.records import Status
+    from orientd.report.plan import read_decided
+    from orientd.report.summary import summary
+    from orientd.report.tally import Tally
+    from orientd.state.journal import open_journal
+
+    page, tally, rows = page_at(html, html_limit), Tally(), read_decided(plan, output.note)
+    for row in rows:
+        tally.add(row)
+        if page:
+            page.add(row)
+    output.console().print(summary(tally, report=plan, wrote=tally.count(outcome=Status.FIXED) > 0))
+    if not page:
+        return ExitCode.OK
+    roots = real_roots(folders)
+    if not roots:
+        with open_journal(config, output.note) as journal:
+            roots = tuple(journal.roots())
+    with stoppable() as stop:
+        done = finish_page(config, page, plan, stop, partial(tuple, roots))
+    return ExitCode.OK if done else ExitCode.INTERRUPTED
