@@ -28,7 +28,7 @@ def test_from_start_to_end_as_systemd_sees_it(photos, tmp_path):
         watcher.until(lambda: any(text.startswith("STATUS=idle: 1 judged, 1 put right") for text in watcher.heard))
         watcher.until(lambda: watcher.heard.count("WATCHDOG=1") >= 5)
         with Process(photos) as second:
-            assert second.code() == 1
+            assert second.code() == 4
             assert f"another orientd is watching (process {watcher.process.pid})" in second.messages[-1]
         assert watcher.end() == 0
         assert "STOPPING=1" in watcher.heard
@@ -41,7 +41,7 @@ def test_a_second_one_that_keeps_its_state_elsewhere_is_refused_too(photos, tmp_
     with Process(photos, state_dir=str(tmp_path / "one")).ready() as first:
         for number, folder in enumerate((photos, photos / "2024", tmp_path)):
             with Process(folder, state_dir=str(tmp_path / f"other{number}")) as second:
-                assert second.code() == 1
+                assert second.code() == 4
                 assert f"(process {first.process.pid})" in second.messages[-1]
                 assert "READY=1" not in second.heard
         with Process(tmp_path / "one", state_dir=str(tmp_path / "beside")).ready() as beside:
