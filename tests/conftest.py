@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -26,6 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if wanting and not _has_gpu():
         for item in wanting:
             item.add_marker(pytest.mark.skip(reason="no CUDA GPU, or ONNX Runtime without its CUDA provider"))
+    if not shutil.which("chromium"):
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason="no chromium, so the page of orientd review was not tried in a browser"))
 
 
 def _has_gpu() -> bool:

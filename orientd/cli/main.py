@@ -13,6 +13,7 @@ from orientd.cli.history import history, offer, redo, status, undo, verify_writt
 from orientd.cli.models import models
 from orientd.cli.options import configured
 from orientd.cli.report import report
+from orientd.cli.review import review
 from orientd.cli.scan import apply_, inspect, scan
 from orientd.cli.service import config, service, watch
 from orientd.config import Config
@@ -30,6 +31,7 @@ def cli() -> None:
 
 for command in (
     scan,
+    review,
     apply_,
     inspect,
     report,

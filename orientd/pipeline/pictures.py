@@ -7,7 +7,10 @@ followed on the way.
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from orientd.config import Config
 from orientd.decode import admitted, encoded
@@ -18,7 +21,7 @@ from orientd.library import photo as reading
 from orientd.library.paths import below, real_place
 from orientd.library.read_ahead import Content
 from orientd.reasons import Reason
-from orientd.records import Candidate, FileStat, Photo, Row, Status
+from orientd.records import Candidate, FileStat, Format, Photo, Picture, Row, Status
 from orientd.report.html_page import Card
 
 SIDE: Final = 320
@@ -42,6 +45,12 @@ class Pictures:
         self._roots, self._limit, self._naming = roots, config.max_bytes, config.sidecar_naming
         decoder = admitted.decoder(SIDE, config.max_pixels, config.max_memory, isolate=config.isolate)
         self._fitted = as_noted(decoder.fitted)
+
+    def warm(self) -> None:
+        """Have a decoder ready for the first photo: its libraries take longer to load than a photo takes."""
+        square = Picture(np.zeros((8, 8, 3), np.uint8), 8, 8)
+        with suppress(PhotoError, OSError, MemoryError, RuntimeError):  # the first photo will tell
+            self._fitted(Photo("", FileStat(0, 0, 0, 0), Format.JPEG, encoded.jpeg(square), None, ""), SIDE)
 
     def get(self, path: str, side: int = SIDE) -> Shown:
         """The photo at a path as viewers show it, of at most `side` pixels on the longer side.

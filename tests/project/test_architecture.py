@@ -22,7 +22,7 @@ RANKS = (
     {"gpu", "write", "witnesses", "hooks"},
     {"pipeline"},
     {"app"},
-    {"watch"},
+    {"watch", "web"},
     {"cli"},
     {"__main__"},
 )
@@ -41,6 +41,8 @@ OWNERS = {
     "click": {"cli"},
     "watchdog": {"watch"},
     "sqlite3": {"state"},
+    "starlette": {"web"},
+    "uvicorn": {"web"},
 }
 NETWORK = {
     "socket": {"watch", "web"},  # for systemd, and to answer
@@ -53,10 +55,10 @@ NETWORK = {
     "urllib.error": {"hooks"},
     "smtplib": set(),
     "ftplib": set(),
-    "asyncio": set(),
+    "asyncio": {"web"},  # to answer
 }
 """Who opens connections, by the modules that can: hooks is the only folder from which orientd calls anybody."""
-EXTRAS = {"onnxruntime", "nvidia"}
+EXTRAS = {"onnxruntime", "nvidia", "starlette", "uvicorn"}
 TRAINING_RANKS = ({"config", "files"}, {"data"}, {"fit", "evaluate"}, {"export"}, {"report"}, {"pipeline"}, {"cli"})
 TRAINING_RANK = {name: rank for rank, names in enumerate(TRAINING_RANKS) for name in names}
 TRAINING_OWNERS = {
@@ -70,6 +72,7 @@ TRAINING_OWNERS = {
 }
 TRAINING_MAY_USE = VOCABULARY | {"judge", "infer", "decode", "witnesses", "library", "config", "formats"}
 HEAVY = {"numpy", "PIL", "onnxruntime", "torch", "simplejpeg", "pillow_heif", "nvidia", "rich", "yaml", "sqlite3", "watchdog"}
+HEAVY |= {"starlette", "uvicorn"}
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
 MOST_FOLDERS = 19
