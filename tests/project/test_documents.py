@@ -119,7 +119,9 @@ def test_the_readme_and_the_help_tell_every_exit_code():
 
 def test_the_license_is_the_one_that_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    (text,) = [(ROOT / name).read_text(encoding="utf-8") for name in project["license-files"]]
-    assert project["license"] == "Apache-2.0"
+    text, *of_witnesses = [(ROOT / name).read_text(encoding="utf-8") for name in project["license-files"]]
+    assert project["license"] == "Apache-2.0 AND MIT"
+    assert any("Permission is hereby granted, free of charge" in its for its in of_witnesses)
+    assert len(of_witnesses) == len([*(ROOT / "orientd" / "models" / "witnesses").glob("LICENSE-*")])
     assert re.search(r"Apache License\s+Version 2\.0, January 2004", text)
     assert "END OF TERMS AND CONDITIONS" in text
