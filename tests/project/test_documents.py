@@ -22,6 +22,7 @@ DOCUMENTS = (
     "benchmarks/README.md",
     "orientd/models/README.md",
     "docs/json.md",
+    "docs/many-machines.md",
     "docs/monitoring.md",
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
