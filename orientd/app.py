@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 from orientd import commands, records
@@ -15,11 +14,11 @@ from orientd.errors import ConfigError, ReadError, Refused
 from orientd.judge.judge import NOT_A_PHOTO, Judge
 from orientd.judge.panel import SCENE, Opinion, scene
 from orientd.library import left_out as leaving_out
-from orientd.library import others
 from orientd.library import paths as library_paths
 from orientd.library.exclude import Exclusion, read_patterns
+from orientd.library.given import own_roots, to_judge
 from orientd.library.listed import sorted_out
-from orientd.library.paths import below, presence, real_roots
+from orientd.library.paths import below, presence
 from orientd.library.reader import PhotoReader
 from orientd.library.shard import Part, Shard
 from orientd.library.walk import walk
@@ -28,7 +27,7 @@ from orientd.pipeline import deaths, planned
 from orientd.pipeline import run as pipeline
 from orientd.pipeline.stages import at_once, chosen_model, make_judge, make_stages, naming_of, open_seen
 from orientd.reasons import Reason
-from orientd.records import Candidate, Evidence, Method, Notify, Photo, Picture, Prediction, Row, Scores, Status, Verdict
+from orientd.records import Evidence, Method, Notify, Photo, Picture, Prediction, Row, Scores, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import Run, open_journal
 from orientd.state.kept import Kept
@@ -86,7 +85,7 @@ def scan(
     with ExitStack() as stack:
         exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
         check_presence, part = presence(roots), part or Part()
-        given, candidates = _to_judge(config, roots, listed, exclusion, stop, left_out, part)
+        given, candidates = to_judge(config, roots, listed, exclusion, stop, left_out, part)
         hand = stack.enter_context(Hand(config.state_dir))
         again = [held for held in hand.all_left_out() if below(held.path, given)] if rescan else []
         deaths.look_after(hand, config, notify, stop, again)
@@ -139,7 +138,7 @@ def apply(
         LibraryUnavailable: one of `roots` is not there.
     """
     exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
-    given = _roots(roots)
+    given = own_roots(roots)
     within = library_paths.folders(given)
     turned_by_pixels = {row.format for row in rows if row.decision is Verdict.FIX and planned.method_of(row) is Method.ROTATE}
     rotate = planner_of(turned_by_pixels, isolate=config.isolate)
@@ -373,27 +372,3 @@ def _testimonies(judge: Judge, photo: Photo, second: Prediction, opinion: Opinio
             silent = said.scores == (0.0, 0.0, 0.0, 0.0)
             scores = None if silent else said.scores
             yield Testimony(voice.witness, voice.witness in asked, scores, voice.against(said.scores), voice.cap, said.note)
-
-
-def _to_judge(
-    config: Config,
-    roots: Sequence[str],
-    listed: Sequence[str],
-    exclusion: Exclusion,
-    stop: Callable[[], bool],
-    left_out: leaving_out.Tally | None,
-    part: Part,
-) -> tuple[tuple[str, ...], Iterator[Candidate]]:
-    """The real roots of a scan, and the candidates of one part, who takes notes of them."""
-    more, known = sorted_out(listed, exclusion, left_out or leaving_out.Tally())
-    given = _roots((*roots, *more))
-    walked = walk(given, exclusion, config.one_file_system, stop, left_out, part.owns)
-    return given, chain(part.of_list(known, given), part.noted(walked))
-
-
-def _roots(roots: Sequence[str]) -> tuple[str, ...]:
-    """As `real_roots`, which none may be that belongs to another program."""
-    given = real_roots(roots)
-    for root in given:
-        others.check_root(root)
-    return given
