@@ -94,9 +94,9 @@ def scan(
     session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
     telling.of(session)
     looking = partial(app.scan, config, paths, listed=listed, part=part, fix=fix, rescan=rescan, unattended=unattended)
-    told_by = partial(looking, left_out=left_out, notify=session.notify, command=command_line(), begun=session.begun)
+    begin = partial(looking, left_out=left_out, notify=session.notify, command=command_line(), begun=session.begun)
     with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended, listed, part)):
-        with closing(told_by(stop=stop, wait=wait)) as rows:
+        with closing(begin(stop=stop, wait=wait)) as rows:
             for row in rows:
                 session.add(row)
                 if page:

@@ -24,8 +24,8 @@ _LISTED: Final = -1  # before every root: what was known of a list of files with
 def merged(config: Config, parts: Mapping[str, Manifest], notify: Notify) -> Iterator[Row]:
     """The rows of all parts, by their paths, in the order of the walk; memory stays flat.
 
-    What was taken back, or is kept, by what this machine knows is left alone, as in a scan. A file with several names is kept under the
-    first of them.
+    What was taken back, or is kept, by what this machine knows is left alone, as in a scan. A file with several names is
+    judged under the first of them.
 
     Raises:
         ConfigError: they do not belong together; before the first row.

@@ -136,6 +136,7 @@ def test_a_part_only_judges_and_says_what_it_is(orientd, library, tmp_path, monk
     assert orientd("scan", library, "--shard", "2/3", "--fix") == 2
     assert "--shard only judges" in capsys.readouterr().err
     assert orientd("scan", library, "--shard", "2/3", "--report", "-") == 2
+    assert orientd("scan", library, "--shard", "2/3", "--only", "fix") == 2
     for wrong in ("3", "0/3", "4/3", "x/3", "1/0", "env/", "1/1000000"):
         assert orientd("scan", library, "--shard", wrong) == 2
         assert "write I/N with I from 1 to N" in capsys.readouterr().err
