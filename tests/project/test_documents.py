@@ -21,6 +21,7 @@ DOCUMENTS = (
     "SECURITY.md",
     "benchmarks/README.md",
     "orientd/models/README.md",
+    "docs/api.md",
     "docs/json.md",
     "docs/many-machines.md",
     "docs/monitoring.md",
