@@ -101,7 +101,8 @@ def scan(
                 session.add(row)
                 if page:
                     page.add(row)
-        code = session.finish(interrupted=stop(), when_found=when_found, left_out=left_out.found(), rescan=rescan)
+        finish = partial(session.finish, when_found=when_found, left_out=left_out.found(), rescan=rescan)
+        code = finish(interrupted=stop(), part=str(part.shard) if part else "")
         done = stop() or page is None or finish_page(config, page, kept.path, stop, quiet=quiet)
         return code if done else ExitCode.INTERRUPTED
 

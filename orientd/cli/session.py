@@ -108,8 +108,9 @@ class Session:
         left_out: NotLookedAt | None = None,
         rescan: bool = False,
         below: Sequence[str] = (),
+        part: str = "",
     ) -> int:
-        """Close the report, print the summary (see there for `below`), and give the exit code."""
+        """Close the report, print the summary (see there for `below` and `part`), and give the exit code."""
         if interrupted:
             path = self._report.path if self._tally.count() else ""
         else:
@@ -130,6 +131,7 @@ class Session:
                 left_out=left_out or {},
                 rescan=rescan,
                 below=below,
+                part="" if interrupted else part,
             )
             if not self._quiet:
                 console(stderr=not self._report.path).print(told)

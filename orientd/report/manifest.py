@@ -56,10 +56,11 @@ class Manifest:
             with open(place, encoding="utf-8") as file:
                 values = json.load(file)
             found = cls(**{field.name: values[field.name] for field in fields(cls)})
+            found._check()
             sha256 = sha256_of(part)
         except OSError as error:
             raise ConfigError(f"{printable(str(error.filename))} cannot be read: {error.strerror}: {_MEANT}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"{printable(place)} is not what a scan with --shard leaves beside a plan: {_MEANT}") from error
         if sha256 != found.sha256:
             raise ConfigError(
@@ -67,6 +68,15 @@ class Manifest:
                 " to change decisions, change them in the plan that comes of the merge"
             )
         return found
+
+    def _check(self) -> None:
+        """Raise ValueError unless it is of the form that `leave` gives it."""
+        numbers = [self.shard, self.of, *self.places, *self.counts.values()]
+        texts = [*self.roots, *self.linked, self.sha256]
+        if not (all(isinstance(each, int) for each in numbers) and all(isinstance(each, str) for each in texts)):
+            raise ValueError("a number or a text is none")
+        if not 1 <= self.shard <= self.of:
+            raise ValueError("there is no such part")
 
     def leave(self, part: str) -> None:
         """Put it beside a part.

@@ -121,8 +121,22 @@ def test_parts_that_do_not_belong_together_are_refused(orientd, scan, library, t
         assert words in refused(parts[0], other, parts[2])
     assert orientd("scan", library / "deep", "--shard", "2/3", "--report", other, "--overwrite") in (0, 3)
     assert "the folders that were scanned differs" in refused(parts[0], other, parts[2])
+    for damaged in (
+        b"[]",
+        b"{}",
+        b"{",
+        manifest(parts[1], shard="2"),
+        manifest(parts[1], shard=9),
+        manifest(parts[1], roots=[1]),
+    ):
+        copied(parts[1], other).with_name("other.csv.json").write_bytes(damaged)
+        assert "is not what a scan with --shard leaves beside a plan" in refused(parts[0], other, parts[2])
     parts[1].write_bytes(parts[1].read_bytes().replace(b",fix,", b",keep,") + b"\n")
     assert "2.csv is not as the scan left it" in refused(*parts)
+
+
+def manifest(part, **changed):
+    return json.dumps(json.loads(part.with_name(part.name + ".json").read_bytes()) | changed).encode()
 
 
 def copied(part, to):
@@ -140,7 +154,11 @@ def test_a_part_only_judges_and_says_what_it_is(orientd, library, tmp_path, monk
     for wrong in ("3", "0/3", "4/3", "x/3", "1/0", "env/", "1/1000000"):
         assert orientd("scan", library, "--shard", wrong) == 2
         assert "write I/N with I from 1 to N" in capsys.readouterr().err
+    capsys.readouterr()
     assert orientd("scan", library, "--shard", "2/3") in (0, 3)
+    printed = capsys.readouterr().out
+    assert "It is part 2/3 of a plan." in printed
+    assert "orientd apply" not in printed
     said = json.loads((tmp_path / "orientd-shard-2-of-3.csv.json").read_text())
     assert (said["shard"], said["of"], said["roots"]) == (2, 3, [str(library)])
     assert "model_id=" in said["judged_by"]
