@@ -147,7 +147,7 @@ def test_wrong_arguments_and_what_configures_the_command(model, tmp_path, monkey
     (tmp_path / "orientd" / "orientd.yaml").write_text("nonsense: 1\n")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert Detector(str(model), isolate=False).predict(sky_library.landscape()).turn == 0
-    with pytest.raises(errors.ConfigError, match="provider"):
+    with pytest.raises(errors.ConfigError, match=r"^provider: must be one of"):
         Detector(provider="magic")
     with pytest.raises(errors.ModelError, match="no model 'nowhere'"):
         Detector("nowhere")

@@ -1,5 +1,6 @@
 """A library judged in parts, as several machines would, and put together again."""
 
+import errno
 import json
 import os
 
@@ -7,6 +8,7 @@ import pytest
 from support import raw_files, sky_library
 
 from orientd.formats import sidecar
+from orientd.library import walk
 
 
 @pytest.fixture
@@ -61,6 +63,21 @@ def test_also_with_excludes_lists_and_several_roots(scan, library, tmp_path):
     assert merged == whole
     assert whole.count(b"it is in the list, but not there") == 4
     assert b"b-c" not in whole
+
+
+def test_also_where_folders_cannot_be_listed(scan, library, monkeypatch):
+    closed = [str(library / name) for name in ("1", "deep/b/c", "z")]
+    listing = walk.listing
+
+    def refusing(folder):
+        if folder in closed:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listing(folder)
+
+    monkeypatch.setattr(walk, "listing", refusing)
+    merged, whole, _ = scan(library)
+    assert merged == whole
+    assert whole.count(b"the folder cannot be listed") == 3
 
 
 def test_also_with_sidecars(scan, library):
