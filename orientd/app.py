@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 from orientd import commands, records
@@ -15,12 +14,13 @@ from orientd.errors import ConfigError, ReadError, Refused
 from orientd.judge.judge import NOT_A_PHOTO, Judge
 from orientd.judge.panel import SCENE, Opinion, scene
 from orientd.library import left_out as leaving_out
-from orientd.library import others
 from orientd.library import paths as library_paths
 from orientd.library.exclude import Exclusion, read_patterns
+from orientd.library.given import own_roots, to_judge
 from orientd.library.listed import sorted_out
-from orientd.library.paths import below, presence, real_roots
+from orientd.library.paths import below, presence
 from orientd.library.reader import PhotoReader
+from orientd.library.shard import Part, Shard
 from orientd.library.walk import walk
 from orientd.orientation import turned
 from orientd.pipeline import deaths, planned
@@ -68,6 +68,7 @@ def scan(
     begun: Told = _nobody,
     left_out: leaving_out.Tally | None = None,
     listed: Sequence[str] = (),
+    part: Part | None = None,
     wait: float = 0.0,
 ) -> Generator[Row, None, None]:
     """Judge everything below `roots` and, with `fix`, put right what is shown wrong; one row per file, in the order of the walk.
@@ -76,24 +77,23 @@ def scan(
 
     After these what is `listed`; a path in a list may be gone. What is not even looked at is counted in `left_out`. `unattended`:
     no person started it; see `reverted.turned_back`. `begun` is told the number of the run, once there is something to write.
-    `wait`: so many seconds for another orientd that is writing, here as below.
+    `part`: only what it owns. `wait`: so many seconds for another orientd that is writing, here as below.
 
     Raises:
         OrientdError: what must stop the run; some of it before the first row.
     """
     with ExitStack() as stack:
         exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
-        more, known = sorted_out(listed, exclusion, left_out or leaving_out.Tally())
-        check_presence, given = presence(roots), _roots((*roots, *more))
-        candidates = chain(known, walk(given, exclusion, config.one_file_system, stop, left_out))
+        check_presence, part = presence(roots), part or Part()
+        given, candidates = to_judge(config, roots, listed, exclusion, stop, left_out, part)
         hand = stack.enter_context(Hand(config.state_dir))
         again = [held for held in hand.all_left_out() if below(held.path, given)] if rescan else []
         deaths.look_after(hand, config, notify, stop, again)
         stack.enter_context(deaths.noticed(hand, config))
         rotate = planner(config.method, isolate=config.isolate)
         source = stack.enter_context(closing(PhotoReader(config, naming_of(config), glances=config.first_look == "thumbnail")))
-        judge, identity = make_judge(config, notify, rotate, source, stop)
-        seen = stack.enter_context(open_seen(config, identity, notify))
+        judge, part.judged_by = make_judge(config, notify, rotate, source, stop)
+        seen = stack.enter_context(open_seen(config, part.judged_by, notify))
         within = library_paths.folders(given)
         write = Writer(config, seen, command, stop, notify, rotate, within, hand=hand, begun=begun, wait=wait)
         writer = stack.enter_context(write) if fix else None
@@ -138,7 +138,7 @@ def apply(
         LibraryUnavailable: one of `roots` is not there.
     """
     exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
-    given = _roots(roots)
+    given = own_roots(roots)
     within = library_paths.folders(given)
     turned_by_pixels = {row.format for row in rows if row.decision is Verdict.FIX and planned.method_of(row) is Method.ROTATE}
     rotate = planner_of(turned_by_pixels, isolate=config.isolate)
@@ -263,12 +263,14 @@ def verify(config: Config, moves: Sequence[Move], notify: Notify, expect: Told =
         yield from verifying.verify(journal, moves)
 
 
-def count(config: Config, roots: Sequence[str], stop: Callable[[], bool], listed: Sequence[str] = ()) -> int | None:
+def count(
+    config: Config, roots: Sequence[str], stop: Callable[[], bool], listed: Sequence[str] = (), part: Part | None = None
+) -> int | None:
     """How many files a scan of `roots` and of what is `listed` looks at; None if stopped before the end."""
-    exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file))
+    exclusion, part = Exclusion(config.exclude, read_patterns(config.exclude_file)), Part(part.shard if part else Shard())
     more, known = sorted_out(listed, exclusion, leaving_out.Tally())
-    number = sum(1 for _ in walk((*roots, *more), exclusion, config.one_file_system, stop))
-    return None if stop() else number + len(known)
+    number = sum(1 for _ in walk((*roots, *more), exclusion, config.one_file_system, stop, owns=part.owns))
+    return None if stop() else number + len(part.of_list(known, ()))
 
 
 def history(config: Config, notify: Notify) -> list[Run]:
@@ -370,11 +372,3 @@ def _testimonies(judge: Judge, photo: Photo, second: Prediction, opinion: Opinio
             silent = said.scores == (0.0, 0.0, 0.0, 0.0)
             scores = None if silent else said.scores
             yield Testimony(voice.witness, voice.witness in asked, scores, voice.against(said.scores), voice.cap, said.note)
-
-
-def _roots(roots: Sequence[str]) -> tuple[str, ...]:
-    """As `real_roots`, which none may be that belongs to another program."""
-    given = real_roots(roots)
-    for root in given:
-        others.check_root(root)
-    return given

@@ -16,6 +16,7 @@ from orientd.cli.report import report
 from orientd.cli.review import review
 from orientd.cli.scan import apply_, inspect, scan
 from orientd.cli.service import config, service, watch
+from orientd.cli.sharding import plan
 from orientd.config import Config
 from orientd.errors import ExitCode, OrientdError, Stopped
 
@@ -33,6 +34,7 @@ for command in (
     scan,
     review,
     apply_,
+    plan,
     inspect,
     report,
     undo,

@@ -13,7 +13,7 @@ from orientd.infer.spec import PRESETS
 @configured("model")
 @click.pass_context
 def models(context: click.Context, config: Config, as_json: bool) -> int:
-    """List the models there are, or check, add and remove them. The one in use has a mark.
+    """List the models there are, or check, add, remove and export them. The one in use has a mark.
 
     Those added are kept below $XDG_DATA_HOME/orientd/models (~/.local/share); --model takes their names.
     """
@@ -69,4 +69,26 @@ def remove(config: Config, name: str) -> int:
     from orientd.pipeline import stages
 
     registry.remove(name, stages.models_folder())
+    return ExitCode.OK
+
+
+@models.command()
+@click.argument("folder", metavar="DIR", type=click.Path())
+@click.argument("name", required=False)
+@configured("model")
+def export(config: Config, folder: str, name: str | None) -> int:
+    """Write a model (the one in use, or NAME) into DIR for programs that run it without orientd: in Go, C#, JavaScript or Python.
+
+    The ONNX file, model.json with what must be known to run it, its card and licence, and reference.py, which gives the same
+    probabilities with ONNX Runtime alone. What the witnesses beside the model know is not in it.
+    """
+    from pathlib import Path
+
+    from orientd.infer import exported, registry
+    from orientd.pipeline import stages
+    from orientd.report.text import printable
+
+    model = registry.find(name, stages.models_folder()) if name else stages.chosen_model(config)
+    for path in exported.export(model, Path(folder)):
+        click.echo(printable(str(path)))
     return ExitCode.OK

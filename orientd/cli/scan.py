@@ -11,6 +11,7 @@ import click
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
 from orientd.cli.page import finish_page, page_at, with_page
 from orientd.cli.quiet import quietly
+from orientd.cli.sharding import in_parts, sharding
 from orientd.cli.stopping import stoppable
 from orientd.cli.telling import Telling, told
 from orientd.cli.waiting import WaitingCommand, waiting
@@ -19,6 +20,7 @@ from orientd.errors import ConfigError, ExitCode
 from orientd.records import Verdict
 
 if TYPE_CHECKING:
+    from orientd.library.shard import Part
     from orientd.report.csv_file import CsvReport
 
 
@@ -48,6 +50,7 @@ def _decisions(_: click.Context, __: click.Parameter, value: str | None) -> froz
     is_flag=True,
     help="Started by a timer, say: leave alone what was turned and taken back with its whole run, too.",
 )
+@sharding
 @click.option("--exit-code", "when_found", is_flag=True, help="End with exit code 11 if wrongly turned photos were found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @waiting
@@ -55,6 +58,7 @@ def _decisions(_: click.Context, __: click.Parameter, value: str | None) -> froz
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo that is shown wrong, unsure or in trouble.")
 @configured(*JUDGING, "first_look", *WALKING, "method", *WRITING, "metrics_textfile")
 @told("scan", "paths")
+@in_parts
 def scan(
     config: Config,
     telling: Telling,
@@ -69,6 +73,7 @@ def scan(
     html_limit: int,
     rescan: bool,
     unattended: bool,
+    part: "Part | None",
     when_found: bool,
     as_json: bool,
     wait: float,
@@ -88,14 +93,16 @@ def scan(
     kept = _report(config, report, overwrite, as_json, excel)
     session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
     telling.of(session)
-    looking = partial(app.scan, config, paths, listed=listed, fix=fix, rescan=rescan, unattended=unattended, left_out=left_out)
-    with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended, listed)):
-        with closing(looking(stop=stop, notify=session.notify, command=command_line(), begun=session.begun, wait=wait)) as rows:
+    looking = partial(app.scan, config, paths, listed=listed, part=part, fix=fix, rescan=rescan, unattended=unattended)
+    begin = partial(looking, left_out=left_out, notify=session.notify, command=command_line(), begun=session.begun)
+    with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended, listed, part)):
+        with closing(begin(stop=stop, wait=wait)) as rows:
             for row in rows:
                 session.add(row)
                 if page:
                     page.add(row)
-        code = session.finish(interrupted=stop(), when_found=when_found, left_out=left_out.found(), rescan=rescan)
+        finish = partial(session.finish, when_found=when_found, left_out=left_out.found(), rescan=rescan)
+        code = finish(interrupted=stop(), part=str(part.shard) if part else "")
         done = stop() or page is None or finish_page(config, page, kept.path, stop, quiet=quiet)
         return code if done else ExitCode.INTERRUPTED
 

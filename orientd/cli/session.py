@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -95,10 +95,22 @@ class Session:
             ended.set()
             ahead.join()
 
+    @property
+    def complete(self) -> bool:
+        """True once the report has its name."""
+        return self._complete
+
     def finish(
-        self, *, interrupted: bool, when_found: bool = False, left_out: NotLookedAt | None = None, rescan: bool = False
+        self,
+        *,
+        interrupted: bool,
+        when_found: bool = False,
+        left_out: NotLookedAt | None = None,
+        rescan: bool = False,
+        below: Sequence[str] = (),
+        part: str = "",
     ) -> int:
-        """Close the report, print the summary, and give the exit code."""
+        """Close the report, print the summary (see there for `below` and `part`), and give the exit code."""
         if interrupted:
             path = self._report.path if self._tally.count() else ""
         else:
@@ -118,6 +130,8 @@ class Session:
                 interrupted=interrupted,
                 left_out=left_out or {},
                 rescan=rescan,
+                below=below,
+                part="" if interrupted else part,
             )
             if not self._quiet:
                 console(stderr=not self._report.path).print(told)

@@ -49,6 +49,10 @@ class Telling:
         self._began, self._began_by_clock = time.time(), time.monotonic()
         self._session: Session | None = None
 
+    @property
+    def session(self) -> "Session | None":
+        return self._session
+
     def of(self, session: "Session") -> None:
         """Tell what was counted there."""
         self._session = session

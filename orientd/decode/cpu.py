@@ -156,7 +156,7 @@ class CpuDecoder:
             part = heif_tiles.reduced(photo.data, image, goal, pillow_heif.HeifImageFile)
             width, height = image.size[::-1] if part and orientation.swaps_sides(stored) else image.size
             image = part or image
-        image = _displayable(image)
+        image = displayable(image)
         if photo.format in _TURNED_BY_LIBRARY and part is None and stored != orientation.UPRIGHT:
             image = Image.fromarray(orientation.apply(np.asarray(image), orientation.inverse(stored)).copy())
             width, height = image.size
@@ -262,7 +262,7 @@ def _part_of_jpeg(image: Image.Image, data: bytes, size: Size) -> Image.Image | 
         return None
 
 
-def _displayable(image: Image.Image) -> Image.Image:
+def displayable(image: Image.Image) -> Image.Image:
     """The loaded pixels as RGB, or as RGBA if any are transparent."""
     if image.mode in ("I", "F"):
         raise NotImplementedError("pixels of 32 bits")

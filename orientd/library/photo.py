@@ -15,6 +15,7 @@ from orientd.library.sidecars import Naming
 from orientd.reasons import Reason
 from orientd.records import Candidate, Format, Photo
 
+UNKNOWN: Final = "its content is that of no known photo format: open it in a viewer, or compare it with a backup"
 _HEAD_BYTES: Final = 4096
 _UNTOUCHED: Final = {
     Format.RAW: (
@@ -51,10 +52,7 @@ def read(candidate: Candidate, whole: Callable[[Candidate], Content], naming: Na
     kind = format_of(path, data)
     refuse(kind, naming)
     if kind is Format.UNKNOWN:
-        raise DecodeError(
-            Reason.UNKNOWN_CONTENT,
-            "its content is that of no known photo format: open it in a viewer, or compare it with a backup",
-        )
+        raise DecodeError(Reason.UNKNOWN_CONTENT, UNKNOWN)
     by_sidecar = naming is not None and formats.needs_sidecar(kind, data)
     beside = sidecars.find(path, naming).orientation if naming and by_sidecar else None
     orientation = formats.stored_orientation(kind, data) if beside is None else beside

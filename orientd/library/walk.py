@@ -22,7 +22,13 @@ from orientd.records import Candidate, FileStat, LeftOut
 
 _NO_STAT: Final = FileStat(0, 0, 0, 0)
 _SYMLINK: Final = "symbolic link: its target is judged where it lies"
-_HARD_LINK: Final = "hard link: the file is judged under the first of its names"
+HARD_LINK: Final = "hard link: the file is judged under the first of its names"
+
+Owns = Callable[[str], bool]
+
+
+def _everything(_: str) -> bool:
+    return True
 
 
 def walk(
@@ -31,47 +37,54 @@ def walk(
     one_file_system: bool = False,
     stop: Callable[[], bool] = lambda: False,
     left_out: Tally | None = None,
+    owns: Owns = _everything,
 ) -> Iterator[Candidate]:
     """Every file below `roots` that may be a photo, once, in the order of names: first a folder's files, then its folders.
 
     A root is entered, and a root that is a file comes out, whatever its name, unless `exclude` says otherwise; symbolic links on
     the way to it are resolved. A symbolic link to a file and a further hard link of a file that came out before have `skip` set
     if they are named like a photo; what cannot be listed or examined has `error` set. Once `stop()` is true it ends, also where
-    there are only folders.
+    there are only folders. Files come out, and are counted, only from folders that it `owns`; all folders are entered.
 
     Raises:
         LibraryUnavailable: a root is not there or cannot be read, raised by the call itself; or a root went away during the walk.
     """
-    return filter(None, takewhile(lambda _: not stop(), steps(roots, exclude, one_file_system, left_out)))
+    return filter(None, takewhile(lambda _: not stop(), steps(roots, exclude, one_file_system, left_out, owns)))
 
 
 def steps(
-    roots: Sequence[str], exclude: Exclusion | None = None, one_file_system: bool = False, left_out: Tally | None = None
+    roots: Sequence[str],
+    exclude: Exclusion | None = None,
+    one_file_system: bool = False,
+    left_out: Tally | None = None,
+    owns: Owns = _everything,
 ) -> Iterator[Candidate | None]:
     """A walk that takes little time from each step to the next: what `walk` gives, and None whenever there is nothing to give.
 
     Raises as `walk` does.
     """
     resolved = real_roots(roots)
-    return _Walk(frozenset(resolved), exclude or Exclusion(), one_file_system, left_out or Tally()).run(resolved)
+    return _Walk(frozenset(resolved), exclude or Exclusion(), one_file_system, left_out or Tally(), owns).run(resolved)
 
 
 class _Walk:
-    def __init__(self, roots: frozenset[str], exclude: Exclusion, one_file_system: bool, left_out: Tally) -> None:
+    def __init__(self, roots: frozenset[str], exclude: Exclusion, one_file_system: bool, left_out: Tally, owns: Owns) -> None:
         self._roots = roots
         self._exclude = exclude
         self._one_file_system = one_file_system
         self._left_out = left_out
+        self._owns = owns
         self._linked: set[tuple[int, int]] = set()
 
     def run(self, roots: Sequence[str]) -> Iterator[Candidate | None]:
         for root in roots:
             is_folder = os.path.isdir(root)
+            owned = self._owns(root if is_folder else os.path.dirname(root))
             if self._exclude.by(root, is_folder, root):
-                self._left_out.add(LeftOut.EXCLUDED, root)
+                self._counting(owned).add(LeftOut.EXCLUDED, root)
             elif is_folder:
                 yield from self._tree(root)
-            else:
+            elif owned:
                 yield self._examine(root)
 
     def _tree(self, root: str) -> Iterator[Candidate | None]:
@@ -82,18 +95,24 @@ class _Walk:
             yield None
             if self._one_file_system and device_of(folder) not in (device, None):
                 continue
+            owned = self._owns(folder)
             try:
-                files, folders = self._list(folder, root)
+                files, folders = self._list(folder, root, self._counting(owned))
             except OSError as error:
                 if device is None or device_of(root) != device:
                     raise LibraryUnavailable(f"{root}: it went away during the scan: is its disk still mounted?") from error
-                if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                if owned and not isinstance(error, FileNotFoundError | NotADirectoryError):
                     yield Candidate(folder, _NO_STAT, code=code_of(error), error=f"the folder cannot be listed: {error.strerror}")
                 continue
-            yield from map(self._examine, files)
+            if owned:
+                yield from map(self._examine, files)
             pending += reversed(folders)
 
-    def _list(self, folder: str, root: str) -> tuple[list[str], list[str]]:
+    def _counting(self, owned: bool) -> Tally:
+        """Where to count what is left out: what another owns is counted there."""
+        return self._left_out if owned else Tally()
+
+    def _list(self, folder: str, root: str, left_out: Tally) -> tuple[list[str], list[str]]:
         """The paths of the files and of the folders in `folder` that are to be looked at, each sorted by name."""
         files: list[str] = []
         folders: list[str] = []
@@ -101,20 +120,20 @@ class _Walk:
         with listing(folder) as entries:
             for entry in entries:
                 is_folder, path = entry.is_dir(follow_symlinks=False), prefix + entry.name
-                if self._is_wanted(entry.name, path, is_folder, root):
+                if self._is_wanted(entry.name, path, is_folder, root, left_out):
                     (folders if is_folder else files).append(path)
         return sorted(files), sorted(folders)
 
-    def _is_wanted(self, name: str, path: str, is_folder: bool, root: str) -> bool:
+    def _is_wanted(self, name: str, path: str, is_folder: bool, root: str, left_out: Tally) -> bool:
         if not (filenames.worth_entering if is_folder else filenames.worth_opening)(name):
             self._exclude.note(path, is_folder, root)
             if why := filenames.kind_of_folder(name) if is_folder or filenames.promises_photo(name) else None:
-                self._left_out.add(why, name)
+                left_out.add(why, name)
             return False
         if path in self._roots:
             return False
         if self._exclude.by(path, is_folder, root):
-            self._left_out.add(LeftOut.EXCLUDED, name)
+            left_out.add(LeftOut.EXCLUDED, name)
             return False
         return True
 
@@ -135,7 +154,7 @@ class _Walk:
         if not modes.S_ISREG(found.st_mode):
             return None
         if found.st_nlink > 1 and self._is_known(stat):
-            return Candidate(path, stat, skip=_HARD_LINK, code=Reason.SAME_FILE) if filenames.promises_photo(path) else None
+            return Candidate(path, stat, skip=HARD_LINK, code=Reason.SAME_FILE) if filenames.promises_photo(path) else None
         return Candidate(path, stat)
 
     def _is_known(self, stat: FileStat) -> bool:

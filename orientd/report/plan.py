@@ -47,6 +47,18 @@ def read_rows(path: str) -> list[Row]:
     return _read(path, lambda row: row)
 
 
+def each_row(path: str) -> Iterator[Row]:
+    """Every row of a plan as orientd wrote it, in the order of the file, without holding more than one; raises as `read_rows`."""
+    problems: list[str] = []
+    try:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            yield from _parsed(file, problems, lambda row: row)
+    except OSError as error:
+        raise ConfigError(f"{printable(path)} cannot be read: {error.strerror}") from error
+    if problems:
+        raise ConfigError(f"{printable(path)}: {problems[0]}")
+
+
 def _deciding(path: str, notify: Notify) -> Callable[[Row], Row]:
     given = verdicts.read(path, notify)
     return lambda row: verdicts.fold(row, given.get((row.path, row.sha256)))

@@ -23,6 +23,8 @@ def summary(
     interrupted: bool = False,
     left_out: NotLookedAt = MappingProxyType({}),
     rescan: bool = False,
+    below: Sequence[str] = (),
+    part: str = "",
 ) -> Group:
     """What was found and what to do next, in words.
 
@@ -32,6 +34,8 @@ def summary(
         run: the number of the run that wrote, if anything was written.
         left_out: what was not even looked at.
         rescan: what was judged before was judged anew.
+        below: folders to be named when the report is applied, as this machine may never have scanned them.
+        part: which part of a plan it is ("2/3"), if not all of it.
     """
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(justify="right", no_wrap=True)
@@ -41,7 +45,8 @@ def summary(
         if number := tally.count(verdict):
             table.add_row(f"{number:,}", words, Text(_why(tally.reasons(verdict))))
     stopped = _stopped(rescan) if interrupted else ()
-    lines = [*_left_out(left_out), *stopped, *_outcome(tally, wrote, interrupted), *_next_steps(tally, report, wrote, run)]
+    steps = _of_part(report, part) if part else _next_steps(tally, report, wrote, run, below)
+    lines = [*_left_out(left_out), *stopped, *_outcome(tally, wrote, interrupted), *steps]
     return Group(table, *(Text(line) for line in lines))
 
 
@@ -115,10 +120,16 @@ def _outcome(tally: Tally, wrote: bool, interrupted: bool) -> Iterator[str]:
         yield f"{photos(tally.beyond_reach, 'is', 'are')} shown wrong and cannot be written: see the column 'reason'."
 
 
-def _next_steps(tally: Tally, report: str, wrote: bool, run: int | None) -> Iterator[str]:
+def _of_part(report: str, part: str) -> Iterator[str]:
+    yield f"Report: {printable(report)}"
+    yield f"It is part {part} of a plan. Once all parts are there, run:"
+    yield f"  {commands.line('plan', 'merge')} PART.csv… --out PLAN.csv"
+
+
+def _next_steps(tally: Tally, report: str, wrote: bool, run: int | None, below: Sequence[str]) -> Iterator[str]:
     if report:
         yield f"Report: {printable(report)}"
-    apply = f"  {commands.line('apply', commands.path(report))}"
+    apply = f"  {commands.line('apply', commands.path(report), *below)}"
     if told := bool(report and not wrote and tally.count(Verdict.FIX)):
         yield "Look at it, delete the rows you do not want, then run:"
         yield apply

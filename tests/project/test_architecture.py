@@ -22,7 +22,7 @@ RANKS = (
     {"gpu", "write", "witnesses", "hooks"},
     {"pipeline"},
     {"app"},
-    {"watch", "web"},
+    {"watch", "web", "api"},
     {"cli"},
     {"__main__"},
 )

@@ -21,7 +21,9 @@ DOCUMENTS = (
     "SECURITY.md",
     "benchmarks/README.md",
     "orientd/models/README.md",
+    "docs/api.md",
     "docs/json.md",
+    "docs/many-machines.md",
     "docs/monitoring.md",
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")

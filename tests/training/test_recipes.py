@@ -34,6 +34,15 @@ TOLERANCE = 0.01
 _one_thread, cache = training_runs.on_one_thread, training_runs.its_cache
 
 
+def test_a_recipe_that_comes_along_is_known_by_its_name(tmp_path, monkeypatch):
+    assert recipes.load(Path("smoke")) == recipes.load(FOLDER / "smoke.yaml")
+    with pytest.raises(ConfigError, match="nothing cannot be read"):
+        recipes.load(Path("nothing"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "smoke").write_text(LEAST)
+    assert recipes.load(Path("smoke")).name == "x"
+
+
 @pytest.fixture
 def load(tmp_path):
     def loaded(text, *overrides):

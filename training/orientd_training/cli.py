@@ -70,7 +70,7 @@ def prepare(
 
 
 @cli.command()
-@click.option("--config", required=True, type=_PATH, help="Recipe (YAML).")
+@click.option("--config", required=True, type=_PATH, help="Recipe (YAML), or the name of one that comes along, such as smoke.")
 @click.option("--out", required=True, type=_PATH, help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on where the run in --out stopped.")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]…")
@@ -226,7 +226,7 @@ def describe(model: Path, measure: Path, out: Path, run: Path | None, data: Any,
 
 
 @cli.command("all")
-@click.option("--config", required=True, type=_PATH, help="Recipe (YAML).")
+@click.option("--config", required=True, type=_PATH, help="Recipe (YAML), or the name of one that comes along, such as smoke.")
 @click.option("--out", required=True, type=_PATH, help="Folder for caches, run, model, report and card.")
 @click.option("--photos", multiple=True, type=_PATH, help="Folder or zip of upright photos; else the recipe's caches.")
 @click.option("--validation-photos", multiple=True, type=_PATH, help="Such ones to validate on; else a share of --photos.")

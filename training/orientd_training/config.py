@@ -14,6 +14,8 @@ from orientd.config import strict
 from orientd.errors import ConfigError
 
 _SERVED = (32, 1024)  # pixels that orientd.spec admits
+_HERE = Path(__file__).resolve()
+_RECIPES = _HERE.with_name("recipes"), _HERE.parents[2] / "configs" / "train"  # in a wheel, in a checkout
 
 
 def _within(low: float, high: float, default: Any = MISSING) -> Any:
@@ -151,7 +153,8 @@ class TrainConfig:
 
 
 def load(path: Path, overrides: tuple[str, ...] = ()) -> TrainConfig:
-    """Read a YAML recipe and apply `key=value` overrides: keys may be dotted (`augment.jpeg.strength=70`), values are YAML.
+    """Read a YAML recipe, a file or the name of one that comes along, and apply `key=value` overrides: keys may be dotted
+    (`augment.jpeg.strength=70`), values are YAML.
 
     Raises:
         ConfigError: unreadable file, unknown or missing keys, or values of the wrong type or range: all of them in one message.
@@ -170,9 +173,17 @@ def load(path: Path, overrides: tuple[str, ...] = ()) -> TrainConfig:
     return made  # type: ignore[no-any-return]  # there were no problems, so it is whole
 
 
+def _named(path: Path) -> Path:
+    """The recipe of a bare name that comes along, in a wheel or a checkout; else the path as it is."""
+    if path.exists() or path.name != str(path) or path.suffix:
+        return path
+    places = (folder / f"{path.name}.yaml" for folder in _RECIPES)
+    return next((place for place in places if place.is_file()), path)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _named(path).read_text(encoding="utf-8")
         # A run's own recipe is JSON: YAML would take what JSON writes for 😀 for two halves of a character.
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:

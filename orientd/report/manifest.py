@@ -1,0 +1,124 @@
+"""What stands beside each part of a plan, so that all can be put together: what was judged there, how, and how much."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from hashlib import file_digest
+from typing import Any, Final, Self
+
+from orientd.errors import ConfigError, ReportError
+from orientd.report.text import printable
+
+_ENDING: Final = ".json"
+_SHOWN: Final = 20
+# What must be the same in all parts, and in which words its difference is told.
+_COMMON: Final = {
+    "of": "the number of parts",
+    "orientd": "the version of orientd",
+    "model": "the model",
+    "judged_by": "the model, the policy or a setting that it is judged by",
+    "settings": "a setting of the scan",
+    "roots": "the folders that were scanned",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Of the part `shard` (counted from 1) of `of`.
+
+    orientd: its version. judged_by: the id of the judge. settings: those that decide what is looked at and how it is put right.
+    roots: real paths, in the order of the walk. places: where in a list of files those stand whose rows come first. linked: files
+    with several names. counts: rows by decision. sha256: of the part as it was written.
+    """
+
+    shard: int
+    of: int
+    orientd: str
+    model: str
+    judged_by: str
+    settings: Mapping[str, Any]
+    roots: Sequence[str]
+    places: Sequence[int]
+    linked: Sequence[str]
+    counts: Mapping[str, int]
+    sha256: str
+
+    @classmethod
+    def beside(cls, part: str) -> Self:
+        """That of a part, once that has proved to be as it was written.
+
+        Raises:
+            ConfigError: there is none, or the part is another now.
+        """
+        place = part + _ENDING
+        try:
+            with open(place, encoding="utf-8") as file:
+                values = json.load(file)
+            found = cls(**{field.name: values[field.name] for field in fields(cls)})
+            found._check()
+            sha256 = sha256_of(part)
+        except OSError as error:
+            raise ConfigError(f"{printable(str(error.filename))} cannot be read: {error.strerror}: {_MEANT}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{printable(place)} is not what a scan with --shard leaves beside a plan: {_MEANT}") from error
+        if sha256 != found.sha256:
+            raise ConfigError(
+                f"{printable(part)} is not as the scan left it: copy it again, or scan --shard {found.shard}/{found.of} again;"
+                " to change decisions, change them in the plan that comes of the merge"
+            )
+        return found
+
+    def _check(self) -> None:
+        """Raise ValueError unless it is of the form that `leave` gives it."""
+        numbers = [self.shard, self.of, *self.places, *self.counts.values()]
+        texts = [*self.roots, *self.linked, self.sha256]
+        if not (all(isinstance(each, int) for each in numbers) and all(isinstance(each, str) for each in texts)):
+            raise ValueError("a number or a text is none")
+        if not 1 <= self.shard <= self.of:
+            raise ValueError("there is no such part")
+
+    def leave(self, part: str) -> None:
+        """Put it beside a part.
+
+        Raises:
+            ReportError: the disk says no.
+        """
+        place = part + _ENDING
+        try:
+            with open(place + ".new", "w", encoding="utf-8") as file:
+                json.dump(asdict(self), file, indent=1)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(place + ".new", place)
+        except OSError as error:
+            raise ReportError(f"{printable(place)} cannot be written: {error.strerror}: choose another --report") from error
+
+
+_MEANT: Final = "name the plans that scan --shard wrote, each with its .json beside it"
+
+
+def sha256_of(path: str) -> str:
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def check_together(parts: Mapping[str, Manifest]) -> None:
+    """See that parts, by their paths, make one whole: each of them once, and all judged alike.
+
+    Raises:
+        ConfigError: says which differ, come twice or are missing.
+    """
+    first_path, first = next(iter(parts.items()))
+    known: dict[int, str] = {}
+    for path, part in parts.items():
+        for name, words in _COMMON.items():
+            if getattr(part, name) != getattr(first, name):
+                raise ConfigError(f"{printable(path)} and {printable(first_path)} do not belong together: {words} differs")
+        if part.shard in known:
+            raise ConfigError(f"{printable(path)} and {printable(known[part.shard])} are both part {part.shard} of {part.of}")
+        known[part.shard] = path
+    if missing := [f"{number}/{first.of}" for number in range(1, first.of + 1) if number not in known]:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise ConfigError(f"not all parts are there: to have them, scan with --shard {', '.join(missing[:_SHOWN])}{more}")
