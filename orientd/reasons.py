@@ -32,6 +32,9 @@ class Reason(StrEnum):
     QUARTER_TURN_ONLY = "quarter_turn_only"
     """A page is turned by quarters and not straightened: its text, or --no-straighten, asks for that (orientd pages)."""
 
+    TEXT_LOST = "text_lost"
+    """A page of a PDF becomes a picture to be straightened, so its text and drawings are lost (orientd pages --render)."""
+
     # what is not judged
     NOT_A_PHOTO = "not_a_photo"
     """Neither its name nor its content is that of a photo; such files are not in a report."""

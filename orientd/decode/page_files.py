@@ -1,8 +1,8 @@
 """The pages of image files: how many there are, how each looks, and the file with its pages turned, packed again by Pillow.
 
-What is packed again keeps its format where Pillow can write that: PNG and TIFF without loss, JPEG with the quantization tables of the
-source; BMP and GIF become PNG, what else there is JPEG. Resolution, color profile, EXIF and texts are kept; a stored orientation is
-carried out. As in `decode.cpu`, importing this module loads Pillow.
+What is packed again keeps its format where Pillow can write that: PNG and TIFF without loss, JPEG with the quantization tables of
+the source; BMP and GIF become PNG, what else there is JPEG. Resolution, color profile, EXIF and texts are kept; a stored
+orientation is carried out. As in `decode.cpu`, importing this module loads Pillow.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -93,10 +93,11 @@ def write(format: Format, data: bytes, turns: Mapping[int, Turn], file: BinaryIO
         made.save(file, **options)
 
 
-def jpeg(pixels: NDArray[np.uint8], turn: Turn) -> bytes:
-    """RGB pixels turned, as a JPEG."""
-    turned(Image.fromarray(pixels), turn).save(out := BytesIO(), "JPEG", quality=_QUALITY, subsampling=0)
-    return out.getvalue()
+def jpeg(pixels: NDArray[np.uint8], turn: Turn) -> tuple[bytes, tuple[int, int]]:
+    """RGB pixels turned, as a JPEG, and the size of that."""
+    image = turned(Image.fromarray(pixels), turn)
+    image.save(out := BytesIO(), "JPEG", quality=_QUALITY, subsampling=0)
+    return out.getvalue(), image.size
 
 
 def turned(image: Image.Image, turn: Turn) -> Image.Image:
@@ -249,5 +250,3 @@ def told(format: Format, data: bytes) -> Iterator[None]:  # noqa: A002
         raise
     except Exception as error:  # parsers of hostile bytes raise anything
         raise DecodeError(*faults.reason(format, data, error)) from error
-
-

@@ -35,8 +35,10 @@ _LEAST_SHARE: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The text that a page has of its own: `letters` in number; `total`, the degrees clockwise, −180 to 180, that make the `share`
-    of them upright which stand alike."""
+    """The text that a page has of its own.
+
+    `letters`: how many. `total`: the degrees clockwise, −180 to 180, that make the `share` of them upright which stand alike.
+    """
 
     letters: int
     total: float

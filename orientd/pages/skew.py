@@ -1,11 +1,11 @@
 """The skew of a page: the direction of its lines of text, from the spectrum of its gray levels.
 
-Lines of text repeat across their direction, and none of what else is on a page does so as exactly. So the magnitudes of the Fourier
-transform are largest along one ray, the normal of the lines (Postl 1986; as an adaptive radial projection Pham et al. 2022,
-"Adaptive Radial Projection on Fourier Magnitude Spectrum for Document Image Skew Estimation"). Found in two steps of our own: every
-ray of half a degree, each frequency compared with the same frequency of the other rays, so that none outweighs the others; then,
-around the best ray, the sums of the gray levels along lines whose direction changes by 0.05°, judged by the energy of their
-differences (Postl's criterion), which is greatest where lines and gaps are not mixed.
+Lines of text repeat across their direction, and none of what else is on a page does so as exactly. So the magnitudes of the
+Fourier transform are largest along one ray, the normal of the lines (Postl 1986; as an adaptive radial projection Pham et al.
+2022, "Adaptive Radial Projection on Fourier Magnitude Spectrum for Document Image Skew Estimation"). Found in two steps of our
+own: every ray of half a degree, each frequency compared with the same frequency of the other rays, so that none outweighs the
+others; then, around the best ray, the sums of the gray levels along lines whose direction changes by 0.05°, judged by the energy
+of their differences (Postl's criterion), which is greatest where lines and gaps are not mixed.
 """
 
 from dataclasses import dataclass
@@ -121,7 +121,8 @@ def _refined(ink: Plane, direction: float) -> float:
     """The direction of the lines near `direction`, in degrees clockwise."""
     if abs(direction) <= 45:
         return _near(ink, direction)
-    return np.copysign(90, direction) - _near(ink.T, np.copysign(90, direction) - direction)
+    plumb = 90.0 if direction > 0 else -90.0
+    return plumb - _near(ink.T, plumb - direction)
 
 
 def _near(ink: Plane, direction: float) -> float:
@@ -131,12 +132,12 @@ def _near(ink: Plane, direction: float) -> float:
     slope, and summed. That is done around the slope given first, so that columns side by side can be summed before the search.
     """
     columns = ink.shape[1] // _STRIP * _STRIP
-    frequencies = (np.arange(_LOWEST, _HIGHEST, dtype=np.float32) / SIDE)[:, None]
+    frequencies = (np.arange(_LOWEST, _HIGHEST) / SIDE).astype(np.float32)[:, None]
     slope = np.tan(np.deg2rad(direction))
     transforms = np.fft.rfft(ink[:, :columns], SIDE, axis=0)[_LOWEST:_HIGHEST]
     transforms *= _delays(frequencies * np.arange(columns, dtype=np.float32), slope)
     strips = transforms.reshape(len(frequencies), -1, _STRIP).sum(axis=2)
-    places = frequencies * (np.arange(strips.shape[1], dtype=np.float32) * _STRIP + (_STRIP - 1) / 2)
+    places = frequencies * (np.arange(strips.shape[1]) * _STRIP + (_STRIP - 1) / 2).astype(np.float32)
     slopes = slope + np.deg2rad(_FINE_STEP) * (1 + slope * slope) * np.arange(-_FINE_STEPS, _FINE_STEPS + 1)
     strips *= _delays(places, slopes[0] - slope)
     further = _delays(places, slopes[1] - slopes[0])

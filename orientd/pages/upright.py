@@ -11,8 +11,9 @@ from orientd.orientation import TURNS
 from orientd.records import Probabilities, Scores
 
 Pixels = NDArray[np.uint8]
-Ask = Callable[[Pixels], Scores]
-"""The logarithms of the probabilities that each turn makes a picture (height, width) of gray levels upright."""
+Ask = Callable[[Pixels], tuple[Scores, float]]
+"""The logarithms of the probabilities that each turn makes a picture (height, width) of gray levels upright, and how much it
+looks like a page, from about −8 to 8."""
 
 _CERTAIN: Final = 0.85
 """A page whose whole says so much is not asked in parts."""
@@ -23,17 +24,17 @@ _FEWEST: Final = 0.002  # share of a row or column that ink covers
 _SLIMMEST: Final = 0.5  # of the sides of what is shown, as it is squeezed to a square
 
 
-def probabilities(straight: Pixels, ask: Ask) -> Probabilities:
-    """That each turn makes a page upright whose lines are level or plumb.
+def which_way(straight: Pixels, ask: Ask) -> tuple[Probabilities, float]:
+    """That each turn makes a page upright whose lines are level or plumb; and how much it looks like a page.
 
     straight: gray levels (height, width), without a border that is not part of the page but for one of its own paper.
     """
     ink = straight[ink_box(straight)]
-    whole = ask(ink)
+    whole, likeness = ask(ink)
     said = _shares([whole])
-    if max(said) >= _CERTAIN:
-        return said
-    return _shares([whole, *(ask(part) for part in _quarters(ink))])
+    if max(said) < _CERTAIN:
+        said = _shares([whole, *(ask(part)[0] for part in _quarters(ink))])
+    return said, likeness
 
 
 def _shares(said: list[Scores]) -> Probabilities:
