@@ -15,7 +15,7 @@ from orientd.report.page_report import PageVerdict
 STRAIGHT: Final = 0.1
 """Degrees of skew that nobody sees: a page as straight is not straightened."""
 LEAST_ANGLE_CONFIDENCE: Final = 0.8
-LEAST_CONFIDENCE: Final = 0.6
+LEAST_CONFIDENCE: Final = 0.85
 _BIAS, _BY_LEAD, _BY_HEIGHT, _BY_LIKENESS = 3.129, 4.317, -3.751, 0.792
 
 
