@@ -77,9 +77,11 @@ def _beside(truth: dict[str, Row], ours: dict[str, Row], rivals: list[Row]) -> N
     """Skew alone, modulo 180°, on the pages that the rivals saw, whatever way is up."""
     found: dict[str, list[tuple[float, float | None, float]]] = defaultdict(list)
     seen = {row["file"] for row in rivals}
-    for name in seen:
-        row = ours[name]
-        found["orientd"].append((float(truth[name]["turn"]), float(row["angle"]) if row["angle"] else None, float(row["ms"])))
+    for name in sorted(seen):
+        row, turn = ours[name], float(truth[name]["turn"])
+        angle, way = (float(row["angle"]), int(row["turn"])) if row["angle"] else (None, 0)
+        found["orientd, angle"].append((turn, angle, float(row["ms"])))
+        found["orientd, angle + turn"].append((turn, None if angle is None else angle + way, float(row["ms"])))
     for row in rivals:
         angle = float(row["angle"]) if row["angle"] else None
         found[row["by"]].append((float(truth[row["file"]]["turn"]), angle, float(row["ms"])))

@@ -24,7 +24,7 @@ Plane = NDArray[np.float32]
 _STEP, _FINE_STEP = 0.5, 0.05  # degrees
 _FINE_STEPS: Final = 15  # to either side
 _LOWEST, _HIGHEST = 12, 300  # frequencies, in periods per SIDE pixels
-_NEAR: Final = 3.0  # degrees: two rays closer than this are one
+_NEAR: Final = 6.0  # degrees: two rays closer than this are one, as large letters make broad ones
 _RADIUS: Final = 12  # pixels: half the side of the box whose mean is the paper
 _LIMIT: Final = (
     2.0  # mean differences from the paper beyond which ink is equally dark: edges of photos count no more than letters
@@ -52,18 +52,37 @@ def find_skew(gray: NDArray[np.uint8]) -> Skew | None:
     """
     if min(gray.shape) < LEAST_SIDE:
         return None
-    ink = _ink(gray)
+    ink = _ink(gray[_without_frame(gray)])
     if ink is None:
         return None
-    rays = _rays(ink)
+    rays, strengths = _rays(ink)
     best = int(rays.argmax())
     spread = float(np.median(np.abs(rays - np.median(rays)))) + 1e-6
     quarter = int(90 / _STEP)
     apart = np.abs((np.arange(len(rays)) - best + quarter // 2) % quarter - quarter // 2) * _STEP
     height = (float(rays[best]) - float(np.median(rays))) / spread
     lead = (float(rays[best]) - float(rays[apart > _NEAR].max())) / spread
-    direction = _refined(ink, best * _STEP - 90)
+    direction = _refined(ink, _lines_not_stems(strengths, best) * _STEP - 90)
     return Skew(float((90 - direction) % 180 - 90), height, lead)
+
+
+def _without_frame(gray: NDArray[np.uint8]) -> tuple[slice, slice]:
+    """The rows and columns within the dark frame that a scanner leaves, whose edges are straight however the page lies."""
+    some = gray[::4, ::4]
+    paper = float(np.median(some[some >= np.median(some)]))
+    least = (paper + float(some.min())) / 2
+    rows = _light(np.median(gray[:, ::8], axis=1) > least)
+    columns = _light(np.median(gray[rows, :][::8], axis=0) > least)
+    return rows, columns
+
+
+def _light(light: NDArray[np.bool_]) -> slice:
+    """From the first light row to the last, less those that the edge of the frame reaches; all if too few are left."""
+    places = np.flatnonzero(light)
+    start = int(places[0]) if len(places) else 0
+    end = int(places[-1]) + 1 if len(places) else len(light)
+    start, end = start + _RADIUS * (start > 0), end - _RADIUS * (end < len(light))
+    return slice(start, end) if end - start >= LEAST_SIDE else slice(0, len(light))
 
 
 def _ink(gray: NDArray[np.uint8]) -> Plane | None:
@@ -97,14 +116,24 @@ def _fading(length: int) -> Plane:
     return np.concatenate([ramp, np.ones(length - 2 * edge), ramp[::-1]]).astype(np.float32)
 
 
-def _rays(ink: Plane) -> Plane:
-    """How strong each direction of lines is, from −90° in steps of `_STEP`, clockwise."""
+def _rays(ink: Plane) -> tuple[Plane, Plane]:
+    """How far each direction of lines, from −90° in steps of `_STEP`, clockwise, stands out; and how strong it is in all."""
     canvas = np.zeros((SIDE, SIDE), np.float32)
     canvas[: ink.shape[0], : ink.shape[1]] = ink
     spectrum = np.fft.rfft2(canvas)
     along = np.abs(spectrum.ravel()[_places()])
+    strengths = along.mean(axis=1)
     along /= np.median(along, axis=0) + 1e-6
-    return np.asarray(np.log1p(along).mean(axis=1), np.float32)
+    return np.log1p(along).mean(axis=1), strengths
+
+
+def _lines_not_stems(strengths: Plane, best: int) -> int:
+    """The best direction or the one across it: large letters have stems that stand out as much as lines do, but are weaker."""
+    across = (best + len(strengths) // 2) % len(strengths)
+    here, there = (
+        max(strengths[place - 1], strengths[place], strengths[(place + 1) % len(strengths)]) for place in (best, across)
+    )
+    return best if here >= there else across
 
 
 @cache
