@@ -13,10 +13,10 @@ from PIL import Image
 
 from orientd.decode.resize import fitting
 from orientd.pages.judge import Finding, judge
-from orientd.pages.skew import SIDE
+from orientd.pages.skew import SIDE, find_skew
 from orientd.witnesses.opened import open_pages
 
-COLUMNS = ("file", "angle", "angle_confidence", "turn", "confidence", "decision", "ms")
+COLUMNS = ("file", "skew", "angle", "angle_confidence", "turn", "confidence", "decision", "ms")
 
 
 def main() -> None:
@@ -30,18 +30,22 @@ def main() -> None:
             with Image.open(given.folder / row["file"]) as image:
                 pixels = np.asarray(image.convert("RGB"))
             found, ms = looked_at(pixels)
-            writer.writerow(
-                (row["file"], found.angle, found.angle_confidence, found.turn, found.confidence, found.verdict, round(ms, 1))
-            )
+            skew = find_skew(reduced(pixels))
+            said = (found.angle, found.angle_confidence, found.turn, found.confidence, found.verdict)
+            writer.writerow((row["file"], skew.angle if skew else None, *said, round(ms, 1)))
 
 
 def looked_at(pixels: np.ndarray) -> tuple[Finding, float]:
     """The finding from decoded RGB pixels, and the milliseconds of processor time that it took."""
     started = time.process_time()
-    image = Image.fromarray(pixels).convert("L")
-    levels = np.asarray(image.resize(fitting(*image.size, SIDE), Image.Resampling.BILINEAR))
-    found = judge(levels, ask)
+    found = judge(reduced(pixels), ask)
     return found, (time.process_time() - started) * 1000
+
+
+def reduced(pixels: np.ndarray) -> np.ndarray:
+    """The gray levels that are judged."""
+    image = Image.fromarray(pixels).convert("L")
+    return np.asarray(image.resize(fitting(*image.size, SIDE), Image.Resampling.BILINEAR))
 
 
 def ask(levels: np.ndarray) -> tuple[tuple[float, float, float, float], float]:

@@ -79,9 +79,9 @@ def _beside(truth: dict[str, Row], ours: dict[str, Row], rivals: list[Row]) -> N
     seen = {row["file"] for row in rivals}
     for name in sorted(seen):
         row, turn = ours[name], float(truth[name]["turn"])
-        angle, way = (float(row["angle"]), int(row["turn"])) if row["angle"] else (None, 0)
-        found["orientd, angle"].append((turn, angle, float(row["ms"])))
-        found["orientd, angle + turn"].append((turn, None if angle is None else angle + way, float(row["ms"])))
+        found["orientd, its skew alone"].append((turn, float(row["skew"]) if row["skew"] else None, float(row["ms"])))
+        angle = float(row["angle"]) + int(row["turn"]) if row["angle"] else None
+        found["orientd, angle + turn of certain angles"].append((turn, angle, float(row["ms"])))
     for row in rivals:
         angle = float(row["angle"]) if row["angle"] else None
         found[row["by"]].append((float(truth[row["file"]]["turn"]), angle, float(row["ms"])))

@@ -109,6 +109,10 @@ def turned(image: Image.Image, turn: Turn) -> Image.Image:
     fewer_bits = image.mode == "1"
     if fewer_bits or image.mode in ("P", "PA", "La"):
         image = image.convert("L" if fewer_bits else "RGBA" if image.has_transparency_data else "RGB")
+    if image.mode.startswith("I;16"):  # Pillow mixes up their bytes
+        levels = Image.fromarray(np.asarray(image).astype(np.float32))
+        made = levels.rotate(-rest, Image.Resampling.BICUBIC, expand=True, fillcolor=_paper(levels))
+        return Image.fromarray(np.asarray(made).clip(0, 65535).round().astype(np.uint16))
     made = image.rotate(-rest, Image.Resampling.BICUBIC, expand=True, fillcolor=_paper(image))
     return made.point(lambda level: 255 if level > 127 else 0, "1") if fewer_bits else made
 
@@ -117,7 +121,7 @@ def _paper(image: Image.Image) -> Any:
     """The color of the paper: of each band the middle one of the lighter half."""
     some = np.asarray(image.resize(fitting(*image.size, 256), Image.Resampling.NEAREST))
     some = some.reshape(some.shape[0] * some.shape[1], -1)
-    light = some[:, :3].sum(axis=1) * (-1 if image.mode == "CMYK" else 1)
+    light = some[:, :3].sum(axis=1, dtype=np.float64) * (-1 if image.mode == "CMYK" else 1)
     middle = np.median(some[light >= np.median(light)], axis=0)
     return tuple(int(level) for level in middle) if len(middle) > 1 else int(middle[0])
 

@@ -89,9 +89,11 @@ class Pdf:
             text.close()
         if not angles:
             return Text(0, 0.0, 0.0)
+        # PDFium counts angles of letters clockwise, as /Rotate does.
         usual, _ = Counter(round(angle) % 360 for angle in angles).most_common(1)[0]
         alike = [off for angle in angles if abs(off := (angle - usual + 180) % 360 - 180) <= 2]
-        turn = (usual + sum(alike) / len(alike) - rotation + 180) % 360 - 180
+        stands = usual + sum(alike) / len(alike) + rotation
+        turn = (180 - stands) % 360 - 180
         return Text(len(seen) * max(1, total // _ASKED), turn, len(alike) / len(angles))
 
     def turn(self, number: int, turn: "Turn") -> None:

@@ -57,7 +57,15 @@ def test_what_has_no_certain_way_up_is_left():
 
 @pytest.mark.parametrize(
     ("angle", "turn", "quarters", "rest"),
-    [(-90, 180, 90, 0), (-89.5, 90, 0, 0.5), (3, 180, 180, 3), (-3, 0, 0, -3), (-3, 180, 180, -3), (80, 270, 0, -10), (0, 0, 0, 0)],
+    [
+        (-90, 180, 90, 0),
+        (-89.5, 90, 0, 0.5),
+        (3, 180, 180, 3),
+        (-3, 0, 0, -3),
+        (-3, 180, 180, -3),
+        (80, 270, 0, -10),
+        (0, 0, 0, 0),
+    ],
 )
 def test_a_turn_is_a_quarter_turn_and_a_rest(angle, turn, quarters, rest):
     found = Finding(PageVerdict.COPY, angle=angle, turn=turn)
