@@ -96,4 +96,5 @@ def _summary(counts: "Counter[PageVerdict]", path: str, *, copied: bool) -> str:
     copy, keep, unsure, error = (counts[verdict] for verdict in PageVerdict)
     found = f"{copy:,} copied" if copied else f"{copy:,} to be turned"
     left = f"{keep:,} upright and straight, {unsure:,} unsure, {error:,} in trouble"
-    return printable(f"{sum(counts.values()):,} pages: {found}, {left}. Report: {path}")
+    total = counts.total()
+    return printable(f"{total:,} {'page' if total == 1 else 'pages'}: {found}, {left}. Report: {path}")

@@ -96,9 +96,10 @@ class PdfDocument:
     def __init__(self, document: Pdf, straighten: bool, render: bool) -> None:
         self._document, self._straighten, self._render = document, straighten, render
         self._with_text: set[int] = set()
-        if render and len(document) > _MOST_RENDERED:
+        pages = len(document)
+        if render and pages > _MOST_RENDERED:
             document.close()
-            reason = f"it has {len(document):,} pages, too many to be rendered at once: part it, or leave out --render"
+            reason = f"it has {pages:,} pages, too many to be rendered at once: part it, or leave out --render"
             raise Refused(Reason.TOO_LARGE, reason)
 
     def __len__(self) -> int:

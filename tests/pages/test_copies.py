@@ -64,9 +64,14 @@ def test_what_came_meanwhile_is_not_replaced(tmp_path, roots, links, monkeypatch
     if not links:
         monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError(1, "no links here")))
     copies, place = Copies(str(tmp_path / "out"), roots, overwrite=False), str(tmp_path / "out" / "page.png")
-    with pytest.raises(Refused), copies.writing(place) as file:
-        file.write(b"new")
-        (tmp_path / "out" / "page.png").write_bytes(b"another's")
+
+    def write_late():
+        with copies.writing(place) as file:
+            file.write(b"new")
+            (tmp_path / "out" / "page.png").write_bytes(b"another's")
+
+    with pytest.raises(Refused):
+        write_late()
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {"page.png": b"another's"}
 
 
@@ -78,7 +83,12 @@ def test_without_hard_links_it_is_renamed(tmp_path, roots, monkeypatch):
 
 def test_nothing_is_left_of_what_failed(tmp_path, roots):
     copies = Copies(str(tmp_path / "out"), roots, overwrite=False)
-    with pytest.raises(WriteError) as told, copies.writing(str(tmp_path / "out" / "page.png")) as file:
-        file.write(b"half")
-        raise OSError(28, "No space left on device")
+
+    def write_half():
+        with copies.writing(str(tmp_path / "out" / "page.png")) as file:
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(WriteError) as told:
+        write_half()
     assert (told.value.code, list((tmp_path / "out").iterdir())) == (Reason.NO_ROOM, [])

@@ -1,4 +1,4 @@
-"""PDFs: how their text stands, pages turned by /Rotate with their text kept, scans straightened with their bytes kept, and faults."""
+"""PDFs: how their text stands; pages turned by /Rotate keep their text, straightened scans their bytes; and faults."""
 
 import sys
 from io import BytesIO

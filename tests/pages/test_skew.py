@@ -1,4 +1,4 @@
-"""The skew of a page: to a tenth of a degree in every direction, through shadows and noise, and nothing where there is nothing."""
+"""The skew of a page: to a tenth of a degree in every direction, through shadows and noise, and none where there is none."""
 
 import numpy as np
 import pytest

@@ -6,10 +6,11 @@ import numpy as np
 import pypdfium2
 from PIL import Image, ImageDraw, ImageFont
 
-WORDS = (
+TEXT = (
     "The parties agree that each of them shall keep secret what the other tells of its business and plans, unless it was known "
     "before, is known to all, or must be told by law. This holds for three years from the day on which both have signed below."
-).split()
+)
+WORDS = TEXT.split()
 PAPER = 245
 
 
