@@ -2,9 +2,9 @@
 
     python -m benchmarks.pages.scans --mirrors /work/.mirror
 
-`needs` is in degrees clockwise. For OCR-D/assets it was read by eye, off the ends of one long line in the middle of each page, which
-had been straightened first so that the line could be followed; books lie curved, so that other lines of a page may differ from it
-by half a degree. For pajamacoders/ocrDeskew it stands in the names of the files.
+`needs` is in degrees clockwise. For OCR-D/assets it was read by eye, off the ends of one long line in the middle of each page,
+which had been straightened first so that the line could be followed; books lie curved, so that other lines of a page may differ
+from it by half a degree. For pajamacoders/ocrDeskew it stands in the names of the files.
 """
 
 import argparse

@@ -16,26 +16,33 @@ class Copies:
     """The tree of copies below a folder, in which each of the real `roots` has a place of its own.
 
     Raises:
-        ConfigError: the folder lies within one of the roots, where the copies would be taken for pages.
+        ConfigError: copies would lie among the pages, or be taken for them.
     """
 
     def __init__(self, folder: str, roots: Sequence[str], *, overwrite: bool) -> None:
-        self._folder, self._overwrite = os.path.realpath(folder), overwrite
+        self._overwrite = overwrite
+        self._roots = [*roots]
+        real = os.path.realpath(folder)
+        self._places = _places(real, roots)
         for root in roots:
-            if os.path.isdir(root) and is_below(self._folder, root):
+            if os.path.isdir(root) and is_below(real, root):
                 raise ConfigError(f"{folder} lies in {root}, so that copies would be taken for pages: choose another --out")
-        self._places = _places(self._folder, roots)
+            if any(is_below(place, root) or is_below(root, place) for place in self._places.values()):
+                raise ConfigError(f"copies in {folder} would lie where {root} is: choose another --out")
 
     def place(self, path: str, suffix: str = "") -> str:
         """Where the copy of the file at a real path goes, its name followed by `suffix`.
 
         Raises:
-            Refused: a file of that name is there, and is not to be replaced.
+            Refused: a file of that name is there, and is not to be replaced; or a link leads from there to the pages.
         """
         root = max((root for root in self._places if is_below(path, root)), key=len)
         place = os.path.normpath(os.path.join(self._places[root], os.path.relpath(path, root))) + suffix
         if os.path.lexists(place) and not self._overwrite:
             raise _there(place)
+        folder = os.path.realpath(os.path.dirname(place))
+        if any(is_below(os.path.join(folder, os.path.basename(place)), other) for other in self._roots):
+            raise Refused(Reason.NOT_ALLOWED, f"{place} leads by a link to the pages themselves: choose another --out")
         return place
 
     @contextmanager

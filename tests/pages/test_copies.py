@@ -42,6 +42,24 @@ def test_a_folder_within_a_root_is_refused(roots, inside):
         Copies(os.path.join(roots[0], inside), roots, overwrite=False)
 
 
+@pytest.mark.parametrize("kind", [0, 1], ids=["folder", "file"])
+def test_the_folder_above_a_root_is_refused_as_copies_would_take_its_place(roots, kind):
+    with pytest.raises(ConfigError, match="would lie where"):
+        Copies(os.path.dirname(roots[kind]), roots[kind : kind + 1], overwrite=True)
+
+
+def test_a_link_from_among_the_copies_to_the_pages_is_refused(tmp_path, roots):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "scans").symlink_to(roots[0])
+    (tmp_path / "out" / "page.png").symlink_to(roots[1])
+    copies = Copies(str(tmp_path / "out"), roots, overwrite=True)
+    with pytest.raises(Refused, match="by a link") as told:
+        copies.place(os.path.join(roots[0], "sub", "1.tif"))
+    assert told.value.code is Reason.NOT_ALLOWED
+    write(copies, copies.place(roots[1]))
+    assert os.path.getsize(roots[1]) == 0, "the link is replaced, not what it leads to"
+
+
 def test_a_link_into_a_root_is_refused(tmp_path, roots):
     (tmp_path / "link").symlink_to(roots[0])
     with pytest.raises(ConfigError, match="lies in"):
