@@ -109,3 +109,11 @@ class TestWhichWay:
 def test_the_bounds_are_in_use(monkeypatch):
     monkeypatch.setattr(judging, "LEAST_CONFIDENCE", 0.999)
     assert decided(3.0, 0.99, (0.99, 0.01, 0.0, 0.0)).verdict is PageVerdict.UNSURE
+
+
+def test_what_the_witness_hears_is_what_it_says_of_a_page():
+    witness, shown = open_pages(), np.repeat(np.asarray(page())[..., None], 3, axis=2)
+    scores, likeness = witness.hear(shown)
+    assert (witness.look(shown).scores, likeness > 0) == (scores, True)
+    noise = np.random.default_rng(0).integers(0, 255, (640, 480, 3), np.uint8)
+    assert (witness.look(noise) is None) is (witness.hear(noise)[1] <= 0)
