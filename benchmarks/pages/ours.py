@@ -14,7 +14,7 @@ from PIL import Image
 from orientd.decode.resize import fitting
 from orientd.pages.judge import Finding, judge
 from orientd.pages.skew import SIDE, find_skew
-from orientd.witnesses.opened import open_pages
+from orientd.pipeline.page_run import make_ask
 
 COLUMNS = ("file", "skew", "angle", "angle_confidence", "turn", "confidence", "decision", "ms")
 
@@ -48,11 +48,7 @@ def reduced(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(image.resize(fitting(*image.size, SIDE), Image.Resampling.BILINEAR))
 
 
-def ask(levels: np.ndarray) -> tuple[tuple[float, float, float, float], float]:
-    return HEAR(np.repeat(levels[..., None], 3, axis=2))
-
-
-HEAR = open_pages().hear
+ask = make_ask()
 
 if __name__ == "__main__":
     main()

@@ -22,3 +22,9 @@ def turned(levels: Pixels, angle: float, fill: int) -> Pixels:
     """Gray levels turned by `angle` degrees clockwise, as large as it takes; what is new is of the level `fill`."""
     image = Image.fromarray(levels).rotate(-angle, Image.Resampling.BILINEAR, expand=True, fillcolor=fill)
     return np.asarray(image)
+
+
+def squared(levels: Pixels, side: int) -> Pixels:
+    """Gray levels squeezed to a square of RGB pixels, (side, side, 3)."""
+    small = Image.fromarray(levels).resize((side, side), Image.Resampling.BILINEAR)
+    return np.repeat(np.asarray(small)[..., None], 3, axis=2)

@@ -5,8 +5,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import numpy as np
-
 from orientd.config import Config
 from orientd.decode import admitted
 from orientd.errors import DecodeError, OrientdError, PhotoError, code_of
@@ -62,22 +60,35 @@ def run(
     Raises:
         OrientdError: what must stop the run; some of it before the first row.
     """
-    from orientd.witnesses.opened import open_pages
-
     allocator.share_one_arena()
     roots = real_roots(paths)
     copies = Copies(options.folder, roots, overwrite=options.overwrite) if options.folder else None
-    hear = open_pages().hear
-
-    def ask(levels: Pixels) -> tuple[Scores, float]:
-        return hear(np.repeat(levels[..., None], 3, axis=2))
-
+    ask = make_ask()
     exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
     with closing(_Opener(config, options)) as opener:
         found = walk(roots, exclusion, config.one_file_system, stop, wanted=filenames.worth_opening_for_pages)
         for candidate in found:
             if not candidate.skip:
                 yield from _rows(candidate, opener.open, ask, copies, stop)
+
+
+def make_ask() -> Ask:
+    """What asks the witness of pages.
+
+    Raises:
+        EngineUnavailable: ONNX Runtime is not there.
+        ModelError: the model is missing or damaged.
+    """
+    from orientd.decode import straight
+    from orientd.witnesses.opened import open_pages
+    from orientd.witnesses.pages import SIDE
+
+    hear = open_pages().hear
+
+    def ask(levels: Pixels) -> tuple[Scores, float]:
+        return hear(straight.squared(levels, SIDE))
+
+    return ask
 
 
 def _rows(

@@ -9,6 +9,7 @@ from support.drawn_pages import levels, lying, page
 from orientd.pages import judge as judging
 from orientd.pages.judge import Finding, decided, judge
 from orientd.pages.upright import ink_box, which_way
+from orientd.pipeline.page_run import make_ask
 from orientd.reasons import Reason
 from orientd.report.page_report import PageVerdict
 from orientd.witnesses.opened import open_pages
@@ -16,8 +17,7 @@ from orientd.witnesses.opened import open_pages
 
 @pytest.fixture(scope="module")
 def ask():
-    hear = open_pages().hear
-    return lambda shown: hear(np.repeat(shown[..., None], 3, axis=2))
+    return make_ask()
 
 
 def saying(*answers):
