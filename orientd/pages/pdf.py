@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd.errors import DecodeError, EngineUnavailable
+from orientd.errors import DecodeError
 from orientd.pages.skew import SIDE
 from orientd.reasons import Reason
 
@@ -54,8 +54,7 @@ class Pdf:
     """A PDF, opened from its bytes. One thread at a time.
 
     Raises:
-        EngineUnavailable: PDFium is not there.
-        DecodeError: it is damaged or encrypted.
+        DecodeError: it is damaged or encrypted, or PDFium is not there.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -63,7 +62,7 @@ class Pdf:
             import pypdfium2
             from pypdfium2 import raw
         except ImportError as error:
-            raise EngineUnavailable(MISSING) from error
+            raise DecodeError(Reason.UNSUPPORTED, MISSING) from error
         self._pdfium, self._raw = pypdfium2, raw
         with self._told():
             self._document = pypdfium2.PdfDocument(data)

@@ -58,7 +58,6 @@ class ImageDocument:
         self._photo, self._decoder, self._turner = photo, decoder, turner
         self._max_pixels, self._straighten = max_pixels, straighten
         self._count = page_files.count(photo.format, photo.data)
-        self.suffix = ""
 
     def __len__(self) -> int:
         return self._count
@@ -72,17 +71,18 @@ class ImageDocument:
         found = judge(levels, ask)
         return found if self._straighten else by_quarters(found, "--no-straighten asks for quarter turns only")
 
-    def write(self, findings: Sequence[Finding], copies: Copies, place: str) -> None:
-        """Raises PhotoError."""
-        turns = _turns(findings, straighten=self._straighten)
-        whole = None
+    def write(self, findings: Sequence[Finding], copies: Copies, path: str) -> str:
+        """Give the path of the copy. Raises PhotoError."""
+        photo, turns, whole = self._photo, _turns(findings, straighten=self._straighten), None
         if self._count == 1 and not turns[0][1]:
-            whole = self._turner.turned(self._photo, turns[0][0])
+            whole = self._turner.turned(photo, turns[0][0])
+        place = copies.place(path, page_files.SUFFIXES.get(photo.format, "") if whole is None else "")
         with copies.writing(place) as file:
             if whole is None:
-                page_files.write(self._photo.format, self._photo.data, turns, file, self._max_pixels)
+                page_files.write(photo.format, photo.data, turns, file, self._max_pixels)
             else:
                 file.write(whole)
+        return place
 
     def close(self) -> None:
         pass
@@ -90,8 +90,6 @@ class ImageDocument:
 
 class PdfDocument:
     """See `page_run.Document`; with `render` pages that have text are straightened as pictures, too."""
-
-    suffix = ""
 
     def __init__(self, document: Pdf, straighten: bool, render: bool) -> None:
         self._document, self._straighten, self._render = document, straighten, render
@@ -125,8 +123,9 @@ class PdfDocument:
             return replace(found, code=Reason.TEXT_LOST, reason="its text and drawings become a picture (--render)")
         return found
 
-    def write(self, findings: Sequence[Finding], copies: Copies, place: str) -> None:
-        """Raises PhotoError."""
+    def write(self, findings: Sequence[Finding], copies: Copies, path: str) -> str:
+        """Give the path of the copy. Raises PhotoError."""
+        place = copies.place(path)
         for page, turn in _turns(findings, straighten=self._straighten).items():
             if self._render and turn[1] and page in self._with_text:
                 self._document.replace(page, *page_files.jpeg(self._document.rendered(page), turn))
@@ -135,6 +134,7 @@ class PdfDocument:
                 self._document.turn(page, (turn[0], 0.0) if quarters_only else turn)
         with copies.writing(place) as file:
             self._document.save(file)
+        return place
 
     def close(self) -> None:
         self._document.close()

@@ -41,13 +41,11 @@ class PageOptions:
 class Document(Protocol):
     """The pages of a file, how each is to be turned, and the copy in which they are."""
 
-    suffix: str
-
     def __len__(self) -> int: ...
 
     def finding(self, page: int, ask: Ask) -> Finding: ...
 
-    def write(self, findings: Sequence[Finding], copies: Copies, place: str) -> None: ...
+    def write(self, findings: Sequence[Finding], copies: Copies, path: str) -> str: ...
 
     def close(self) -> None: ...
 
@@ -135,9 +133,7 @@ def _copied(document: Document, findings: Sequence[Finding], copies: Copies | No
     if copies is None or not any(finding.verdict is PageVerdict.COPY for finding in findings):
         return "", None
     try:
-        place = copies.place(path, document.suffix)
-        document.write(findings, copies, place)
-        return place, None
+        return document.write(findings, copies, path), None
     except OrientdError:
         raise
     except Exception as error:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import os
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -190,3 +191,23 @@ def test_many_pages_to_be_rendered_at_once_are_refused(orientd, tmp_path):
 def test_what_is_excluded_is_left_out(orientd, scans):
     orientd("pages", scans, "--exclude", "*.pdf", "--exclude", "*.jpg", "--report", "r.csv")
     assert {name for name, _ in rows("r.csv")} == {"blank.png", "good.png", "several.tif", "upside-down.png"}
+
+
+def test_a_copy_in_another_format_has_its_suffix(orientd, tmp_path):
+    lying(page(), 4).save(tmp_path / "a.bmp")
+    lying(page().convert("RGB"), 4).save(tmp_path / "b.avif", quality=80)
+    lying(page().convert("RGB"), 90).save(tmp_path / "c.avif", quality=80)
+    before = fingerprint(tmp_path)
+    orientd("pages", "a.bmp", "b.avif", "c.avif", "--out", "out", "--report", "r.csv")
+    assert before.items() <= fingerprint(tmp_path).items()
+    copies = {path.name: Image.open(BytesIO(path.read_bytes())).format for path in Path("out").iterdir()}
+    assert copies == {"a.bmp.png": "PNG", "b.avif.jpg": "JPEG", "c.avif": "AVIF"}
+    assert orientd("pages", "out", "--report", "again.csv") == ExitCode.OK
+    assert {row["decision"] for row in rows("again.csv").values()} == {"keep"}
+
+
+def test_without_pdfium_the_other_files_are_looked_at(orientd, scans, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    assert orientd("pages", scans, "--report", "r.csv") == ExitCode.INCOMPLETE
+    told = rows("r.csv")
+    assert (told["text.pdf", 1]["reason_code"], told["good.png", 1]["decision"]) == ("unsupported", "keep")

@@ -8,7 +8,7 @@ import pypdfium2
 import pytest
 from support.drawn_pages import lying, page, scanned_pdf, text_pdf
 
-from orientd.errors import DecodeError, EngineUnavailable
+from orientd.errors import DecodeError
 from orientd.pages.pdf import Pdf
 from orientd.pages.skew import find_skew
 from orientd.reasons import Reason
@@ -109,7 +109,7 @@ def test_what_cannot_be_opened_is_told(data, code):
 
 def test_without_pdfium_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
-    with pytest.raises(EngineUnavailable, match=r"orientd\[pages\]"):
+    with pytest.raises(DecodeError, match=r"orientd\[pages\]"):
         Pdf(scanned_pdf(page()))
 
 
