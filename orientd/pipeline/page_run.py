@@ -29,8 +29,11 @@ _HEADER: Final = 1024  # bytes in which a PDF says that it is one
 
 @dataclass(frozen=True, slots=True)
 class PageOptions:
-    """`folder` is where copies go, empty for none. Not `straighten`: turned by quarters only. `render`: PDF pages with text are
-    straightened, too, and lose it."""
+    """What becomes of pages.
+
+    `folder`: where copies go, empty for none. Not `straighten`: they are turned by quarters only. `render`: PDF pages with text are
+    straightened, too, and lose it.
+    """
 
     folder: str = ""
     overwrite: bool = False
@@ -115,8 +118,7 @@ def _rows(
         yield _row(path, 0, _fault(error), "")
         return
     for page, finding in enumerate(findings):
-        concerned = trouble is not None and finding.verdict is PageVerdict.COPY
-        yield _row(path, page, trouble if concerned and trouble else finding, place)
+        yield _row(path, page, trouble if trouble and finding.verdict is PageVerdict.COPY else finding, place)
 
 
 def _finding(document: Document, page: int, ask: Ask) -> Finding:
