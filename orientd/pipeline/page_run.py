@@ -31,8 +31,8 @@ _HEADER: Final = 1024  # bytes in which a PDF says that it is one
 class PageOptions:
     """What becomes of pages.
 
-    `folder`: where copies go, empty for none. Not `straighten`: they are turned by quarters only. `render`: PDF pages with text are
-    straightened, too, and lose it.
+    `folder`: where copies go, empty for none. Not `straighten`: they are turned by quarters only. `render`: PDF pages with text
+    are straightened, too, and lose it.
     """
 
     folder: str = ""
