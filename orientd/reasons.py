@@ -27,6 +27,14 @@ class Reason(StrEnum):
     KEPT = "kept"
     """A person said that it is to stay as it is."""
 
+    NO_TEXT = "no_text"
+    """A page without lines of text that tell how it lies (orientd pages)."""
+    QUARTER_TURN_ONLY = "quarter_turn_only"
+    """A page is turned by quarters and not straightened: its text, or --no-straighten, asks for that (orientd pages)."""
+
+    TEXT_LOST = "text_lost"
+    """A page of a PDF becomes a picture to be straightened, so its text and drawings are lost (orientd pages --render)."""
+
     # what is not judged
     NOT_A_PHOTO = "not_a_photo"
     """Neither its name nor its content is that of a photo; such files are not in a report."""
@@ -50,6 +58,8 @@ class Reason(StrEnum):
     """It cannot be decoded, and whether it is damaged or unusual cannot be told."""
     TOO_LARGE = "too_large"
     """It has more bytes, pixels or scans than the limits allow."""
+    ENCRYPTED = "encrypted"
+    """The PDF opens with a password only (orientd pages)."""
     OUT_OF_MEMORY = "out_of_memory"
     """It needs more memory than there is for one photo."""
     OUT_OF_TIME = "out_of_time"
@@ -116,6 +126,8 @@ class Reason(StrEnum):
     """Its file system writes when it likes, so nothing can be promised."""
     SYSTEM_ERROR = "system_error"
     """The system said no for another reason."""
+    COPY_EXISTS = "copy_exists"
+    """The copy of a page is there already, and --overwrite was not given (orientd pages)."""
     NOT_ALLOWED = "not_allowed"
     """The plan names a path outside the folders that may be written, or one that is no path."""
 

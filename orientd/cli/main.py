@@ -12,6 +12,7 @@ from orientd.cli.forget import forget
 from orientd.cli.history import history, offer, redo, status, undo, verify_written
 from orientd.cli.models import models
 from orientd.cli.options import configured
+from orientd.cli.pages import pages
 from orientd.cli.report import report
 from orientd.cli.review import review
 from orientd.cli.scan import apply_, inspect, scan
@@ -36,6 +37,7 @@ for command in (
     apply_,
     plan,
     inspect,
+    pages,
     report,
     undo,
     redo,

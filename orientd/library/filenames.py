@@ -97,6 +97,11 @@ def worth_opening(name: str) -> bool:
     return ending in PHOTOS or not (ending in _OTHERS or name.lower().endswith(_BACKUPS + _UNFINISHED) or _is_random(name))
 
 
+def worth_opening_for_pages(name: str) -> bool:
+    """As `worth_opening`, and PDFs."""
+    return worth_opening(name) or (suffix(name) == ".pdf" and not name.startswith(_LOCKS))
+
+
 def _is_random(name: str) -> bool:
     """True if a program has put characters of its own behind the name of a photo until it is whole."""
     found = _RANDOM.fullmatch(name)

@@ -38,6 +38,7 @@ def walk(
     stop: Callable[[], bool] = lambda: False,
     left_out: Tally | None = None,
     owns: Owns = _everything,
+    wanted: Callable[[str], bool] = filenames.worth_opening,
 ) -> Iterator[Candidate]:
     """Every file below `roots` that may be a photo, once, in the order of names: first a folder's files, then its folders.
 
@@ -45,11 +46,12 @@ def walk(
     the way to it are resolved. A symbolic link to a file and a further hard link of a file that came out before have `skip` set
     if they are named like a photo; what cannot be listed or examined has `error` set. Once `stop()` is true it ends, also where
     there are only folders. Files come out, and are counted, only from folders that it `owns`; all folders are entered.
+    `wanted` tells by its name whether a file is worth opening.
 
     Raises:
         LibraryUnavailable: a root is not there or cannot be read, raised by the call itself; or a root went away during the walk.
     """
-    return filter(None, takewhile(lambda _: not stop(), steps(roots, exclude, one_file_system, left_out, owns)))
+    return filter(None, takewhile(lambda _: not stop(), steps(roots, exclude, one_file_system, left_out, owns, wanted)))
 
 
 def steps(
@@ -58,22 +60,33 @@ def steps(
     one_file_system: bool = False,
     left_out: Tally | None = None,
     owns: Owns = _everything,
+    wanted: Callable[[str], bool] = filenames.worth_opening,
 ) -> Iterator[Candidate | None]:
     """A walk that takes little time from each step to the next: what `walk` gives, and None whenever there is nothing to give.
 
     Raises as `walk` does.
     """
     resolved = real_roots(roots)
-    return _Walk(frozenset(resolved), exclude or Exclusion(), one_file_system, left_out or Tally(), owns).run(resolved)
+    walked = _Walk(frozenset(resolved), exclude or Exclusion(), one_file_system, left_out or Tally(), owns, wanted)
+    return walked.run(resolved)
 
 
 class _Walk:
-    def __init__(self, roots: frozenset[str], exclude: Exclusion, one_file_system: bool, left_out: Tally, owns: Owns) -> None:
+    def __init__(
+        self,
+        roots: frozenset[str],
+        exclude: Exclusion,
+        one_file_system: bool,
+        left_out: Tally,
+        owns: Owns,
+        wanted: Callable[[str], bool],
+    ) -> None:
         self._roots = roots
         self._exclude = exclude
         self._one_file_system = one_file_system
         self._left_out = left_out
         self._owns = owns
+        self._wanted = wanted
         self._linked: set[tuple[int, int]] = set()
 
     def run(self, roots: Sequence[str]) -> Iterator[Candidate | None]:
@@ -125,7 +138,7 @@ class _Walk:
         return sorted(files), sorted(folders)
 
     def _is_wanted(self, name: str, path: str, is_folder: bool, root: str, left_out: Tally) -> bool:
-        if not (filenames.worth_entering if is_folder else filenames.worth_opening)(name):
+        if not (filenames.worth_entering if is_folder else self._wanted)(name):
             self._exclude.note(path, is_folder, root)
             if why := filenames.kind_of_folder(name) if is_folder or filenames.promises_photo(name) else None:
                 left_out.add(why, name)

@@ -8,6 +8,7 @@ from orientd.errors import ConfigError
 from orientd.records import COLUMNS, Method, Notify, Row, Status, Verdict
 from orientd.report import verdicts
 from orientd.report.columns import Columns
+from orientd.report.page_report import is_page_report
 from orientd.report.text import printable
 
 _PROBLEMS_SHOWN: Final = 20
@@ -79,6 +80,9 @@ def _read(path: str, decided: Callable[[Row], Row], wanted: Callable[[Row], bool
 
 def _parsed(file: TextIO, problems: list[str], decided: Callable[[Row], Row]) -> Iterator[Row]:
     header = Columns.of(file.readline())
+    if is_page_report(header.names):
+        problems.append("is a report of orientd pages, which no original is turned by: have copies made with --out FOLDER")
+        return
     if header.missing:
         problems.append(f"is not a plan of orientd: there is no column {', '.join(header.missing)}")
         return

@@ -67,6 +67,16 @@ def open_witnesses(engine: Engine, notify: Notify, folder: Path = FOLDER) -> dic
     return found | {name: _opened(name, folder, notify) for name in MODELS}
 
 
+def open_pages(folder: Path = FOLDER) -> Pages:
+    """The witness of pages alone, for what is known to be pages.
+
+    Raises:
+        EngineUnavailable: ONNX Runtime is not there.
+        ModelError: its model is missing or damaged.
+    """
+    return Pages(Graph(folder / "pages.onnx", MODELS["pages"][1]))
+
+
 def _is_sound(name: str, folder: Path) -> bool:
     path = folder / f"{name}.onnx"
     return name in MODELS and path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == MODELS[name][1]

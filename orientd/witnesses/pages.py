@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from orientd.infer.session import Graph
 from orientd.orientation import TURNS
-from orientd.records import Evidence
+from orientd.records import Evidence, Scores
 from orientd.witnesses.views import Pixels, squashed, turned
 
 SIDE: Final = 224
@@ -36,13 +36,17 @@ class Pages:
 
     def look(self, picture: Pixels) -> Evidence | None:
         """The mean of the logarithms of each turn's probability, from four looks; None of what does not look like a page."""
+        scores, likeness = self.hear(picture)
+        return Evidence(self.name, scores) if likeness > 0 else None
+
+    def hear(self, picture: Pixels) -> tuple[Scores, float]:
+        """The scores of what is known to be a page, and how much it looks like one, which is above 0 if it does."""
         answers = {turn: self._graph(shown) for turn, shown in _shown(picture)}
-        if fsum(float(answer[LIKENESS].item()) for answer in answers.values()) <= 0:
-            return None
         said = {turn: _logarithms(answer[_STANDS][0]) for turn, answer in answers.items()}
         # Class j stands at j degrees clockwise, so that 360 − j mends it: what was turned by t needs t + 360 − j in all.
         upright, right, down, left = (fsum(said[t][(t - turn) % 360] for t in TURNS) / len(TURNS) for turn in TURNS)
-        return Evidence(self.name, (upright, right, down, left))
+        likeness = fsum(float(answer[LIKENESS].item()) for answer in answers.values()) / len(TURNS)
+        return (upright, right, down, left), likeness
 
     @staticmethod
     def shown(picture: Pixels) -> Iterator[NDArray[np.float32]]:

@@ -244,3 +244,9 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
     small, large = peak(tmp_path / "0" / "0"), peak(tmp_path)
     assert (small[0], large[0]) == (50, 2000)
     assert large[1] < small[1] + 20_000
+
+
+def test_pdfs_are_worth_opening_for_pages_alone(tmp_path):
+    touch(tmp_path, "a.pdf", "b.jpg", "c.txt", ".d.pdf", "~$e.pdf")
+    assert found(tmp_path) == ["b.jpg"]
+    assert found(tmp_path, wanted=filenames.worth_opening_for_pages) == ["a.pdf", "b.jpg"]

@@ -19,7 +19,7 @@ RANKS = (
     {"files", "formats", "judge", "infer"},
     {"config"},
     {"decode", "library", "state", "report"},
-    {"gpu", "write", "witnesses", "hooks"},
+    {"gpu", "write", "witnesses", "hooks", "pages"},
     {"pipeline"},
     {"app"},
     {"watch", "web", "api"},
@@ -35,6 +35,7 @@ OWNERS = {
     "simplejpeg": {"decode"},
     "pillow_heif": {"decode"},
     "PIL": {"decode"},
+    "pypdfium2": {"pages"},
     "pathspec": {"library"},
     "yaml": {"config"},
     "rich": {"report", "cli"},
@@ -58,7 +59,7 @@ NETWORK = {
     "asyncio": {"web"},  # to answer
 }
 """Who opens connections, by the modules that can: hooks is the only folder from which orientd calls anybody."""
-EXTRAS = {"onnxruntime", "nvidia", "starlette", "uvicorn"}
+EXTRAS = {"onnxruntime", "nvidia", "starlette", "uvicorn", "pypdfium2"}
 TRAINING_RANKS = ({"config", "files"}, {"data"}, {"fit", "evaluate"}, {"export"}, {"report"}, {"pipeline"}, {"cli"})
 TRAINING_RANK = {name: rank for rank, names in enumerate(TRAINING_RANKS) for name in names}
 TRAINING_OWNERS = {

@@ -1,0 +1,100 @@
+"""The command for documents: pages."""
+
+import os
+from contextlib import closing
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from orientd.cli.options import configured
+from orientd.config import Config
+from orientd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from orientd.report.page_report import PageRow, PageVerdict
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(readable=False))
+@click.option("--out", "folder", metavar="FOLDER", default="", help="Where upright, straight copies go. Without it none is made.")
+@click.option(
+    "--report", metavar="FILE.csv", help="Where to write the report, or a folder (default: orientd-pages-DATE-TIME.csv here)."
+)
+@click.option("--overwrite", is_flag=True, help="Replace copies, and a report, that are there already.")
+@click.option(
+    "--straighten/--no-straighten", default=True, help="--no-straighten: turn by quarters only, without loss where possible."
+)
+@click.option(
+    "--render",
+    is_flag=True,
+    help="Straighten PDF pages that have text, too: they become pictures, and text and drawings are lost.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print the summary only.")
+@configured("max_pixels", "max_bytes", "max_memory", "isolate", "exclude", "exclude_file", "one_file_system")
+def pages(
+    config: Config,
+    paths: tuple[str, ...],
+    folder: str,
+    report: str | None,
+    overwrite: bool,
+    straighten: bool,
+    render: bool,
+    quiet: bool,
+) -> int:
+    """Find how the pages below PATH… lie, scans and photos of documents and PDFs, and make upright, straight copies of them.
+
+    The originals are never changed. A page without lines of text, or one that may lie in several ways, is left as it is, and the
+    report says so.
+    """
+    from orientd.cli.stopping import exit_code, stoppable
+    from orientd.pipeline.page_run import PageOptions, run
+    from orientd.report.page_report import PageReport, PageVerdict
+
+    options = PageOptions(folder, overwrite, straighten, render)
+    kept = PageReport(_place(report or "", folder), overwrite=overwrite)
+    with stoppable() as stop, closing(kept):
+        with closing(run(config, paths, options, stop=stop, notify=_note)) as rows:
+            for row in rows:
+                kept.write(row)
+                if not quiet:
+                    click.echo(_line(row))
+        path = kept.partial if stop() else kept.finish()
+        click.echo(_summary(kept.counts, path, copied=bool(folder)))
+        return exit_code(stop, faulty=bool(kept.counts[PageVerdict.ERROR]))
+
+
+def _place(named: str, folder: str) -> str:
+    """The path of the report. Raises ConfigError if it would lie among the copies' own names."""
+    if named and not os.path.isdir(named):
+        if folder and os.path.realpath(named) == os.path.realpath(folder):
+            raise ConfigError("--report and --out name the same: choose another --report")
+        return named
+    return os.path.join(named, f"orientd-pages-{datetime.now():%Y%m%d-%H%M%S}.csv")
+
+
+def _note(text: str) -> None:
+    from orientd.report.text import printable
+
+    click.echo(printable(text), err=True)
+
+
+def _line(row: "PageRow") -> str:
+    from orientd.report.text import printable
+
+    turned = "" if row.angle is None else f" {row.angle:+.1f}° {row.turn or 0}°"
+    reason = f"  ({row.reason})" if row.reason else ""
+    return printable(f"{row.decision}{turned}  {row.path} page {row.page}{reason}")
+
+
+def _summary(counts: "Counter[PageVerdict]", path: str, *, copied: bool) -> str:
+    from orientd.report.page_report import PageVerdict
+    from orientd.report.text import printable
+
+    copy, keep, unsure, error = (counts[verdict] for verdict in PageVerdict)
+    found = f"{copy:,} copied" if copied else f"{copy:,} to be turned"
+    left = f"{keep:,} upright and straight, {unsure:,} unsure, {error:,} in trouble"
+    total = counts.total()
+    return printable(f"{total:,} {'page' if total == 1 else 'pages'}: {found}, {left}. Report: {path}")

@@ -1,0 +1,256 @@
+"""The pages of image files: how many there are, how each looks, and the file with its pages turned, packed again by Pillow.
+
+What is packed again keeps its format where Pillow can write that: PNG and TIFF without loss, JPEG with the quantization tables of
+the source; BMP and GIF become PNG, what else there is JPEG. Resolution, color profile, EXIF and texts are kept; a stored
+orientation is carried out. As in `decode.cpu`, importing this module loads Pillow.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL.ImageFile import ImageFile
+
+from orientd import formats
+from orientd import orientation as group
+from orientd.decode import faults
+from orientd.decode.cpu import _OPENERS
+from orientd.decode.resize import fitting
+from orientd.errors import DecodeError, Refused
+from orientd.reasons import Reason
+from orientd.records import Format
+
+Turn = tuple[int, float]
+"""A quarter turn, then what is left of a turn, in degrees clockwise."""
+
+SUFFIXES: Final[Mapping[Format, str]] = {
+    Format.BMP: ".png",
+    Format.GIF: ".png",
+    Format.HEIF: ".jpg",
+    Format.AVIF: ".jpg",
+    Format.JPEG2000: ".jpg",
+    Format.MPO: ".jpg",
+}
+"""What is added to the name of a file whose copy is in another format."""
+
+_QUARTERS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
+_ORIENTATION, _EXIF_IFD, _SIZE_TAGS = 0x112, 0x8769, (0xA002, 0xA003)
+_KEPT_IN_TIFF: Final = (269, 270, 271, 272, 285, 296, 297, 305, 306, 315, 316, 33432, 33723)
+_QUALITY: Final = 95
+_LOSSY_IN_TIFF: Final = ("jpeg", "tiff_jpeg", "webp")
+_REDUCED: Final = 1  # NewSubfileType, bit 0: a smaller copy of another picture
+
+
+def count(format: Format, data: bytes) -> int:  # noqa: A002
+    """How many pages a file has: those of a TIFF, one of any other.
+
+    Raises:
+        DecodeError: it is damaged.
+    """
+    if format is not Format.TIFF:
+        return 1
+    with told(format, data):
+        return sum(1 for _ in _places(TiffImagePlugin.TiffImageFile(BytesIO(data))))
+
+
+def levels(data: bytes, page: int, side: int, max_pixels: int) -> NDArray[np.uint8]:
+    """The gray levels of a page of a TIFF as viewers show it, its longer side `side` at most.
+
+    Raises:
+        DecodeError: it is damaged, too large or not supported.
+    """
+    with told(Format.TIFF, data):
+        image = TiffImagePlugin.TiffImageFile(BytesIO(data))
+        image.seek(list(_places(image))[page])
+        _check_size(image, max_pixels)
+        image.load()
+        return np.asarray(_gray(image).resize(fitting(*image.size, side), Image.Resampling.BILINEAR))
+
+
+def write(format: Format, data: bytes, turns: Mapping[int, Turn], file: BinaryIO, max_pixels: int) -> None:  # noqa: A002
+    """Write a file anew with those pages turned whose numbers, from 0, are in `turns`, as viewers show them.
+
+    Raises:
+        DecodeError: it is damaged, too large or not supported.
+    """
+    data, stored = _without_orientation(format, data)
+    with told(format, data):
+        if format is Format.TIFF:
+            _write_tiff(TiffImagePlugin.TiffImageFile(BytesIO(data)), turns, file, max_pixels)
+            return
+        image = (PngImagePlugin.PngImageFile if format is Format.PNG else _OPENERS[format])(BytesIO(data))
+        _check_size(image, max_pixels)
+        options = _PACKED.get(format, _as_jpeg)(image, data)
+        image.load()
+        shown = _transposed(image, stored) if format is not Format.HEIF else image
+        made = turned(shown, turns.get(0, (0, 0.0)))
+        if options["format"] == "JPEG" and made.mode not in ("L", "RGB", "CMYK"):
+            made = made.convert("RGB")
+        made.save(file, **options)
+
+
+def jpeg(pixels: NDArray[np.uint8], turn: Turn) -> tuple[bytes, tuple[int, int]]:
+    """RGB pixels turned, as a JPEG, and the size of that."""
+    image = turned(Image.fromarray(pixels), turn)
+    image.save(out := BytesIO(), "JPEG", quality=_QUALITY, subsampling=0)
+    return out.getvalue(), image.size
+
+
+def turned(image: Image.Image, turn: Turn) -> Image.Image:
+    """A loaded picture turned clockwise, as large as it takes, on the color of its paper; quarter turns lose nothing."""
+    quarters, rest = turn
+    image = image.transpose(_QUARTERS[quarters]) if quarters else image
+    if not rest:
+        return image
+    fewer_bits = image.mode == "1"
+    if fewer_bits or image.mode in ("P", "PA", "La"):
+        image = image.convert("L" if fewer_bits else "RGBA" if image.has_transparency_data else "RGB")
+    if image.mode.startswith("I;16"):  # Pillow mixes up their bytes
+        levels = Image.fromarray(np.asarray(image).astype(np.float32))
+        made = levels.rotate(-rest, Image.Resampling.BICUBIC, expand=True, fillcolor=_paper(levels))
+        return Image.fromarray(np.asarray(made).clip(0, 65535).round().astype(np.uint16))
+    made = image.rotate(-rest, Image.Resampling.BICUBIC, expand=True, fillcolor=_paper(image))
+    return made.point(lambda level: 255 if level > 127 else 0, "1") if fewer_bits else made
+
+
+def _paper(image: Image.Image) -> Any:
+    """The color of the paper: of each band the middle one of the lighter half."""
+    some = np.asarray(image.resize(fitting(*image.size, 256), Image.Resampling.NEAREST))
+    some = some.reshape(some.shape[0] * some.shape[1], -1)
+    light = some[:, :3].sum(axis=1, dtype=np.float64) * (-1 if image.mode == "CMYK" else 1)
+    middle = np.median(some[light >= np.median(light)], axis=0)
+    return tuple(int(level) for level in middle) if len(middle) > 1 else int(middle[0])
+
+
+def _gray(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise NotImplementedError("pixels of 32 bits")
+    if not image.has_transparency_data:
+        return image.convert("L")
+    seen = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("L")
+
+
+def _places(image: TiffImagePlugin.TiffImageFile) -> Iterator[int]:
+    """The frames that are no smaller copies of others."""
+    for frame in range(image.n_frames):
+        image.seek(frame)
+        if not int(image.tag_v2.get(254, 0)) & _REDUCED:
+            yield frame
+
+
+def _without_orientation(format: Format, data: bytes) -> tuple[bytes, int]:  # noqa: A002
+    """The file storing none, and the orientation that it stored; a TIFF, which Pillow turns of itself, as it is."""
+    stored = group.normalise(formats.stored_orientation(format, data))
+    if stored == group.UPRIGHT or format in (Format.TIFF, Format.HEIF, Format.AVIF):
+        return data, stored
+    try:
+        return formats.plan(format, data, group.UPRIGHT).apply(data), stored
+    except Refused:
+        return data, stored
+
+
+def _transposed(image: Image.Image, stored: int) -> Image.Image:
+    if stored == group.UPRIGHT:
+        return image
+    return Image.fromarray(np.ascontiguousarray(group.apply(np.asarray(image), stored)))
+
+
+def _write_tiff(image: TiffImagePlugin.TiffImageFile, turns: Mapping[int, Turn], file: BinaryIO, max_pixels: int) -> None:
+    """One page after the other, of which only one is held in memory."""
+    with TiffImagePlugin.AppendingTiffWriter(file) as writer:
+        for page, frame in enumerate(list(_places(image))):
+            image.seek(frame)
+            _check_size(image, max_pixels)
+            options = _tiff_options(image)
+            image.load()
+            turned(image, turns.get(page, (0, 0.0))).save(writer, **options)
+            writer.newFrame()
+
+
+def _tiff_options(image: TiffImagePlugin.TiffImageFile) -> dict[str, Any]:
+    compression = image.info.get("compression", "raw")
+    kept = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag in _KEPT_IN_TIFF:
+        if tag in image.tag_v2:
+            kept[tag] = image.tag_v2[tag]
+    options = {
+        "format": "TIFF",
+        "compression": "tiff_adobe_deflate" if compression in _LOSSY_IN_TIFF else compression,
+        "tiffinfo": kept,
+    }
+    return options | _told(image, "icc_profile", "dpi")
+
+
+def _as_jpeg(image: ImageFile, data: bytes) -> dict[str, Any]:
+    """With the tables of the source if that is a JPEG."""
+    options = {"format": "JPEG", "quality": _QUALITY, **_told(image, "icc_profile", "dpi")}
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        del options["quality"]
+        options |= {"qtables": image.quantization, **_told(image, "xmp", "comment")}
+        if (sampling := JpegImagePlugin.get_sampling(image)) >= 0:
+            options["subsampling"] = sampling
+        if image.info.get("progressive"):
+            options["progressive"] = True
+    return options | _exif(image)
+
+
+def _as_png(image: ImageFile, data: bytes) -> dict[str, Any]:
+    texts = PngImagePlugin.PngInfo()
+    for key, text in getattr(image, "text", {}).items():
+        texts.add_itxt(key, text)
+    return {"format": "PNG", "pnginfo": texts, **_told(image, "icc_profile", "dpi"), **_exif(image)}
+
+
+def _as_webp(image: ImageFile, data: bytes) -> dict[str, Any]:
+    lossless = b"VP8L" in data[:64]
+    options = {"format": "WEBP", "lossless": lossless, "quality": 100 if lossless else _QUALITY, "exact": True}
+    return options | _told(image, "icc_profile") | _exif(image)
+
+
+_PACKED: Final[Mapping[Format, Callable[[ImageFile, bytes], dict[str, Any]]]] = {
+    Format.PNG: _as_png,
+    Format.BMP: _as_png,
+    Format.GIF: _as_png,
+    Format.WEBP: _as_webp,
+}
+
+
+def _told(image: ImageFile, *names: str) -> dict[str, Any]:
+    return {name: image.info[name] for name in names if image.info.get(name)}
+
+
+def _exif(image: ImageFile) -> dict[str, Any]:
+    """Without the orientation, which was carried out, and without the thumbnail and the size, which are no more true."""
+    found = image.getexif()
+    found.pop(_ORIENTATION, None)
+    inner = found.get_ifd(_EXIF_IFD)
+    for tag in _SIZE_TAGS:
+        inner.pop(tag, None)
+    return {"exif": found.tobytes()} if len(found) else {}
+
+
+def _check_size(image: ImageFile, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise DecodeError(
+            Reason.TOO_LARGE, f"it has {image.width} × {image.height} pixels, more than the limit of {max_pixels:,}"
+        )
+
+
+@contextmanager
+def told(format: Format, data: bytes) -> Iterator[None]:  # noqa: A002
+    """Whatever goes wrong with that file becomes a DecodeError."""
+    try:
+        yield
+    except (DecodeError, MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is None:  # Pillow's own; those of the disk have a number
+            raise DecodeError(*faults.reason(format, data, error)) from error
+        raise
+    except Exception as error:  # parsers of hostile bytes raise anything
+        raise DecodeError(*faults.reason(format, data, error)) from error

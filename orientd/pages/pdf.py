@@ -1,0 +1,167 @@
+"""The pages of a PDF, by PDFium: how each looks, how its text stands, and the file with its pages turned.
+
+PDFium is the owner of the format: what is copied is the document as it was, its pages turned by `/Rotate` and, where they hold no
+text, by the matrix of their content, so that scans keep their very bytes. Nothing is written to the document that was opened.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orientd.errors import DecodeError
+from orientd.pages.skew import SIDE
+from orientd.reasons import Reason
+
+if TYPE_CHECKING:
+    from orientd.decode.page_files import Turn
+
+MISSING: Final = 'PDFs need PDFium: run pip install "orientd[pages]"'
+MAGIC: Final = b"%PDF-"
+DPI: Final = 300
+"""At which pages are rendered that are to lose their text."""
+
+_MOST_PIXELS: Final = 100_000_000  # of a page rendered at `DPI`: a poster gets fewer dots an inch
+_ASKED: Final = 2000  # letters of a page, evenly spread
+_FEWEST: Final = 30  # letters that tell how a page stands
+_LEAST_SHARE: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The text that a page has of its own.
+
+    `letters`: how many. `total`: the degrees clockwise, −180 to 180, that make the `share` of them upright which stand alike.
+    """
+
+    letters: int
+    total: float
+    share: float
+
+    @property
+    def tells(self) -> bool:
+        """True if there is enough of it, and most of it stands alike."""
+        return self.letters >= _FEWEST and self.share >= _LEAST_SHARE
+
+
+class Pdf:
+    """A PDF, opened from its bytes. One thread at a time.
+
+    Raises:
+        DecodeError: it is damaged or encrypted, or PDFium is not there.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        try:
+            import pypdfium2
+            from pypdfium2 import raw
+        except ImportError as error:
+            raise DecodeError(Reason.UNSUPPORTED, MISSING) from error
+        self._pdfium, self._raw = pypdfium2, raw
+        with self._told():
+            self._document = pypdfium2.PdfDocument(data)
+
+    def __len__(self) -> int:
+        return len(self._document)
+
+    def levels(self, number: int) -> NDArray[np.uint8]:
+        """The gray levels of a page as viewers show it, its longer side about `SIDE`."""
+        with self._page(number) as page:
+            width, height = page.get_size()
+            shown = page.render(scale=(SIDE - 1) / max(width, height, 1), grayscale=True).to_numpy()
+            return np.ascontiguousarray(shown.reshape(shown.shape[:2])[:SIDE, :SIDE])
+
+    def text(self, number: int) -> Text:
+        """How the text of a page stands."""
+        with self._page(number) as page:
+            rotation, text = page.get_rotation(), page.get_textpage()
+            total = text.count_chars()
+            places = range(0, total, max(1, total // _ASKED))
+            seen = [place for place in places if not chr(self._raw.FPDFText_GetUnicode(text.raw, place)).isspace()]
+            angles = [math.degrees(self._raw.FPDFText_GetCharAngle(text.raw, place)) for place in seen]
+            text.close()
+        if not angles:
+            return Text(0, 0.0, 0.0)
+        # PDFium counts angles of letters clockwise, as /Rotate does.
+        usual, _ = Counter(round(angle) % 360 for angle in angles).most_common(1)[0]
+        alike = [off for angle in angles if abs(off := (angle - usual + 180) % 360 - 180) <= 2]
+        stands = usual + sum(alike) / len(alike) + rotation
+        turn = (180 - stands) % 360 - 180
+        return Text(len(seen) * max(1, total // _ASKED), turn, len(alike) / len(angles))
+
+    def turn(self, number: int, turn: "Turn") -> None:
+        """Turn a page: by quarters as viewers are told to, by the rest in its content."""
+        quarters, rest = turn
+        with self._page(number) as page:
+            page.set_rotation((page.get_rotation() + quarters) % 360)
+            if rest:
+                self._turn_content(page, rest)
+
+    def _turn_content(self, page: Any, rest: float) -> None:
+        left, bottom, right, top = page.get_cropbox()
+        across, up = (left + right) / 2, (bottom + top) / 2
+        cosine, sine = math.cos(math.radians(rest)), math.sin(math.radians(rest))
+        a, b, c, d = cosine, -sine, sine, cosine
+        e, f = across - a * across - c * up, up - b * across - d * up
+        wide = (right - left) * cosine + (top - bottom) * abs(sine)
+        tall = (right - left) * abs(sine) + (top - bottom) * cosine
+        box = (across - wide / 2, up - tall / 2, across + wide / 2, up + tall / 2)
+        page.set_mediabox(*box)
+        page.set_cropbox(*box)
+        clip = self._raw.FS_RECTF(box[0], box[3], box[2], box[1])
+        self._raw.FPDFPage_TransFormWithClip(page.raw, self._raw.FS_MATRIX(a, b, c, d, e, f), clip)
+        self._raw.FPDFPage_TransformAnnots(page.raw, a, b, c, d, e, f)
+
+    def rendered(self, number: int) -> NDArray[np.uint8]:
+        """The RGB pixels of a page at `DPI`."""
+        with self._page(number) as page:
+            width, height = page.get_size()
+            scale = min(DPI / 72, math.sqrt(_MOST_PIXELS / max(1.0, width * height)))
+            return np.ascontiguousarray(page.render(scale=scale, rev_byteorder=True, prefer_bgrx=False).to_numpy()[..., :3])
+
+    def replace(self, number: int, jpeg: bytes, size: tuple[int, int]) -> None:
+        """Put a picture of `size` pixels, a JPEG, in the place of a page, at `DPI`."""
+        width, height = (72 * side / DPI for side in size)
+        with self._told():
+            page = self._document.new_page(width, height, number)
+            image = self._pdfium.PdfImage.new(self._document)
+            image.load_jpeg(BytesIO(jpeg), inline=True)
+            image.set_matrix(self._pdfium.PdfMatrix().scale(width, height))
+            page.insert_obj(image)
+            page.gen_content()
+            page.close()
+            self._document.del_page(number + 1)
+
+    def save(self, file: BinaryIO) -> None:
+        """Write the document as it is now."""
+        with self._told():
+            self._document.save(file)
+
+    def close(self) -> None:
+        self._document.close()
+
+    @contextmanager
+    def _page(self, number: int) -> Iterator[Any]:
+        with self._told():
+            page = self._document[number]
+            try:
+                yield page
+            finally:
+                page.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What PDFium says becomes a DecodeError."""
+        try:
+            yield
+        except self._pdfium.PdfiumError as error:
+            if "password" in str(error).lower():
+                reason = "it is encrypted: save it without its password, and look at that"
+                raise DecodeError(Reason.ENCRYPTED, reason) from error
+            raise DecodeError(Reason.DAMAGED, f"PDFium cannot read it ({error}): compare it with a backup") from error

@@ -1,0 +1,157 @@
+"""Files as documents of pages: images with one page or, TIFFs, several; and PDFs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Final
+
+from orientd import formats, orientation
+from orientd.decode import Decoder, page_files, straight
+from orientd.decode.page_files import Turn
+from orientd.errors import EngineUnavailable, Refused
+from orientd.pages.copies import Copies
+from orientd.pages.judge import STRAIGHT, Finding, decided, judge
+from orientd.pages.pdf import Pdf
+from orientd.pages.skew import SIDE
+from orientd.pages.upright import Ask
+from orientd.reasons import Reason
+from orientd.records import Format, Method, Photo
+from orientd.report.page_report import PageVerdict
+from orientd.write import rotate
+
+_BY_TAG: Final = (Format.JPEG, Format.MPO, Format.PNG, Format.WEBP, Format.HEIF, Format.AVIF)
+_MOST_RENDERED: Final = 500  # pages: all pictures are held until the document is written
+
+
+class Turner:
+    """Turns whole image files by quarters without loss: their pixels or, where that cannot be, the orientation they store."""
+
+    def __init__(self, *, isolate: bool) -> None:
+        self._isolate = isolate
+
+    def turned(self, photo: Photo, quarters: int) -> bytes | None:
+        """The file shown turned by that much more; None if its format has no way to."""
+        value = orientation.turned(photo.orientation, quarters)
+        if photo.format not in _BY_TAG:
+            return None
+        for plan in (self._rotate, formats.plan):
+            try:
+                patch = plan(photo.format, photo.data, value) if plan else None
+            except Refused:
+                continue
+            if patch is not None:
+                return patch.apply(photo.data)
+        return None
+
+    @cached_property
+    def _rotate(self) -> rotate.Rotate | None:
+        try:
+            return rotate.planner(Method.ROTATE, isolate=self._isolate)
+        except EngineUnavailable:  # without the library for JPEGs
+            return rotate.planner(Method.AUTO, isolate=self._isolate)
+
+
+class ImageDocument:
+    """See `page_run.Document`."""
+
+    def __init__(self, photo: Photo, decoder: Decoder, turner: Turner, max_pixels: int, straighten: bool) -> None:
+        self._photo, self._decoder, self._turner = photo, decoder, turner
+        self._max_pixels, self._straighten = max_pixels, straighten
+        self._count = page_files.count(photo.format, photo.data)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def finding(self, page: int, ask: Ask) -> Finding:
+        """Raises DecodeError."""
+        if self._count > 1:
+            levels = page_files.levels(self._photo.data, page, SIDE, self._max_pixels)
+        else:
+            levels = straight.gray(self._decoder.fitted(self._photo, SIDE).pixels)
+        found = judge(levels, ask)
+        return found if self._straighten else by_quarters(found, "--no-straighten asks for quarter turns only")
+
+    def write(self, findings: Sequence[Finding], copies: Copies, path: str) -> str:
+        """Give the path of the copy. Raises PhotoError."""
+        photo, turns, whole = self._photo, _turns(findings, straighten=self._straighten), None
+        if self._count == 1 and not turns[0][1]:
+            whole = self._turner.turned(photo, turns[0][0])
+        place = copies.place(path, page_files.SUFFIXES.get(photo.format, "") if whole is None else "")
+        with copies.writing(place) as file:
+            if whole is None:
+                page_files.write(photo.format, photo.data, turns, file, self._max_pixels)
+            else:
+                file.write(whole)
+        return place
+
+    def close(self) -> None:
+        pass
+
+
+class PdfDocument:
+    """See `page_run.Document`; with `render` pages that have text are straightened as pictures, too."""
+
+    def __init__(self, document: Pdf, straighten: bool, render: bool) -> None:
+        self._document, self._straighten, self._render = document, straighten, render
+        self._with_text: set[int] = set()
+        pages = len(document)
+        if render and pages > _MOST_RENDERED:
+            document.close()
+            reason = f"it has {pages:,} pages, too many to be rendered at once: part it, or leave out --render"
+            raise Refused(Reason.TOO_LARGE, reason)
+
+    def __len__(self) -> int:
+        return len(self._document)
+
+    def finding(self, page: int, ask: Ask) -> Finding:
+        """By the text that the page has of its own where that tells. Raises DecodeError."""
+        text = self._document.text(page)
+        if text.letters:
+            self._with_text.add(page)
+        if text.tells:
+            turn = round(text.total / 90) * 90
+            ways = [0.0, 0.0, 0.0, 0.0]
+            ways[turn // 90 % 4] = text.share
+            found = decided(text.total - turn, text.share, (ways[0], ways[1], ways[2], ways[3]))
+        else:
+            found = judge(self._document.levels(page), ask)
+        if not self._straighten:
+            return by_quarters(found, "--no-straighten asks for quarter turns only")
+        if text.letters and not self._render:
+            return by_quarters(found, "it has text of its own, so it is turned by quarters only: --render makes it a picture")
+        if text.letters and found.verdict is PageVerdict.COPY:
+            return replace(found, code=Reason.TEXT_LOST, reason="its text and drawings become a picture (--render)")
+        return found
+
+    def write(self, findings: Sequence[Finding], copies: Copies, path: str) -> str:
+        """Give the path of the copy. Raises PhotoError."""
+        place = copies.place(path)
+        for page, turn in _turns(findings, straighten=self._straighten).items():
+            if self._render and turn[1] and page in self._with_text:
+                self._document.replace(page, *page_files.jpeg(self._document.rendered(page), turn))
+            else:
+                quarters_only = page in self._with_text
+                self._document.turn(page, (turn[0], 0.0) if quarters_only else turn)
+        with copies.writing(place) as file:
+            self._document.save(file)
+        return place
+
+    def close(self) -> None:
+        self._document.close()
+
+
+def by_quarters(found: Finding, why: str) -> Finding:
+    """A finding whose page is turned by quarters only; `why` is told where that leaves it askew."""
+    if found.verdict is not PageVerdict.COPY or abs(found.rest) < STRAIGHT:
+        return found
+    verdict = PageVerdict.COPY if found.quarters else PageVerdict.KEEP
+    return replace(found, verdict=verdict, code=Reason.QUARTER_TURN_ONLY, reason=why)
+
+
+def _turns(findings: Sequence[Finding], *, straighten: bool) -> dict[int, Turn]:
+    """How each page is turned that is to be: what is too little to be seen is left, so that the turn may lose nothing."""
+    return {
+        page: (found.quarters, found.rest if straighten and abs(found.rest) >= STRAIGHT else 0.0)
+        for page, found in enumerate(findings)
+        if found.verdict is PageVerdict.COPY
+    }

@@ -1,0 +1,213 @@
+"""The command for documents, from its arguments to the copies: originals untouched, copies upright, an outcome for every file."""
+
+import csv
+import hashlib
+import os
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.drawn_pages import jpeg, lying, page, scanned_pdf, text_pdf
+from support.turnable_jpegs import needs_turbojpeg
+
+from orientd.cli.main import cli
+from orientd.errors import ExitCode
+from orientd.pages.pdf import Pdf
+from orientd.pages.skew import find_skew
+
+UPRIGHT, SLANTED = "1 0 0 1", "0.9848 0.1736 -0.1736 0.9848"
+
+
+@pytest.fixture
+def orientd(tmp_path, monkeypatch):
+    """Runs a command in an empty folder; returns its exit code."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def run(*words):
+        return cli.main([str(word) for word in words], prog_name="orientd", standalone_mode=False) or ExitCode.OK
+
+    return run
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """A folder with a page of each kind; and the fingerprint of everything in it."""
+    folder = tmp_path / "scans"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "skewed.jpg").write_bytes(jpeg(lying(page(), 5), quality=70, dpi=(100, 100)))
+    (folder / "sideways.jpg").write_bytes(jpeg(lying(page().resize((816, 1056)), 90)))
+    lying(page(seed=3), 184).save(folder / "sub" / "upside-down.png")
+    page(seed=4).save(folder / "good.png")
+    Image.new("L", (700, 900), 255).save(folder / "blank.png")
+    frames = [page(seed=5).convert("1"), lying(page(seed=6), 270).convert("1")]
+    frames[0].save(folder / "several.tif", save_all=True, append_images=frames[1:], compression="group4")
+    (folder / "scan.pdf").write_bytes(scanned_pdf(lying(page(seed=7), -3), page(seed=8), lying(page(seed=9), 180)))
+    (folder / "text.pdf").write_bytes(text_pdf((90, UPRIGHT), (0, UPRIGHT), (0, SLANTED)))
+    (folder / "damaged.pdf").write_bytes(b"%PDF-1.4 and nothing")
+    (folder / "locked.pdf").write_bytes(text_pdf((0, UPRIGHT), encrypted=True))
+    (folder / "short.jpg").write_bytes(jpeg(page())[:5000])
+    (folder / "notes.txt").write_text("no page")
+    return folder
+
+
+def fingerprint(folder):
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    return {path: (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns) for path in files}
+
+
+def rows(report):
+    with open(report, newline="") as file:
+        return {(os.path.basename(row["path"]), int(row["page"])): row for row in csv.DictReader(file)}
+
+
+def skew(data):
+    image = Image.open(BytesIO(data)).convert("L")
+    image.thumbnail((1024, 1024))
+    return find_skew(np.asarray(image)).angle
+
+
+def test_copies_are_upright_and_originals_untouched(orientd, scans, tmp_path):
+    before = fingerprint(scans)
+    assert orientd("pages", scans, "--out", "out", "--report", "r.csv") == ExitCode.INCOMPLETE
+    assert fingerprint(scans) == before
+    told = {place: (row["decision"], row["reason_code"]) for place, row in rows("r.csv").items()}
+    assert told == {
+        ("blank.png", 1): ("unsure", "no_text"),
+        ("damaged.pdf", 1): ("error", "damaged"),
+        ("good.png", 1): ("keep", ""),
+        ("locked.pdf", 1): ("error", "encrypted"),
+        ("scan.pdf", 1): ("copy", ""),
+        ("scan.pdf", 2): ("keep", ""),
+        ("scan.pdf", 3): ("copy", ""),
+        ("several.tif", 1): ("keep", ""),
+        ("several.tif", 2): ("copy", ""),
+        ("short.jpg", 1): ("error", "damaged"),
+        ("sideways.jpg", 1): ("copy", ""),
+        ("skewed.jpg", 1): ("copy", ""),
+        ("text.pdf", 1): ("copy", ""),
+        ("text.pdf", 2): ("keep", ""),
+        ("text.pdf", 3): ("keep", "quarter_turn_only"),
+        ("upside-down.png", 1): ("copy", ""),
+    }
+    copied = {path.relative_to(tmp_path / "out").as_posix() for path in fingerprint(tmp_path / "out")}
+    wanted = {"skewed.jpg", "sideways.jpg", "several.tif", "scan.pdf", "text.pdf", "sub/upside-down.png"}
+    assert copied == {f"scans/{name}" for name in wanted}
+    assert orientd("pages", "out", "--report", "again.csv") == ExitCode.OK
+    assert {row["decision"] for row in rows("again.csv").values()} == {"keep"}
+
+
+def test_the_report_tells_by_how_much(orientd, scans):
+    orientd("pages", scans, "--report", "r.csv")
+    row = rows("r.csv")["skewed.jpg", 1]
+    assert (float(row["angle"]), row["turn"], row["copy"]) == (pytest.approx(5, abs=0.1), "0", "")
+    assert float(row["angle_confidence"]) > 0.7
+    assert float(row["confidence"]) > 0.9
+    assert not Path("out").exists()
+
+
+@needs_turbojpeg
+def test_a_quarter_turn_of_a_jpeg_is_exact(orientd, scans):
+    orientd("pages", scans / "sideways.jpg", "--out", "out")
+    before, after = (Image.open(path) for path in (scans / "sideways.jpg", "out/sideways.jpg"))
+    assert {key: sorted(table) for key, table in after.quantization.items()} == {
+        key: sorted(table) for key, table in before.quantization.items()
+    }
+    difference = np.abs(np.rot90(np.asarray(before), -1).astype(int) - np.asarray(after))
+    assert difference.max() <= 3  # a decoder's rounding; packed again it would be tens
+
+
+def test_by_quarters_only(orientd, scans):
+    orientd("pages", scans / "skewed.jpg", scans / "sub", "--out", "out", "--report", "r.csv", "--no-straighten")
+    told = rows("r.csv")
+    assert (told["skewed.jpg", 1]["decision"], told["skewed.jpg", 1]["reason_code"]) == ("keep", "quarter_turn_only")
+    assert told["upside-down.png", 1]["decision"] == "copy"
+    before, after = (np.asarray(Image.open(path)) for path in (scans / "sub" / "upside-down.png", "out/sub/upside-down.png"))
+    assert np.array_equal(np.rot90(before, 2), after)
+
+
+def test_a_slanted_text_becomes_a_picture_only_if_asked(orientd, scans):
+    orientd("pages", scans / "text.pdf", "--out", "out", "--report", "r.csv", "--render")
+    row = rows("r.csv")["text.pdf", 3]
+    assert (row["decision"], row["reason_code"]) == ("copy", "text_lost")
+    document = Pdf(Path("out/text.pdf").read_bytes())
+    assert [document.text(number).letters > 0 for number in range(3)] == [True, True, False]
+    assert find_skew(document.levels(2)).angle == pytest.approx(0, abs=0.15)
+    document.close()
+
+
+def test_a_copy_is_not_replaced_unasked(orientd, scans):
+    assert orientd("pages", scans / "skewed.jpg", "--out", "out", "--report", "1.csv") == ExitCode.OK
+    Path("out/skewed.jpg").write_bytes(b"a person's")
+    assert orientd("pages", scans / "skewed.jpg", "--out", "out", "--report", "2.csv") == ExitCode.INCOMPLETE
+    assert (rows("2.csv")["skewed.jpg", 1]["decision"], rows("2.csv")["skewed.jpg", 1]["reason_code"]) == ("error", "copy_exists")
+    assert Path("out/skewed.jpg").read_bytes() == b"a person's"
+    assert orientd("pages", scans / "skewed.jpg", "--out", "out", "--report", "3.csv", "--overwrite") == ExitCode.OK
+    assert skew(Path("out/skewed.jpg").read_bytes()) == pytest.approx(0, abs=0.1)
+
+
+def test_a_report_is_not_replaced_unasked(orientd, scans):
+    orientd("pages", scans / "good.png", "--report", "r.csv")
+    with pytest.raises(Exception, match="there already"):
+        orientd("pages", scans / "good.png", "--report", "r.csv")
+    assert orientd("pages", scans / "good.png", "--report", "r.csv", "--overwrite") == ExitCode.OK
+
+
+def test_copies_among_pages_are_refused_and_no_report_begun(orientd, scans):
+    with pytest.raises(Exception, match="choose another --out"):
+        orientd("pages", scans, "--out", scans / "upright", "--report", "r.csv")
+    assert not list(Path().glob("r.csv*"))
+
+
+def test_no_plan_can_be_made_of_its_report(orientd, scans):
+    orientd("pages", scans, "--report", "r.csv")
+    before = fingerprint(scans)
+    with pytest.raises(Exception, match=r"r\.csv: is a report of orientd pages"):
+        orientd("apply", "r.csv", scans)
+    assert fingerprint(scans) == before
+
+
+def test_what_is_too_large_is_told(orientd, scans):
+    assert orientd("pages", scans / "good.png", "--max-pixels", "1000", "--report", "r.csv") == ExitCode.INCOMPLETE
+    assert rows("r.csv")["good.png", 1]["reason_code"] == "too_large"
+
+
+def test_one_bad_page_does_not_stop_the_others(orientd, scans, monkeypatch):
+    levels = Pdf.levels
+    monkeypatch.setattr(Pdf, "levels", lambda self, number: levels(self, number if number != 1 else 99))
+    orientd("pages", scans / "scan.pdf", "--out", "out", "--report", "r.csv")
+    assert [row["decision"] for row in rows("r.csv").values()] == ["copy", "error", "copy"]
+
+
+def test_many_pages_to_be_rendered_at_once_are_refused(orientd, tmp_path):
+    (tmp_path / "long.pdf").write_bytes(text_pdf((0, SLANTED), pages_of=501))
+    orientd("pages", "long.pdf", "--render", "--report", "r.csv")
+    assert rows("r.csv")["long.pdf", 1]["reason_code"] == "too_large"
+
+
+def test_what_is_excluded_is_left_out(orientd, scans):
+    orientd("pages", scans, "--exclude", "*.pdf", "--exclude", "*.jpg", "--report", "r.csv")
+    assert {name for name, _ in rows("r.csv")} == {"blank.png", "good.png", "several.tif", "upside-down.png"}
+
+
+def test_a_copy_in_another_format_has_its_suffix(orientd, tmp_path):
+    lying(page(), 4).save(tmp_path / "a.bmp")
+    lying(page().convert("RGB"), 4).save(tmp_path / "b.avif", quality=80)
+    lying(page().convert("RGB"), 90).save(tmp_path / "c.avif", quality=80)
+    before = fingerprint(tmp_path)
+    orientd("pages", "a.bmp", "b.avif", "c.avif", "--out", "out", "--report", "r.csv")
+    assert before.items() <= fingerprint(tmp_path).items()
+    copies = {path.name: Image.open(BytesIO(path.read_bytes())).format for path in Path("out").iterdir()}
+    assert copies == {"a.bmp.png": "PNG", "b.avif.jpg": "JPEG", "c.avif": "AVIF"}
+    assert orientd("pages", "out", "--report", "again.csv") == ExitCode.OK
+    assert {row["decision"] for row in rows("again.csv").values()} == {"keep"}
+
+
+def test_without_pdfium_the_other_files_are_looked_at(orientd, scans, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    assert orientd("pages", scans, "--report", "r.csv") == ExitCode.INCOMPLETE
+    told = rows("r.csv")
+    assert (told["text.pdf", 1]["reason_code"], told["good.png", 1]["decision"]) == ("unsupported", "keep")

@@ -1,0 +1,142 @@
+"""Image files with their pages turned: in their own format, without loss where that can be, with what else they hold."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+from support.drawn_pages import jpeg, lying, page
+
+from orientd import formats
+from orientd.decode import page_files
+from orientd.errors import DecodeError
+from orientd.pages.skew import SIDE, find_skew
+from orientd.reasons import Reason
+from orientd.records import Format
+
+PIXELS = 10**8
+
+
+def packed(image, format_, **options):
+    image.save(out := BytesIO(), format_, **options)
+    return out.getvalue()
+
+
+def written(data, turns, most=PIXELS):
+    page_files.write(formats.sniff(data), data, turns, out := BytesIO(), most)
+    return out.getvalue()
+
+
+def opened(data, frame=0):
+    image = Image.open(BytesIO(data))
+    image.seek(frame)
+    image.load()
+    return image
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16"])
+@pytest.mark.parametrize("format_", ["PNG", "TIFF"])
+def test_a_quarter_turn_loses_nothing(mode, format_):
+    image = page(lines=3).resize((80, 50))
+    image = Image.fromarray(np.asarray(image).astype(np.uint16) * 200) if mode == "I;16" else image.convert(mode)
+    turned = opened(written(packed(image, format_), {0: (90, 0.0)}))
+    assert np.array_equal(np.rot90(np.asarray(image), -1), np.asarray(turned))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_every_mode_can_be_straightened(mode):
+    image = lying(page(), 6)
+    image = Image.fromarray(np.asarray(image).astype(np.uint16) * 250) if mode == "I;16" else image.convert(mode)
+    turned = opened(written(packed(image, "TIFF"), {0: (0, 6.0)}))
+    gray = page_files._gray(turned)
+    gray.thumbnail((SIDE, SIDE))
+    assert find_skew(np.asarray(gray)).angle == pytest.approx(0, abs=0.1)
+    assert min(turned.size) > min(image.size)
+    if mode in ("1", "L", "RGB", "CMYK"):
+        assert turned.mode == mode
+
+
+def test_what_is_new_has_the_color_of_the_paper():
+    colored = Image.merge("RGB", [page().point(lambda level, most=most: level * most // 255) for most in (250, 230, 190)])
+    turned = np.asarray(opened(written(packed(colored, "PNG"), {0: (0, 20.0)})))
+    assert np.abs(turned[2, 2].astype(int) - np.asarray(colored)[2, 2]).max() <= 1
+
+
+def test_a_jpeg_keeps_its_tables_and_what_is_told_in_it():
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "scanner", 1
+    told = {"dpi": (200, 200), "comment": b"box 7", "icc_profile": b"a profile", "exif": exif}
+    data = jpeg(lying(page(), 3).convert("RGB"), quality=61, subsampling=2, **told)
+    before, after = opened(data), opened(written(data, {0: (0, 3.0)}))
+    assert after.quantization == before.quantization
+    for name in ("dpi", "comment", "icc_profile"):
+        assert after.info[name] == before.info[name]
+    assert (after.getexif()[0x010F], after.layer, after.mode) == ("scanner", before.layer, "RGB")
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+def test_a_stored_orientation_is_carried_out(format_):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored pixels are shown turned by 90° clockwise
+    data = packed(lying(page(), 90).convert("RGB"), format_, exif=exif)
+    turned = opened(written(data, {0: (0, 0.5)}))
+    assert (turned.height > turned.width, turned.getexif().get(0x0112, 1)) == (True, 1)
+
+
+def test_a_png_keeps_its_texts_and_resolution():
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Title", "Letter")
+    after = opened(written(packed(page(), "PNG", pnginfo=info, dpi=(150, 150)), {0: (0, 2.0)}))
+    assert after.text["Title"] == "Letter"
+    assert after.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+
+
+class TestTiff:
+    @pytest.fixture
+    def data(self):
+        pages = [page(seed=seed).convert("1") for seed in range(3)]
+        told = {"compression": "group4", "dpi": (300, 300), "description": "ledger"}
+        return packed(pages[0], "TIFF", save_all=True, append_images=pages[1:], **told)
+
+    def test_only_what_is_to_be_turned_is(self, data):
+        assert page_files.count(Format.TIFF, data) == 3
+        after = written(data, {1: (180, 0.0)})
+        assert page_files.count(Format.TIFF, after) == 3
+        for frame in range(3):
+            before = np.asarray(opened(data, frame))
+            assert np.array_equal(np.rot90(before, 2) if frame == 1 else before, np.asarray(opened(after, frame)))
+
+    def test_it_is_packed_as_it_was(self, data):
+        after = opened(written(data, {1: (0, 3.0)}), 1)
+        assert (after.info["compression"], after.mode, after.info["dpi"]) == ("group4", "1", (300, 300))
+        assert opened(written(data, {1: (0, 3.0)})).tag_v2[270] == "ledger"
+
+    def test_smaller_copies_are_no_pages(self):
+        small = Image.new("L", (20, 20))
+        small.encoderinfo = {"tiffinfo": {254: 1}}
+        data = packed(page(), "TIFF", save_all=True, append_images=[small])
+        assert page_files.count(Format.TIFF, data) == 1
+
+    def test_its_levels_are_those_of_the_page(self, data):
+        assert page_files.levels(data, 2, SIDE, PIXELS).shape[0] == SIDE
+
+
+@pytest.mark.parametrize("format_", ["BMP", "GIF"])
+def test_others_become_png(format_):
+    data = packed(page().convert("L"), format_)
+    assert page_files.SUFFIXES[formats.sniff(data)] == ".png"
+    assert opened(written(data, {0: (0, 2.0)})).format == "PNG"
+
+
+@pytest.mark.parametrize("data", [packed(page(), "PNG"), packed(page(), "TIFF")], ids=["png", "tiff"])
+def test_what_is_too_large_is_told(data):
+    with pytest.raises(DecodeError) as told:
+        written(data, {0: (0, 2.0)}, most=1000)
+    assert told.value.code is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize("data", [packed(page(), "PNG"), packed(page(), "TIFF"), jpeg(page())], ids=["png", "tiff", "jpeg"])
+def test_what_is_cut_short_is_told(data):
+    with pytest.raises(DecodeError) as told:
+        written(data[: len(data) // 2], {0: (0, 2.0)})
+    assert told.value.code in (Reason.DAMAGED, Reason.UNDECODABLE)

@@ -1,0 +1,119 @@
+"""What is to be done with a page: turned by angle + turn it is upright, and what is not certain is left alone."""
+
+from math import log
+
+import numpy as np
+import pytest
+from support.drawn_pages import levels, lying, page
+
+from orientd.pages import judge as judging
+from orientd.pages.judge import Finding, decided, judge
+from orientd.pages.upright import ink_box, which_way
+from orientd.pipeline.page_run import make_ask
+from orientd.reasons import Reason
+from orientd.report.page_report import PageVerdict
+from orientd.witnesses.opened import open_pages
+
+
+@pytest.fixture(scope="module")
+def ask():
+    return make_ask()
+
+
+def saying(*answers):
+    """An `ask` that gives these probabilities of a turn of 0, one after the other; and the list of what it was shown."""
+    shown, left = [], list(answers)
+
+    def ask(picture):
+        shown.append(picture)
+        sure = left.pop(0) if len(left) > 1 else left[0]
+        return (log(sure), *[log((1 - sure) / 3)] * 3), 5.0
+
+    return ask, shown
+
+
+@pytest.mark.parametrize("needs", [0, 90, 180, 270, 4, 183.5, 94.2, -85.5, 45.3])
+def test_angle_and_turn_make_it_upright(ask, needs):
+    found = judge(levels(lying(page(), needs)), ask)
+    assert abs((found.angle + found.turn - needs + 180) % 360 - 180) < 0.15
+    assert found.verdict is (PageVerdict.COPY if needs else PageVerdict.KEEP)
+    assert (found.confidence > 0.9, found.code) == (True, None)
+
+
+def test_a_blank_page_is_left(ask):
+    found = judge(np.full((900, 700), 250, np.uint8), ask)
+    assert (found.verdict, found.code, found.angle, found.turn) == (PageVerdict.UNSURE, Reason.NO_TEXT, None, None)
+
+
+def test_noise_is_left(ask):
+    found = judge(np.random.default_rng(0).integers(0, 255, (900, 700), np.uint8), ask)
+    assert (found.verdict, found.code, found.angle) == (PageVerdict.UNSURE, Reason.NO_TEXT, None)
+
+
+def test_what_has_no_certain_way_up_is_left():
+    found = decided(3.0, 0.99, (0.4, 0.1, 0.4, 0.1))
+    assert (found.verdict, found.code) == (PageVerdict.UNSURE, Reason.LOW_CONFIDENCE)
+
+
+@pytest.mark.parametrize(
+    ("angle", "turn", "quarters", "rest"),
+    [
+        (-90, 180, 90, 0),
+        (-89.5, 90, 0, 0.5),
+        (3, 180, 180, 3),
+        (-3, 0, 0, -3),
+        (-3, 180, 180, -3),
+        (80, 270, 0, -10),
+        (0, 0, 0, 0),
+    ],
+)
+def test_a_turn_is_a_quarter_turn_and_a_rest(angle, turn, quarters, rest):
+    found = Finding(PageVerdict.COPY, angle=angle, turn=turn)
+    assert (found.quarters, found.rest) == (quarters, pytest.approx(rest))
+
+
+@pytest.mark.parametrize(("angle", "verdict"), [(0.05, "keep"), (-0.05, "keep"), (0.2, "copy")])
+def test_a_skew_that_nobody_sees_is_none(angle, verdict):
+    assert decided(angle, 0.99, (0.99, 0.0, 0.01, 0.0)).verdict == verdict
+    assert decided(angle, 0.99, (0.0, 0.0, 1.0, 0.0)).verdict == "copy"
+
+
+class TestWhichWay:
+    def test_a_certain_page_is_asked_whole(self):
+        ask, shown = saying(0.93)
+        ways, likeness = which_way(np.asarray(page()), ask)
+        assert (len(shown), ways[0] > 0.99, likeness) == (1, True, 5.0)
+
+    def test_an_uncertain_one_in_quarters_then_in_squares(self):
+        ask, shown = saying(0.3)
+        which_way(np.asarray(page()), ask)
+        assert (len(shown), {part.shape for part in shown[5:]}) == (11, {(112, 112)})
+
+    def test_quarters_may_suffice(self):
+        ask, shown = saying(0.8, 0.99)
+        ways, _ = which_way(np.asarray(page()), ask)
+        assert (len(shown), sum(ways)) == (5, pytest.approx(1))
+
+    def test_it_is_shown_what_is_printed(self):
+        image = np.asarray(page(lines=12))
+        rows, columns = ink_box(image)
+        assert (rows.start, columns.start) == (pytest.approx(80, abs=15), pytest.approx(80, abs=15))
+        assert rows.stop < 600
+        assert (image[rows, columns] < 100).sum() == (image < 100).sum()
+
+    def test_a_line_is_not_squeezed_to_a_square(self):
+        rows, columns = ink_box(np.asarray(page(lines=1)))
+        assert (rows.stop - rows.start) > 0.3 * (columns.stop - columns.start)
+
+
+def test_the_bounds_are_in_use(monkeypatch):
+    monkeypatch.setattr(judging, "LEAST_CONFIDENCE", 0.999)
+    assert decided(3.0, 0.99, (0.99, 0.01, 0.0, 0.0)).verdict is PageVerdict.UNSURE
+
+
+def test_what_the_witness_hears_is_what_it_says_of_a_page():
+    witness, shown = open_pages(), np.repeat(np.asarray(page())[..., None], 3, axis=2)
+    scores, likeness = witness.hear(shown)
+    assert (witness.look(shown).scores, likeness > 0) == (scores, True)
+    noise = np.random.default_rng(0).integers(0, 255, (640, 480, 3), np.uint8)
+    assert (witness.look(noise) is None) is (witness.hear(noise)[1] <= 0)

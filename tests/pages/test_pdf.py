@@ -1,0 +1,134 @@
+"""PDFs: how their text stands; pages turned by /Rotate keep their text, straightened scans their bytes; and faults."""
+
+import sys
+from io import BytesIO
+
+import numpy as np
+import pypdfium2
+import pytest
+from support.drawn_pages import lying, page, scanned_pdf, text_pdf
+
+from orientd.errors import DecodeError
+from orientd.pages.pdf import Pdf
+from orientd.pages.skew import find_skew
+from orientd.reasons import Reason
+
+UPRIGHT, SLANTED = "1 0 0 1", "0.9848 0.1736 -0.1736 0.9848"  # 10° counterclockwise
+
+
+@pytest.fixture
+def opened():
+    documents = []
+
+    def open_(data):
+        documents.append(Pdf(data))
+        return documents[-1]
+
+    yield open_
+    for document in documents:
+        document.close()
+
+
+def saved(document: Pdf) -> bytes:
+    document.save(out := BytesIO())
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("rotate", "matrix", "total"),
+    [
+        (0, UPRIGHT, 0),
+        (90, UPRIGHT, -90),
+        (180, UPRIGHT, -180),
+        (270, UPRIGHT, 90),
+        (0, "0 1 -1 0", 90),
+        (90, "0 1 -1 0", 0),
+        (0, SLANTED, 10),
+    ],
+)
+def test_text_tells_how_it_is_to_be_turned(opened, rotate, matrix, total):
+    text = opened(text_pdf((rotate, matrix))).text(0)
+    assert (text.tells, text.share, text.total) == (True, 1.0, pytest.approx(total, abs=0.1))
+
+
+def test_a_page_turned_by_its_text_is_upright_and_keeps_it(opened):
+    document = opened(text_pdf((90, UPRIGHT)))
+    words = document.text(0).letters
+    document.turn(0, (270, 0.0))
+    again = opened(saved(document))
+    assert (again.text(0).total, again.text(0).letters) == (0, words)
+
+
+def test_a_scan_has_no_text(opened):
+    text = opened(scanned_pdf(page())).text(0)
+    assert (text.letters, text.tells) == (0, False)
+
+
+@pytest.mark.parametrize("needs", [4.4, -17])
+def test_a_scan_is_straightened_and_its_picture_keeps_its_bytes(opened, needs):
+    data = scanned_pdf(lying(page(), needs))
+    document = opened(data)
+    assert find_skew(document.levels(0)).angle == pytest.approx(needs, abs=0.1)
+    document.turn(0, (0, needs))
+    again = opened(saved(document))
+    assert find_skew(again.levels(0)).angle == pytest.approx(0, abs=0.15)
+    assert _pictures(saved(document)) == _pictures(data)
+
+
+def test_nothing_is_cut_off(opened):
+    document = opened(scanned_pdf(page()))
+    ink = (document.levels(0) < 128).mean() * np.prod(_size(saved(document)))
+    document.turn(0, (0, 30.0))
+    again = opened(saved(document))
+    assert (again.levels(0) < 128).mean() * np.prod(_size(saved(document))) == pytest.approx(ink, rel=0.1)
+
+
+def test_a_page_becomes_a_picture(opened):
+    document = opened(text_pdf((0, UPRIGHT), (0, UPRIGHT)))
+    document.replace(0, *_jpeg_of(document.rendered(0)))
+    again = opened(saved(document))
+    assert (len(again), again.text(0).letters, again.text(1).letters > 30) == (2, 0, True)
+    difference = np.abs(again.levels(0).astype(int) - document.levels(1)).mean()
+    assert difference < 3
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"%PDF-1.4 and nothing", Reason.DAMAGED),
+        (b"", Reason.DAMAGED),
+        (text_pdf((0, UPRIGHT), encrypted=True), Reason.ENCRYPTED),
+    ],
+    ids=["damaged", "empty", "encrypted"],
+)
+def test_what_cannot_be_opened_is_told(data, code):
+    with pytest.raises(DecodeError) as told:
+        Pdf(data)
+    assert told.value.code is code
+
+
+def test_without_pdfium_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    with pytest.raises(DecodeError, match=r"orientd\[pages\]"):
+        Pdf(scanned_pdf(page()))
+
+
+def _pictures(data: bytes) -> list[bytes]:
+    document = pypdfium2.PdfDocument(data)
+    found = [bytes(thing.get_data()) for sheet in document for thing in sheet.get_objects() if hasattr(thing, "get_data")]
+    document.close()
+    assert found
+    return found
+
+
+def _size(data: bytes) -> tuple[float, float]:
+    document = pypdfium2.PdfDocument(data)
+    size = document.get_page_size(0)
+    document.close()
+    return size
+
+
+def _jpeg_of(pixels):
+    from orientd.decode import page_files
+
+    return page_files.jpeg(pixels, (0, 0.0))
