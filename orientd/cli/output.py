@@ -139,7 +139,8 @@ def verified(found: Iterable["Checked"], lines: "JsonLines | None", verbose: boo
 
     With `lines` every file is told there.
     """
-    from orientd.write.verify import FAULTS, State
+    from orientd.write.elsewhere import State
+    from orientd.write.verify import FAULTS
 
     counts, out = dict.fromkeys(State, 0), console()
     for one in takewhile(lambda _: not stop(), found):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from orientd.errors import LibraryUnavailable
 from orientd.files.mounts import is_below
 from orientd.files.syscalls import open_noatime
+from orientd.records import ON_SERVERS
 
 
 def real_roots(roots: Sequence[str]) -> tuple[str, ...]:
@@ -93,5 +94,11 @@ def device_of(path: str) -> int | None:
 
 
 def folders(paths: Iterable[str]) -> list[str]:
-    """The real folders of files; those among them that are folders themselves."""
-    return [os.path.realpath(path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))) for path in paths]
+    """The real folders of files; those among them that are folders themselves, and photos on servers."""
+
+    def folder(path: str) -> str:
+        if path.startswith(ON_SERVERS):
+            return path
+        return os.path.realpath(path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)))
+
+    return [folder(path) for path in paths]
