@@ -90,7 +90,7 @@ def scan(
         raise click.UsageError("name a PATH, or a list of them with --files-from.")
     listed = [] if files_from is None else read_list(files_from)
     page, left_out = page_at(html, html_limit), Tally()
-    kept = _report(config, report, overwrite, as_json, excel)
+    kept = chosen_report(config, report, overwrite, as_json, excel)
     session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
     telling.of(session)
     looking = partial(app.scan, config, paths, listed=listed, part=part, fix=fix, rescan=rescan, unattended=unattended)
@@ -148,7 +148,7 @@ def apply_(
     planned = read_plan(plan, note)
     if report and report != "-" and os.path.exists(report) and os.path.samefile(plan, report):
         raise ConfigError("the report would replace the plan: choose another --report")
-    session = Session(_report(config, report, overwrite, as_json), as_json, quiet, verbose, wrote=True)
+    session = Session(chosen_report(config, report, overwrite, as_json), as_json, quiet, verbose, wrote=True)
     telling.of(session)
     with stoppable() as stop, session:
         session.expect(len(planned))
@@ -182,7 +182,7 @@ def inspect(config: Config, path: str, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def _report(config: Config, report: str | None, overwrite: bool, as_json: bool, excel: bool = False) -> "CsvReport":
+def chosen_report(config: Config, report: str | None, overwrite: bool, as_json: bool, excel: bool = False) -> "CsvReport":
     """The report at the place named, or of its own name in a folder, or on standard output.
 
     Raises:

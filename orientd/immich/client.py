@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OLDEST: Final = (2, 5)
 READING: Final = ("asset.read", "asset.view", "asset.edit.get", "user.read")
 WRITING: Final = ("asset.edit.create", "asset.edit.delete")
+_AT_THE_START: Final = 5.0
 PATIENCE: Final = 120.0  # a server that is restarted answers again within half a minute or so
 _LONGEST_WAIT: Final = 15.0
 _MOST_BYTES: Final = 64 * 2**20  # of a preview, which has some hundred thousand
@@ -92,7 +93,7 @@ class Client:
             LibraryUnavailable: it does not answer.
         """
         try:
-            version = self._json("GET", "server/version")
+            version = self._json("GET", "server/version", patience=_AT_THE_START)
             if (version["major"], version["minor"]) < OLDEST:
                 told = ".".join(str(version[part]) for part in ("major", "minor", "patch"))
                 raise ConfigError(f"{self.server.url} is Immich {told}, which has no edits of photos: upgrade it to 2.5 or later")
@@ -156,15 +157,15 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def _json(self, method: str, path: str, **more: Any) -> Any:
-        answer = self._patiently(method, path, **more)
+    def _json(self, method: str, path: str, *, patience: float = PATIENCE, json: Any = None) -> Any:
+        answer = self._patiently(method, path, patience, json=json)
         try:
             return answer.json()
         except ValueError as error:
             raise self._down(f"{self.server.url} does not answer as Immich does: is the address right?") from error
 
-    def _patiently(self, method: str, path: str, **more: Any) -> "httpx.Response":
-        end, wait = self._clock.now() + PATIENCE, 0.5
+    def _patiently(self, method: str, path: str, patience: float = PATIENCE, **more: Any) -> "httpx.Response":
+        end, wait = self._clock.now() + patience, 0.5
         for tried in count(1):
             try:
                 return self._answer(method, path, **more)

@@ -1,7 +1,7 @@
 """The edits of a photo in Immich: a list that its server applies in order, and how a turn is added to it. Pure.
 
-Immich 3.1.0 takes at most one crop, which stands first and counts in pixels of the photo as it is stored, one rotation (clockwise),
-and one mirror along each axis; "horizontal" swaps left and right. It applies them in the order of the list.
+Immich 3.1.0 takes at most one crop, which stands first and counts in pixels of the photo before all edits, one rotation
+(clockwise), and one mirror along each axis; "horizontal" swaps left and right. It applies them in the order of the list.
 """
 
 import json

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from orientd import formats
-from orientd.errors import ConfigError, LibraryUnavailable, PhotoError, ReadError, Refused
+from orientd.errors import ConfigError, LibraryUnavailable, PhotoError, ReadError, Refused, Stopped
 from orientd.immich.assets import Listed, listed, nanoseconds
 from orientd.immich.client import Client
 from orientd.immich.edits import Edit, EditedPhoto
@@ -58,6 +58,8 @@ class ImmichLibrary:
                 try:
                     found, more = self._client.page(number, wanted)
                     page = [self._listed(one) for one in found if one["id"] not in told and not self._is_passed_over(one)]
+                except Stopped:
+                    return
                 except PhotoError as error:
                     raise self._client.trouble or LibraryUnavailable(str(error)) from error
                 except (KeyError, TypeError, ValueError) as error:
@@ -107,7 +109,9 @@ class ImmichLibrary:
         assert isinstance(candidate, Listed)
         asset = candidate.asset
         if asset.edited_ns and self._client.time_ns() - asset.edited_ns < _FRESH_NS:
-            raise Refused(Reason.IN_USE, "it was edited in Immich within the last minute, and may not be shown so yet: scan again")
+            raise Refused(
+                Reason.IN_USE, "it was edited in Immich within the last minute, and may not be shown so yet: scan again"
+            )
         try:
             return self._client.preview(asset.id, edited=bool(asset.photo.edits)), candidate.stat
         except ReadError as error:

@@ -27,10 +27,12 @@ def known(state_dir: str) -> dict[str, Server]:
     path = Path(state_dir, _FILE)
     with folder_explained(state_dir):
         try:
-            with path.open(encoding="utf-8", opener=_no_link) as file:
+            with open(path, encoding="utf-8", opener=_no_link) as file:
                 found = os.fstat(file.fileno())
                 if found.st_uid not in (os.geteuid(), 0) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                    raise StateError(f"{path} can be written by others, who could have your key sent to them: delete it, scan again")
+                    raise StateError(
+                        f"{path} can be written by others, who could have your key sent to them: delete it, scan again"
+                    )
                 text = file.read()
         except FileNotFoundError:
             return {}
@@ -50,12 +52,12 @@ def keep(state_dir: str, server: Server) -> None:
         ConfigError: another server is kept under its name, or one of that name is impossible.
     """
     if not NAME.fullmatch(server.name):
-        raise ConfigError(f"{server.name!r:.100} is no name of a server: letters, digits, dots, colons and dashes, --name home")
+        raise ConfigError(f"{server.name!r:.100} is no name of a server: it may have letters, digits, dots and dashes")
     servers = known(state_dir)
     kept = servers.get(server.name)
     if kept and kept.url != server.url:
         raise ConfigError(
-            f"{server.name} stands for {kept.url}, where photos were turned or planned: choose another --name for {server.url} or,"
+            f"{server.name} stands for {kept.url}, whose photos may be in a journal: choose another --name for {server.url} or,"
             f" if it is the same server, correct {os.path.join(state_dir, _FILE)}"
         )
     if kept == server:

@@ -1,7 +1,7 @@
 """Photos of Immich shown turned and back, by their edits, as writes of the journal; no file is touched.
 
-In the journal a photo's checksum and edits stand as one text in the place of a file (`EditedPhoto`): what was there, what is to be
-there, and the way back. After every call that did not end well, and after a kill, the server is asked which of them it has.
+In the journal a photo's checksum and edits stand as one text in the place of a file (`EditedPhoto`): what was there, what is to
+be there, and the way back. After every call that did not end well, and after a kill, the server is asked which of them it has.
 Immich cannot be told to change edits only if they are still the same: who edits a photo in the same instant may be overwritten.
 """
 
@@ -20,6 +20,7 @@ from orientd.files.write import temp_name
 from orientd.immich import assets
 from orientd.immich.address import parts_of
 from orientd.immich.client import Client, Clock
+from orientd.immich.connections import Connections
 from orientd.immich.edits import EditedPhoto
 from orientd.immich.shown import is_turned
 from orientd.orientation import UPRIGHT
@@ -50,11 +51,13 @@ class _Now:
 
 
 class ImmichWriter:
-    """An `Elsewhere`. `connect` gives the client of a server by its name, or raises Refused or OrientdError; `look` decodes a
-    preview, squeezed to a square."""
+    """An `Elsewhere`; `close` it. `look` decodes a preview, squeezed to a square."""
 
-    def __init__(self, connect: Callable[[str], Client], look: Look, clock: Clock) -> None:
+    def __init__(self, connect: Connections, look: Look, clock: Clock) -> None:
         self._connect, self._look, self._clock = connect, look, clock
+
+    def close(self) -> None:
+        self._connect.close()
 
     def fix(self, journal: Journal, run: int, row: Row) -> Outcome:
         """See `Elsewhere.fix`. Only a photo that has the checksum and the edits it was judged by is turned."""
@@ -116,7 +119,7 @@ class ImmichWriter:
             held = self._now(done.path).photo.sha256
         except (PhotoError, OrientdError, Stopped) as error:
             gone = isinstance(error, PhotoError) and error.code is Reason.VANISHED
-            return (State.VANISHED, "it was deleted in Immich") if gone else (State.UNREADABLE, str(error))
+            return (State.VANISHED, "it was deleted in Immich") if gone else (State.UNREADABLE, f"not reachable: {error}")
         if held == (done.old_sha256 if write.status is WriteStatus.UNDONE else done.new_sha256):
             return State.HOLDS, ""
         if held == done.old_sha256 and done.undoes is None:

@@ -14,7 +14,6 @@ from orientd.write import recover, undo_guard
 from orientd.write.elsewhere import Elsewhere, State
 from orientd.write.undo import Move, moved
 
-
 FAULTS = (State.FORGOTTEN, State.UNSETTLED, State.UNREADABLE, State.SPOILT)
 
 

@@ -21,6 +21,7 @@ RANKS = (
     {"decode", "library", "state", "report"},
     {"gpu", "write", "witnesses", "hooks", "pages"},
     {"pipeline"},
+    {"immich"},
     {"app"},
     {"watch", "web", "api"},
     {"cli"},
@@ -44,9 +45,10 @@ OWNERS = {
     "sqlite3": {"state"},
     "starlette": {"web"},
     "uvicorn": {"web"},
+    "httpx": {"immich"},
 }
 NETWORK = {
-    "socket": {"watch", "web"},  # for systemd, and to answer
+    "socket": {"watch", "web", "immich"},  # for systemd, to answer, to tell private addresses
     "socketserver": {"watch", "web"},
     "http.server": {"watch", "web"},
     "http": {"hooks"},
@@ -58,8 +60,8 @@ NETWORK = {
     "ftplib": set(),
     "asyncio": {"web"},  # to answer
 }
-"""Who opens connections, by the modules that can: hooks is the only folder from which orientd calls anybody."""
-EXTRAS = {"onnxruntime", "nvidia", "starlette", "uvicorn", "pypdfium2"}
+"""Who opens connections, by the modules that can: orientd calls anybody from the folders hooks and immich (by httpx) alone."""
+EXTRAS = {"onnxruntime", "nvidia", "starlette", "uvicorn", "pypdfium2", "httpx"}
 TRAINING_RANKS = ({"config", "files"}, {"data"}, {"fit", "evaluate"}, {"export"}, {"report"}, {"pipeline"}, {"cli"})
 TRAINING_RANK = {name: rank for rank, names in enumerate(TRAINING_RANKS) for name in names}
 TRAINING_OWNERS = {
@@ -73,7 +75,7 @@ TRAINING_OWNERS = {
 }
 TRAINING_MAY_USE = VOCABULARY | {"judge", "infer", "decode", "witnesses", "library", "config", "formats"}
 HEAVY = {"numpy", "PIL", "onnxruntime", "torch", "simplejpeg", "pillow_heif", "nvidia", "rich", "yaml", "sqlite3", "watchdog"}
-HEAVY |= {"starlette", "uvicorn"}
+HEAVY |= {"starlette", "uvicorn", "httpx"}
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
 MOST_FOLDERS = 19
