@@ -137,7 +137,7 @@ class Reason(StrEnum):
     NOT_REACHABLE = "not_reachable"
     """The photo server does not answer, or cannot be asked."""
     NOT_YET_SHOWN = "not_yet_shown"
-    """The photo server was told of the turn, and does not show it yet."""
+    """The photo server was told of a turn, or of another edit, and does not show it yet."""
 
     # what concerns earlier writes
     INTERRUPTED = "interrupted"

@@ -84,7 +84,7 @@ def address(text: str) -> str:
 
 def name_of(url: str) -> str:
     """The name that a server has where it is given none: its host, and its port where that is not the usual one."""
-    return urlsplit(url).netloc.replace("[", "").replace("]", "")
+    return urlsplit(url).netloc.replace("[", "").replace("]", "").lstrip(":")
 
 
 def warn_of(url: str, notify: Notify, resolve: Callable[[str], list[str]] | None = None) -> None:

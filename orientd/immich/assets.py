@@ -18,12 +18,12 @@ _NOT_EDITED: Final = "Immich does not let {} be turned: turn the file itself, ou
 class Asset:
     """A photo of a server. `refusal` is why Immich would not turn it, and its code; `photo.edits` are those it has.
 
-    `edited_ns`: when it was last edited, by the clock of the server (0: never).
+    `edited`: the second since the epoch in which it was last edited, by the clock of the server (0: never).
     """
 
     id: str
     photo: EditedPhoto
-    edited_ns: int = 0
+    edited: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Listed(Candidate):
     asset: Asset
 
 
-def listed(server: str, found: Mapping[str, Any], photo: EditedPhoto, edited_ns: int = 0) -> Listed:
+def listed(server: str, found: Mapping[str, Any], photo: EditedPhoto, edited: int = 0) -> Listed:
     """The candidate of an entry of a listing. Raises KeyError, TypeError or ValueError for one that Immich does not make."""
     reason, code = refusal(found)
     return Listed(
@@ -41,7 +41,7 @@ def listed(server: str, found: Mapping[str, Any], photo: EditedPhoto, edited_ns:
         stat_of(found),
         skip=reason,
         code=code,
-        asset=Asset(found["id"], photo, edited_ns),
+        asset=Asset(found["id"], photo, edited),
     )
 
 

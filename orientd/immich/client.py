@@ -65,7 +65,6 @@ class Client:
             raise EngineUnavailable(_MISSING) from error
         self.server, self._clock, self._httpx = server, clock, httpx
         self.trouble: OrientdError | None = None
-        self._date = ""
 
         def signed(request: "httpx.Request") -> "httpx.Request":  # not among the headers of the client, which tracebacks may show
             request.headers["x-api-key"] = key.reveal()
@@ -132,13 +131,14 @@ class Client:
         found = self._json("GET", f"assets/{photo}/edits")["edits"]
         return checked([{"action": each["action"], "parameters": each["parameters"]} for each in found]), found
 
-    def preview(self, photo: str, *, edited: bool) -> bytes:
-        """The photo as Immich shows it, without or with its edits: 1,440 pixels on its shorter side."""
+    def preview(self, photo: str, *, edited: bool) -> tuple[bytes, int]:
+        """The photo as Immich shows it, without or with its edits, 1,440 pixels on its shorter side; and the second since the
+        epoch in which that was made (0: not told)."""
         choice = "&edited=true" if edited else ""
         answer = self._patiently("GET", f"assets/{photo}/thumbnail?size=preview{choice}")
         if len(answer.content) > _MOST_BYTES:
             raise ReadError(Reason.TOO_LARGE, "its preview has more bytes than a preview can have: left alone")
-        return answer.content
+        return answer.content, _second(answer.headers.get("last-modified", ""))
 
     def put(self, photo: str, edits: Sequence[Edit]) -> None:
         """Have a photo shown with just these edits. An error does not say that they did not arrive."""
@@ -146,13 +146,6 @@ class Client:
             self._answer("PUT", f"assets/{photo}/edits", json={"edits": [dict(edit) for edit in edits]})
         else:
             self._answer("DELETE", f"assets/{photo}/edits")
-
-    def time_ns(self) -> int:
-        """The time by the clock of the server, as it told it last, in nanoseconds since the epoch."""
-        try:
-            return int(parsedate_to_datetime(self._date).timestamp()) * 10**9
-        except ValueError:
-            return time.time_ns()
 
     def close(self) -> None:
         self._http.close()
@@ -183,7 +176,6 @@ class Client:
             answer = self._http.request(method, path, **more)
         except self._httpx.TransportError as error:
             raise _Busy(f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?") from None
-        self._date = answer.headers.get("date", "")
         if answer.status_code in _BUSY:
             raise _Busy(f"{self.server.url} is busy or starting ({answer.status_code}): try again later", _after(answer))
         if answer.is_server_error:
@@ -236,6 +228,13 @@ def _why(error: Exception) -> str:
 def _after(answer: "httpx.Response") -> float:
     text = answer.headers.get("retry-after", "")
     return float(text) if text.isdigit() else 0.0
+
+
+def _second(date: str) -> int:
+    try:
+        return int(parsedate_to_datetime(date).timestamp())
+    except ValueError:
+        return 0
 
 
 def _message(answer: "httpx.Response") -> str:

@@ -16,7 +16,6 @@ from orientd.records import Candidate, Photo, Picture
 
 _PAGE: Final = 500
 _READERS: Final = 4
-_FRESH_NS: Final = 60 * 10**9  # in which Immich may still show an edited photo as it was before
 _VANISHED: Final = "Immich has no preview of it (yet), or the photo was deleted: scan again later"
 
 
@@ -91,7 +90,7 @@ class ImmichLibrary:
 
         Raises:
             ReadError: it cannot be had.
-            Refused: it was edited a moment ago.
+            Refused: Immich does not show yet how it was edited last.
         """
         assert isinstance(candidate, Listed)
         data, stat = self._ahead.read(candidate)
@@ -108,24 +107,25 @@ class ImmichLibrary:
     def _fetch(self, candidate: Candidate) -> Content:
         assert isinstance(candidate, Listed)
         asset = candidate.asset
-        if asset.edited_ns and self._client.time_ns() - asset.edited_ns < _FRESH_NS:
-            raise Refused(
-                Reason.IN_USE, "it was edited in Immich within the last minute, and may not be shown so yet: scan again"
-            )
         try:
-            return self._client.preview(asset.id, edited=bool(asset.photo.edits)), candidate.stat
+            data, made = self._client.preview(asset.id, edited=bool(asset.photo.edits))
         except ReadError as error:
-            raise ReadError(Reason.NO_PREVIEW, _VANISHED) if error.code is Reason.VANISHED else error from error
+            if error.code is Reason.VANISHED:
+                raise ReadError(Reason.NO_PREVIEW, _VANISHED) from error
+            raise
+        if made < asset.edited:
+            raise Refused(Reason.NOT_YET_SHOWN, "it was edited in Immich, which does not show it so yet: scan again later")
+        return data, candidate.stat
 
     def _listed(self, found: Any) -> Listed:
-        server, edits, edited_ns, trouble = self._client.server.name, tuple[Edit, ...](), 0, None
+        server, edits, edited, trouble = self._client.server.name, tuple[Edit, ...](), 0, None
         if found["isEdited"]:
             try:
                 edits, told = self._client.edits(found["id"])
-                edited_ns = max((nanoseconds(each["updatedAt"]) for each in told), default=0)
+                edited = max((nanoseconds(each["updatedAt"]) // 10**9 for each in told), default=0)
             except PhotoError as error:
                 trouble = error
-        candidate = listed(server, found, EditedPhoto(found["checksum"], edits), edited_ns)
+        candidate = listed(server, found, EditedPhoto(found["checksum"], edits), edited)
         if isinstance(trouble, Refused) and not candidate.skip:
             return replace(candidate, skip=str(trouble), code=trouble.code)
         return replace(candidate, error=str(trouble), code=trouble.code) if trouble and not candidate.skip else candidate

@@ -196,7 +196,7 @@ class ImmichWriter:
             raise ReadError(Reason.SYSTEM_ERROR, f"Immich answers otherwise than expected ({error!r:.100})") from error
 
     def _pixels(self, now: _Now, *, edited: bool | None = None) -> NDArray[np.uint8]:
-        data = now.client.preview(now.id, edited=bool(now.photo.edits) if edited is None else edited)
+        data, _ = now.client.preview(now.id, edited=bool(now.photo.edits) if edited is None else edited)
         kind = formats.sniff(data)
         return self._look(Photo("", now.stat, kind, data, formats.stored_orientation(kind, data), ""))
 
