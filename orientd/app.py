@@ -12,8 +12,6 @@ from orientd import commands, records
 from orientd.config import Config
 from orientd.errors import ConfigError, ReadError, Refused
 from orientd.immich import scan as immich
-from orientd.immich.client import READING
-from orientd.immich.writer import ImmichWriter
 from orientd.judge.judge import NOT_A_PHOTO, Judge
 from orientd.judge.panel import SCENE, Opinion, scene
 from orientd.library import left_out as leaving_out
@@ -221,7 +219,7 @@ def try_undo(
 ) -> Generator[records.Outcome, None, None]:
     """What `undo` would do; nothing is changed. Raises as that does."""
     admit = partial(undo_guard.admit, named=bool(paths))
-    with open_journal(config, notify) as journal, closing(_elsewhere(config, notify)) as elsewhere:
+    with open_journal(config, notify) as journal, closing(immich.make_reader(config, notify)) as elsewhere:
         writes = undoable(journal, run, moves, paths)
         expect(len(writes))
         yield from undoing.tried(journal, writes, allow_hard_links=config.hard_links, admit=admit, elsewhere=elsewhere)
@@ -270,7 +268,7 @@ def redo(
 
 def verify(config: Config, moves: Sequence[Move], notify: Notify, expect: Told = _nobody) -> Generator[Finding, None, None]:
     """Check every file ever written against the journal; nothing is changed."""
-    with open_journal(config, notify) as journal, closing(_elsewhere(config, notify)) as elsewhere:
+    with open_journal(config, notify) as journal, closing(immich.make_reader(config, notify)) as elsewhere:
         expect(journal.number_of_last_writes())
         yield from verifying.verify(journal, moves, elsewhere)
 
@@ -384,8 +382,3 @@ def _testimonies(judge: Judge, photo: Photo, second: Prediction, opinion: Opinio
             silent = said.scores == (0.0, 0.0, 0.0, 0.0)
             scores = None if silent else said.scores
             yield Testimony(voice.witness, voice.witness in asked, scores, voice.against(said.scores), voice.cap, said.note)
-
-
-def _elsewhere(config: Config, notify: Notify) -> ImmichWriter:
-    """Who only looks at photos on servers."""
-    return immich.make_writer(config, lambda: False, notify, READING)

@@ -8,10 +8,13 @@ from typing import Any
 import click
 
 from orientd.cli.options import JUDGING, command_line, configured
-from orientd.cli.scan import kept
+from orientd.cli.quiet import quietly
+from orientd.cli.scan import chosen_report, decisions
 from orientd.cli.stopping import stoppable
 from orientd.cli.telling import Telling, told
+from orientd.cli.waiting import WaitingCommand, waiting
 from orientd.config import Config
+from orientd.records import Verdict
 
 
 @click.group()
@@ -19,7 +22,7 @@ def immich() -> None:
     """Find photos on an Immich server that are shown wrong, and have it show them turned. No file is touched."""
 
 
-@immich.command("scan")
+@immich.command("scan", cls=WaitingCommand)
 @click.option("--url", metavar="URL", help="Address of the server: https://photos.example.com (immich_url).")
 @click.option("--key-file", metavar="FILE", help="File with the API key, and nothing else (immich_key_file).")
 @click.option("--ca-file", metavar="FILE", help="File (PEM) with the certificates to trust the server by (immich_ca_file).")
@@ -35,9 +38,13 @@ def immich() -> None:
 @click.option("--archived", is_flag=True, help="Also photos in the archive.")
 @click.option("--fix", is_flag=True, help="Have photos turned that are shown wrong. Without it nothing is changed.")
 @click.option(
-    "--report", metavar="FILE.csv", help="Where to write the report, or a folder (default: orientd-DATE-TIME.csv here)."
+    "--report",
+    metavar="FILE.csv",
+    help="Where to write the report: a file, a folder, or - for standard output (default: orientd-DATE-TIME.csv here).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
+@click.option("--only", metavar="DECISION,…", callback=decisions, help="Leave rows of other decisions out: fix,unsure,error.")
+@click.option("--excel", is_flag=True, help="Begin the report with a mark by which Excel knows that it is UTF-8.")
 @click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
 @click.option(
     "--unattended",
@@ -46,7 +53,8 @@ def immich() -> None:
 )
 @click.option("--exit-code", "when_found", is_flag=True, help="End with exit code 11 if wrongly turned photos were found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@waiting
+@quietly
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo that is shown wrong, unsure or in trouble.")
 @configured(*(name for name in JUDGING if not name.startswith("sidecar")), "workers", "batch")
 @told("scan", "url")
@@ -65,10 +73,13 @@ def immich_scan(
     fix: bool,
     report: str | None,
     overwrite: bool,
+    only: frozenset[Verdict],
+    excel: bool,
     rescan: bool,
     unattended: bool,
     when_found: bool,
     as_json: bool,
+    wait: float,
     quiet: bool,
     verbose: bool,
 ) -> int:
@@ -87,14 +98,15 @@ def immich_scan(
     config = replace(config, **chosen)
     choice = Choice(albums, libraries, _iso(taken_after), _iso(taken_before), archived)
     wish = Wish(choice, fix=fix, rescan=rescan, unattended=unattended)
-    session = Session(kept(config, report, overwrite), as_json, quiet, verbose, wrote=fix)
+    kept = chosen_report(config, report, overwrite, as_json, excel)
+    session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
     telling.of(session)
     with stoppable() as stop, session, session.counting(lambda ended: count(config, wish, ended)):
-        found = scan(config, wish, stop=stop, notify=session.notify, command=command_line(), begun=session.begun)
+        found = scan(config, wish, stop=stop, notify=session.notify, command=command_line(), begun=session.begun, wait=wait)
         with closing(found) as rows:
             for row in rows:
                 session.add(row)
-        return session.finish(interrupted=stop(), when_found=when_found)
+        return session.finish(interrupted=stop(), when_found=when_found, rescan=rescan)
 
 
 def _iso(given: datetime | None) -> str:

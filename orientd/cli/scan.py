@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from orientd.report.csv_file import CsvReport
 
 
-def _decisions(_: click.Context, __: click.Parameter, value: str | None) -> frozenset[Verdict]:
+def decisions(_: click.Context, __: click.Parameter, value: str | None) -> frozenset[Verdict]:
+    """What --only names."""
     try:
         return frozenset(Verdict(word.strip().lower()) for word in value.split(",")) if value else frozenset()
     except ValueError:
@@ -41,7 +42,7 @@ def _decisions(_: click.Context, __: click.Parameter, value: str | None) -> froz
     help="Where to write the report: a file, a folder, or - for standard output (default: orientd-DATE-TIME.csv here).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
-@click.option("--only", metavar="DECISION,…", callback=_decisions, help="Leave rows of other decisions out: fix,unsure,error.")
+@click.option("--only", metavar="DECISION,…", callback=decisions, help="Leave rows of other decisions out: fix,unsure,error.")
 @click.option("--excel", is_flag=True, help="Begin the report with a mark by which Excel knows that it is UTF-8.")
 @with_page
 @click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")

@@ -27,8 +27,9 @@ from orientd.reasons import Reason
 from orientd.records import Candidate, Method, Notify, Photo, Row, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import Journal, open_journal
+from orientd.state.kept import Kept
 from orientd.state.seen import Seen
-from orientd.write import reverted
+from orientd.write import keeping, reverted
 from orientd.write.writer import Writer
 
 _SIDE = 96  # of previews that are compared
@@ -56,6 +57,11 @@ def make_writer(
     return ImmichWriter(Connections(config, clock, notify, needed), look, clock)
 
 
+def make_reader(config: Config, notify: Notify) -> ImmichWriter:
+    """The same, for who only looks at these photos."""
+    return make_writer(config, lambda: False, notify, READING)
+
+
 def scan(
     config: Config,
     wish: Wish,
@@ -64,6 +70,7 @@ def scan(
     notify: Notify,
     command: str,
     begun: Callable[[int], object],
+    wait: float = 0.0,
 ) -> Generator[Row, None, None]:
     """Judge photos of the server and, if wished, have those turned that are shown wrong; one row each, the oldest first.
 
@@ -82,13 +89,14 @@ def scan(
         judge, identity = make_judge(config, notify, None, library, stop, lambda photo, orientation: (Method.IMMICH, "", None))
         seen = stack.enter_context(Seen(Path(config.state_dir), identity, notify))
         within = [SCHEME + server.name]
-        write = Writer(config, seen, command, stop, notify, roots=within, hand=hand, begun=begun, elsewhere=elsewhere)
+        write = Writer(config, seen, command, stop, notify, roots=within, hand=hand, begun=begun, wait=wait, elsewhere=elsewhere)
         writer = stack.enter_context(write) if wish.fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
+        kept = stack.enter_context(Kept(config.state_dir, notify))
         stages = pipeline.Stages(
             lookup=_lookup(seen, rescan=wish.rescan),
             judge=_judged(deaths.known(hand, judge, isolate=config.isolate)),
-            act=_act(journal, writer, unattended=wish.unattended),
+            act=_act(journal, kept, writer, unattended=wish.unattended),
             record=recorder(seen),
             expect=library.expect,
         )
@@ -149,10 +157,14 @@ def _judged(judge: Callable[[Sequence[Candidate]], Sequence[Row]]) -> Callable[[
     return judged
 
 
-def _act(journal: Journal, writer: Writer | None, *, unattended: bool) -> Callable[[Row], Row]:
+def _act(journal: Journal, kept: Kept, writer: Writer | None, *, unattended: bool) -> Callable[[Row], Row]:
     """As `stages.act_stage`; a photo of a server is told by its id, whatever it shows now."""
 
     def act(row: Row) -> Row:
+        if keeping.is_kept(kept, row):
+            return keeping.as_kept(row)
+        if row.decision is Verdict.UNSURE:
+            return row
         if run := journal.was_undone(row.sha256, row.method, unattended=unattended):
             return left(row, reverted.taken_back(run, row.path), Reason.TAKEN_BACK)
         if earlier := next(journal.turns(row.turn, row.path, (), row.method, unattended=unattended), None):

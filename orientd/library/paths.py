@@ -24,7 +24,10 @@ def real_roots(roots: Sequence[str]) -> tuple[str, ...]:
 
 
 def real_place(path: str) -> str:
-    """The absolute path of a file in its real folder; it may be a symbolic link itself. Of what is no path, the path as it is."""
+    """The absolute path of a file in its real folder; it may be a symbolic link itself. Of what is no path, and of a photo on a
+    server, the path as it is."""
+    if path.startswith(ON_SERVERS):
+        return path
     folder, name = os.path.split(os.path.abspath(path))
     try:
         return os.path.join(os.path.realpath(folder), name)

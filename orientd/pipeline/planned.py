@@ -19,9 +19,7 @@ _OUTSIDE: Final = (
 _ONLY_FOLDERS: Final = "it lies on a server, and folders were named: name none to have it turned"
 
 
-def carry_out(
-    row: Row, writer: Writer, allowed: Sequence[str], exclusion: Exclusion, hand: Hand, *, named: bool = False
-) -> Row:
+def carry_out(row: Row, writer: Writer, allowed: Sequence[str], exclusion: Exclusion, hand: Hand, *, named: bool = False) -> Row:
     """A row whose decision is fix, carried out by its own method; or failed, with the reason, where that is not `allowed`.
 
     Where folders were `named`, photos on servers are not.

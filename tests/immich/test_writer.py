@@ -88,9 +88,9 @@ def calls_of_a_fix(fake, writer, journal, photo):
     return list(fake.asked)
 
 
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("arrived", [False, True])
 def test_killed_between_any_two_calls_it_is_cleared_up_at_the_next_start(
-    fake, running, writer, journal, photo, monkeypatch, turned
+    fake, running, writer, journal, photo, monkeypatch, arrived
 ):
     other = fake.add(landscape(90, 1), "other.jpg")
     number = len([line for line in calls_of_a_fix(fake, writer, journal, other) if "assets" in line])
