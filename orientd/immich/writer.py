@@ -7,7 +7,6 @@ Immich cannot be told to change edits only if they are still the same: who edits
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -77,7 +76,7 @@ class ImmichWriter:
             return _failure(row.path, error)
         intent = replace(intent, probabilities=row.probabilities or ())
         outcome = self._carry_out(journal, run, intent, now)
-        if outcome.status is Status.FIXED and not self._shows(now, outcome, before, turn):
+        if outcome.status is Status.FIXED and not self._shows(now, before, turn):
             return replace(outcome, reason=_LATE, code=Reason.NOT_YET_SHOWN)
         return outcome
 
@@ -200,22 +199,26 @@ class ImmichWriter:
         kind = formats.sniff(data)
         return self._look(Photo("", now.stat, kind, data, formats.stored_orientation(kind, data), ""))
 
-    def _shows(self, now: _Now, outcome: Outcome, before: NDArray[np.uint8], turn: int) -> bool:
+    def _shows(self, now: _Now, before: NDArray[np.uint8], turn: int) -> bool:
         """True once the server shows the photo turned, which it does some moments after it was told."""
         edited = bool(now.photo.turned(turn).edits)
         end, wait = self._clock.now() + SHOWN_WITHIN, 0.1
-        while self._clock.now() < end:
-            try:
-                if is_turned(before, self._pixels(now, edited=edited), turn):
+        try:
+            while self._clock.now() < end:
+                if self._is_shown(now, before, turn, edited=edited):
                     return True
-            except PhotoError as error:  # there is none for a moment
-                _log.debug("%s", outcome.path, exc_info=error)
-            except Stopped:
-                return True  # nobody waits for it any more
-            with suppress(Stopped):
                 self._clock.wait(wait)
-            wait = min(wait * 2, 5.0)
+                wait = min(wait * 2, 5.0)
+        except Stopped:  # nobody waits for it any more
+            return True
         return False
+
+    def _is_shown(self, now: _Now, before: NDArray[np.uint8], turn: int, *, edited: bool) -> bool:
+        try:
+            return is_turned(before, self._pixels(now, edited=edited), turn)
+        except PhotoError as error:  # there is none for a moment
+            _log.debug("%s", now.id, exc_info=error)
+            return False
 
 
 def _intent(path: str, old: EditedPhoto, new: EditedPhoto, turn: int, stat: FileStat) -> Intent:

@@ -38,7 +38,12 @@ class Talk:
             else self._http.delete(f"assets/{photo}/edits")
         )
         assert answer.is_success, answer.text
-        self.until(lambda: self._http.get(f"assets/{photo}/thumbnail?size=preview&edited=true").content != before)
+
+        def is_new():
+            answer = self._http.get(f"assets/{photo}/thumbnail?size=preview&edited=true")
+            return answer.is_success and answer.content != before
+
+        self.until(is_new)
 
     def preview(self, photo, edited=True):
         return self._http.get(f"assets/{photo}/thumbnail?size=preview" + ("&edited=true" if edited else "")).content

@@ -10,7 +10,7 @@ from support.server_photos import landscape
 
 from orientd.config import load
 from orientd.decode.cpu import CpuDecoder
-from orientd.errors import ExitCode, StateError
+from orientd.errors import ExitCode, StateError, Stopped
 from orientd.immich import servers
 from orientd.immich.address import Server
 from orientd.immich.client import Client
@@ -175,6 +175,22 @@ def test_a_preview_that_is_late_is_waited_for_and_one_that_never_comes_is_told(f
     outcome = writer.fix(journal, journal.start_run("x"), row(fake, other))
     assert (outcome.status, outcome.code) == (Status.FIXED, Reason.NOT_YET_SHOWN)
     assert 60 <= clock.time < 90
+
+
+def test_who_asks_to_stop_does_not_wait_for_a_preview(fake, config, journal, photo):
+    fake.late = 10**6
+    asked = []
+
+    class Stopping(Waits):
+        def wait(self, seconds):
+            asked.append(seconds)
+            raise Stopped
+
+    clock = Stopping()
+    writer = ImmichWriter(Connections(config, clock, print), lambda photo: CpuDecoder(64).decode(photo).pixels, clock)
+    outcome = writer.fix(journal, journal.start_run("x"), row(fake, photo))
+    writer.close()
+    assert (outcome.status, outcome.reason, len(asked)) == (Status.FIXED, "", 1)
 
 
 def test_two_runs_at_once_turn_a_photo_once(fake, writer, journal, photo):
