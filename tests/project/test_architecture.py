@@ -196,7 +196,11 @@ def test_no_arrow_runs_the_wrong_way():
         ("orientd.files.write", "import sqlite3", "orientd.files.write → sqlite3: sqlite3 belongs to state"),
         ("orientd.library.photo", "import torch", "orientd.library.photo → torch: torch has no owner"),
         ("orientd.report.plan", "import urllib.request", "orientd.report.plan → urllib.request: urllib.request belongs to hooks"),
-        ("orientd.report.plan", "from socket import socket", "orientd.report.plan → socket: socket belongs to immich, watch, web"),
+        (
+            "orientd.report.plan",
+            "from socket import socket",
+            "orientd.report.plan → socket: socket belongs to immich, watch, web",
+        ),
         ("orientd.misc", "import os", "orientd.misc: has no rank"),
         ("orientd.report.text", "from orientd.report import plan", "cycle: "),
         ("orientd_training.fit.loop", "import yaml", "orientd_training.fit.loop → yaml: yaml has another owner"),
