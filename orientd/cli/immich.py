@@ -30,9 +30,7 @@ def immich() -> None:
 @click.option(
     "--album", "albums", metavar="ALBUM", multiple=True, help="Only photos of this album, by name or id; may be repeated."
 )
-@click.option(
-    "--library", "libraries", metavar="ID", multiple=True, help="Also photos of this external library; may be repeated."
-)
+@click.option("--library", "external", metavar="ID", multiple=True, help="Also photos of this external library; may be repeated.")
 @click.option("--taken-after", type=click.DateTime(), help="Only photos taken then or later.")
 @click.option("--taken-before", type=click.DateTime(), help="Only photos taken then or earlier.")
 @click.option("--archived", is_flag=True, help="Also photos in the archive.")
@@ -66,7 +64,7 @@ def immich_scan(
     ca_file: str | None,
     name: str | None,
     albums: tuple[str, ...],
-    libraries: tuple[str, ...],
+    external: tuple[str, ...],
     taken_after: datetime | None,
     taken_before: datetime | None,
     archived: bool,
@@ -96,7 +94,7 @@ def immich_scan(
     given = {"immich_url": url, "immich_key_file": key_file, "immich_ca_file": ca_file, "immich_name": name}
     chosen: dict[str, Any] = {option: value for option, value in given.items() if value}
     config = replace(config, **chosen)
-    choice = Choice(albums, libraries, _iso(taken_after), _iso(taken_before), archived)
+    choice = Choice(albums, external, _iso(taken_after), _iso(taken_before), archived)
     wish = Wish(choice, fix=fix, rescan=rescan, unattended=unattended)
     kept = chosen_report(config, report, overwrite, as_json, excel)
     session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
