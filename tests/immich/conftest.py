@@ -19,7 +19,8 @@ class Talk:
         )
 
     def upload(self, data, name="photo.jpg", created="2026-01-01T00:00:00.000Z"):
-        """Its id, once the server shows it."""
+        """Its id, once the server shows it. It is made unique: a server may still be deleting the same one of another test."""
+        data += os.urandom(8)
         fields = {"deviceAssetId": name, "deviceId": "tests", "fileCreatedAt": created, "fileModifiedAt": created}
         photo = self._http.post("assets", files={"assetData": (name, data)}, data=fields).json()["id"]
         self.until(lambda: self._http.get(f"assets/{photo}/thumbnail?size=preview").status_code == 200)
@@ -40,7 +41,10 @@ class Talk:
         assert answer.is_success, answer.text
 
         def is_new():
-            answer = self._http.get(f"assets/{photo}/thumbnail?size=preview&edited=true")
+            try:
+                answer = self._http.get(f"assets/{photo}/thumbnail?size=preview&edited=true")
+            except httpx.TransportError:  # the file was replaced while it was sent
+                return False
             return answer.is_success and answer.content != before
 
         self.until(is_new)
