@@ -38,7 +38,7 @@ _STATES = {
     "changed": "changed by another program since",
     "vanished": "deleted or moved since",
     "unsettled": "in an interrupted write, which the next run that writes there mends",
-    "unreadable": "that cannot be read, or are not mounted",
+    "unreadable": "that cannot be read, are not mounted, or lie on a server that does not answer",
     "spoilt": "that could not be undone",
 }
 _OF_A_MODEL = ("", "model", "origin", "size", "input", "calibrated", "SHA-256")

@@ -57,7 +57,7 @@ class Client:
     A method raises ReadError for what is wrong with one photo, or with all: then `trouble` is what must stop a run.
     """
 
-    def __init__(self, server: Server, key: Key, clock: Clock, transport: "httpx.BaseTransport | None" = None) -> None:
+    def __init__(self, server: Server, key: Key, clock: Clock) -> None:
         """Raises EngineUnavailable without httpx, ConfigError for a `ca_file` that cannot be used."""
         try:
             import httpx
@@ -78,7 +78,6 @@ class Client:
             limits=httpx.Limits(max_connections=16),
             follow_redirects=False,
             trust_env=False,  # no proxy, and no password of ~/.netrc
-            transport=transport,
         )
 
     def __repr__(self) -> str:

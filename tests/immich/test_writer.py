@@ -166,6 +166,15 @@ def test_an_answer_that_was_lost_is_found_out(fake, writer, journal, photo, monk
     assert writer.fix(journal, journal.start_run("x"), row(fake, photo)).status is Status.FIXED
 
 
+def test_who_edits_a_photo_in_the_same_instant_is_found_out(fake, writer, journal, photo, monkeypatch):
+    real, by_hand = Client.put, [{"action": "rotate", "parameters": {"angle": 180}}]
+    monkeypatch.setattr(Client, "put", lambda client, *given: (real(client, *given), fake.change(fake.photos[photo], by_hand)))
+    outcome = writer.fix(journal, run := journal.start_run("x"), row(fake, photo))
+    (write,) = journal.writes(run)
+    assert (outcome.status, outcome.code, write.status) == (Status.FAILED, Reason.CHANGED, WriteStatus.LOST)
+    assert edits(fake, photo) == by_hand
+
+
 def test_a_preview_that_is_late_is_waited_for_and_one_that_never_comes_is_told(fake, writer, journal, photo, clock):
     fake.late = 3
     outcome = writer.fix(journal, journal.start_run("x"), row(fake, photo))
