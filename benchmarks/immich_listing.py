@@ -37,9 +37,9 @@ def serve(photos: int, pipe: Connection) -> None:
 def fill(url: str, key_file: Path, state: Path) -> None:
     """Have all photos known, as if they had been judged."""
     from orientd.config import load
-    from orientd.immich.address import Server, read_key
-    from orientd.immich.client import READING, Client, Clock
-    from orientd.immich.library import Choice, ImmichLibrary
+    from orientd.pipeline.immich.address import Server, read_key
+    from orientd.pipeline.immich.client import READING, Client, Clock
+    from orientd.pipeline.immich.library import Choice, ImmichLibrary
     from orientd.pipeline.stages import make_judge
     from orientd.records import Row, Verdict
     from orientd.state.seen import Seen

@@ -11,7 +11,6 @@ from pathlib import Path
 from orientd import commands, records
 from orientd.config import Config
 from orientd.errors import ConfigError, ReadError, Refused
-from orientd.immich import scan as immich
 from orientd.judge.judge import NOT_A_PHOTO, Judge
 from orientd.judge.panel import SCENE, Opinion, scene
 from orientd.library import left_out as leaving_out
@@ -26,6 +25,7 @@ from orientd.library.walk import walk
 from orientd.orientation import turned
 from orientd.pipeline import deaths, planned
 from orientd.pipeline import run as pipeline
+from orientd.pipeline.immich import scan as immich
 from orientd.pipeline.stages import at_once, chosen_model, make_judge, make_stages, naming_of, open_seen
 from orientd.reasons import Reason
 from orientd.records import Evidence, Method, Notify, Photo, Picture, Prediction, Row, Scores, Status, Verdict

@@ -88,8 +88,8 @@ def immich_scan(
     orientd undo takes back.
     """
     from orientd.cli.session import Session
-    from orientd.immich.library import Choice
-    from orientd.immich.scan import Wish, count, scan
+    from orientd.pipeline.immich.library import Choice
+    from orientd.pipeline.immich.scan import Wish, count, scan
 
     given = {"immich_url": url, "immich_key_file": key_file, "immich_ca_file": ca_file, "immich_name": name}
     chosen: dict[str, Any] = {option: value for option, value in given.items() if value}

@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from support import fake_immich
 
 from orientd.errors import ConfigError, LibraryUnavailable, PhotoError, ReadError, Stopped
-from orientd.immich.address import Key, Server, address, name_of, parts_of, path_of, read_key, warn_of
-from orientd.immich.client import PATIENCE, READING, WRITING, Client, Clock
+from orientd.pipeline.immich.address import Key, Server, address, name_of, parts_of, path_of, read_key, warn_of
+from orientd.pipeline.immich.client import PATIENCE, READING, WRITING, Client, Clock
 from orientd.reasons import Reason
 
 PHOTO = "11111111-1111-4111-8111-111111111111"

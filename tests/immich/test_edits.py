@@ -10,8 +10,8 @@ from PIL import Image
 from support.server_photos import pixels
 
 from orientd.errors import Refused
-from orientd.immich.edits import EditedPhoto, checked, turned
 from orientd.orientation import TURNS
+from orientd.pipeline.immich.edits import EditedPhoto, checked, turned
 from orientd.reasons import Reason
 
 PICTURE = np.arange(7 * 5).reshape(5, 7)

@@ -10,8 +10,8 @@ from support import fake_immich, sky_library
 from support.server_photos import landscape
 
 from orientd.errors import ConfigError, ExitCode, StateError
-from orientd.immich import library, servers
-from orientd.immich.address import Server
+from orientd.pipeline.immich import library, servers
+from orientd.pipeline.immich.address import Server
 
 OTHERS = "00000000-0000-4000-8000-00000000000b"
 CROP = {"action": "crop", "parameters": {"x": 0, "y": 0, "width": 9, "height": 9}}

@@ -77,7 +77,7 @@ def test_with_fix_a_second_scan_judges_nothing(server, scan, report, monkeypatch
     assert {photo: row["outcome"] for photo, row in by_id(report).items()} == {
         photo: "fixed" if turn else "" for photo, turn in needs.items()
     }
-    from orientd.immich.client import Client
+    from orientd.pipeline.immich.client import Client
 
     monkeypatch.setattr(Client, "preview", None)
     assert scan("--fix", "--report", report) == ExitCode.OK

@@ -11,13 +11,13 @@ from support.server_photos import landscape
 from orientd.config import load
 from orientd.decode.cpu import CpuDecoder
 from orientd.errors import ExitCode, StateError, Stopped
-from orientd.immich import servers
-from orientd.immich.address import Server
-from orientd.immich.client import Client
-from orientd.immich.connections import Connections
-from orientd.immich.edits import EditedPhoto
-from orientd.immich.shown import is_turned
-from orientd.immich.writer import ImmichWriter
+from orientd.pipeline.immich import servers
+from orientd.pipeline.immich.address import Server
+from orientd.pipeline.immich.client import Client
+from orientd.pipeline.immich.connections import Connections
+from orientd.pipeline.immich.edits import EditedPhoto
+from orientd.pipeline.immich.shown import is_turned
+from orientd.pipeline.immich.writer import ImmichWriter
 from orientd.reasons import Reason
 from orientd.records import Method, Patch, Row, Splice, Status, Verdict
 from orientd.state.journal import Journal, WriteStatus

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from orientd import formats
 from orientd.errors import ConfigError, LibraryUnavailable, PhotoError, ReadError, Refused, Stopped
-from orientd.immich.assets import Listed, listed, nanoseconds
-from orientd.immich.client import Client
-from orientd.immich.edits import Edit, EditedPhoto
 from orientd.library.read_ahead import Content, ReadAhead
+from orientd.pipeline.immich.assets import Listed, listed, nanoseconds
+from orientd.pipeline.immich.client import Client
+from orientd.pipeline.immich.edits import Edit, EditedPhoto
 from orientd.reasons import Reason
 from orientd.records import Candidate, Photo, Picture
 

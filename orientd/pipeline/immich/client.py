@@ -13,8 +13,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from orientd.errors import ConfigError, EngineUnavailable, LibraryUnavailable, OrientdError, PhotoError, ReadError, Stopped
-from orientd.immich.address import Key, Server
-from orientd.immich.edits import Edit, checked
+from orientd.pipeline.immich.address import Key, Server
+from orientd.pipeline.immich.edits import Edit, checked
 from orientd.reasons import Reason
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from orientd import commands
 from orientd.config import Config
 from orientd.errors import OrientdError, Refused
-from orientd.immich import servers
-from orientd.immich.address import Server, address, name_of, read_key, warn_of
-from orientd.immich.client import READING, Client, Clock
+from orientd.pipeline.immich import servers
+from orientd.pipeline.immich.address import Server, address, name_of, read_key, warn_of
+from orientd.pipeline.immich.client import READING, Client, Clock
 from orientd.reasons import Reason
 from orientd.records import Notify
 

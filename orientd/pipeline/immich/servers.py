@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from orientd.errors import ConfigError, StateError
-from orientd.immich.address import NAME, Server, address
+from orientd.pipeline.immich.address import NAME, Server, address
 from orientd.state.database import folder_explained
 
 _FILE: Final = "immich-servers.json"

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from orientd import formats
 from orientd.errors import OrientdError, PhotoError, ReadError, Refused, Stopped, code_of
 from orientd.files.write import temp_name
-from orientd.immich import assets
-from orientd.immich.address import parts_of
-from orientd.immich.client import Client, Clock
-from orientd.immich.connections import Connections
-from orientd.immich.edits import EditedPhoto
-from orientd.immich.shown import is_turned
 from orientd.orientation import UPRIGHT
+from orientd.pipeline.immich import assets
+from orientd.pipeline.immich.address import parts_of
+from orientd.pipeline.immich.client import Client, Clock
+from orientd.pipeline.immich.connections import Connections
+from orientd.pipeline.immich.edits import EditedPhoto
+from orientd.pipeline.immich.shown import is_turned
 from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Method, Outcome, Patch, Photo, Row, Splice, Status
 from orientd.state.journal import Intent, Journal, Write, WriteStatus

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from orientd.immich.address import path_of
-from orientd.immich.edits import EditedPhoto
+from orientd.pipeline.immich.address import path_of
+from orientd.pipeline.immich.edits import EditedPhoto
 from orientd.reasons import Reason
 from orientd.records import Candidate, FileStat
 

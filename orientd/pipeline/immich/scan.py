@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from orientd.config import Config
 from orientd.decode import admitted
 from orientd.errors import ConfigError, Stopped
-from orientd.immich import connections, servers
-from orientd.immich.address import SCHEME, Server
-from orientd.immich.assets import Listed
-from orientd.immich.client import READING, WRITING, Client, Clock
-from orientd.immich.connections import Connections
-from orientd.immich.library import Choice, ImmichLibrary
-from orientd.immich.writer import ImmichWriter
 from orientd.orientation import UPRIGHT
 from orientd.pipeline import deaths
 from orientd.pipeline import run as pipeline
+from orientd.pipeline.immich import connections, servers
+from orientd.pipeline.immich.address import SCHEME, Server
+from orientd.pipeline.immich.assets import Listed
+from orientd.pipeline.immich.client import READING, WRITING, Client, Clock
+from orientd.pipeline.immich.connections import Connections
+from orientd.pipeline.immich.library import Choice, ImmichLibrary
+from orientd.pipeline.immich.writer import ImmichWriter
 from orientd.pipeline.stages import at_once, left, make_judge, put_right_now, recorder
 from orientd.reasons import Reason
 from orientd.records import Candidate, Method, Notify, Photo, Row, Verdict
