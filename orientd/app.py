@@ -25,6 +25,7 @@ from orientd.library.walk import walk
 from orientd.orientation import turned
 from orientd.pipeline import deaths, planned
 from orientd.pipeline import run as pipeline
+from orientd.pipeline.immich import scan as immich
 from orientd.pipeline.stages import at_once, chosen_model, make_judge, make_stages, naming_of, open_seen
 from orientd.reasons import Reason
 from orientd.records import Evidence, Method, Notify, Photo, Picture, Prediction, Row, Scores, Status, Verdict
@@ -147,14 +148,17 @@ def apply(
         hand = stack.enter_context(Hand(config.state_dir))
         deaths.look_after(hand, config, notify, stop)
         stack.enter_context(deaths.noticed(hand, config))
-        write = Writer(config, seen, command, stop, notify, rotate, within, hand=hand, begun=begun, wait=wait)
+        elsewhere = stack.enter_context(closing(immich.make_writer(config, stop, notify)))
+        write = Writer(
+            config, seen, command, stop, notify, rotate, within, hand=hand, begun=begun, wait=wait, elsewhere=elsewhere
+        )
         writer = stack.enter_context(write)
         allowed = given or writer.journal.roots()
         for row in rows:
             if stop():
                 return
             if row.decision is Verdict.FIX:
-                yield planned.carry_out(row, writer, allowed, exclusion, hand)
+                yield planned.carry_out(row, writer, allowed, exclusion, hand, named=bool(given))
 
 
 def undo(
@@ -181,14 +185,18 @@ def undo(
     within, admit = library_paths.folders(paths), partial(undo_guard.admit, named=bool(paths))
     with ExitStack() as stack:
         seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
-        write = Writer(config, seen, command, stop, notify, roots=within, admit=admit, begun=begun, wait=wait)
+        elsewhere = stack.enter_context(closing(immich.make_writer(config, stop, notify)))
+        write = Writer(
+            config, seen, command, stop, notify, roots=within, admit=admit, begun=begun, wait=wait, elsewhere=elsewhere
+        )
         writer = stack.enter_context(write)
         writes, left = undoable(writer.journal, run, moves, paths), writer.journal.undoable()
         expect(len(writes))
         if not paths:
             writer.journal.note_whole(writer.run)
         done = False
-        for outcome in undoing.undo(writer.journal, writer.run, writes, allow_hard_links=config.hard_links, admit=admit):
+        hard = config.hard_links
+        for outcome in undoing.undo(writer.journal, writer.run, writes, allow_hard_links=hard, admit=admit, elsewhere=elsewhere):
             seen.forget(outcome.path)
             writer.note(outcome)
             done = done or outcome.status is not Status.FAILED
@@ -211,10 +219,10 @@ def try_undo(
 ) -> Generator[records.Outcome, None, None]:
     """What `undo` would do; nothing is changed. Raises as that does."""
     admit = partial(undo_guard.admit, named=bool(paths))
-    with open_journal(config, notify) as journal:
+    with open_journal(config, notify) as journal, closing(immich.make_reader(config, notify)) as elsewhere:
         writes = undoable(journal, run, moves, paths)
         expect(len(writes))
-        yield from undoing.tried(journal, writes, allow_hard_links=config.hard_links, admit=admit)
+        yield from undoing.tried(journal, writes, allow_hard_links=config.hard_links, admit=admit, elsewhere=elsewhere)
 
 
 def last_run(config: Config, notify: Notify) -> Run:
@@ -248,7 +256,9 @@ def redo(
             raise ConfigError(f"nothing of run {run} was taken back; to list the runs: {commands.line('history')}")
         by_pixels = {intent.format.value for intent in undone if intent.method == Method.ROTATE}
         rotate = planner_of(by_pixels, isolate=config.isolate)
-        writer = stack.enter_context(Writer(config, seen, command, stop, notify, rotate, begun=begun, wait=wait))
+        elsewhere = stack.enter_context(closing(immich.make_writer(config, stop, notify)))
+        write = Writer(config, seen, command, stop, notify, rotate, begun=begun, wait=wait, elsewhere=elsewhere)
+        writer = stack.enter_context(write)
         expect(len(undone))
         for outcome in writer.redo(run):
             yield outcome
@@ -258,9 +268,9 @@ def redo(
 
 def verify(config: Config, moves: Sequence[Move], notify: Notify, expect: Told = _nobody) -> Generator[Finding, None, None]:
     """Check every file ever written against the journal; nothing is changed."""
-    with open_journal(config, notify) as journal:
+    with open_journal(config, notify) as journal, closing(immich.make_reader(config, notify)) as elsewhere:
         expect(journal.number_of_last_writes())
-        yield from verifying.verify(journal, moves)
+        yield from verifying.verify(journal, moves, elsewhere)
 
 
 def count(

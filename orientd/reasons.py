@@ -48,6 +48,10 @@ class Reason(StrEnum):
     """Raw files are never changed; with --sidecar write they are judged."""
     NO_PREVIEW = "no_preview"
     """The raw file holds no preview that can be judged."""
+    VIDEO = "video"
+    """A video on a photo server: it is neither judged nor turned."""
+    LIVE_PHOTO = "live_photo"
+    """A photo with a video beside it, which the photo server does not let be turned."""
     UNKNOWN_CONTENT = "unknown_content"
     """Its name is that of a photo, its content that of no format known here."""
     UNSUPPORTED = "unsupported"
@@ -129,7 +133,11 @@ class Reason(StrEnum):
     COPY_EXISTS = "copy_exists"
     """The copy of a page is there already, and --overwrite was not given (orientd pages)."""
     NOT_ALLOWED = "not_allowed"
-    """The plan names a path outside the folders that may be written, or one that is no path."""
+    """The plan names a path outside the folders that may be written, or a server that is not known here, or what is no path."""
+    NOT_REACHABLE = "not_reachable"
+    """The photo server does not answer, or cannot be asked."""
+    NOT_YET_SHOWN = "not_yet_shown"
+    """The photo server was told of a turn, or of another edit, and does not show it yet."""
 
     # what concerns earlier writes
     INTERRUPTED = "interrupted"

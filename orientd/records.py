@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LAST_TIME: Final = 2**63 * 10**9 - 1  # that a file can have, in nanoseconds: the kernel counts seconds in 64 bits
 Notify = Callable[[str], None]
+ON_SERVERS: Final = ("immich:",)
+"""How paths begin of photos that lie on a server; those of files are absolute wherever they are told."""
 
 
 class Format(StrEnum):
@@ -51,12 +53,14 @@ class Method(StrEnum):
     """How a photo is put right: TAG changes the orientation it stores, ROTATE its pixels, AUTO these where tags are ignored.
 
     SIDECAR notes the orientation in a file beside a photo that is never written itself; every row of such a photo says so.
+    IMMICH has a photo server show the photo turned and touches no file; so is every row of a photo of such a server.
     """
 
     TAG = "tag"
     ROTATE = "rotate"
     AUTO = "auto"
     SIDECAR = "sidecar"
+    IMMICH = "immich"
 
 
 class Status(StrEnum):

@@ -10,6 +10,7 @@ from orientd import __version__, commands
 from orientd.cli import invocation
 from orientd.cli.forget import forget
 from orientd.cli.history import history, offer, redo, status, undo, verify_written
+from orientd.cli.immich import immich
 from orientd.cli.models import models
 from orientd.cli.options import configured
 from orientd.cli.pages import pages
@@ -42,6 +43,7 @@ for command in (
     undo,
     redo,
     offer,
+    immich,
     verify_written,
     forget,
     history,

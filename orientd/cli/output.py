@@ -38,7 +38,7 @@ _STATES = {
     "changed": "changed by another program since",
     "vanished": "deleted or moved since",
     "unsettled": "in an interrupted write, which the next run that writes there mends",
-    "unreadable": "that cannot be read, or are not mounted",
+    "unreadable": "that cannot be read, are not mounted, or lie on a server that does not answer",
     "spoilt": "that could not be undone",
 }
 _OF_A_MODEL = ("", "model", "origin", "size", "input", "calibrated", "SHA-256")
@@ -139,7 +139,8 @@ def verified(found: Iterable["Checked"], lines: "JsonLines | None", verbose: boo
 
     With `lines` every file is told there.
     """
-    from orientd.write.verify import FAULTS, State
+    from orientd.write.elsewhere import State
+    from orientd.write.verify import FAULTS
 
     counts, out = dict.fromkeys(State, 0), console()
     for one in takewhile(lambda _: not stop(), found):

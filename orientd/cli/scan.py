@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from orientd.report.csv_file import CsvReport
 
 
-def _decisions(_: click.Context, __: click.Parameter, value: str | None) -> frozenset[Verdict]:
+def decisions(_: click.Context, __: click.Parameter, value: str | None) -> frozenset[Verdict]:
+    """What --only names."""
     try:
         return frozenset(Verdict(word.strip().lower()) for word in value.split(",")) if value else frozenset()
     except ValueError:
@@ -41,7 +42,7 @@ def _decisions(_: click.Context, __: click.Parameter, value: str | None) -> froz
     help="Where to write the report: a file, a folder, or - for standard output (default: orientd-DATE-TIME.csv here).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
-@click.option("--only", metavar="DECISION,…", callback=_decisions, help="Leave rows of other decisions out: fix,unsure,error.")
+@click.option("--only", metavar="DECISION,…", callback=decisions, help="Leave rows of other decisions out: fix,unsure,error.")
 @click.option("--excel", is_flag=True, help="Begin the report with a mark by which Excel knows that it is UTF-8.")
 @with_page
 @click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
@@ -90,7 +91,7 @@ def scan(
         raise click.UsageError("name a PATH, or a list of them with --files-from.")
     listed = [] if files_from is None else read_list(files_from)
     page, left_out = page_at(html, html_limit), Tally()
-    kept = _report(config, report, overwrite, as_json, excel)
+    kept = chosen_report(config, report, overwrite, as_json, excel)
     session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
     telling.of(session)
     looking = partial(app.scan, config, paths, listed=listed, part=part, fix=fix, rescan=rescan, unattended=unattended)
@@ -148,7 +149,7 @@ def apply_(
     planned = read_plan(plan, note)
     if report and report != "-" and os.path.exists(report) and os.path.samefile(plan, report):
         raise ConfigError("the report would replace the plan: choose another --report")
-    session = Session(_report(config, report, overwrite, as_json), as_json, quiet, verbose, wrote=True)
+    session = Session(chosen_report(config, report, overwrite, as_json), as_json, quiet, verbose, wrote=True)
     telling.of(session)
     with stoppable() as stop, session:
         session.expect(len(planned))
@@ -182,7 +183,7 @@ def inspect(config: Config, path: str, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def _report(config: Config, report: str | None, overwrite: bool, as_json: bool, excel: bool = False) -> "CsvReport":
+def chosen_report(config: Config, report: str | None, overwrite: bool, as_json: bool, excel: bool = False) -> "CsvReport":
     """The report at the place named, or of its own name in a folder, or on standard output.
 
     Raises:

@@ -25,7 +25,8 @@ def told(command: str, roots: str) -> Callable[[Callable[..., int]], Callable[..
     def decorate(function: Callable[..., int]) -> Callable[..., int]:
         @wraps(function)
         def around(config: Config, **values: Any) -> int:
-            telling = Telling(config, command, values[roots])
+            named = values[roots]
+            telling = Telling(config, command, [named] if isinstance(named, str) else named or ())
             try:
                 code = function(config=config, telling=telling, **values)
             except (click.ClickException, BrokenPipeError):  # typed wrong, or read no more: a person sees that at once

@@ -140,6 +140,14 @@ class Config:
     on_found: tuple[str, ...] = _option((), "The same after a scan that found photos shown wrong, or when orientd watch does.")
     on_error: tuple[str, ...] = _option((), "The same after an error that ended a scan or apply, or that orientd watch meets.")
 
+    immich_url: str = _option("", "Address of the server whose photos orientd immich scan looks at: https://photos.example.com.")
+    immich_key_file: str = _option(
+        "",
+        "File with the API key of that server, and nothing else; empty for the credential immich-key of systemd.",
+    )
+    immich_ca_file: str = _option("", "File (PEM) with the certificates to trust that server by; empty for those of the system.")
+    immich_name: str = _option("", "Short name for that server, with which paths of its photos begin; empty for its host.")
+
     libraries: tuple[str, ...] = _option((), "Folders that orientd watch watches if it is given none.")
     fix: bool = _option(
         False, "Let orientd watch put right what is shown wrong. Every other command needs its --fix, or a plan, all the same."
@@ -207,7 +215,16 @@ def _help(option: Field[Any]) -> str:
 
 
 OPTIONS: Final[Mapping[str, Field[Any]]] = {option.name: option for option in fields(Config)}
-PATHS: Final = ("model", "plan", "exclude_file", "state_dir", "metrics_textfile", "metrics_token_file")
+PATHS: Final = (
+    "model",
+    "plan",
+    "exclude_file",
+    "state_dir",
+    "metrics_textfile",
+    "metrics_token_file",
+    "immich_key_file",
+    "immich_ca_file",
+)
 """Options that may name a file or folder; in each a ~ at the beginning stands for the home."""
 HOOKS: Final = ("on_finish", "on_found", "on_error")
 HELP: Final[Mapping[str, str]] = {name: _help(option) for name, option in OPTIONS.items()}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from orientd.errors import LibraryUnavailable
 from orientd.files.mounts import is_below
 from orientd.files.syscalls import open_noatime
+from orientd.records import ON_SERVERS
 
 
 def real_roots(roots: Sequence[str]) -> tuple[str, ...]:
@@ -23,7 +24,10 @@ def real_roots(roots: Sequence[str]) -> tuple[str, ...]:
 
 
 def real_place(path: str) -> str:
-    """The absolute path of a file in its real folder; it may be a symbolic link itself. Of what is no path, the path as it is."""
+    """The absolute path of a file in its real folder; it may be a symbolic link itself. Of what is no path, and of a photo on a
+    server, the path as it is."""
+    if path.startswith(ON_SERVERS):
+        return path
     folder, name = os.path.split(os.path.abspath(path))
     try:
         return os.path.join(os.path.realpath(folder), name)
@@ -93,5 +97,11 @@ def device_of(path: str) -> int | None:
 
 
 def folders(paths: Iterable[str]) -> list[str]:
-    """The real folders of files; those among them that are folders themselves."""
-    return [os.path.realpath(path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))) for path in paths]
+    """The real folders of files; those among them that are folders themselves, and photos on servers."""
+
+    def folder(path: str) -> str:
+        if path.startswith(ON_SERVERS):
+            return path
+        return os.path.realpath(path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)))
+
+    return [folder(path) for path in paths]

@@ -8,7 +8,7 @@ from orientd.library.exclude import Exclusion
 from orientd.library.paths import below, real_place
 from orientd.pipeline import deaths
 from orientd.reasons import Reason
-from orientd.records import Method, Row, Status
+from orientd.records import ON_SERVERS, Method, Row, Status
 from orientd.state.in_hand import Hand
 from orientd.write.writer import Writer
 
@@ -16,10 +16,16 @@ _OUTSIDE: Final = (
     "it is outside the folders named or, if none is, outside all that was ever scanned: if it shall be written, name its folder, "
     "as in {} PLAN.csv FOLDER"
 )
+_ONLY_FOLDERS: Final = "it lies on a server, and folders were named: name none to have it turned"
 
 
-def carry_out(row: Row, writer: Writer, allowed: Sequence[str], exclusion: Exclusion, hand: Hand) -> Row:
-    """A row whose decision is fix, carried out by its own method; or failed, with the reason, where that is not `allowed`."""
+def carry_out(row: Row, writer: Writer, allowed: Sequence[str], exclusion: Exclusion, hand: Hand, *, named: bool = False) -> Row:
+    """A row whose decision is fix, carried out by its own method; or failed, with the reason, where that is not `allowed`.
+
+    Where folders were `named`, photos on servers are not.
+    """
+    if row.path.startswith(ON_SERVERS):
+        return _failed(writer, row, _ONLY_FOLDERS, Reason.NOT_ALLOWED) if named else writer.fix(row, Method.IMMICH)[0]
     row = row._replace(path=real_place(row.path))  # the journal is read from other folders, too
     above = [root for root in allowed if below(row.path, [root])]
     if not above:

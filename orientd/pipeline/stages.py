@@ -19,6 +19,7 @@ from orientd.judge.policy import DEFAULT
 from orientd.library import others, sidecars
 from orientd.library.reader import PhotoReader
 from orientd.library.sidecars import Naming
+from orientd.library.source import Source
 from orientd.pipeline import allocator, deaths
 from orientd.pipeline import run as pipeline
 from orientd.pipeline.cache_key import CacheKey
@@ -35,6 +36,8 @@ from orientd.write.writer import Writer, put_right
 
 if TYPE_CHECKING:
     from orientd.infer.engine import Engine
+
+Check = Callable[[Photo, int], tuple[Method, str, Reason | None]]
 
 _UNCALIBRATED: Final = (
     "the model {} is not calibrated: --min-confidence promises nothing with it. Look at the report before anything is turned."
@@ -70,13 +73,15 @@ def make_judge(
     config: Config,
     notify: Notify | None = None,
     rotate: change.Rotate | None = None,
-    source: PhotoReader | None = None,
+    source: Source | None = None,
     stop: Callable[[], bool] = lambda: False,
+    check: Check | None = None,
 ) -> tuple[Judge, str]:
     """A judge by this configuration, and the id under which its rows may be reused.
 
     `notify` is told if the model's probabilities were never calibrated; `rotate` plans turns of pixels, if these are wanted;
-    `source` opens photos, if they are not simply read. Once `stop` is true, whoever judges gets Stopped at the next photo.
+    `source` opens photos, if they are not simply read; `check` is the stage *plan* where they are no files. Once `stop` is true,
+    whoever judges gets Stopped at the next photo.
 
     Raises:
         EngineUnavailable: ONNX Runtime or the provider asked for is not there.
@@ -112,7 +117,7 @@ def make_judge(
         read=until(stop, source.open),
         decode=until(stop, decoding(size)),
         eyes=(lambda: crowd) if crowd else one_for_each_thread(first, model.open),
-        check=until(stop, plan_stage(config, rotate)),
+        check=until(stop, check or plan_stage(config, rotate)),
         policy=policy,
         voices=panel.voices,
         ask=bench.questions,
@@ -122,7 +127,7 @@ def make_judge(
     return judge, CacheKey.of(config, first.model_id, policy, names, by_thumbnail=source.glances).id
 
 
-def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Callable[[Photo, int], tuple[Method, str, Reason | None]]:
+def plan_stage(config: Config, rotate: change.Rotate | None = None) -> Check:
     """The stage *plan*: how a photo would be shown as a new orientation (1–8) shows it, and the reason, with its code, if not as
     asked.
 
@@ -159,15 +164,16 @@ def act_stage(journal: Journal, kept: Kept, writer: Writer | None, *, unattended
         if row.decision is Verdict.UNSURE:
             return row
         if run := reverted.made_meanwhile(journal, row):
-            return _left(row, reverted.MADE.format(run), Reason.DONE_BEFORE)
+            return left(row, reverted.MADE.format(run), Reason.DONE_BEFORE)
         if reason := _undone(journal, row, unattended):
-            return _left(row, reason, Reason.TAKEN_BACK)
-        return _fix(writer, row) if writer else row
+            return left(row, reason, Reason.TAKEN_BACK)
+        return put_right_now(writer, row) if writer else row
 
     return act
 
 
-def _left(row: Row, reason: str, code: Reason) -> Row:
+def left(row: Row, reason: str, code: Reason) -> Row:
+    """The row of a photo that is left alone after all."""
     return row._replace(decision=Verdict.SKIP, new_orientation=None, method=None, reason=reason, reason_code=code)
 
 
@@ -217,7 +223,7 @@ def make_stages(
 
     judged = deaths.known(hand, judge, isolate=config.isolate)
     return pipeline.Stages(
-        lookup=lookup, judge=judged, act=act_stage(journal, kept, writer, unattended=unattended), record=_recorder(seen)
+        lookup=lookup, judge=judged, act=act_stage(journal, kept, writer, unattended=unattended), record=recorder(seen)
     )
 
 
@@ -251,14 +257,16 @@ def _still_planned(row: Row, method: str) -> bool:
     return row.decision is not Verdict.FIX or (same and others.is_free(row.path))
 
 
-def _fix(writer: Writer, row: Row) -> Row:
-    done, outcome = writer.fix(row, Method.SIDECAR if row.method is Method.SIDECAR else Method(writer.config.method))
+def put_right_now(writer: Writer, row: Row) -> Row:
+    """Carry out a row whose decision is fix, and remember what a later scan would say of it."""
+    told = row.method if row.method in (Method.SIDECAR, Method.IMMICH) else Method(writer.config.method)
+    done, outcome = writer.fix(row, told)
     if outcome.status is Status.FIXED and outcome.stat:
         writer.seen.add([put_right(row, outcome, outcome.stat, writer.run)])
     return done
 
 
-def _recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:
+def recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:
     """Remembers what the content decided. What may be better next time is asked again: a file that could not be read, or one
     that is shown wrong and must not be written, for its other names, say."""
 

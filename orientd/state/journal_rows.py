@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from orientd.reasons import Reason
-from orientd.records import LAST_TIME, FileStat, Format, Method, Patch, Splice
+from orientd.records import LAST_TIME, ON_SERVERS, FileStat, Format, Method, Patch, Splice
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _TEMP: Final = re.compile(r"\.orientd-[0-9a-f]{16}\.tmp")
@@ -137,6 +137,8 @@ def write_of(row: Mapping[str, Any], splices: Sequence[tuple[Any, ...]], marks: 
             marks=frozenset(marks),
         )
         _check(intent.patch, intent.old_stat.size)
+        if (intent.method == Method.IMMICH) != intent.path.startswith(ON_SERVERS):
+            raise ValueError(f"{intent.path!r} written by the method {intent.method}")
         new_stat = _stat(row["new_stat"]) if row["new_stat"] else None
         status, reason = WriteStatus(row["status"]), os.fsdecode(row["reason"])
         return Write(_whole(row["id"]), _whole(row["run"]), intent, status, reason, new_stat, Reason.known(row.get("code")))
@@ -156,7 +158,8 @@ def run_of(row: Mapping[str, Any]) -> Run:
 
 def _path(value: bytes) -> str:
     path = os.fsdecode(value)
-    if not isinstance(value, bytes) or not os.path.isabs(path) or b"\0" in value or b".." in value.split(b"/"):
+    is_whole = os.path.isabs(path) or path.startswith(ON_SERVERS)
+    if not isinstance(value, bytes) or not is_whole or b"\0" in value or b".." in value.split(b"/"):
         raise ValueError(f"{path!r} is no path of a photo")
     return path
 

@@ -15,22 +15,37 @@ from orientd.records import FileStat, Method, Outcome, Patch, Splice, Status
 from orientd.state.journal import Intent, Journal, Write, WriteStatus
 from orientd.state.originals import Originals
 from orientd.write import undo_guard
+from orientd.write.elsewhere import Elsewhere
 
 Admit = Callable[[Intent, bytes, bytes], None]
 
 
-def recover(journal: Journal, disk: Disk = DISK, *, within: Sequence[str] = (), admit: Admit = undo_guard.admit) -> list[Outcome]:
+def recover(
+    journal: Journal,
+    disk: Disk = DISK,
+    *,
+    within: Sequence[str] = (),
+    admit: Admit = undo_guard.admit,
+    elsewhere: Elsewhere | None = None,
+) -> list[Outcome]:
     """Find out what came of every write that a kill or a power cut interrupted, and finish or mend it.
 
     To be called at the start of every command that writes, with the lock held and before its run is started. What cannot be
     found out now (the library is not mounted, the disk fails) stays open for the next time; it is among the outcomes only once
     for the same reason, which the journal keeps. So does, without a word, what lies outside the real folders `within`, if any
-    are given: a command touches no other folders than it was given.
+    are given: a command touches no other folders than it was given; and what lies `elsewhere`, without someone to ask there.
     """
+
+    def found_out(write: Write) -> Outcome:
+        if elsewhere and write.intent.method == Method.IMMICH:
+            return elsewhere.settle(journal, write)
+        return examine(journal, write, reason, code, disk, admit)
+
     reason = "an earlier run was interrupted at this photo"
     code = Reason.INTERRUPTED
     writes = [write for write in journal.unsettled() if not within or below(write.intent.path, within)]
-    outcomes = [(write.code, examine(journal, write, reason, code, disk, admit)) for write in writes]
+    writes = [write for write in writes if elsewhere or write.intent.method != Method.IMMICH]
+    outcomes = [(write.code, found_out(write)) for write in writes]
     journal.mark_interrupted()
     return [outcome for told, outcome in outcomes if not told or outcome.code is not told]
 

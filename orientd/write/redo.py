@@ -1,6 +1,6 @@
 """What was taken back, made again: each photo is turned once more as it was, as a write of its own that can be undone."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from orientd.errors import PhotoError, Refused
@@ -16,10 +16,10 @@ from orientd.write.recover import read_now, sha256_of
 from orientd.write.transaction import carry_out
 
 
-def redo(fixer: Fixer, writes: Iterable[Write]) -> Iterator[Outcome]:
+def redo(fixer: Fixer, writes: Iterable[Write], fix: Callable[[Row], Outcome]) -> Iterator[Outcome]:
     """Make writes again that were taken back, the oldest first, as part of the fixer's run.
 
-    A file that does not hold the bytes of before the write is left alone, with a reason. Photos go the whole way of `Fixer.fix`.
+    A file that does not hold the bytes of before the write is left alone, with a reason. Photos go the whole way of `fix`.
     Of a sidecar the journal tells how it was changed, and orientd must make the very same of it today.
     """
     for write in writes:
@@ -27,7 +27,7 @@ def redo(fixer: Fixer, writes: Iterable[Write]) -> Iterator[Outcome]:
         if done.method == Method.SIDECAR:
             yield _note_again(fixer, write)
         else:
-            yield fixer.fix(_row(done))
+            yield fix(_row(done))
 
 
 def _row(done: Intent) -> Row:

@@ -12,9 +12,10 @@ from orientd.files.syscalls import DISK, Disk
 from orientd.library import sidecars
 from orientd.library.paths import below
 from orientd.reasons import Reason
-from orientd.records import Method, Outcome, Patch, Status
+from orientd.records import ON_SERVERS, Method, Outcome, Patch, Status
 from orientd.state.journal import Intent, Journal, Write, WriteStatus
 from orientd.write import undo_guard
+from orientd.write.elsewhere import Elsewhere
 from orientd.write.recover import Admit, originals_of, read_now, sha256_of
 from orientd.write.rehearsal import is_in_place
 from orientd.write.transaction import carry_out, journalled
@@ -139,6 +140,8 @@ class Targets:
 
 def names_of(path: str) -> set[str]:
     """The paths under which the journal may know a file, or what is below a folder: as a plan named it, or as a walk found it."""
+    if path.startswith(ON_SERVERS):
+        return {path}
     folder, name = os.path.split(os.path.abspath(path))
     real = os.path.realpath(path) if os.path.isdir(path) else os.path.join(os.path.realpath(folder), name)
     return {os.path.join(folder, name), real}
@@ -152,6 +155,7 @@ def undo(
     allow_hard_links: bool = False,
     disk: Disk = DISK,
     admit: Admit = undo_guard.admit,
+    elsewhere: Elsewhere | None = None,
 ) -> Iterator[Outcome]:
     """Take writes back, as part of the run `run`: give each file exactly the bytes it had.
 
@@ -160,10 +164,13 @@ def undo(
     A file that does not hold the bytes written is left alone, with a reason; one that holds the old bytes counts as undone.
     A photo that a sidecar contradicts then, which came since, gets them too, with the reason. A photo whose pixels were turned
     gets its bytes from the copy that was kept, which is then dropped. Nothing is written but
-    what `admit` lets pass, which is told the write, what it left and what was there before it.
+    what `admit` lets pass, which is told the write, what it left and what was there before it. What was written
+    `elsewhere` is taken back there.
     """
     for write in writes:
-        if write.is_undoable:
+        if write.is_undoable and elsewhere and write.intent.method == Method.IMMICH:
+            yield elsewhere.take_back(journal, run, write)
+        elif write.is_undoable:
             yield _undo_one(journal, run, write, allow_hard_links, disk, admit)
 
 
@@ -174,10 +181,13 @@ def tried(
     allow_hard_links: bool = False,
     disk: Disk = DISK,
     admit: Admit = undo_guard.admit,
+    elsewhere: Elsewhere | None = None,
 ) -> Iterator[Outcome]:
     """What `undo` would do, as far as reading tells; nothing is changed. What would get its old bytes back is pending."""
     for write in writes:
-        if write.is_undoable:
+        if write.is_undoable and elsewhere and write.intent.method == Method.IMMICH:
+            yield elsewhere.would_take_back(journal, write)
+        elif write.is_undoable:
             found = _prepared(journal, write, disk, admit)
             if isinstance(found, Outcome):
                 yield found

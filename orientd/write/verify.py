@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import sha256
 
 from orientd.errors import PhotoError
@@ -12,21 +11,8 @@ from orientd.files.syscalls import DISK
 from orientd.records import Method
 from orientd.state.journal import Journal, Write, WriteStatus
 from orientd.write import recover, undo_guard
+from orientd.write.elsewhere import Elsewhere, State
 from orientd.write.undo import Move, moved
-
-
-class State(StrEnum):
-    """What has become of a file that was written; only the last four are faults."""
-
-    HOLDS = "holds"
-    OLD = "old"
-    CHANGED = "changed"
-    VANISHED = "vanished"
-    FORGOTTEN = "forgotten"
-    UNSETTLED = "unsettled"
-    UNREADABLE = "unreadable"
-    SPOILT = "spoilt"
-
 
 FAULTS = (State.FORGOTTEN, State.UNSETTLED, State.UNREADABLE, State.SPOILT)
 
@@ -40,11 +26,17 @@ class Finding:
     reason: str = ""
 
 
-def verify(journal: Journal, moves: Sequence[Move]) -> Iterator[Finding]:
-    """Compare every file ever written with what the journal says that it holds, and try in memory whether it can be undone."""
+def verify(journal: Journal, moves: Sequence[Move], elsewhere: Elsewhere | None = None) -> Iterator[Finding]:
+    """Compare every file ever written with what the journal says that it holds, and try in memory whether it can be undone.
+
+    Who writes `elsewhere` tells of what was written there.
+    """
     for write in journal.last_writes():
         now = moved(write, moves)
-        yield Finding(now.intent.path, *_state(journal, now))
+        if elsewhere and write.intent.method == Method.IMMICH:
+            yield Finding(now.intent.path, *elsewhere.state(write))
+        else:
+            yield Finding(now.intent.path, *_state(journal, now))
 
 
 def _state(journal: Journal, write: Write) -> tuple[State, str]:

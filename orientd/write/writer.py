@@ -19,6 +19,7 @@ from orientd.state.lock import Lock, Waiting
 from orientd.state.seen import Seen
 from orientd.write import fix, recover, redo, undo_guard
 from orientd.write.change import Rotate, Writable
+from orientd.write.elsewhere import Elsewhere
 from orientd.write.sidecar import SidecarFixer
 
 PATIENCE: Final = 120.0  # a watcher pauses for a second twice a minute, or later where it turns the pixels of large photos
@@ -31,7 +32,7 @@ class Writer:
 
     While a photo is written it is known to be in `hand`. What was remembered of it is forgotten before, as `--mtime keep` leaves
     no other sign of a change. While another orientd writes it waits for `wait` seconds, and for `patience` if that is a watcher.
-    `begun` is told the number of the run.
+    `begun` is told the number of the run. `elsewhere` writes photos on servers; without it none is written.
     """
 
     config: Config
@@ -46,6 +47,7 @@ class Writer:
     hand: Hand | None = None
     begun: Callable[[int], object] = lambda _: None
     wait: float = 0.0
+    elsewhere: Elsewhere | None = None
     journal: Journal = field(init=False)
     failures: list[str] = field(default_factory=list, init=False)
     _stack: ExitStack = field(init=False)
@@ -55,7 +57,7 @@ class Writer:
             waiting = Waiting(self.config.state_dir, self.wait, self.stop, self.notify, self.patience)
             stack.enter_context(Lock(self.config.state_dir, wait=waiting))
             self.journal = stack.enter_context(open_journal(self.config, self.notify))
-            for outcome in recover.recover(self.journal, within=self.roots, admit=self.admit):
+            for outcome in recover.recover(self.journal, within=self.roots, admit=self.admit, elsewhere=self.elsewhere):
                 self.seen.forget(outcome.path)
                 self.notify(f"{outcome.path}: {outcome.reason or 'the interrupted change was finished'}")
             self._stack = stack.pop_all()
@@ -96,17 +98,22 @@ class Writer:
         """Write one photo as its row says; the row comes back with what happened."""
         self.seen.forget(row.path)
         with self._in_hand(row, method):
-            fixer = self._sidecar_fixer if method is Method.SIDECAR else self._fixer
-            outcome = fixer.fix(row._replace(method=method))
+            outcome = self._fixed(row._replace(method=method))
         self.note(outcome)
         done = row._replace(outcome=outcome.status, reason=outcome.reason, reason_code=outcome.code)
         if outcome.status is Status.FIXED:  # a person may have changed the turn in the plan, or the decision
             done = done._replace(new_orientation=outcome.orientation, method=outcome.method)
         return done, outcome
 
+    def _fixed(self, row: Row) -> records.Outcome:
+        if row.method is Method.IMMICH:
+            assert self.elsewhere, "who is given photos on servers is given who writes them"
+            return self.elsewhere.fix(self.journal, self.run, row)
+        return (self._sidecar_fixer if row.method is Method.SIDECAR else self._fixer).fix(row)
+
     def redo(self, run: int) -> Iterator[records.Outcome]:
         """Make again what was taken back of a run, or by it."""
-        for outcome in redo.redo(self._fixer, self.journal.undone(run)):
+        for outcome in redo.redo(self._fixer, self.journal.undone(run), self._fixed):
             self.seen.forget(outcome.path)
             self.note(outcome)
             yield outcome
@@ -131,7 +138,7 @@ def put_right(row: Row, outcome: records.Outcome, stat: FileStat, run: int) -> R
     """What a later scan would say of a photo just fixed, which is in the state `stat` now: the same probabilities, seen from the
     new side."""
     turn, sides = row.turn or 0, (row.width, row.height)
-    if outcome.method is Method.ROTATE and swaps_sides(turned(row.orientation, turn)):
+    if outcome.method in (Method.ROTATE, Method.IMMICH) and swaps_sides(turned(row.orientation, turn)):
         sides = sides[::-1]
     return row._replace(
         width=sides[0],

@@ -44,9 +44,10 @@ OWNERS = {
     "sqlite3": {"state"},
     "starlette": {"web"},
     "uvicorn": {"web"},
+    "httpx": {"pipeline"},
 }
 NETWORK = {
-    "socket": {"watch", "web"},  # for systemd, and to answer
+    "socket": {"watch", "web", "pipeline"},  # for systemd, to answer, to tell private addresses
     "socketserver": {"watch", "web"},
     "http.server": {"watch", "web"},
     "http": {"hooks"},
@@ -58,8 +59,9 @@ NETWORK = {
     "ftplib": set(),
     "asyncio": {"web"},  # to answer
 }
-"""Who opens connections, by the modules that can: hooks is the only folder from which orientd calls anybody."""
-EXTRAS = {"onnxruntime", "nvidia", "starlette", "uvicorn", "pypdfium2"}
+"""Who opens connections, by the modules that can: orientd calls anybody from hooks and pipeline.immich (by httpx) alone."""
+_SERVER = "orientd.pipeline.immich"
+EXTRAS = {"onnxruntime", "nvidia", "starlette", "uvicorn", "pypdfium2", "httpx"}
 TRAINING_RANKS = ({"config", "files"}, {"data"}, {"fit", "evaluate"}, {"export"}, {"report"}, {"pipeline"}, {"cli"})
 TRAINING_RANK = {name: rank for rank, names in enumerate(TRAINING_RANKS) for name in names}
 TRAINING_OWNERS = {
@@ -73,7 +75,7 @@ TRAINING_OWNERS = {
 }
 TRAINING_MAY_USE = VOCABULARY | {"judge", "infer", "decode", "witnesses", "library", "config", "formats"}
 HEAVY = {"numpy", "PIL", "onnxruntime", "torch", "simplejpeg", "pillow_heif", "nvidia", "rich", "yaml", "sqlite3", "watchdog"}
-HEAVY |= {"starlette", "uvicorn"}
+HEAVY |= {"starlette", "uvicorn", "httpx"}
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
 MOST_FOLDERS = 19
@@ -130,11 +132,15 @@ def _wrong_in_orientd(module: str, target: str) -> str:
     if library == "orientd_training":
         return "orientd never imports training"
     if library == "orientd":
+        if target.startswith(_SERVER) and part(module) == "pipeline" and not module.startswith(_SERVER):
+            return "the stages know no server"
         if module == "orientd.pipeline.run" and part(target) not in VOCABULARY:
             return "the order of the stages knows only the vocabulary"
         return "" if _may_import(RANK, module, target) else "runs the wrong way"
     if target in NETWORK and part(module) not in NETWORK[target]:
         return f"{target} belongs to {', '.join(sorted(NETWORK[target])) or 'nobody'}"
+    if library == "httpx" and not module.startswith(_SERVER):
+        return f"{library} belongs to {_SERVER}"
     if library in OWNERS:
         return "" if part(module) in OWNERS[library] else f"{library} belongs to {', '.join(sorted(OWNERS[library]))}"
     return "" if library in sys.stdlib_module_names else f"{library} has no owner"
@@ -194,8 +200,18 @@ def test_no_arrow_runs_the_wrong_way():
         ("orientd.files.write", "import sqlite3", "orientd.files.write → sqlite3: sqlite3 belongs to state"),
         ("orientd.library.photo", "import torch", "orientd.library.photo → torch: torch has no owner"),
         ("orientd.report.plan", "import urllib.request", "orientd.report.plan → urllib.request: urllib.request belongs to hooks"),
-        ("orientd.report.plan", "from socket import socket", "orientd.report.plan → socket: socket belongs to watch, web"),
+        (
+            "orientd.report.plan",
+            "from socket import socket",
+            "orientd.report.plan → socket: socket belongs to pipeline, watch, web",
+        ),
         ("orientd.misc", "import os", "orientd.misc: has no rank"),
+        ("orientd.pipeline.stages", "import httpx", "orientd.pipeline.stages → httpx: httpx belongs to orientd.pipeline.immich"),
+        (
+            "orientd.pipeline.stages",
+            "from orientd.pipeline.immich import scan",
+            "orientd.pipeline.stages → orientd.pipeline.immich.scan: the stages know no server",
+        ),
         ("orientd.report.text", "from orientd.report import plan", "cycle: "),
         ("orientd_training.fit.loop", "import yaml", "orientd_training.fit.loop → yaml: yaml has another owner"),
         ("orientd_training.data.prepare", "from PIL import Image", "orientd_training.data.prepare → PIL: PIL has another owner"),

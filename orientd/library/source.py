@@ -1,0 +1,24 @@
+"""What is asked of a library, wherever its photos lie: folders here (`walk` and `PhotoReader`), or a photo server."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from orientd.records import Candidate, Photo, Picture
+
+
+class Source(Protocol):
+    """Opens the candidates that were listed, for several threads at once; `glances`: it may tell something before."""
+
+    glances: bool
+
+    def expect(self, candidates: Iterable[Candidate]) -> None:
+        """These will be opened, in this order."""
+
+    def open(self, candidate: Candidate) -> Photo | None:
+        """The photo as it is to be judged, or None if it is none; raises PhotoError."""
+
+    def glance(self, candidate: Candidate, look: Callable[[Photo], Picture | None]) -> tuple[Photo, Picture] | None:
+        """What can be told of it before it is opened, if anything."""
+
+    def close(self) -> None:
+        """Nothing that is expected is opened any more."""

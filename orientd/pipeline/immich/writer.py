@@ -1,0 +1,262 @@
+"""Photos of Immich shown turned and back, by their edits, as writes of the journal; no file is touched.
+
+In the journal a photo's checksum and edits stand as one text in the place of a file (`EditedPhoto`): what was there, what is to
+be there, and the way back. After every call that did not end well, and after a kill, the server is asked which of them it has.
+Immich cannot be told to change edits only if they are still the same: who edits a photo in the same instant may be overwritten.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orientd import formats
+from orientd.errors import OrientdError, PhotoError, ReadError, Refused, Stopped, code_of
+from orientd.files.write import temp_name
+from orientd.orientation import UPRIGHT
+from orientd.pipeline.immich import assets
+from orientd.pipeline.immich.address import parts_of
+from orientd.pipeline.immich.client import Client, Clock
+from orientd.pipeline.immich.connections import Connections
+from orientd.pipeline.immich.edits import EditedPhoto
+from orientd.pipeline.immich.shown import is_turned
+from orientd.reasons import Reason
+from orientd.records import FileStat, Format, Method, Outcome, Patch, Photo, Row, Splice, Status
+from orientd.state.journal import Intent, Journal, Write, WriteStatus
+from orientd.write.elsewhere import State
+
+SHOWN_WITHIN: Final = 60.0
+"""Seconds in which a server is expected to show what it was told."""
+_LATE: Final = "turned, but not yet shown so after a minute: the server is still making its preview, or cannot"
+_INTERRUPTED: Final = "an earlier run was interrupted at this photo"
+_CHANGED: Final = "its edits in Immich were changed since, or its file: left alone"
+_NEVER: Final = "the journal tells of edits that orientd does not make: left alone; see who can write the state folder"
+
+Look = Callable[[Photo], NDArray[np.uint8]]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """A photo as it is on its server at this moment."""
+
+    client: Client
+    id: str
+    photo: EditedPhoto
+    stat: FileStat
+
+
+class ImmichWriter:
+    """An `Elsewhere`; `close` it. `look` decodes a preview, squeezed to a square."""
+
+    def __init__(self, connect: Connections, look: Look, clock: Clock) -> None:
+        self._connect, self._look, self._clock = connect, look, clock
+
+    def close(self) -> None:
+        self._connect.close()
+
+    def fix(self, journal: Journal, run: int, row: Row) -> Outcome:
+        """See `Elsewhere.fix`. Only a photo that has the checksum and the edits it was judged by is turned."""
+        turn = row.turn or 0
+        try:
+            now = self._now(row.path, to_turn=True)
+            held = now.photo.sha256
+            if held != row.sha256 and (done := journal.run_that_made(row.path, turn, held, row.sha256)):
+                return Outcome(row.path, Status.UNCHANGED, f"done already in run {done}", now.stat, held, code=Reason.DONE_BEFORE)
+            if held != row.sha256:
+                raise Refused(Reason.CHANGED, "its edits in Immich, or its file, changed since it was judged: scan again")
+            if not turn:
+                return Outcome(row.path, Status.UNCHANGED, "", now.stat, held, row.orientation, Method.IMMICH)
+            before = self._pixels(now)
+            intent = _intent(row.path, now.photo, now.photo.turned(turn), turn, now.stat)
+        except (Exception, Stopped) as error:
+            return _failure(row.path, error)
+        intent = replace(intent, probabilities=row.probabilities or ())
+        outcome = self._carry_out(journal, run, intent, now)
+        if outcome.status is Status.FIXED and not self._shows(now, before, turn):
+            return replace(outcome, reason=_LATE, code=Reason.NOT_YET_SHOWN)
+        return outcome
+
+    def take_back(self, journal: Journal, run: int, write: Write) -> Outcome:
+        """See `Elsewhere.take_back`: the photo gets just the edits that it had."""
+        done = write.intent
+        try:
+            now, old = self._to_take_back(journal, write)
+        except (Exception, Stopped) as error:
+            return _failure(done.path, error)
+        if now.photo == old:
+            reason = "the old edits were back already"
+            journal.settle(write.id, WriteStatus.UNDONE, reason, code=Reason.DONE_BEFORE)
+            return Outcome(done.path, Status.UNCHANGED, reason, now.stat, old.sha256, code=Reason.DONE_BEFORE)
+        intent = replace(_intent(done.path, now.photo, old, -done.turn % 360, now.stat), undoes=write.id)
+        return self._carry_out(journal, run, intent, now)
+
+    def would_take_back(self, journal: Journal, write: Write) -> Outcome:
+        """See `Elsewhere.would_take_back`."""
+        try:
+            now, old = self._to_take_back(journal, write)
+        except (Exception, Stopped) as error:
+            return _failure(write.intent.path, error)
+        if now.photo == old:
+            reason = "the old edits were back already"
+            return Outcome(write.intent.path, Status.UNCHANGED, reason, code=Reason.DONE_BEFORE)
+        return Outcome(write.intent.path, Status.PENDING)
+
+    def settle(self, journal: Journal, write: Write) -> Outcome:
+        """See `Elsewhere.settle`."""
+        return self._examine(journal, write, _INTERRUPTED, Reason.INTERRUPTED)
+
+    def state(self, write: Write) -> tuple[State, str]:
+        """See `Elsewhere.state`."""
+        done = write.intent
+        if write.status is WriteStatus.INTENDED:
+            return State.UNSETTLED, write.reason or "a write was interrupted: the next run that writes finds out what came of it"
+        try:
+            held = self._now(done.path).photo.sha256
+        except (PhotoError, OrientdError, Stopped) as error:
+            gone = isinstance(error, PhotoError) and error.code is Reason.VANISHED
+            return (State.VANISHED, "it was deleted in Immich") if gone else (State.UNREADABLE, f"not reachable: {error}")
+        if held == (done.old_sha256 if write.status is WriteStatus.UNDONE else done.new_sha256):
+            return State.HOLDS, ""
+        if held == done.old_sha256 and done.undoes is None:
+            return State.OLD, "it has the edits again that it had before orientd turned it"
+        return State.CHANGED, write.reason or "its edits in Immich were changed since orientd turned it"
+
+    def _to_take_back(self, journal: Journal, write: Write) -> tuple[_Now, EditedPhoto]:
+        """The photo as it is, and as it was before a write. Raises PhotoError, OrientdError or what a strange answer brings."""
+        done = write.intent
+        new, old = _both(done)
+        if old.turned(done.turn) != new:
+            raise Refused(Reason.JOURNAL_DOUBTED, _NEVER)
+        now = self._now(done.path)
+        if now.photo not in (new, old):
+            later = journal.run_that_wrote(done.path, write.id)
+            raise Refused(Reason.CHANGED, f"run {later} turned it again: undo that first" if later else _CHANGED)
+        return now, old
+
+    def _carry_out(self, journal: Journal, run: int, intent: Intent, now: _Now) -> Outcome:
+        write = Write(journal.intend(run, intent), run, intent, WriteStatus.INTENDED, "", None)
+        new = EditedPhoto.parse(intent.patch.splices[0].new)
+        reason, code = "Immich did not take it: apply it again", Reason.SYSTEM_ERROR
+        try:
+            now.client.put(now.id, new.edits)
+        except PhotoError as error:
+            reason, code = str(error), error.code
+        return self._examine(journal, write, reason, code)
+
+    def _examine(self, journal: Journal, write: Write, reason: str, code: Reason) -> Outcome:
+        """Settle a write by the edits that the photo has now; as long as that cannot be asked it stays open."""
+        intent = write.intent
+        try:
+            new, old = _both(intent)
+            now = self._now(intent.path)
+        except (PhotoError, OrientdError, Stopped) as error:
+            told = f"{reason}; {error}"
+            found = error.code if isinstance(error, PhotoError) else Reason.NOT_REACHABLE
+            if found is Reason.VANISHED:
+                journal.settle(write.id, WriteStatus.LOST, told, code=found)
+            else:
+                journal.note(write.id, told, found)
+            return Outcome(intent.path, Status.FAILED, told, code=found)
+        held = now.photo.sha256
+        if now.photo == new and (later := journal.run_that_wrote(intent.path, write.id)):
+            told = f"{reason}; run {later} made the change then"
+            journal.settle(write.id, WriteStatus.FAILED, told, code=Reason.DONE_BEFORE)
+            return Outcome(intent.path, Status.UNCHANGED, told, now.stat, held, code=Reason.DONE_BEFORE)
+        if now.photo == new:
+            journal.settle(write.id, WriteStatus.FIXED, stat=now.stat)
+            return Outcome(intent.path, Status.FIXED, "", now.stat, held, intent.new_orientation, Method.IMMICH)
+        status = WriteStatus.FAILED
+        if now.photo != old:
+            status, reason, code = WriteStatus.LOST, f"{reason}; {_CHANGED}", Reason.CHANGED
+        journal.settle(write.id, status, reason, code=code)
+        return Outcome(intent.path, Status.FAILED, reason, now.stat, held, code=code)
+
+    def _now(self, path: str, *, to_turn: bool = False) -> _Now:
+        """Raises PhotoError for what cannot be asked or, `to_turn`, for what Immich would not turn."""
+        try:
+            server, photo = parts_of(path)
+        except ValueError as error:
+            raise Refused(Reason.NOT_ALLOWED, str(error)) from error
+        client = self._connect(server)
+        try:
+            found = client.asset(photo)
+            if found["isTrashed"]:
+                raise ReadError(Reason.VANISHED, "it is in the trash of Immich")
+            reason, code = assets.refusal(found)
+            if reason and to_turn:
+                raise Refused(code, reason)
+            edits = client.edits(photo)[0]
+            return _Now(client, photo, EditedPhoto(found["checksum"], edits), assets.stat_of(found))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ReadError(Reason.SYSTEM_ERROR, f"Immich answers otherwise than expected ({error!r:.100})") from error
+
+    def _pixels(self, now: _Now, *, edited: bool | None = None) -> NDArray[np.uint8]:
+        data, _ = now.client.preview(now.id, edited=bool(now.photo.edits) if edited is None else edited)
+        kind = formats.sniff(data)
+        return self._look(Photo("", now.stat, kind, data, formats.stored_orientation(kind, data), ""))
+
+    def _shows(self, now: _Now, before: NDArray[np.uint8], turn: int) -> bool:
+        """True once the server shows the photo turned, which it does some moments after it was told."""
+        edited = bool(now.photo.turned(turn).edits)
+        end, wait = self._clock.now() + SHOWN_WITHIN, 0.1
+        try:
+            while self._clock.now() < end:
+                if self._is_shown(now, before, turn, edited=edited):
+                    return True
+                self._clock.wait(wait)
+                wait = min(wait * 2, 5.0)
+        except Stopped:  # nobody waits for it any more
+            return True
+        return False
+
+    def _is_shown(self, now: _Now, before: NDArray[np.uint8], turn: int, *, edited: bool) -> bool:
+        try:
+            return is_turned(before, self._pixels(now, edited=edited), turn)
+        except PhotoError as error:  # there is none for a moment
+            _log.debug("%s", now.id, exc_info=error)
+            return False
+
+
+def _intent(path: str, old: EditedPhoto, new: EditedPhoto, turn: int, stat: FileStat) -> Intent:
+    return Intent(
+        path=path,
+        format=Format.UNKNOWN,
+        old_stat=replace(stat, size=len(old.text)),
+        old_sha256=old.sha256,
+        new_sha256=new.sha256,
+        patch=Patch((Splice(0, old.text, new.text),)),
+        old_orientation=None,
+        new_orientation=UPRIGHT,
+        turn=turn,
+        method=Method.IMMICH,
+        mtime_ns=None,
+        temp=temp_name(),
+    )
+
+
+def _both(intent: Intent) -> tuple[EditedPhoto, EditedPhoto]:
+    """The photo as a write leaves it and as it was before. Raises Refused if the journal tells no such thing."""
+    if len(intent.patch.splices) != 1:
+        raise Refused(Reason.JOURNAL_DOUBTED, _NEVER)
+    splice = intent.patch.splices[0]
+    new, old = EditedPhoto.parse(splice.new), EditedPhoto.parse(splice.old)
+    if (new.sha256, old.sha256, new.checksum) != (intent.new_sha256, intent.old_sha256, old.checksum):
+        raise Refused(Reason.JOURNAL_DOUBTED, _NEVER)
+    return new, old
+
+
+def _failure(path: str, error: BaseException) -> Outcome:
+    """Nothing was sent. A fault of one photo, or of all of a server, must not stop those of others."""
+    if isinstance(error, PhotoError):
+        return Outcome(path, Status.FAILED, str(error), code=error.code)
+    if isinstance(error, OrientdError):
+        return Outcome(path, Status.FAILED, str(error), code=Reason.NOT_REACHABLE)
+    if not isinstance(error, Exception):
+        return Outcome(path, Status.FAILED, "stopped before the server answered: nothing was sent", code=Reason.INTERRUPTED)
+    _log.debug("%s", path, exc_info=error)
+    reason = f"unexpected {type(error).__name__} ({error}), so nothing was sent: please report this photo"
+    return Outcome(path, Status.FAILED, reason, code=code_of(error))
