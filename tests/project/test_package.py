@@ -108,7 +108,9 @@ def test_every_module_and_all_data_are_inside(wheel):
     assert {str(path.relative_to(ROOT)) for path in others} <= inside, "models, witnesses, licences, schema, static files"
     assert {f"orientd/systemd/{path.name}" for path in (ROOT / "systemd").iterdir()} <= inside
     recipes = {f"orientd_training/recipes/{path.name}" for path in (ROOT / "configs" / "train").glob("*.yaml")}
-    assert {name for name in inside if name.startswith("orientd_training/recipes/")} == recipes  # no logs, and no weights of 10 MB
+    assert {
+        name for name in inside if name.startswith("orientd_training/recipes/")
+    } == recipes  # no logs, and no weights of 10 MB
     assert {name.split("/")[0] for name in inside} == {"orientd", "orientd_training", f"orientd-{orientd.__version__}.dist-info"}
 
 
