@@ -28,12 +28,12 @@ class Reason(StrEnum):
     """A person said that it is to stay as it is."""
 
     NO_TEXT = "no_text"
-    """A page without lines of text that tell how it lies (orientd pages)."""
+    """A page without lines of text that tell how it lies (copies of pages)."""
     QUARTER_TURN_ONLY = "quarter_turn_only"
-    """A page is turned by quarters and not straightened: its text, or --no-straighten, asks for that (orientd pages)."""
+    """A page is turned by quarters and not straightened: its text, or --no-straighten, asks for that (copies of pages)."""
 
     TEXT_LOST = "text_lost"
-    """A page of a PDF becomes a picture to be straightened, so its text and drawings are lost (orientd pages --render)."""
+    """A page of a PDF becomes a picture to be straightened, so its text and drawings are lost (copies of pages, --render)."""
 
     # what is not judged
     NOT_A_PHOTO = "not_a_photo"
@@ -63,7 +63,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     """It has more bytes, pixels or scans than the limits allow."""
     ENCRYPTED = "encrypted"
-    """The PDF opens with a password only (orientd pages)."""
+    """The PDF opens with a password only (copies of pages)."""
     OUT_OF_MEMORY = "out_of_memory"
     """It needs more memory than there is for one photo."""
     OUT_OF_TIME = "out_of_time"
@@ -131,7 +131,7 @@ class Reason(StrEnum):
     SYSTEM_ERROR = "system_error"
     """The system said no for another reason."""
     COPY_EXISTS = "copy_exists"
-    """The copy of a page is there already, and --overwrite was not given (orientd pages)."""
+    """The copy of a page is there already, and --overwrite was not given (copies of pages)."""
     NOT_ALLOWED = "not_allowed"
     """The plan names a path outside the folders that may be written, or a server that is not known here, or what is no path."""
     NOT_REACHABLE = "not_reachable"

@@ -81,7 +81,7 @@ def _read(path: str, decided: Callable[[Row], Row], wanted: Callable[[Row], bool
 def _parsed(file: TextIO, problems: list[str], decided: Callable[[Row], Row]) -> Iterator[Row]:
     header = Columns.of(file.readline())
     if is_page_report(header.names):
-        problems.append("is a report of orientd pages, which no original is turned by: have copies made with --out FOLDER")
+        problems.append("is a report about pages, by which no original is turned: have copies made with --out FOLDER")
         return
     if header.missing:
         problems.append(f"is not a plan of orientd: there is no column {', '.join(header.missing)}")

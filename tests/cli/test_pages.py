@@ -165,7 +165,7 @@ def test_copies_among_pages_are_refused_and_no_report_begun(orientd, scans):
 def test_no_plan_can_be_made_of_its_report(orientd, scans):
     orientd("pages", scans, "--report", "r.csv")
     before = fingerprint(scans)
-    with pytest.raises(Exception, match=r"r\.csv: is a report of orientd pages"):
+    with pytest.raises(Exception, match=r"r\.csv: is a report about pages"):
         orientd("apply", "r.csv", scans)
     assert fingerprint(scans) == before
 

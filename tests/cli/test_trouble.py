@@ -13,6 +13,7 @@ from support import sky_library
 
 from orientd import app
 from orientd.cli.stopping import stoppable
+from orientd.library import given
 from orientd.state.journal import Journal
 from orientd.state.lock import Lock
 
@@ -44,7 +45,7 @@ def test_a_library_that_goes_away_after_it_was_listed_ends_the_scan_without_a_ro
 ):
     for seed in range(30):
         sky_library.draw(photos / f"{seed:02}.jpg", 90, seed=seed)
-    walk = app.walk
+    walk = given.walk
 
     def walk_and_unplug(*arguments):
         listed = list(walk(*arguments))
@@ -53,7 +54,7 @@ def test_a_library_that_goes_away_after_it_was_listed_ends_the_scan_without_a_ro
             photos.mkdir()
         yield from listed
 
-    monkeypatch.setattr(app, "walk", walk_and_unplug)
+    monkeypatch.setattr(given, "walk", walk_and_unplug)
     assert orientd("scan", photos, "--quiet", "--report", tmp_path / "report.csv") == 75
     assert "went away during the scan" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "report.csv").exists()
@@ -62,14 +63,14 @@ def test_a_library_that_goes_away_after_it_was_listed_ends_the_scan_without_a_ro
 def test_a_photo_that_goes_away_ends_nothing(orientd, photos, tmp_path, monkeypatch):
     for name in ("a.jpg", "b.jpg"):
         sky_library.draw(photos / name)
-    walk = app.walk
+    walk = given.walk
 
     def walk_and_delete(*arguments):
         listed = list(walk(*arguments))
         (photos / "a.jpg").unlink()
         yield from listed
 
-    monkeypatch.setattr(app, "walk", walk_and_delete)
+    monkeypatch.setattr(given, "walk", walk_and_delete)
     assert orientd("scan", photos, "--quiet", "--report", tmp_path / "report.csv") == 3
     assert [row["decision"] for row in sky_library.rows(tmp_path / "report.csv").values()] == ["error", "keep"]
 

@@ -209,7 +209,8 @@ def read_only(soak, folder, scratch):
     with soak.held():
         for number, path in enumerate(paths, 1):
             path.write_bytes(photo_bytes(scratch, number))
-        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        # Whoever has just closed a file there makes the mount busy for a moment.
+        wait(lambda: subprocess.run(["mount", "-o", "remount,ro", folder], capture_output=True).returncode == 0)
     wait(lambda: soak.count("failed") > failed)
     subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
     return paths
