@@ -140,7 +140,8 @@ class Client:
         return answer.content, _second(answer.headers.get("last-modified", ""))
 
     def put(self, photo: str, edits: Sequence[Edit]) -> None:
-        """Have a photo shown with just these edits. An error does not say that they did not arrive."""
+        """Have a photo shown with just these edits. An error does not say that they did not arrive; Unanswered says whether they
+        may have."""
         if edits:
             self._answer("PUT", f"assets/{photo}/edits", json={"edits": [dict(edit) for edit in edits]})
         else:
@@ -161,7 +162,7 @@ class Client:
         for tried in count(1):
             try:
                 return self._answer(method, path, **more)
-            except _Busy as busy:
+            except Unanswered as busy:
                 wait = min(max(wait * 2, busy.wait), _LONGEST_WAIT)
                 if busy.code is Reason.SYSTEM_ERROR and tried == _TRIES_OF_A_FAULT:
                     raise
@@ -174,11 +175,14 @@ class Client:
         try:
             answer = self._http.request(method, path, **more)
         except self._httpx.TransportError as error:
-            raise _Busy(f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?") from None
+            never = isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout)
+            told = f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?"
+            raise Unanswered(told, arrived=not never) from None
         if answer.status_code in _BUSY:
-            raise _Busy(f"{self.server.url} is busy or starting ({answer.status_code}): try again later", _after(answer))
+            told = f"{self.server.url} is busy or starting ({answer.status_code}): try again later"
+            raise Unanswered(told, _after(answer), arrived=answer.is_server_error)
         if answer.is_server_error:
-            raise _Busy(f"Immich fails at it ({answer.status_code}): see the log of the server", code=Reason.SYSTEM_ERROR)
+            raise Unanswered(f"Immich fails at it ({answer.status_code}): see the log of the server", code=Reason.SYSTEM_ERROR)
         if answer.is_redirect:
             place = answer.headers.get("location", "")
             raise self._wrong(f"{self.server.url} sends elsewhere, to {place!r:.200}: if that is right, give it as --url")
@@ -205,12 +209,12 @@ class Client:
         return ReadError(Reason.NOT_REACHABLE, message)
 
 
-class _Busy(ReadError):
-    """Asked again later it may answer."""
+class Unanswered(ReadError):
+    """Asked again later, after `wait` seconds, it may answer. If what was asked `arrived`, or may have, it may yet be done."""
 
-    def __init__(self, message: str, wait: float = 0.0, code: Reason = Reason.NOT_REACHABLE) -> None:
+    def __init__(self, message: str, wait: float = 0.0, code: Reason = Reason.NOT_REACHABLE, *, arrived: bool = True) -> None:
         super().__init__(code, message)
-        self.wait = wait
+        self.wait, self.arrived = wait, arrived
 
 
 def _trusted(ca_file: str) -> ssl.SSLContext:
