@@ -380,3 +380,9 @@ def test_a_whole_run_taken_back_was_a_trial_and_offer_lifts_the_rest(orientd, fa
     assert decision() == ("skip", "taken_back")
     assert orientd("offer", path) == ExitCode.OK
     assert decision() == ("fix", "")
+    fake.change(fake.photos[photo], [])
+    assert decision() == ("skip", "taken_back")
+    (row,) = sky_library.rows(report).values()
+    assert row["reason"].endswith(f"orientd offer {path}")
+    assert orientd("offer", path) == ExitCode.OK
+    assert decision() == ("fix", "")
