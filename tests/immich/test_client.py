@@ -74,6 +74,30 @@ def test_a_server_that_restarts_is_waited_for(fake, running, key_file):
     client.close()
 
 
+def test_a_server_that_stays_away_is_waited_for_once_and_then_briefly_until_it_answers(client, fake, clock):
+    def takes():
+        began = clock.time
+        with pytest.raises(ReadError) as caught:
+            client.asset(PHOTO)
+        assert caught.value.code is Reason.NOT_REACHABLE
+        return clock.time - began
+
+    fake.faults += [("GET assets", Response(status_code=503))] * 1000
+    assert takes() > PATIENCE - 20
+    assert (takes() <= 5, takes() <= 5) == (True, True)
+    fake.faults.clear()
+    client.greet(READING)
+    fake.faults += [("GET assets", Response(status_code=503))] * 1000
+    assert takes() > PATIENCE - 20
+
+
+def test_an_answer_that_cannot_be_decoded_is_one_of_a_server_in_trouble(client, fake):
+    fake.faults.append((f"GET assets/{PHOTO}", Response(b"no gzip", headers={"content-encoding": "gzip"})))
+    with pytest.raises(ReadError) as caught:
+        client.asset(PHOTO)
+    assert caught.value.code is Reason.VANISHED, "asked again it says that there is no such photo"
+
+
 def test_a_fault_at_one_photo_is_its_own(client, fake, clock):
     fake.faults += [(f"GET assets/{PHOTO}", Response(status_code=500))] * 3
     with pytest.raises(ReadError) as caught:

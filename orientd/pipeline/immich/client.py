@@ -1,6 +1,7 @@
 """The API of one Immich server, as far as orientd needs it: every answer is checked, and every fault is told in words.
 
-What is only asked is asked again while the server is busy, down or starting, for two minutes. What changes a photo is sent once:
+What is only asked is asked again while the server is busy, down or starting, for two minutes; then for some seconds, until it
+answers again. What changes a photo is sent once:
 whether it arrived is found out by asking. No redirect is followed, so that the key goes nowhere else.
 """
 
@@ -25,6 +26,7 @@ READING: Final = ("asset.read", "asset.view", "asset.edit.get", "user.read")
 WRITING: Final = ("asset.edit.create", "asset.edit.delete")
 _AT_THE_START: Final = 5.0
 PATIENCE: Final = 120.0  # a server that is restarted answers again within half a minute or so
+_WHILE_AWAY: Final = 5.0  # once it was waited for in vain: two minutes more for each photo would be days
 _LONGEST_WAIT: Final = 15.0
 _MOST_BYTES: Final = 64 * 2**20  # of a preview, which has some hundred thousand
 _BUSY: Final = (429, 502, 503, 504)
@@ -65,6 +67,7 @@ class Client:
             raise EngineUnavailable(_MISSING) from error
         self.server, self._clock, self._httpx = server, clock, httpx
         self.trouble: OrientdError | None = None
+        self._is_away = False
 
         def signed(request: "httpx.Request") -> "httpx.Request":  # not among the headers of the client, which tracebacks may show
             request.headers["x-api-key"] = key.reveal()
@@ -158,7 +161,7 @@ class Client:
             raise self._down(f"{self.server.url} does not answer as Immich does: is the address right?") from error
 
     def _patiently(self, method: str, path: str, patience: float = PATIENCE, **more: Any) -> "httpx.Response":
-        end, wait = self._clock.now() + patience, 0.5
+        end, wait = self._clock.now() + (min(patience, _WHILE_AWAY) if self._is_away else patience), 0.5
         for tried in count(1):
             try:
                 return self._answer(method, path, **more)
@@ -167,6 +170,7 @@ class Client:
                 if busy.code is Reason.SYSTEM_ERROR and tried == _TRIES_OF_A_FAULT:
                     raise
                 if self._clock.now() + wait > end:
+                    self._is_away = True
                     raise self._down(str(busy)) from busy
                 self._clock.wait(wait)
         raise AssertionError
@@ -174,13 +178,14 @@ class Client:
     def _answer(self, method: str, path: str, **more: Any) -> "httpx.Response":
         try:
             answer = self._http.request(method, path, **more)
-        except self._httpx.TransportError as error:
+        except self._httpx.RequestError as error:
             never = isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout)
             told = f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?"
             raise Unanswered(told, arrived=not never) from None
         if answer.status_code in _BUSY:
             told = f"{self.server.url} is busy or starting ({answer.status_code}): try again later"
             raise Unanswered(told, _after(answer), arrived=answer.is_server_error)
+        self._is_away = False
         if answer.is_server_error:
             raise Unanswered(f"Immich fails at it ({answer.status_code}): see the log of the server", code=Reason.SYSTEM_ERROR)
         if answer.is_redirect:
