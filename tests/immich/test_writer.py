@@ -9,6 +9,7 @@ from starlette.responses import Response
 from support import fake_immich, sky_library
 from support.server_photos import landscape
 
+from orientd import commands
 from orientd.config import load
 from orientd.decode.cpu import CpuDecoder
 from orientd.errors import ExitCode, StateError, Stopped
@@ -266,6 +267,14 @@ def test_a_plan_cannot_name_a_server(fake, writer, journal, photo, server):
     fake.asked.clear()
     outcome = writer.fix(journal, journal.start_run("x"), row(fake, photo, server=server))
     assert (outcome.status, outcome.code, fake.asked) == (Status.FAILED, Reason.NOT_ALLOWED, [])
+
+
+def test_the_command_that_gets_a_server_known_takes_an_address_behind_the_options_of_this_run(
+    fake, writer, journal, photo, monkeypatch
+):
+    monkeypatch.setattr(commands, "_options", lambda _: ("--state-dir", "/s"))
+    outcome = writer.fix(journal, journal.start_run("x"), row(fake, photo, server="other"))
+    assert outcome.reason.endswith("orientd immich scan --name other --state-dir /s --url ADDRESS")
 
 
 def test_a_missing_permission_is_named_and_nothing_is_sent(fake, config, journal, photo, clock):

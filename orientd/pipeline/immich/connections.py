@@ -67,7 +67,7 @@ class Connections:
         if here and here.name == name and (name not in known or known[name].url == here.url):
             return here
         if name not in known:
-            scan = commands.line("immich", "scan", "--name", name, "--url")
+            scan = commands.line("immich", "scan", "--name", name) + " --url ADDRESS"
             raise Refused(
                 Reason.NOT_ALLOWED, f"no server {name!r} is known here, and a key goes to none else; to get it known: {scan}"
             )
