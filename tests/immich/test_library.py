@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from starlette.responses import Response
 from support import fake_immich, sky_library
+from support.hook_programs import noted, noting
 from support.server_photos import landscape
 
 from orientd.errors import ConfigError, ExitCode, StateError
@@ -147,6 +148,28 @@ def test_the_configuration_names_the_server_and_systemd_the_key(orientd, fake, r
     (path,) = sky_library.rows(report)
     assert path.startswith(f"immich:{running.url.removeprefix('http://')}/")
     assert orientd("apply", report, "-q", "--report", str(tmp_path / "done.csv")) == ExitCode.OK
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_hooks_are_told_the_address_and_the_textfile_is_left_to_folders(
+    orientd, fake, running, key_file, tmp_path, report, monkeypatch, configured
+):
+    program, notes = noting(tmp_path)
+    numbers, config = tmp_path / "orientd.prom", tmp_path / "orientd.yaml"
+    numbers.write_text("those of the folders")
+    where = f"immich_url: {running.url}\n" if configured else ""
+    config.write_text(f"on_finish: ['{program}']\non_error: ['{program}']\nmetrics_textfile: {numbers}\n{where}")
+    given = () if configured else ("--url", running.url)
+    scan = partial(orientd, "immich", "scan", *given, "--config", config, "--key-file", key_file, "-q", "--report", report)
+    assert scan() == ExitCode.OK
+    key_file.write_text("a-key-withdrawn")
+    assert scan("--overwrite") == ExitCode.USAGE
+    facts = [call["facts"] for call in noted(notes)]
+    assert [(one["event"], one["command"], one["roots"]) for one in facts] == [
+        ("finish", "scan", [running.url]),
+        ("error", "scan", [running.url]),
+    ]
+    assert numbers.read_text() == "those of the folders"
 
 
 def test_without_httpx_the_command_that_brings_it_is_told(scan, monkeypatch, capsys):
