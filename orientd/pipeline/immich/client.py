@@ -28,8 +28,10 @@ _AT_THE_START: Final = 5.0
 PATIENCE: Final = 120.0  # a server that is restarted answers again within half a minute or so
 _WHILE_AWAY: Final = 5.0  # once it was waited for in vain: two minutes more for each photo would be days
 _LONGEST_WAIT: Final = 15.0
-_MOST_BYTES: Final = 64 * 2**20  # of a preview, which has some hundred thousand
+_MOST_BYTES: Final = 64 * 2**20  # of an answer: a preview has some hundred thousand, a page of photos some million
+_LONGEST_ANSWER: Final = 120.0
 _BUSY: Final = (429, 502, 503, 504)
+_OF_THE_WIRE: Final = ("content-encoding", "content-length", "transfer-encoding")  # of what came, not of what it holds
 _TRIES_OF_A_FAULT: Final = 3  # of the server's at one photo, say: others may be in order
 _MISSING: Final = 'httpx is not installed, which asks Immich: pip install "orientd[immich]"'
 
@@ -138,8 +140,6 @@ class Client:
         epoch in which that was made (0: not told)."""
         choice = "&edited=true" if edited else ""
         answer = self._patiently("GET", f"assets/{photo}/thumbnail?size=preview{choice}")
-        if len(answer.content) > _MOST_BYTES:
-            raise ReadError(Reason.TOO_LARGE, "its preview has more bytes than a preview can have: left alone")
         return answer.content, _second(answer.headers.get("last-modified", ""))
 
     def put(self, photo: str, edits: Sequence[Edit]) -> None:
@@ -177,7 +177,7 @@ class Client:
 
     def _answer(self, method: str, path: str, **more: Any) -> "httpx.Response":
         try:
-            answer = self._http.request(method, path, **more)
+            answer = self._whole(method, path, **more)
         except self._httpx.RequestError as error:
             never = isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout)
             told = f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?"
@@ -194,6 +194,19 @@ class Client:
         if answer.is_error:
             raise self._refused(answer)
         return answer
+
+    def _whole(self, method: str, path: str, **more: Any) -> "httpx.Response":
+        """An answer with its content, neither of which may fill the memory or go on for ever."""
+        end, held = self._clock.now() + _LONGEST_ANSWER, bytearray()
+        with self._http.stream(method, path, **more) as answer:
+            for chunk in answer.iter_bytes():
+                held += chunk
+                if len(held) > _MOST_BYTES:
+                    raise ReadError(Reason.TOO_LARGE, f"Immich answers with more than {_MOST_BYTES:,} bytes: left alone")
+                if self._clock.now() > end:
+                    raise Unanswered(f"{self.server.url} takes longer than {_LONGEST_ANSWER:.0f} seconds for an answer")
+        headers = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_WIRE]
+        return self._httpx.Response(answer.status_code, headers=headers, content=bytes(held))
 
     def _refused(self, answer: "httpx.Response") -> PhotoError:
         said = _message(answer)
