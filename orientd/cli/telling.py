@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 
 def told(command: str, roots: str, option: str = "") -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Have others told of a command that gets `config`; it gets `telling`, too. `roots` names the argument with its folders, or with
-    the address of its server, which without it is an `option` of the configuration."""
+    """Have others told of a command that gets `config`; it gets `telling`, too. `roots` names the argument with its folders, or
+    with the address of its server, which without it is an `option` of the configuration."""
 
     def decorate(function: Callable[..., int]) -> Callable[..., int]:
         @wraps(function)
         def around(config: Config, **values: Any) -> int:
             named = values[roots] or (getattr(config, option) if option else "")
-            telling = Telling(config, command, [named] if isinstance(named, str) and named else named or (), of_folders=not option)
+            telling = Telling(
+                config, command, [named] if isinstance(named, str) and named else named or (), of_folders=not option
+            )
             try:
                 code = function(config=config, telling=telling, **values)
             except (click.ClickException, BrokenPipeError):  # typed wrong, or read no more: a person sees that at once

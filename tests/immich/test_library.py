@@ -3,6 +3,7 @@
 import json
 import os
 from functools import partial
+from pathlib import Path
 
 import pytest
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from support.server_photos import landscape
 from orientd.errors import ConfigError, ExitCode, StateError
 from orientd.pipeline.immich import library, servers
 from orientd.pipeline.immich.address import Server
+from orientd.state.lock import Lock, is_locked
 
 OTHERS = "00000000-0000-4000-8000-00000000000b"
 CROP = {"action": "crop", "parameters": {"x": 0, "y": 0, "width": 9, "height": 9}}
@@ -191,6 +193,46 @@ def test_servers_are_kept_and_their_names_mean_one_address(tmp_path):
         servers.keep(str(tmp_path), Server("home", "https://evil.example"))
     with pytest.raises(ConfigError, match="name"):
         servers.keep(str(tmp_path), Server("a/b", "https://a.example"))
+
+
+def test_a_server_is_kept_by_one_at_a_time_and_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """Of two that read the list at once, the one would lose what the other adds; after a power cut it might be empty."""
+    state, done = str(tmp_path), []
+    read, sync, rename = servers.known, os.fsync, Path.rename
+
+    def known(state_dir):
+        done.append(("read", is_locked(state, "keeping-a-server")))
+        return read(state_dir)
+
+    monkeypatch.setattr(servers, "known", known)
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (done.append(("sync", os.path.basename(os.readlink(f"/proc/self/fd/{file}")))), sync(file))
+    )
+    monkeypatch.setattr(
+        Path, "rename", lambda *given: (done.append(("rename", is_locked(state, "keeping-a-server"))), rename(*given))
+    )
+    servers.keep(state, Server("a", "https://a.example"))
+    assert done[:5] == [
+        ("read", False),
+        ("read", True),
+        ("sync", ".begun-immich-servers.json"),
+        ("rename", True),
+        ("sync", tmp_path.name),
+    ]
+    assert (tmp_path / "immich-servers.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_who_keeps_a_server_waits_for_another_that_does(tmp_path, monkeypatch):
+    state = str(tmp_path)
+    held = Lock(state, "keeping-a-server")
+
+    def another_ends(_):
+        servers._add(state, Server("b", "https://b.example"))
+        held.close()
+
+    monkeypatch.setattr("orientd.state.lock.time.sleep", another_ends)
+    servers.keep(state, Server("a", "https://a.example"))
+    assert set(servers.known(state)) == {"a", "b"}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"name": "a"}]', json.dumps([{"name": "../x", "url": "https://a"}])])

@@ -149,7 +149,7 @@ class ImmichWriter:
         return self._examine(journal, write, reason, code, may_come=may_come)
 
     def _examine(self, journal: Journal, write: Write, reason: str, code: Reason, *, may_come: bool = False) -> Outcome:
-        """Settle a write by the edits that the photo has now; as long as that cannot be asked, or it `may_come` yet, it stays open."""
+        """Settle a write by the edits that the photo has now; while that cannot be asked, or it `may_come` yet, it stays open."""
         intent = write.intent
         try:
             new, old = _both(intent)
