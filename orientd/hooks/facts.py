@@ -27,8 +27,8 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What `command` did with `roots`, folders or addresses of servers, from `started` (seconds since the epoch) on, for `duration`
-    seconds.
+    """What `command` did with `roots`, folders or addresses of servers, from `started` (seconds since the epoch) on, for
+    `duration` seconds.
 
     report: the path of its report or plan, "" for none. run: the number of the run that wrote. exit_code: None while it goes on.
     error: what ended it, "" for nothing.

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from support import fake_immich, sky_library
 from support.hook_programs import noted, noting
 from support.server_photos import landscape
 
+from orientd.config import load
 from orientd.errors import ConfigError, ExitCode, StateError
 from orientd.pipeline.immich import library, servers
 from orientd.pipeline.immich.address import Server
+from orientd.pipeline.immich.client import Clock
+from orientd.pipeline.immich.connections import Connections
 from orientd.state.lock import Lock, is_locked
 
 OTHERS = "00000000-0000-4000-8000-00000000000b"
@@ -150,6 +154,21 @@ def test_the_configuration_names_the_server_and_systemd_the_key(orientd, fake, r
     (path,) = sky_library.rows(report)
     assert path.startswith(f"immich:{running.url.removeprefix('http://')}/")
     assert orientd("apply", report, "-q", "--report", str(tmp_path / "done.csv")) == ExitCode.OK
+
+
+def test_the_credential_of_systemd_goes_to_the_configured_server_alone(fake, running, tmp_path, monkeypatch):
+    (tmp_path / "immich-key").write_text(fake_immich.KEY)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    state = str(tmp_path / "state")
+    servers.keep(state, Server("earlier", running.url))
+    given = {"HOME": str(tmp_path), "ORIENTD_STATE_DIR": state}
+    for more in ({}, {"ORIENTD_IMMICH_URL": "http://127.0.0.1:9", "ORIENTD_IMMICH_NAME": "home"}):
+        connections = Connections(load(None, given | more, {}), Clock(), print)
+        with closing(connections) as connect, pytest.raises(ConfigError, match="where is the key"):
+            connect("earlier")
+    assert fake.asked == []
+    with closing(Connections(load(None, given | {"ORIENTD_IMMICH_URL": running.url}, {}), Clock(), print)) as connect:
+        assert connect("earlier").server.url == running.url
 
 
 @pytest.mark.parametrize("configured", [False, True])

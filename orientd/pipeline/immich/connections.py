@@ -53,9 +53,14 @@ class Connections:
         return found
 
     def connect(self, server: Server) -> Client:
-        """A client that is not greeted. Raises OrientdError for a key or a file of certificates that cannot be used."""
+        """A client that is not greeted. Raises OrientdError for a key or a file of certificates that cannot be used.
+
+        The credential of systemd is the key of the configured server, and goes to no other that was scanned before.
+        """
         warn_of(server.url, self._notify)
-        return Client(server, read_key(server, self._notify), self._clock)
+        here = configured(self._config)
+        environment = os.environ if here and here.url == server.url else {}
+        return Client(server, read_key(server, self._notify, environment), self._clock)
 
     def close(self) -> None:
         for name in list(self._open):
