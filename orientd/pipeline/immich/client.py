@@ -1,8 +1,8 @@
 """The API of one Immich server, as far as orientd needs it: every answer is checked, and every fault is told in words.
 
 What is only asked is asked again while the server is busy, down or starting, for two minutes; then for some seconds, until it
-answers again. What changes a photo is sent once:
-whether it arrived is found out by asking. No redirect is followed, so that the key goes nowhere else.
+answers again. What changes a photo is sent once: whether it arrived is found out by asking. No redirect is followed, so that the
+key goes nowhere else.
 """
 
 import ssl
