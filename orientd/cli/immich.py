@@ -55,7 +55,7 @@ def immich() -> None:
 @quietly
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo that is shown wrong, unsure or in trouble.")
 @configured(*(name for name in JUDGING if not name.startswith("sidecar")), "workers", "batch")
-@told("scan", "url")
+@told("scan", "url", "immich_url")
 def immich_scan(
     config: Config,
     telling: Telling,

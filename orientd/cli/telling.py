@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from orientd.report.tally import Tally
 
 
-def told(command: str, roots: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Have others told of a command that gets `config`; it gets `telling`, too. `roots` names the argument with its folders."""
+def told(command: str, roots: str, option: str = "") -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Have others told of a command that gets `config`; it gets `telling`, too. `roots` names the argument with its folders, or
+    with the address of its server, which without it is an `option` of the configuration."""
 
     def decorate(function: Callable[..., int]) -> Callable[..., int]:
         @wraps(function)
         def around(config: Config, **values: Any) -> int:
-            named = values[roots]
-            telling = Telling(config, command, [named] if isinstance(named, str) else named or ())
+            named = values[roots] or (getattr(config, option) if option else "")
+            telling = Telling(
+                config, command, [named] if isinstance(named, str) and named else named or (), of_folders=not option
+            )
             try:
                 code = function(config=config, telling=telling, **values)
             except (click.ClickException, BrokenPipeError):  # typed wrong, or read no more: a person sees that at once
@@ -45,8 +48,9 @@ def told(command: str, roots: str) -> Callable[[Callable[..., int]], Callable[..
 class Telling:
     """Begins with the run. If nobody is to be told, nothing is loaded for it."""
 
-    def __init__(self, config: Config, command: str, roots: Sequence[str]) -> None:
-        self._config, self._command, self._roots = config, command, roots
+    def __init__(self, config: Config, command: str, roots: Sequence[str], *, of_folders: bool = True) -> None:
+        """The textfile is left to the scan `of_folders`: another scan's numbers would pass for its own."""
+        self._config, self._command, self._roots, self._of_folders = config, command, roots, of_folders
         self._began, self._began_by_clock = time.time(), time.monotonic()
         self._session: Session | None = None
 
@@ -67,7 +71,7 @@ class Telling:
         seconds = time.monotonic() - self._began_by_clock
         tally, _, _ = self._session.so_far
         if self._command == "scan":
-            if self._config.metrics_textfile:
+            if self._config.metrics_textfile and self._of_folders:
                 self._leave_textfile(tally, seconds)
             if tally.count(Verdict.FIX):
                 self._run("on_found", seconds, code)

@@ -13,6 +13,7 @@ from orientd.records import Status, Verdict
 from orientd.report.tally import Tally
 from orientd.report.text import in_json
 
+_ADDRESSES: Final = ("http://", "https://")
 _OF_THIS_MACHINE: Final = ("roots", "report", "error")
 
 
@@ -26,7 +27,8 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What `command` did with `roots` from `started` (seconds since the epoch) on, for `duration` seconds.
+    """What `command` did with `roots`, folders or addresses of servers, from `started` (seconds since the epoch) on, for
+    `duration` seconds.
 
     report: the path of its report or plan, "" for none. run: the number of the run that wrote. exit_code: None while it goes on.
     error: what ended it, "" for nothing.
@@ -47,7 +49,7 @@ class Facts:
         facts: dict[str, object] = {
             "event": event.removeprefix("on_"),
             "command": self.command,
-            "roots": [_shown(os.path.abspath(root)) for root in self.roots],
+            "roots": [_shown(root if root.startswith(_ADDRESSES) else os.path.abspath(root)) for root in self.roots],
             "decisions": {verdict.value: self.tally.count(verdict) for verdict in Verdict},
             "outcomes": {status.value: self.tally.count(outcome=status) for status in Status if status},
             "report": os.path.abspath(self.report) if self.report else None,

@@ -1,4 +1,4 @@
-"""Requests one web page: the only place from which orientd calls anybody.
+"""Requests one web page, for a hook. But for it only `pipeline/immich/` calls anybody.
 
 A program of its own, so that it can be ended whatever it waits for: a name that does not resolve, or a server that drips. It
 needs nothing but Python. On its standard input it gets the address and the facts, as neither is for the list of processes; its
@@ -25,13 +25,14 @@ class _SameHost(HTTPRedirectHandler):
         upgraded = (old.scheme, new.scheme) == ("http", "https") and old.hostname == new.hostname
         if not upgraded and (old.scheme, old.hostname, old.port) != (new.scheme, new.hostname, new.port):
             raise LeadsElsewhere
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]  # any answer has headers
+        # urllib's own would ask by GET, without the facts
+        return Request(newurl.replace(" ", "%20"), req.data, req.headers, req.origin_req_host, unverifiable=True)
 
 
 def post(address: str, body: bytes, seconds: float, direct: bool, agent: str) -> str:
     """Hand over `body`, which is JSON, from this `agent`: `direct`, or by the proxy that the environment names.
 
-    Of the answer only the status counts.
+    Of the answer only the status counts. A page of the same host that it leads to is handed the same.
 
     Returns:
         what went wrong, with the host as the subject; "" if nothing did.

@@ -14,7 +14,7 @@ from orientd.files import read
 from orientd.formats import fingerprint
 from orientd.library import sidecars
 from orientd.library.paths import below
-from orientd.records import Notify
+from orientd.records import ON_SERVERS, Notify
 from orientd.state.journal import Journal, Write, WriteStatus, open_journal
 from orientd.write import keeping
 from orientd.write.reverted import stands
@@ -81,6 +81,8 @@ def _was_undone(write: Write) -> bool:
 
 
 def _was_turned_back(write: Write, names: Iterable[str], held: str, marks: fingerprint.Marks) -> bool:
+    if write.intent.path in names and write.intent.path.startswith(ON_SERVERS):  # whoever names it has seen it left alone
+        return write.is_undoable
     if write.intent.path in names:
         return next(_by_hand([write]), None) is not None
     return held != write.intent.new_sha256 and bool(fingerprint.is_same(write.intent.marks, marks))

@@ -50,10 +50,24 @@ def test_an_answer_that_says_no_is_told_without_the_address(status):
         assert asked(page.url("/secret-uuid")) == [f"on_error: 127.0.0.1 answered {status}"]
 
 
-def test_a_redirection_is_followed_on_the_same_host_and_nowhere_else():
-    with served(Page(302, "/other")) as page:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_page_of_the_same_host_that_it_leads_to_is_handed_the_same(status):
+    with served(Page(status, "/other?a b")) as page:
         assert asked(page.url()) == []
-        assert [path for _, path, _ in page.asked] == ["/ping", "/other"]
+    first, second = page.asked
+    assert (first[:2], second[:2]) == (("POST", "/ping"), ("POST", "/other?a%20b"))
+    assert json.loads(first[2])["command"] == "scan"
+    assert second[2] == first[2]
+    assert page.agents == [f"orientd/{__version__}"] * 2
+
+
+def test_pages_that_lead_in_a_circle_are_told():
+    with served(Page(302, "/ping")) as page:
+        (trouble,) = asked(page.url())
+    assert trouble == "on_error: 127.0.0.1 answered 302"
+
+
+def test_a_redirection_is_followed_nowhere_else():
     with served(Page()) as elsewhere:
         for address in (elsewhere.url("/x"), f"http://localhost:{elsewhere.port}/x"):
             with served(Page(302, address)) as page:

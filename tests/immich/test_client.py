@@ -1,8 +1,11 @@
 """What the client makes of a server that is busy, down, old, or that says no; and that the key goes nowhere else."""
 
+import gzip
 import logging
 import traceback
+import zlib
 
+import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from support import fake_immich
@@ -72,6 +75,75 @@ def test_a_server_that_restarts_is_waited_for(fake, running, key_file):
     assert client.greet(READING) == fake_immich.OWNER
     assert len(clock.waits) == 1
     client.close()
+
+
+def test_a_server_that_stays_away_is_waited_for_once_and_then_briefly_until_it_answers(client, fake, clock):
+    def takes():
+        began = clock.time
+        with pytest.raises(ReadError) as caught:
+            client.asset(PHOTO)
+        assert caught.value.code is Reason.NOT_REACHABLE
+        return clock.time - began
+
+    fake.faults += [("GET assets", Response(status_code=503))] * 1000
+    assert takes() > PATIENCE - 20
+    assert (takes() <= 5, takes() <= 5) == (True, True)
+    fake.faults.clear()
+    client.greet(READING)
+    fake.faults += [("GET assets", Response(status_code=503))] * 1000
+    assert takes() > PATIENCE - 20
+
+
+def test_an_answer_that_cannot_be_decoded_is_one_of_a_server_in_trouble(client, fake):
+    fake.faults.append((f"GET assets/{PHOTO}", Response(b"no gzip", headers={"content-encoding": "gzip"})))
+    with pytest.raises(ReadError) as caught:
+        client.asset(PHOTO)
+    assert caught.value.code is Reason.VANISHED, "asked again it says that there is no such photo"
+
+
+def answering(client, content, headers=()):
+    """Has any question answered by what `content` gives, and asks for a preview."""
+
+    def answer(_):
+        return httpx.Response(200, headers=dict(headers), content=content())
+
+    client._http.close()
+    client._http = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://immich/api/")
+    return client.preview(PHOTO, edited=False)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_answer_without_an_end_fills_no_memory(client, monkeypatch, packed):
+    monkeypatch.setattr("orientd.pipeline.immich.client._MOST_BYTES", 2**20)
+    sent = []
+
+    def content():
+        packer = zlib.compressobj()
+        for _ in range(2**11):
+            sent.append(1)
+            yield packer.compress(bytes(2**16)) + packer.flush(zlib.Z_SYNC_FLUSH) if packed else bytes(2**16)
+
+    with pytest.raises(ReadError) as caught:
+        answering(client, content, {"content-encoding": "deflate"} if packed else {})
+    assert (caught.value.code, client.trouble) == (Reason.TOO_LARGE, None)
+    assert len(sent) == 2**4 + 1
+
+
+def test_an_answer_that_drips_is_given_up(client, clock):
+    def content():
+        for _ in range(1000):
+            clock.time += 30
+            yield b"x"
+
+    with pytest.raises(ReadError, match="takes longer than 120 seconds") as caught:
+        answering(client, content)
+    assert (caught.value.code, clock.time) == (Reason.NOT_REACHABLE, 150)
+
+
+def test_a_packed_answer_comes_unpacked(client):
+    packed = gzip.compress(b"picture")
+    found = answering(client, lambda: packed, {"content-encoding": "gzip", "last-modified": "Thu, 01 Jan 1970 00:01:00 GMT"})
+    assert found == (b"picture", 60)
 
 
 def test_a_fault_at_one_photo_is_its_own(client, fake, clock):

@@ -2,16 +2,23 @@
 
 import json
 import os
+from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import pytest
 from starlette.responses import Response
 from support import fake_immich, sky_library
+from support.hook_programs import noted, noting
 from support.server_photos import landscape
 
+from orientd.config import load
 from orientd.errors import ConfigError, ExitCode, StateError
 from orientd.pipeline.immich import library, servers
 from orientd.pipeline.immich.address import Server
+from orientd.pipeline.immich.client import Clock
+from orientd.pipeline.immich.connections import Connections
+from orientd.state.lock import Lock, is_locked
 
 OTHERS = "00000000-0000-4000-8000-00000000000b"
 CROP = {"action": "crop", "parameters": {"x": 0, "y": 0, "width": 9, "height": 9}}
@@ -149,6 +156,43 @@ def test_the_configuration_names_the_server_and_systemd_the_key(orientd, fake, r
     assert orientd("apply", report, "-q", "--report", str(tmp_path / "done.csv")) == ExitCode.OK
 
 
+def test_the_credential_of_systemd_goes_to_the_configured_server_alone(fake, running, tmp_path, monkeypatch):
+    (tmp_path / "immich-key").write_text(fake_immich.KEY)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    state = str(tmp_path / "state")
+    servers.keep(state, Server("earlier", running.url))
+    given = {"HOME": str(tmp_path), "ORIENTD_STATE_DIR": state}
+    for more in ({}, {"ORIENTD_IMMICH_URL": "http://127.0.0.1:9", "ORIENTD_IMMICH_NAME": "home"}):
+        connections = Connections(load(None, given | more, {}), Clock(), print)
+        with closing(connections) as connect, pytest.raises(ConfigError, match="where is the key"):
+            connect("earlier")
+    assert fake.asked == []
+    with closing(Connections(load(None, given | {"ORIENTD_IMMICH_URL": running.url}, {}), Clock(), print)) as connect:
+        assert connect("earlier").server.url == running.url
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_hooks_are_told_the_address_and_the_textfile_is_left_to_folders(
+    orientd, fake, running, key_file, tmp_path, report, monkeypatch, configured
+):
+    program, notes = noting(tmp_path)
+    numbers, config = tmp_path / "orientd.prom", tmp_path / "orientd.yaml"
+    numbers.write_text("those of the folders")
+    where = f"immich_url: {running.url}\n" if configured else ""
+    config.write_text(f"on_finish: ['{program}']\non_error: ['{program}']\nmetrics_textfile: {numbers}\n{where}")
+    given = () if configured else ("--url", running.url)
+    scan = partial(orientd, "immich", "scan", *given, "--config", config, "--key-file", key_file, "-q", "--report", report)
+    assert scan() == ExitCode.OK
+    key_file.write_text("a-key-withdrawn")
+    assert scan("--overwrite") == ExitCode.USAGE
+    facts = [call["facts"] for call in noted(notes)]
+    assert [(one["event"], one["command"], one["roots"]) for one in facts] == [
+        ("finish", "scan", [running.url]),
+        ("error", "scan", [running.url]),
+    ]
+    assert numbers.read_text() == "those of the folders"
+
+
 def test_without_httpx_the_command_that_brings_it_is_told(scan, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "httpx", None)
     assert scan("-q") == ExitCode.ERROR
@@ -168,6 +212,46 @@ def test_servers_are_kept_and_their_names_mean_one_address(tmp_path):
         servers.keep(str(tmp_path), Server("home", "https://evil.example"))
     with pytest.raises(ConfigError, match="name"):
         servers.keep(str(tmp_path), Server("a/b", "https://a.example"))
+
+
+def test_a_server_is_kept_by_one_at_a_time_and_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """Of two that read the list at once, the one would lose what the other adds; after a power cut it might be empty."""
+    state, done = str(tmp_path), []
+    read, sync, rename = servers.known, os.fsync, Path.rename
+
+    def known(state_dir):
+        done.append(("read", is_locked(state, "keeping-a-server")))
+        return read(state_dir)
+
+    monkeypatch.setattr(servers, "known", known)
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (done.append(("sync", os.path.basename(os.readlink(f"/proc/self/fd/{file}")))), sync(file))
+    )
+    monkeypatch.setattr(
+        Path, "rename", lambda *given: (done.append(("rename", is_locked(state, "keeping-a-server"))), rename(*given))
+    )
+    servers.keep(state, Server("a", "https://a.example"))
+    assert done[:5] == [
+        ("read", False),
+        ("read", True),
+        ("sync", ".begun-immich-servers.json"),
+        ("rename", True),
+        ("sync", tmp_path.name),
+    ]
+    assert (tmp_path / "immich-servers.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_who_keeps_a_server_waits_for_another_that_does(tmp_path, monkeypatch):
+    state = str(tmp_path)
+    held = Lock(state, "keeping-a-server")
+
+    def another_ends(_):
+        servers._add(state, Server("b", "https://b.example"))
+        held.close()
+
+    monkeypatch.setattr("orientd.state.lock.time.sleep", another_ends)
+    servers.keep(state, Server("a", "https://a.example"))
+    assert set(servers.known(state)) == {"a", "b"}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"name": "a"}]', json.dumps([{"name": "../x", "url": "https://a"}])])

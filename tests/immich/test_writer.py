@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import httpx
 import numpy as np
 import pytest
 from starlette.responses import Response
 from support import fake_immich, sky_library
 from support.server_photos import landscape
 
+from orientd import commands
 from orientd.config import load
 from orientd.decode.cpu import CpuDecoder
 from orientd.errors import ExitCode, StateError, Stopped
@@ -166,6 +168,57 @@ def test_an_answer_that_was_lost_is_found_out(fake, writer, journal, photo, monk
     assert writer.fix(journal, journal.start_run("x"), row(fake, photo)).status is Status.FIXED
 
 
+@pytest.mark.parametrize("trouble", [500, 502, 503, 504, httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError])
+def test_what_the_server_does_late_is_found_out_by_the_next_run_and_can_be_undone(
+    fake, writer, journal, photo, monkeypatch, trouble
+):
+    answer_next_put(fake, monkeypatch, trouble)
+    outcome = writer.fix(journal, journal.start_run("x"), row(fake, photo))
+    (write,) = journal.unsettled()
+    assert (outcome.status, edits(fake, photo)) == (Status.FAILED, [])
+    assert "the next command that writes" in outcome.reason == write.reason
+    assert writer.state(write) == (State.UNSETTLED, outcome.reason)
+    fake.change(fake.photos[photo], TURN)
+    (outcome,) = recover(journal, elsewhere=writer)
+    assert (outcome.status, journal.unsettled()) == (Status.FIXED, [])
+    answer_next_put(fake, monkeypatch, trouble, "DELETE")
+    assert writer.take_back(journal, journal.start_run("y"), journal.write(write.id)).status is Status.FAILED
+    fake.change(fake.photos[photo], [])
+    recover(journal, elsewhere=writer)
+    assert (journal.write(write.id).status, journal.unsettled()) == (WriteStatus.UNDONE, [])
+
+
+def test_what_the_server_never_does_is_settled_by_the_next_run(fake, writer, journal, photo, monkeypatch):
+    answer_next_put(fake, monkeypatch, 504)
+    writer.fix(journal, run := journal.start_run("x"), row(fake, photo))
+    assert [outcome.status for outcome in recover(journal, elsewhere=writer)] == [Status.FAILED]
+    assert [write.status for write in journal.writes(run)] == [WriteStatus.FAILED]
+    assert writer.fix(journal, journal.start_run("y"), row(fake, photo)).status is Status.FIXED
+
+
+@pytest.mark.parametrize("trouble", [400, 401, 403, 404, 429, httpx.ConnectError, httpx.ConnectTimeout])
+def test_what_was_refused_or_never_arrived_is_settled_at_once(fake, writer, journal, photo, monkeypatch, trouble):
+    answer_next_put(fake, monkeypatch, trouble)
+    outcome = writer.fix(journal, run := journal.start_run("x"), row(fake, photo))
+    assert (outcome.status, journal.unsettled()) == (Status.FAILED, [])
+    assert [write.status for write in journal.writes(run)] == [WriteStatus.FAILED]
+
+
+def answer_next_put(fake, monkeypatch, trouble, method="PUT"):
+    """Have the next change answered by a status, or by an error on the way, and not carried out."""
+    if isinstance(trouble, int):
+        fake.faults.append((method, Response("{}", status_code=trouble)))
+        return
+    real, left = httpx.HTTPTransport.handle_request, [trouble]
+
+    def handle(transport, request):
+        if request.method == method and left:
+            raise left.pop()("gone")
+        return real(transport, request)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", handle)
+
+
 def test_who_edits_a_photo_in_the_same_instant_is_found_out(fake, writer, journal, photo, monkeypatch):
     real, by_hand = Client.put, [{"action": "rotate", "parameters": {"angle": 180}}]
     monkeypatch.setattr(Client, "put", lambda client, *given: (real(client, *given), fake.change(fake.photos[photo], by_hand)))
@@ -214,6 +267,14 @@ def test_a_plan_cannot_name_a_server(fake, writer, journal, photo, server):
     fake.asked.clear()
     outcome = writer.fix(journal, journal.start_run("x"), row(fake, photo, server=server))
     assert (outcome.status, outcome.code, fake.asked) == (Status.FAILED, Reason.NOT_ALLOWED, [])
+
+
+def test_the_command_that_gets_a_server_known_takes_an_address_behind_the_options_of_this_run(
+    fake, writer, journal, photo, monkeypatch
+):
+    monkeypatch.setattr(commands, "_options", lambda _: ("--state-dir", "/s"))
+    outcome = writer.fix(journal, journal.start_run("x"), row(fake, photo, server="other"))
+    assert outcome.reason.endswith("orientd immich scan --name other --state-dir /s --url ADDRESS")
 
 
 def test_a_missing_permission_is_named_and_nothing_is_sent(fake, config, journal, photo, clock):
@@ -326,5 +387,11 @@ def test_a_whole_run_taken_back_was_a_trial_and_offer_lifts_the_rest(orientd, fa
     path = f"immich:home/{photo}/photo.jpg"
     assert orientd("undo", "--file", path) == ExitCode.OK
     assert decision() == ("skip", "taken_back")
+    assert orientd("offer", path) == ExitCode.OK
+    assert decision() == ("fix", "")
+    fake.change(fake.photos[photo], [])
+    assert decision() == ("skip", "taken_back")
+    (row,) = sky_library.rows(report).values()
+    assert row["reason"].endswith(f"orientd offer {path}")
     assert orientd("offer", path) == ExitCode.OK
     assert decision() == ("fix", "")

@@ -104,7 +104,8 @@ def read_key(server: Server, notify: Notify, environment: Mapping[str, str] = os
     folder = environment.get("CREDENTIALS_DIRECTORY", "")
     file = server.key_file or (os.path.join(folder, CREDENTIAL) if folder else "")
     if not file:
-        raise ConfigError(f"where is the key of {server.url}? Name its file: --key-file FILE, or immich_key_file")
+        also = f"; the credential {CREDENTIAL} is that of the configured server (immich_url)"
+        raise ConfigError(f"where is the key of {server.url}? Name its file: --key-file FILE, or immich_key_file{also}")
     try:
         with open(file, encoding="ascii") as opened:
             open_to_all = bool(server.key_file and os.fstat(opened.fileno()).st_mode & stat.S_IROTH)

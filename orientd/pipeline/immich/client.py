@@ -1,7 +1,8 @@
 """The API of one Immich server, as far as orientd needs it: every answer is checked, and every fault is told in words.
 
-What is only asked is asked again while the server is busy, down or starting, for two minutes. What changes a photo is sent once:
-whether it arrived is found out by asking. No redirect is followed, so that the key goes nowhere else.
+What is only asked is asked again while the server is busy, down or starting, for two minutes; then for some seconds, until it
+answers again. What changes a photo is sent once: whether it arrived is found out by asking. No redirect is followed, so that the
+key goes nowhere else.
 """
 
 import ssl
@@ -25,9 +26,12 @@ READING: Final = ("asset.read", "asset.view", "asset.edit.get", "user.read")
 WRITING: Final = ("asset.edit.create", "asset.edit.delete")
 _AT_THE_START: Final = 5.0
 PATIENCE: Final = 120.0  # a server that is restarted answers again within half a minute or so
+_WHILE_AWAY: Final = 5.0  # once it was waited for in vain: two minutes more for each photo would be days
 _LONGEST_WAIT: Final = 15.0
-_MOST_BYTES: Final = 64 * 2**20  # of a preview, which has some hundred thousand
+_MOST_BYTES: Final = 64 * 2**20  # of an answer: a preview has some hundred thousand, a page of photos some million
+_LONGEST_ANSWER: Final = 120.0
 _BUSY: Final = (429, 502, 503, 504)
+_OF_THE_WIRE: Final = ("content-encoding", "content-length", "transfer-encoding")  # of what came, not of what it holds
 _TRIES_OF_A_FAULT: Final = 3  # of the server's at one photo, say: others may be in order
 _MISSING: Final = 'httpx is not installed, which asks Immich: pip install "orientd[immich]"'
 
@@ -65,6 +69,7 @@ class Client:
             raise EngineUnavailable(_MISSING) from error
         self.server, self._clock, self._httpx = server, clock, httpx
         self.trouble: OrientdError | None = None
+        self._is_away = False
 
         def signed(request: "httpx.Request") -> "httpx.Request":  # not among the headers of the client, which tracebacks may show
             request.headers["x-api-key"] = key.reveal()
@@ -135,12 +140,11 @@ class Client:
         epoch in which that was made (0: not told)."""
         choice = "&edited=true" if edited else ""
         answer = self._patiently("GET", f"assets/{photo}/thumbnail?size=preview{choice}")
-        if len(answer.content) > _MOST_BYTES:
-            raise ReadError(Reason.TOO_LARGE, "its preview has more bytes than a preview can have: left alone")
         return answer.content, _second(answer.headers.get("last-modified", ""))
 
     def put(self, photo: str, edits: Sequence[Edit]) -> None:
-        """Have a photo shown with just these edits. An error does not say that they did not arrive."""
+        """Have a photo shown with just these edits. An error does not say that they did not arrive; Unanswered says whether they
+        may have."""
         if edits:
             self._answer("PUT", f"assets/{photo}/edits", json={"edits": [dict(edit) for edit in edits]})
         else:
@@ -157,34 +161,52 @@ class Client:
             raise self._down(f"{self.server.url} does not answer as Immich does: is the address right?") from error
 
     def _patiently(self, method: str, path: str, patience: float = PATIENCE, **more: Any) -> "httpx.Response":
-        end, wait = self._clock.now() + patience, 0.5
+        end, wait = self._clock.now() + (min(patience, _WHILE_AWAY) if self._is_away else patience), 0.5
         for tried in count(1):
             try:
                 return self._answer(method, path, **more)
-            except _Busy as busy:
+            except Unanswered as busy:
                 wait = min(max(wait * 2, busy.wait), _LONGEST_WAIT)
                 if busy.code is Reason.SYSTEM_ERROR and tried == _TRIES_OF_A_FAULT:
                     raise
                 if self._clock.now() + wait > end:
+                    self._is_away = True
                     raise self._down(str(busy)) from busy
                 self._clock.wait(wait)
         raise AssertionError
 
     def _answer(self, method: str, path: str, **more: Any) -> "httpx.Response":
         try:
-            answer = self._http.request(method, path, **more)
-        except self._httpx.TransportError as error:
-            raise _Busy(f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?") from None
+            answer = self._whole(method, path, **more)
+        except self._httpx.RequestError as error:
+            never = isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout)
+            told = f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?"
+            raise Unanswered(told, arrived=not never) from None
         if answer.status_code in _BUSY:
-            raise _Busy(f"{self.server.url} is busy or starting ({answer.status_code}): try again later", _after(answer))
+            told = f"{self.server.url} is busy or starting ({answer.status_code}): try again later"
+            raise Unanswered(told, _after(answer), arrived=answer.is_server_error)
+        self._is_away = False
         if answer.is_server_error:
-            raise _Busy(f"Immich fails at it ({answer.status_code}): see the log of the server", code=Reason.SYSTEM_ERROR)
+            raise Unanswered(f"Immich fails at it ({answer.status_code}): see the log of the server", code=Reason.SYSTEM_ERROR)
         if answer.is_redirect:
             place = answer.headers.get("location", "")
             raise self._wrong(f"{self.server.url} sends elsewhere, to {place!r:.200}: if that is right, give it as --url")
         if answer.is_error:
             raise self._refused(answer)
         return answer
+
+    def _whole(self, method: str, path: str, **more: Any) -> "httpx.Response":
+        """An answer with its content, neither of which may fill the memory or go on for ever."""
+        end, held = self._clock.now() + _LONGEST_ANSWER, bytearray()
+        with self._http.stream(method, path, **more) as answer:
+            for chunk in answer.iter_bytes():
+                held += chunk
+                if len(held) > _MOST_BYTES:
+                    raise ReadError(Reason.TOO_LARGE, f"Immich answers with more than {_MOST_BYTES:,} bytes: left alone")
+                if self._clock.now() > end:
+                    raise Unanswered(f"{self.server.url} takes longer than {_LONGEST_ANSWER:.0f} seconds for an answer")
+        headers = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_WIRE]
+        return self._httpx.Response(answer.status_code, headers=headers, content=bytes(held))
 
     def _refused(self, answer: "httpx.Response") -> PhotoError:
         said = _message(answer)
@@ -205,12 +227,12 @@ class Client:
         return ReadError(Reason.NOT_REACHABLE, message)
 
 
-class _Busy(ReadError):
-    """Asked again later it may answer."""
+class Unanswered(ReadError):
+    """Asked again later, after `wait` seconds, it may answer. If what was asked `arrived`, or may have, it may yet be done."""
 
-    def __init__(self, message: str, wait: float = 0.0, code: Reason = Reason.NOT_REACHABLE) -> None:
+    def __init__(self, message: str, wait: float = 0.0, code: Reason = Reason.NOT_REACHABLE, *, arrived: bool = True) -> None:
         super().__init__(code, message)
-        self.wait = wait
+        self.wait, self.arrived = wait, arrived
 
 
 def _trusted(ca_file: str) -> ssl.SSLContext:

@@ -53,9 +53,14 @@ class Connections:
         return found
 
     def connect(self, server: Server) -> Client:
-        """A client that is not greeted. Raises OrientdError for a key or a file of certificates that cannot be used."""
+        """A client that is not greeted. Raises OrientdError for a key or a file of certificates that cannot be used.
+
+        The credential of systemd is the key of the configured server, and goes to no other that was scanned before.
+        """
         warn_of(server.url, self._notify)
-        return Client(server, read_key(server, self._notify), self._clock)
+        here = configured(self._config)
+        environment = os.environ if here and here.url == server.url else {}
+        return Client(server, read_key(server, self._notify, environment), self._clock)
 
     def close(self) -> None:
         for name in list(self._open):
@@ -67,7 +72,7 @@ class Connections:
         if here and here.name == name and (name not in known or known[name].url == here.url):
             return here
         if name not in known:
-            scan = commands.line("immich", "scan", "--name", name, "--url")
+            scan = commands.line("immich", "scan", "--name", name) + " --url ADDRESS"
             raise Refused(
                 Reason.NOT_ALLOWED, f"no server {name!r} is known here, and a key goes to none else; to get it known: {scan}"
             )

@@ -13,9 +13,12 @@ from typing import Final
 
 from orientd.errors import ConfigError, StateError
 from orientd.pipeline.immich.address import NAME, Server, address
-from orientd.state.database import folder_explained
+from orientd.state.database import folder_explained, sync_folders
+from orientd.state.lock import Lock, Waiting
 
 _FILE: Final = "immich-servers.json"
+_WAITED_FOR: Final = 10.0
+"""Seconds for another orientd that keeps a server, which takes it a moment."""
 
 
 def known(state_dir: str) -> dict[str, Server]:
@@ -50,9 +53,17 @@ def keep(state_dir: str, server: Server) -> None:
 
     Raises:
         ConfigError: another server is kept under its name, or one of that name is impossible.
+        Busy: another orientd does the same, and comes to no end.
     """
     if not NAME.fullmatch(server.name):
         raise ConfigError(f"{server.name!r:.100} is no name of a server: it may have letters, digits, dots and dashes")
+    if known(state_dir).get(server.name) == server:
+        return
+    with Lock(state_dir, "keeping-a-server", Waiting(str(state_dir), _WAITED_FOR, lambda: False, lambda _: None)):
+        _add(state_dir, server)
+
+
+def _add(state_dir: str, server: Server) -> None:
     servers = known(state_dir)
     kept = servers.get(server.name)
     if kept and kept.url != server.url:
@@ -60,15 +71,16 @@ def keep(state_dir: str, server: Server) -> None:
             f"{server.name} stands for {kept.url}, whose photos may be in a journal: choose another --name for {server.url} or,"
             f" if it is the same server, correct {os.path.join(state_dir, _FILE)}"
         )
-    if kept == server:
-        return
     text = json.dumps([asdict(one) for one in {**servers, server.name: server}.values()], indent=1)
     with folder_explained(state_dir):
-        os.makedirs(state_dir, mode=0o700, exist_ok=True)
-        begun = Path(state_dir, f".begun-{_FILE}-{os.getpid()}")
-        begun.write_text(text + "\n", encoding="utf-8")
-        begun.chmod(0o600)
+        begun = Path(state_dir, f".begun-{_FILE}")
+        begun.unlink(missing_ok=True)  # of one that was killed
+        with open(os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         begun.rename(Path(state_dir, _FILE))
+        sync_folders(os.path.abspath(state_dir))
 
 
 def _no_link(path: str, flags: int) -> int:

@@ -19,7 +19,7 @@ from orientd.files.write import temp_name
 from orientd.orientation import UPRIGHT
 from orientd.pipeline.immich import assets
 from orientd.pipeline.immich.address import parts_of
-from orientd.pipeline.immich.client import Client, Clock
+from orientd.pipeline.immich.client import Client, Clock, Unanswered
 from orientd.pipeline.immich.connections import Connections
 from orientd.pipeline.immich.edits import EditedPhoto
 from orientd.pipeline.immich.shown import is_turned
@@ -31,6 +31,7 @@ from orientd.write.elsewhere import State
 SHOWN_WITHIN: Final = 60.0
 """Seconds in which a server is expected to show what it was told."""
 _LATE: Final = "turned, but not yet shown so after a minute: the server is still making its preview, or cannot"
+_MAY_COME: Final = "the server may do it yet: the next command that writes finds that out"
 _INTERRUPTED: Final = "an earlier run was interrupted at this photo"
 _CHANGED: Final = "its edits in Immich were changed since, or its file: left alone"
 _NEVER: Final = "the journal tells of edits that orientd does not make: left alone; see who can write the state folder"
@@ -140,15 +141,15 @@ class ImmichWriter:
     def _carry_out(self, journal: Journal, run: int, intent: Intent, now: _Now) -> Outcome:
         write = Write(journal.intend(run, intent), run, intent, WriteStatus.INTENDED, "", None)
         new = EditedPhoto.parse(intent.patch.splices[0].new)
-        reason, code = "Immich did not take it: apply it again", Reason.SYSTEM_ERROR
+        reason, code, may_come = "Immich did not take it: apply it again", Reason.SYSTEM_ERROR, False
         try:
             now.client.put(now.id, new.edits)
         except PhotoError as error:
-            reason, code = str(error), error.code
-        return self._examine(journal, write, reason, code)
+            reason, code, may_come = str(error), error.code, isinstance(error, Unanswered) and error.arrived
+        return self._examine(journal, write, reason, code, may_come=may_come)
 
-    def _examine(self, journal: Journal, write: Write, reason: str, code: Reason) -> Outcome:
-        """Settle a write by the edits that the photo has now; as long as that cannot be asked it stays open."""
+    def _examine(self, journal: Journal, write: Write, reason: str, code: Reason, *, may_come: bool = False) -> Outcome:
+        """Settle a write by the edits that the photo has now; while that cannot be asked, or it `may_come` yet, it stays open."""
         intent = write.intent
         try:
             new, old = _both(intent)
@@ -169,6 +170,10 @@ class ImmichWriter:
         if now.photo == new:
             journal.settle(write.id, WriteStatus.FIXED, stat=now.stat)
             return Outcome(intent.path, Status.FIXED, "", now.stat, held, intent.new_orientation, Method.IMMICH)
+        if now.photo == old and may_come:  # settled as failed it could never be undone
+            told = f"{reason}; {_MAY_COME}"
+            journal.note(write.id, told, code)
+            return Outcome(intent.path, Status.FAILED, told, now.stat, held, code=code)
         status = WriteStatus.FAILED
         if now.photo != old:
             status, reason, code = WriteStatus.LOST, f"{reason}; {_CHANGED}", Reason.CHANGED
