@@ -18,7 +18,7 @@ from orientd.report.text import printable
 from orientd.report.verdicts import Choice
 from orientd.web import jobs
 from orientd.web.cards import card
-from orientd.web.jobs import Jobs, Progress, Report
+from orientd.web.jobs import Jobs, Planned, Progress, Report
 from orientd.web.listing import ORDERS, SHOWS, Listing, Query, accepted_at_once, listing
 from orientd.web.previews import Previews
 from orientd.web.rows import Done, Rows
@@ -219,6 +219,14 @@ class Desk:
         is_sound = row.decision is Verdict.FIX and row.turn in TURNS[1:] and self.rows.can_be_judged(number)
         return is_sound and (done.state if done else "") in _UNDONE
 
+    def _is_still_wanted(self, which: str, number: int, row: Row) -> bool:
+        """True if a photo is to be turned as its row says, whatever this page, another or another program said meanwhile."""
+        rows = self.rows
+        rows.refresh()
+        now, said = rows.row(number), rows.verdict(number)
+        is_meant = not rows.is_put_off(number) and (which == "all" or said is not None)
+        return is_meant and (now.turn, now.method) == (row.turn, row.method) and self._is_to_do(number)
+
     def apply(self, which: str, count: int) -> dict[str, Any]:
         """Begin to turn the photos; `count` is how many the person at the page was told."""
         self._check_may_write()
@@ -227,7 +235,8 @@ class Desk:
         if not numbers or len(numbers) != count:
             raise NotPossible(f"There are {len(numbers):,} photos to turn now: look again.", 409)
         rules = self._rules
-        work = partial(jobs.apply, rules.config, self.rows, rules.roots, numbers, rules.command)
+        planned = Planned(self.rows, numbers, partial(self._is_still_wanted, which))
+        work = partial(jobs.apply, rules.config, self.rows, rules.roots, planned, rules.command)
         return self._begin(Progress("apply", total=len(numbers)), work)
 
     def undo(self, run: int) -> dict[str, Any]:

@@ -215,6 +215,73 @@ def test_one_job_at_a_time(client, monkeypatch):
     assert wait_for(client)["error"] == ""
 
 
+@pytest.fixture
+def after_the_first(monkeypatch):
+    """Apply waits once it has turned its first photo: `wait()` until then, and `go_on()`."""
+    from orientd.web import jobs
+
+    class After:
+        turned, told = threading.Event(), threading.Event()
+
+        def wait(self):
+            assert self.turned.wait(60)
+
+        def go_on(self):
+            self.told.set()
+
+    def note(progress, path, status, reason):
+        noted(progress, path, status, reason)
+        after.turned.set()
+        assert after.told.wait(60)
+
+    after, noted = After(), jobs.Progress.add
+    monkeypatch.setattr(jobs.Progress, "add", note)
+    return after
+
+
+def turned_since(photos, before):
+    after = sky_library.snapshot(photos)
+    return {Path(path).name for path in before if before[path][0] != after[path][0]}
+
+
+@pytest.mark.parametrize(("choice", "turn"), [("keep", None), ("skip", None), ("turn", 180)])
+@pytest.mark.parametrize("which", ["accepted", "all"])
+def test_what_is_said_while_apply_runs_counts_for_photos_whose_turn_has_not_come(
+    client, photos, after_the_first, choice, turn, which
+):
+    before, number = sky_library.snapshot(photos), proposals(client)
+    verdict(client, list(number.values()))
+    client.post("/api/apply", {"which": which, "count": 4})
+    after_the_first.wait()
+    (first,) = turned_since(photos, before)
+    second, *others = (name for name in number if name != first)
+    assert verdict(client, [number[second]], choice, turn).status == 200
+    after_the_first.go_on()
+    job = wait_for(client)
+    assert turned_since(photos, before) == {first, *others}
+    assert (job["error"], job["fixed"], job["failed"], job["done"]) == ("", 3, 0, 4)
+    assert job["notices"] == [
+        "left alone, as something else was said of them, or the plan was written anew, before their turn came: 1"
+    ]
+    cards = client.get(f"/api/cards?n={','.join(map(str, number.values()))}").json
+    assert {card["name"] for card in cards if card["done"] == "done"} == {first, *others}
+    assert client.get("/api/state").json["accepted"] == (choice == "turn"), "to be applied another time"
+
+
+def test_what_is_taken_back_while_apply_runs_is_not_turned(client, photos, after_the_first):
+    before, number = sky_library.snapshot(photos), proposals(client)
+    for name in number:
+        verdict(client, [number[name]], page=name)
+    client.post("/api/apply", {"which": "accepted", "count": 4})
+    after_the_first.wait()
+    (first,) = turned_since(photos, before)
+    second, *others = (name for name in number if name != first)
+    client.post("/api/take-back", {"page": second})
+    after_the_first.go_on()
+    assert wait_for(client)["fixed"] == 3
+    assert turned_since(photos, before) == {first, *others}
+
+
 def test_a_run_is_stopped_after_the_photo_in_hand(client, monkeypatch):
     from orientd.web import jobs
 
