@@ -282,6 +282,19 @@ def test_what_is_taken_back_while_apply_runs_is_not_turned(client, photos, after
     assert turned_since(photos, before) == {first, *others}
 
 
+def test_a_photo_that_left_the_plan_while_apply_runs_is_not_turned(client, plan, photos, after_the_first):
+    before, number = sky_library.snapshot(photos), proposals(client)
+    verdict(client, list(number.values()))
+    client.post("/api/apply", {"which": "accepted", "count": 4})
+    after_the_first.wait()
+    (first,) = turned_since(photos, before)
+    lines = plan.read_text().splitlines()
+    plan.write_text("\n".join([lines[0], *(line for line in lines if first in line)]) + "\n")
+    after_the_first.go_on()
+    assert wait_for(client)["fixed"] == 1
+    assert turned_since(photos, before) == {first}
+
+
 def test_a_run_is_stopped_after_the_photo_in_hand(client, monkeypatch):
     from orientd.web import jobs
 
@@ -334,6 +347,22 @@ def test_what_is_kept_is_not_offered_by_the_next_scan_until_that_is_taken_back(c
     assert decision() == "keep"
     client.post("/api/take-back")
     assert decision() == "fix"
+
+
+def test_what_is_taken_back_of_a_photo_that_left_the_plan_concerns_no_other(client, orientd, plan, photos, tmp_path):
+    number = proposals(client)
+    last = Path(plan.read_text().splitlines()[-1].partition(",")[0]).name
+    gone = next(name for name in number if name != last)
+    for name in dict.fromkeys([last, gone]):
+        verdict(client, [number[name]], "keep", page=name)
+    lines = plan.read_text().splitlines()
+    plan.write_text("\n".join(line for line in lines if gone not in line) + "\n")
+    assert client.get("/api/state?since=0").json["changed"] is None
+    told = client.post("/api/take-back", {"page": gone}).json
+    assert (told["changed"], told["cards"]) == ([[number[gone], False]], [])
+    assert orientd("scan", photos, "-q", "--report", tmp_path / "next.csv") == 0
+    found = {Path(path).name: row["decision"] for path, row in sky_library.rows(tmp_path / "next.csv").items()}
+    assert (found[last], found[gone]) == ("keep", "fix")
 
 
 def test_a_hostile_plan_reads_and_writes_nothing_elsewhere(photos, tmp_path):
