@@ -13,7 +13,7 @@ from orientd.library.paths import below, real_place
 from orientd.orientation import TURNS
 from orientd.pipeline.pictures import Shown
 from orientd.reasons import Reason, words
-from orientd.records import Notify, Row, Verdict
+from orientd.records import ON_SERVERS, Notify, Row, Verdict
 from orientd.report.text import printable
 from orientd.report.verdicts import Choice
 from orientd.web import jobs
@@ -84,11 +84,15 @@ class Desk:
     def _remember(self, said: Sequence[tuple[Row, Choice]]) -> None:
         """Have what is kept not offered again, as far as it may be read, and all else offered like any other."""
         config, notify = self._rules.config, self._rules.notify
-        kept = [row for row, choice in said if choice is Choice.KEEP and below(real_place(row.path), self._readable)]
+        kept = [row for row, choice in said if choice is Choice.KEEP and self._may_be_known(row)]
         if others := [row for row, choice in said if choice is not Choice.KEEP]:
             keeping.forget_keep(config, others, notify)
         if kept:
             keeping.remember_keep(config, kept, notify, self.rows.plan)
+
+    def _may_be_known(self, row: Row) -> bool:
+        """True if a photo may be read, or need not be as it lies on a server."""
+        return row.path.startswith(ON_SERVERS) or below(real_place(row.path), self._readable)
 
     def scan(self, report: Report) -> None:
         """Scan the folders given, and show the plan once it is there."""
