@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from orientd.config import Config
-from orientd.errors import PhotoError
+from orientd.errors import PhotoError, StateError
 from orientd.files.syscalls import CHANGED
 from orientd.library.paths import below, real_place
 from orientd.orientation import TURNS
@@ -79,7 +79,16 @@ class Desk:
         self._readable = jobs.allowed(rules.config, rules.roots, rules.notify)
         numbers = list(dict.fromkeys([*rows.numbers([Verdict.FIX]), *rows.decided()]))
         rows.note(jobs.done_before(rules.config, rows, numbers, rules.notify))
+        self._remember_lost(rows)
         self._rows = rows
+
+    def _remember_lost(self, rows: Rows) -> None:
+        """A verdict is saved beside the plan first: what is kept by that alone was lost in between."""
+        if kept := [row for row in rows.kept() if self._may_be_known(row)]:
+            try:
+                keeping.remember_lost(self._rules.config, kept, self._rules.notify, rows.plan)
+            except StateError as error:  # the plan is shown all the same
+                self._rules.notify(str(error))
 
     def _remember(self, said: Sequence[tuple[Row, Choice]]) -> None:
         """Have what is kept not offered again, as far as it may be read, and all else offered like any other."""

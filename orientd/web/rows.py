@@ -146,6 +146,13 @@ class Rows:
             known = ((self._numbers.get(key, -1), said) for key, said in self._verdicts.items())
             return [number for number, said in known if self.is_there(number) and said.choice is not Choice.SKIP]
 
+    def kept(self) -> list[Row]:
+        """The rows of photos of the plan that a person wants as they are, where nothing else was said of the same bytes."""
+        with self._lock:
+            others = {sha256 for (_, sha256), said in self._verdicts.items() if said.choice is not Choice.KEEP}
+            found = (self._numbers.get(key, -1) for key in self._verdicts if key[1] not in others)
+            return [self.base(number) for number in found if self.is_there(number) and self.can_be_judged(number)]
+
     def is_there(self, number: int) -> bool:
         return 0 <= number < len(self._lines) and self._lines[number] >= 0
 

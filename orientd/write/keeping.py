@@ -48,6 +48,13 @@ def remember_keep(config: Config, rows: Sequence[Row], notify: Notify, plan: str
         kept.add(_kept_photo(row, os.path.abspath(plan) if plan else "") for row in rows)
 
 
+def remember_lost(config: Config, rows: Iterable[Row], notify: Notify, plan: str) -> None:
+    """As `remember_keep`, of those alone that are not known yet: the program may have died before it could note them."""
+    with Kept(config.state_dir, notify) as kept:
+        known = {photo.sha256 for photo in kept.photos()}
+    remember_keep(config, [row for row in rows if row.sha256 not in known], notify, plan)
+
+
 def forget_keep(config: Config, rows: Sequence[Row], notify: Notify) -> None:
     """Have photos judged like any other again; the verdicts on a plan stay."""
     with Kept(config.state_dir, notify) as kept:
