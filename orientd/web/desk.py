@@ -7,18 +7,18 @@ from functools import partial
 from typing import Any, Final
 
 from orientd.config import Config
-from orientd.errors import PhotoError
+from orientd.errors import PhotoError, StateError
 from orientd.files.syscalls import CHANGED
 from orientd.library.paths import below, real_place
 from orientd.orientation import TURNS
 from orientd.pipeline.pictures import Shown
 from orientd.reasons import Reason, words
-from orientd.records import Notify, Row, Verdict
+from orientd.records import ON_SERVERS, Notify, Row, Verdict
 from orientd.report.text import printable
 from orientd.report.verdicts import Choice
 from orientd.web import jobs
 from orientd.web.cards import card
-from orientd.web.jobs import Jobs, Progress, Report
+from orientd.web.jobs import Jobs, Planned, Progress, Report
 from orientd.web.listing import ORDERS, SHOWS, Listing, Query, accepted_at_once, listing
 from orientd.web.previews import Previews
 from orientd.web.rows import Done, Rows
@@ -79,16 +79,29 @@ class Desk:
         self._readable = jobs.allowed(rules.config, rules.roots, rules.notify)
         numbers = list(dict.fromkeys([*rows.numbers([Verdict.FIX]), *rows.decided()]))
         rows.note(jobs.done_before(rules.config, rows, numbers, rules.notify))
+        self._remember_lost(rows)
         self._rows = rows
+
+    def _remember_lost(self, rows: Rows) -> None:
+        """A verdict is saved beside the plan first: what is kept by that alone was lost in between."""
+        if kept := [row for row in rows.kept() if self._may_be_known(row)]:
+            try:
+                keeping.remember_lost(self._rules.config, kept, self._rules.notify, rows.plan)
+            except StateError as error:  # the plan is shown all the same
+                self._rules.notify(str(error))
 
     def _remember(self, said: Sequence[tuple[Row, Choice]]) -> None:
         """Have what is kept not offered again, as far as it may be read, and all else offered like any other."""
         config, notify = self._rules.config, self._rules.notify
-        kept = [row for row, choice in said if choice is Choice.KEEP and below(real_place(row.path), self._readable)]
+        kept = [row for row, choice in said if choice is Choice.KEEP and self._may_be_known(row)]
         if others := [row for row, choice in said if choice is not Choice.KEEP]:
             keeping.forget_keep(config, others, notify)
         if kept:
             keeping.remember_keep(config, kept, notify, self.rows.plan)
+
+    def _may_be_known(self, row: Row) -> bool:
+        """True if a photo may be read, or need not be as it lies on a server."""
+        return row.path.startswith(ON_SERVERS) or below(real_place(row.path), self._readable)
 
     def scan(self, report: Report) -> None:
         """Scan the folders given, and show the plan once it is there."""
@@ -219,6 +232,14 @@ class Desk:
         is_sound = row.decision is Verdict.FIX and row.turn in TURNS[1:] and self.rows.can_be_judged(number)
         return is_sound and (done.state if done else "") in _UNDONE
 
+    def _is_still_wanted(self, which: str, number: int, row: Row) -> bool:
+        """True if a photo is to be turned as its row says, whatever this page, another or another program said meanwhile."""
+        rows = self.rows
+        rows.refresh()
+        now, said = rows.row(number), rows.verdict(number)
+        is_meant = not rows.is_put_off(number) and (which == "all" or said is not None)
+        return is_meant and (now.turn, now.method) == (row.turn, row.method) and self._is_to_do(number)
+
     def apply(self, which: str, count: int) -> dict[str, Any]:
         """Begin to turn the photos; `count` is how many the person at the page was told."""
         self._check_may_write()
@@ -227,7 +248,8 @@ class Desk:
         if not numbers or len(numbers) != count:
             raise NotPossible(f"There are {len(numbers):,} photos to turn now: look again.", 409)
         rules = self._rules
-        work = partial(jobs.apply, rules.config, self.rows, rules.roots, numbers, rules.command)
+        planned = Planned(self.rows, numbers, partial(self._is_still_wanted, which))
+        work = partial(jobs.apply, rules.config, self.rows, rules.roots, planned, rules.command)
         return self._begin(Progress("apply", total=len(numbers)), work)
 
     def undo(self, run: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from orientd.config import Config
 from orientd.errors import OrientdError
@@ -15,6 +15,7 @@ from orientd.state.journal import open_journal
 from orientd.web.rows import Done, Rows
 
 _TOLD: Final = 200  # failures and notices that the page names
+_LEFT: Final = "left alone, as something else was said of them, or the plan was written anew, before their turn came: {:,}"
 _STATES: Final = {Status.FIXED: "done", Status.UNCHANGED: "unchanged", Status.FAILED: "failed"}
 
 Stop = Callable[[], bool]
@@ -113,18 +114,44 @@ class Jobs:
             self._thread.join()
 
 
-def apply(
-    config: Config, rows: Rows, roots: Sequence[str], numbers: Sequence[int], command: str, job: Progress, stop: Stop
-) -> None:
-    """As `orientd apply` does it, the rows of these photos as they are decided; each is to be turned."""
+class Planned(Sequence[Row]):
+    """The rows of photos as they are to be turned; one that is not wanted so any more when it is asked for is left alone.
+
+    `at` is the place of the row that was asked for last, `left` are the numbers of those that are left alone.
+    """
+
+    def __init__(self, rows: Rows, numbers: Sequence[int], is_wanted: Callable[[int, Row], bool]) -> None:
+        self.numbers, self._is_wanted = numbers, is_wanted
+        self._rows = [rows.row(number) for number in numbers]
+        self.at = -1
+        self.left: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        """The row at a place. What was left alone once stays so: what it needs was not made ready."""
+        row, number, self.at = self._rows[place], self.numbers[place], place
+        if number not in self.left and self._is_wanted(number, row):
+            return row
+        self.left.add(number)
+        return row._replace(decision=Verdict.SKIP)
+
+
+def apply(config: Config, rows: Rows, roots: Sequence[str], planned: Planned, command: str, job: Progress, stop: Stop) -> None:
+    """As `orientd apply` does it, the rows of these photos, each as far as it is wanted when its turn comes."""
     from orientd import app  # with all that judges: it would make the first card wait
 
-    planned = [rows.row(number) for number in numbers]
     done = app.apply(config, planned, roots, stop=stop, notify=job.notify, command=command, begun=job.began)
     with closing(done):
-        for number, row in zip(numbers, done, strict=False):  # they come in order, fewer if it is stopped
+        for row in done:
+            number, job.done = planned.numbers[planned.at], planned.at
             job.add(row.path, row.outcome, row.reason)
             rows.note({number: Done(_STATES.get(row.outcome, "failed"), job.run, row.reason)})
+    if not stop():
+        job.done = len(planned)
+    if planned.left:
+        job.notify(_LEFT.format(len(planned.left)))
 
 
 def undo(config: Config, rows: Rows, run: int, command: str, job: Progress, stop: Stop) -> None:

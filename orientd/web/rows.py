@@ -24,6 +24,7 @@ _REMEMBERED: Final = 5000  # changes; a page that missed more asks for all it sh
 _UNDOS: Final = 1000  # of each page
 _PAGES: Final = 100
 _HEX: Final = frozenset("0123456789abcdef")
+_GONE: Final = "it is not in the plan any more"
 _JUDGED: Final = (Verdict.FIX, Verdict.UNSURE, Verdict.KEEP)
 
 Key = tuple[str, str]
@@ -145,17 +146,26 @@ class Rows:
             known = ((self._numbers.get(key, -1), said) for key, said in self._verdicts.items())
             return [number for number, said in known if self.is_there(number) and said.choice is not Choice.SKIP]
 
+    def kept(self) -> list[Row]:
+        """The rows of photos of the plan that a person wants as they are, where nothing else was said of the same bytes."""
+        with self._lock:
+            others = {sha256 for (_, sha256), said in self._verdicts.items() if said.choice is not Choice.KEEP}
+            found = (self._numbers.get(key, -1) for key in self._verdicts if key[1] not in others)
+            return [self.base(number) for number in found if self.is_there(number) and self.can_be_judged(number)]
+
     def is_there(self, number: int) -> bool:
         return 0 <= number < len(self._lines) and self._lines[number] >= 0
 
     def cell(self, name: str, number: int) -> str:
-        """One cell of a photo's row, as it stands in the plan; the photo `is_there`."""
-        if name not in self._columns:
-            self._columns[name] = self._cells.column(name)
-        return self._columns[name][self._lines[number]]
+        """One cell of a photo's row, as it stands in the plan; empty for one that left it."""
+        with self._lock:
+            if name not in self._columns:
+                self._columns[name] = self._cells.column(name)
+            line = self._lines[number]
+            return self._columns[name][line] if line >= 0 else ""
 
     def base(self, number: int) -> Row:
-        """The row of a photo that `is_there`, as it stands in the plan; one that is no row is an error that says so."""
+        """The row of a photo, as it stands in the plan; one that is no row, or left the plan, is an error that says so."""
         with self._lock:
             row = self._rows.get(number)
             if row is None:
@@ -163,17 +173,19 @@ class Rows:
             return row
 
     def _made(self, number: int) -> Row:
-        line = self._lines[number]
-        try:
-            return self._cells.row(line)
-        except ValueError as error:
-            path, sha256 = self._keys[number]
-            reason = f"row {line + 1:,} of the plan: {error}"
-            return Row(path, decision=Verdict.ERROR, reason=reason, reason_code=Reason.NOT_ALLOWED, sha256=sha256)
+        line, reason = self._lines[number], _GONE
+        if line >= 0:
+            try:
+                return self._cells.row(line)
+            except ValueError as error:
+                reason = f"row {line + 1:,} of the plan: {error}"
+        path, sha256 = self._keys[number]
+        return Row(path, decision=Verdict.ERROR, reason=reason, reason_code=Reason.NOT_ALLOWED, sha256=sha256)
 
     def row(self, number: int) -> Row:
-        """The row of a photo that `is_there`, as it is decided."""
-        return verdicts.fold(self.base(number), self.verdict(number))
+        """The row of a photo, as `base` has it, as it is decided."""
+        with self._lock:
+            return verdicts.fold(self.base(number), self.verdict(number))
 
     def verdict(self, number: int) -> PersonVerdict | None:
         return self._verdicts.get(self._keys[number])
@@ -216,7 +228,8 @@ class Rows:
             self._append(new)
             if said:
                 self._note_for_undo(page, said)
-        self._remember([(self.base(number), choice) for number in fit])
+            told = [(self.base(number), choice) for number in fit]
+        self._remember(told)
         return fit
 
     def take_back(self, page: str) -> list[int]:
@@ -232,7 +245,8 @@ class Rows:
             new = [one.before or PersonVerdict(*one.key, Choice.WITHDRAWN, None, when) for one in last]
             self._append(new)
             numbers = [self._numbers[one.key] for one in last]
-        self._remember([(self.base(number), one.choice) for number, one in zip(numbers, new, strict=True)])
+            told = [(self.base(number), one.choice) for number, one in zip(numbers, new, strict=True)]
+        self._remember(told)
         return numbers
 
     def _when(self) -> str:

@@ -1,7 +1,7 @@
 """What a person says of photos, saved: beside the plan, and for those that are to stay as they are in the state folder, too.
 
 There they are known by their pictures, so that they are not offered again by a later scan, under whatever name, until
-`orientd offer` lifts that, or another verdict does.
+`orientd offer` lifts that, or another verdict does. Photos on servers are known by their ids, whatever edits they have.
 """
 
 import os
@@ -18,7 +18,7 @@ from orientd.formats import fingerprint
 from orientd.library.paths import real_place
 from orientd.orientation import normalise
 from orientd.reasons import Reason
-from orientd.records import Method, Notify, Row
+from orientd.records import ON_SERVERS, Method, Notify, Row
 from orientd.report import verdicts
 from orientd.report.verdicts import Choice, PersonVerdict
 from orientd.state.kept import Kept, KeptPhoto
@@ -48,10 +48,17 @@ def remember_keep(config: Config, rows: Sequence[Row], notify: Notify, plan: str
         kept.add(_kept_photo(row, os.path.abspath(plan) if plan else "") for row in rows)
 
 
+def remember_lost(config: Config, rows: Iterable[Row], notify: Notify, plan: str) -> None:
+    """As `remember_keep`, of those alone that are not known yet: the program may have died before it could note them."""
+    with Kept(config.state_dir, notify) as kept:
+        known = {photo.sha256 for photo in kept.photos()}
+    remember_keep(config, [row for row in rows if row.sha256 not in known], notify, plan)
+
+
 def forget_keep(config: Config, rows: Sequence[Row], notify: Notify) -> None:
     """Have photos judged like any other again; the verdicts on a plan stay."""
     with Kept(config.state_dir, notify) as kept:
-        kept.lift(row.sha256 for row in rows)
+        kept.lift((row.sha256 for row in rows), filter(None, (on_server(row.path) for row in rows)))
 
 
 def lift(config: Config, which: Callable[[KeptPhoto], bool], notify: Notify, pictures: Sequence[str] = ()) -> set[str]:
@@ -76,6 +83,11 @@ def _withdraw(plan: str, hashes: Collection[str]) -> None:
     verdicts.append(plan, (one._replace(choice=Choice.WITHDRAWN, when=when) for one in said))
 
 
+def on_server(path: str) -> str:
+    """What stands for the picture of a photo on a server: its path without its name; "" for a file."""
+    return "/".join(path.split("/")[:2]) if path.startswith(ON_SERVERS) else ""
+
+
 def is_kept(kept: Kept, row: Row) -> bool:
     """True if a person wants the photo of a row as it is shown now."""
     return kept.holds(row.sha256, row.orientation, lambda: _picture(row)[0])
@@ -94,7 +106,12 @@ def _kept_photo(row: Row, plan: str) -> KeptPhoto:
 
 
 def _picture(row: Row) -> tuple[str, int | None]:
-    """The mark of the picture of a row, and the orientation that its file stores (1–8): if it is there, and as it was."""
+    """The mark of the picture of a row, and the orientation that its file stores (1–8): if it is there, and as it was.
+
+    Of a photo on a server nothing is read.
+    """
+    if mark := on_server(row.path):
+        return mark, None
     try:
         data = read.read_whole(real_place(row.path))[0]
     except PhotoError:

@@ -60,6 +60,8 @@ def of_path(journal: Journal, path: str) -> list[Write]:
 
 
 def _lift(config: Config, path: str, notify: Notify) -> set[str]:
+    if mark := keeping.on_server(path):
+        return keeping.lift(config, lambda kept: kept.path == path, notify, [mark])
     names = names_of(path)
     if os.path.isdir(path):
         return keeping.lift(config, lambda kept: below(kept.path, list(names)), notify)

@@ -6,11 +6,15 @@ from functools import partial
 
 import numpy as np
 import pytest
-from support import sky_library
+from support import review_pages, sky_library
 from support.server_photos import landscape, pixels
 
 from orientd.errors import ExitCode
 from orientd.reasons import Reason
+from orientd.report import verdicts
+from orientd.report.plan import read_rows
+from orientd.report.verdicts import Choice
+from orientd.write import keeping
 
 NEEDS = (0, 90, 180, 270, 0)
 
@@ -153,3 +157,51 @@ def test_the_fingerprint_is_that_of_the_file_and_its_edits(server, scan, report)
     checksum = base64.b64encode(hashlib.sha1(data).digest()).decode()
     text = f'{{"checksum":"{checksum}","edits":[]}}'
     assert by_id(report)[photo]["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture
+def decision(scan, report):
+    """What another scan says of a photo, in a report of its own: the decision and the code of the reason."""
+
+    def decision(photo, *more):
+        path = report.replace("plan", "later")
+        assert scan("--report", path, "--overwrite", *more) == ExitCode.OK
+        return by_id(path)[photo]["decision"], by_id(path)[photo]["reason_code"]
+
+    return decision
+
+
+KEPT, OFFERED = ("keep", Reason.KEPT), ("fix", "")
+CROP = {"action": "crop", "parameters": {"x": 60, "y": 20, "width": 200, "height": 300}}
+
+
+def test_what_the_page_keeps_is_not_offered_again_and_nothing_local_is_read_for_that(server, scan, report, decision, monkeypatch):
+    photo, other = server.upload(landscape(90)), server.upload(landscape(180, 1))
+    assert scan("--report", report) == ExitCode.OK
+    monkeypatch.setattr("orientd.write.keeping.read.read_whole", None)
+    with review_pages.desk_of(report) as desk:
+        number = next(number for number in range(2) if photo in desk.rows.base(number).path)
+        desk.judge([number], Choice.KEEP, None, "page")
+        assert (decision(photo), decision(photo, "--fix"), server.edits(photo)) == (KEPT, KEPT, [])
+        assert len(server.edits(other)) == 1
+        desk.take_back("page")
+        assert decision(photo) == OFFERED
+
+
+@pytest.mark.parametrize("lifted", ["by a verdict", "by offer", "by offer, under another name"])
+def test_a_crop_does_not_void_what_a_person_said(orientd, server, scan, report, decision, lifted):
+    photo = server.upload(landscape(90))
+    assert scan("--report", report) == ExitCode.OK
+    config = review_pages.rules().config
+    keeping.save(config, report, [(read_rows(report)[0], Choice.KEEP, None)], "2026-11-29T12:00:00Z", pytest.fail)
+    server.edit(photo, [CROP])
+    assert decision(photo) == KEPT
+    assert decision(photo, "--rescan") == KEPT
+    later = report.replace("plan", "later")
+    if lifted == "by a verdict":
+        keeping.save(config, later, [(read_rows(later)[0], Choice.TURN, 90)], "2026-11-29T12:00:01Z", pytest.fail)
+    else:
+        name = "renamed.jpg" if "another" in lifted else "photo.jpg"
+        assert orientd("offer", f"immich:home/{photo}/{name}") == ExitCode.OK
+        assert verdicts.read(report) == {}
+    assert decision(photo) == OFFERED

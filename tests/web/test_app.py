@@ -10,6 +10,9 @@ from support.review_pages import client_of, desk_of, wait_for
 
 from orientd.cli.kept_report import KeptReport
 from orientd.report import verdicts
+from orientd.report.plan import read_rows
+from orientd.report.verdicts import Choice
+from orientd.state.kept import Kept
 from orientd.state.lock import Lock
 from orientd.web.desk import Desk
 
@@ -215,6 +218,86 @@ def test_one_job_at_a_time(client, monkeypatch):
     assert wait_for(client)["error"] == ""
 
 
+@pytest.fixture
+def after_the_first(monkeypatch):
+    """Apply waits once it has turned its first photo: `wait()` until then, and `go_on()`."""
+    from orientd.web import jobs
+
+    class After:
+        turned, told = threading.Event(), threading.Event()
+
+        def wait(self):
+            assert self.turned.wait(60)
+
+        def go_on(self):
+            self.told.set()
+
+    def note(progress, path, status, reason):
+        noted(progress, path, status, reason)
+        after.turned.set()
+        assert after.told.wait(60)
+
+    after, noted = After(), jobs.Progress.add
+    monkeypatch.setattr(jobs.Progress, "add", note)
+    return after
+
+
+def turned_since(photos, before):
+    after = sky_library.snapshot(photos)
+    return {Path(path).name for path in before if before[path][0] != after[path][0]}
+
+
+@pytest.mark.parametrize(("choice", "turn"), [("keep", None), ("skip", None), ("turn", 180)])
+@pytest.mark.parametrize("which", ["accepted", "all"])
+def test_what_is_said_while_apply_runs_counts_for_photos_whose_turn_has_not_come(
+    client, photos, after_the_first, choice, turn, which
+):
+    before, number = sky_library.snapshot(photos), proposals(client)
+    verdict(client, list(number.values()))
+    client.post("/api/apply", {"which": which, "count": 4})
+    after_the_first.wait()
+    (first,) = turned_since(photos, before)
+    second, *others = (name for name in number if name != first)
+    assert verdict(client, [number[second]], choice, turn).status == 200
+    after_the_first.go_on()
+    job = wait_for(client)
+    assert turned_since(photos, before) == {first, *others}
+    assert (job["error"], job["fixed"], job["failed"], job["done"]) == ("", 3, 0, 4)
+    assert job["notices"] == [
+        "left alone, as something else was said of them, or the plan was written anew, before their turn came: 1"
+    ]
+    cards = client.get(f"/api/cards?n={','.join(map(str, number.values()))}").json
+    assert {card["name"] for card in cards if card["done"] == "done"} == {first, *others}
+    assert client.get("/api/state").json["accepted"] == (choice == "turn"), "to be applied another time"
+
+
+def test_what_is_taken_back_while_apply_runs_is_not_turned(client, photos, after_the_first):
+    before, number = sky_library.snapshot(photos), proposals(client)
+    for name in number:
+        verdict(client, [number[name]], page=name)
+    client.post("/api/apply", {"which": "accepted", "count": 4})
+    after_the_first.wait()
+    (first,) = turned_since(photos, before)
+    second, *others = (name for name in number if name != first)
+    client.post("/api/take-back", {"page": second})
+    after_the_first.go_on()
+    assert wait_for(client)["fixed"] == 3
+    assert turned_since(photos, before) == {first, *others}
+
+
+def test_a_photo_that_left_the_plan_while_apply_runs_is_not_turned(client, plan, photos, after_the_first):
+    before, number = sky_library.snapshot(photos), proposals(client)
+    verdict(client, list(number.values()))
+    client.post("/api/apply", {"which": "accepted", "count": 4})
+    after_the_first.wait()
+    (first,) = turned_since(photos, before)
+    lines = plan.read_text().splitlines()
+    plan.write_text("\n".join([lines[0], *(line for line in lines if first in line)]) + "\n")
+    after_the_first.go_on()
+    assert wait_for(client)["fixed"] == 1
+    assert turned_since(photos, before) == {first}
+
+
 def test_a_run_is_stopped_after_the_photo_in_hand(client, monkeypatch):
     from orientd.web import jobs
 
@@ -269,6 +352,83 @@ def test_what_is_kept_is_not_offered_by_the_next_scan_until_that_is_taken_back(c
     assert decision() == "fix"
 
 
+def known_as_kept():
+    with Kept(review_pages.rules().config.state_dir, pytest.fail) as kept:
+        return {photo.path for photo in kept.photos()}
+
+
+@pytest.fixture
+def saved_only(plan):
+    """Save verdicts beside the plan alone, as if orientd had died before it could note more: by the names of the photos."""
+
+    def save(**choices):
+        rows = {Path(row.path).stem: row for row in read_rows(str(plan))}
+        said = (
+            verdicts.PersonVerdict(rows[name[1:]].path, rows[name[1:]].sha256, Choice(choice), None, "2026-11-29T12:00:00Z")
+            for name, choice in choices.items()
+        )
+        verdicts.append(str(plan), said)
+
+    return save
+
+
+def test_what_was_kept_just_before_a_crash_is_known_from_the_next_start_on(
+    plan, orientd, photos, tmp_path, saved_only, monkeypatch
+):
+    saved_only(_001="keep", _003="accept", _005="skip")
+    with desk_of(plan):
+        pass
+    assert orientd("scan", photos, "-q", "--report", tmp_path / "next.csv") == 0
+    found = {Path(path).name: row["decision"] for path, row in sky_library.rows(tmp_path / "next.csv").items()}
+    assert [found[f"00{number}.jpg"] for number in (1, 3, 5)] == ["keep", "fix", "fix"]
+    with monkeypatch.context() as patched:
+        patched.setattr("orientd.write.keeping.read.read_whole", None)  # what is known is not read again
+        with desk_of(plan):
+            pass
+    assert orientd("offer", photos / "1" / "001.jpg") == 0
+    with desk_of(plan):
+        pass
+    assert not known_as_kept(), "what was lifted stays so"
+
+
+def test_what_was_kept_is_not_brought_back_where_the_same_bytes_are_accepted(orientd, photos, tmp_path):
+    photo = sky_library.draw(photos / "a.jpg", 90)
+    (photos / "copy.jpg").write_bytes(photo.read_bytes())
+    plan = tmp_path / "plan.csv"
+    assert orientd("scan", photos, "--report", plan, "-q") == 0
+    with desk_of(plan) as desk:
+        desk.judge([0], Choice.KEEP, None, "p")
+        desk.judge([1], Choice.ACCEPT, None, "p")
+    with desk_of(plan):
+        assert not known_as_kept()
+
+
+def test_a_plan_is_shown_though_what_is_kept_cannot_be_noted(plan, saved_only):
+    saved_only(_001="keep")
+    Path(review_pages.rules().config.state_dir, "kept.db").mkdir()
+    told = []
+    with desk_of(plan, notify=told.append) as desk:
+        assert desk.listed({})["decided"] != []
+    assert len(told) == 1
+    assert "kept.db" in told[0]
+
+
+def test_what_is_taken_back_of_a_photo_that_left_the_plan_concerns_no_other(client, orientd, plan, photos, tmp_path):
+    number = proposals(client)
+    last = Path(plan.read_text().splitlines()[-1].partition(",")[0]).name
+    gone = next(name for name in number if name != last)
+    for name in dict.fromkeys([last, gone]):
+        verdict(client, [number[name]], "keep", page=name)
+    lines = plan.read_text().splitlines()
+    plan.write_text("\n".join(line for line in lines if gone not in line) + "\n")
+    assert client.get("/api/state?since=0").json["changed"] is None
+    told = client.post("/api/take-back", {"page": gone}).json
+    assert (told["changed"], told["cards"]) == ([[number[gone], False]], [])
+    assert orientd("scan", photos, "-q", "--report", tmp_path / "next.csv") == 0
+    found = {Path(path).name: row["decision"] for path, row in sky_library.rows(tmp_path / "next.csv").items()}
+    assert (found[last], found[gone]) == ("keep", "fix")
+
+
 def test_a_hostile_plan_reads_and_writes_nothing_elsewhere(photos, tmp_path):
     """Named: what lies outside, by a link, by dots, a device, a name that is HTML."""
     secret = sky_library.draw(tmp_path / "private" / "a.jpg", 90)
@@ -311,10 +471,12 @@ def test_keeping_reads_only_what_may_be_read(photos, tmp_path, monkeypatch):
     plan = report_rows.write(str(tmp_path / "plan.csv"), FOUND._replace(path=str(secret)))
     with desk_of(plan, photos) as desk, client_of(desk) as client:
         assert verdict(client, [0], "keep").json["changed"] == [[0, True]]
-    assert read == []
+    with desk_of(plan, photos):
+        assert read == []
     with desk_of(plan, tmp_path) as desk, client_of(desk) as client:
+        assert read == [str(secret)], "what was not known yet is noted at the start"
         verdict(client, [0], "keep")
-    assert read == [str(secret)]
+    assert read == [str(secret)] * 2
 
 
 def test_without_folders_only_what_was_ever_scanned_is_shown(plan, tmp_path):

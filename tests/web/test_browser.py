@@ -9,6 +9,7 @@ from support.browsers import Page, chromium, review, until
 from support.report_rows import FOUND
 
 from orientd.records import Verdict
+from orientd.report import verdicts
 from orientd.web import serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -135,6 +136,46 @@ def test_keys(opened, plan):
         assert page.page.is_visible("#keys")
         page.press("a", "Escape")
         assert page.state() == "", "what is typed at a dialog judges no photo"
+
+
+def test_a_key_in_the_large_view_judges_the_photo_that_is_seen_and_no_range(opened, plan):
+    with review(plan, cwd=plan.parent) as address:
+        page = opened(address)
+        page.press("Shift+ArrowRight", "Shift+ArrowRight")
+        assert page.page.locator(".card.chosen").count() == 3
+        seen = page.current
+        page.press("Enter")
+        until(page.page, "document.querySelector('#large').open", True)
+        assert page.page.locator(".card.chosen").count() == 0
+        assert page.page.inner_text("#large-name") == seen
+        page.press("k")
+        saved(page.page)
+        decided(page.page, "1 of 12 decided")
+    assert [Path(path).name for path, _ in verdicts.read(str(plan))] == [seen]
+
+
+def test_a_plan_written_anew_leaves_the_large_view_at_its_photo_or_closes_it(opened, plan):
+    def write_anew_without(name):
+        lines = plan.read_text().splitlines()
+        plan.write_text("\n".join(line for line in lines if name not in line) + "\n")
+
+    with review(plan, cwd=plan.parent) as address:
+        page = opened(address)
+        first = page.current
+        page.press("ArrowRight", "ArrowRight", "Enter")
+        until(page.page, "document.querySelector('#large').open", True)
+        seen = page.page.inner_text("#large-name")
+        write_anew_without(first)
+        decided(page.page, "0 of 11 decided")
+        until(page.page, "/2 of 11/.test(document.querySelector('#large-text').textContent)", True)
+        assert (page.page.inner_text("#large-name"), page.current) == (seen, seen)
+        write_anew_without(seen)
+        decided(page.page, "0 of 10 decided")
+        assert not page.page.evaluate("document.querySelector('#large').open"), "it is not judged blindly"
+        now = page.current
+        page.press("k")
+        saved(page.page)
+    assert [Path(path).name for path, _ in verdicts.read(str(plan))] == [now]
 
 
 def test_many_are_accepted_at_once_and_taken_back(opened, plan):

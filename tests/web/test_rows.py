@@ -1,5 +1,6 @@
 """Rows by number: verdicts at once on the disk, the same numbers whatever happens to the plan, several pages at once."""
 
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -203,3 +204,55 @@ def test_what_was_said_is_passed_on_once_it_is_saved(plan):
     rows.judge([0], Choice.KEEP, None, "a")
     rows.take_back("a")
     assert told == [("0", "keep", ("keep", None)), ("0", "withdrawn", None)]
+
+
+def left(plan, *others):
+    """A page's rows after its first photo left the plan; what was passed on of it."""
+    told = []
+    rows = Rows(plan, print, told.extend)
+    rows.judge([0], Choice.KEEP, None, "a")
+    report_rows.write(plan, *others)
+    assert rows.refresh()
+    return rows, told
+
+
+def test_a_photo_that_left_the_plan_has_the_row_of_no_other(plan):
+    rows, _ = left(plan, row(1), row(5))
+    for found in (rows.base(0), rows.row(0)):
+        assert (found.path, found.sha256, found.decision) == ("/photos/0.jpg", f"{0:064x}", "error")
+        assert found.reason == "it is not in the plan any more"
+    assert (rows.cell("path", 0), rows.cell("p90", 0), rows.can_be_judged(0)) == ("", "", False)
+    report_rows.write(plan, row(5), row(0))
+    assert rows.refresh()
+    assert (rows.base(0).decision, rows.row(0).decision) == ("fix", "keep"), "it came back, and what was said holds"
+
+
+@pytest.mark.parametrize("others", [[row(5)], []], ids=["others", "none"])
+def test_what_is_taken_back_of_a_photo_that_left_the_plan_is_passed_on_as_its_own(plan, others):
+    rows, told = left(plan, *others)
+    assert rows.take_back("a") == [0]
+    one, choice = told[-1]
+    assert (one.path, one.sha256, choice) == ("/photos/0.jpg", f"{0:064x}", "withdrawn")
+    assert choices(plan) == {}
+
+
+def test_a_plan_written_anew_just_after_a_verdict_mixes_up_no_photos(plan, monkeypatch):
+    """What may happen between the line of the verdict and what is passed on of it."""
+    told = []
+    rows = Rows(plan, print, told.extend)
+    really = verdicts.append
+
+    def append(*given):
+        really(*given)
+        report_rows.write(plan, row(5))
+        other = threading.Thread(target=rows.refresh)
+        other.start()
+        others.append(other)
+
+    others = []
+    monkeypatch.setattr(verdicts, "append", append)
+    assert rows.judge([0], Choice.KEEP, None, "a") == [0]
+    others[0].join()
+    assert [(one.path, one.decision) for one, _ in told] == [("/photos/0.jpg", "fix")]
+    rows.judge([0], Choice.KEEP, None, "a")
+    assert len(told) == 1, "it left the plan"

@@ -54,6 +54,7 @@ async function list() {
   $("empty").textContent = filters.elements.show.value === "decide" ? "Nothing here needs a decision: as far as orientd can tell, every photo is shown right." : "No photo here. Choose something else above.";
   tally();
   if (numbers.length) grid.reveal(current);
+  if (large.isOpen) places.has(was) ? openLarge().catch(warn) : large.close();
   return true;
 }
 
@@ -115,11 +116,15 @@ function go(index, { extend = false, focused = true } = {}) {
   anchor = extend ? anchor ?? current : null;
   current = grid.current = index;
   grid.reveal(index);
-  for (const [at, element] of grid.elements) cards.get(element).mark(at === current, isChosen(at));
+  marks();
   if (focused) focus();
   const [first, last] = range();
   if (last > first) say(`${last - first + 1} photos chosen`);
   if (large.isOpen) openLarge();
+}
+
+function marks() {
+  for (const [at, element] of grid.elements) cards.get(element).mark(at === current, isChosen(at));
 }
 
 function focus() {
@@ -129,6 +134,8 @@ function focus() {
 async function openLarge() {
   const number = numbers[current];
   if (number === undefined) return;
+  anchor = null; // what is decided there is decided of the one photo that is seen
+  marks();
   if (!known.has(number)) await take([number]);
   const card = known.get(number);
   if (!card || numbers[current] !== number) return;
