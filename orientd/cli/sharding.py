@@ -85,6 +85,7 @@ def _leave_manifest(part: "Part", config: Config, session: "Session") -> None:
         judged_by=part.judged_by,
         settings=settings,
         roots=part.roots,
+        listed=part.listed,
         places=part.places,
         linked=part.linked,
         counts={verdict.value: tally.count(verdict) for verdict in Verdict},

@@ -28,8 +28,8 @@ class Manifest:
     """Of the part `shard` (counted from 1) of `of`.
 
     orientd: its version. judged_by: the id of the judge. settings: those that decide what is looked at and how it is put right.
-    roots: real paths, in the order of the walk. places: where in a list of files those stand whose rows come first. linked: files
-    with several names. counts: rows by decision. sha256: of the part as it was written.
+    roots: real paths, in the order of the walk. listed: paths of a list of files whose rows come before those of the walk; places:
+    where in the list each stands. linked: files with several names. counts: rows by decision. sha256: of the part as it was written.
     """
 
     shard: int
@@ -39,6 +39,7 @@ class Manifest:
     judged_by: str
     settings: Mapping[str, Any]
     roots: Sequence[str]
+    listed: Sequence[str]
     places: Sequence[int]
     linked: Sequence[str]
     counts: Mapping[str, int]
@@ -72,9 +73,11 @@ class Manifest:
     def _check(self) -> None:
         """Raise ValueError unless it is of the form that `leave` gives it."""
         numbers = [self.shard, self.of, *self.places, *self.counts.values()]
-        texts = [*self.roots, *self.linked, self.sha256]
+        texts = [*self.roots, *self.listed, *self.linked, self.sha256]
         if not (all(isinstance(each, int) for each in numbers) and all(isinstance(each, str) for each in texts)):
             raise ValueError("a number or a text is none")
+        if len(self.listed) != len(self.places):
+            raise ValueError("not every listed path has its place")
         if not 1 <= self.shard <= self.of:
             raise ValueError("there is no such part")
 

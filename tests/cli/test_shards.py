@@ -65,6 +65,29 @@ def test_also_with_excludes_lists_and_several_roots(scan, library, tmp_path):
     assert b"b-c" not in whole
 
 
+def test_also_where_much_of_it_was_known_before(orientd, scan, library, tmp_path):
+    """As where a part was interrupted, or the library has grown."""
+    listed = tmp_path / "list"
+    listed.write_text("\n".join(f"{library}/gone/{name}.jpg" for name in (3, 1, 2, 1)))
+    scan(library, "--files-from", listed)
+    for seed, name in enumerate(["0/0.jpg", "deep/a.jpg", "deep/b/c/e-2.jpg", "z/0.jpg", "é/new.jpg"]):
+        sky_library.draw(library / name, 90, seed=200 + seed)
+    merged, whole, _ = scan(library, "--files-from", listed)
+    fresh = tmp_path / "fresh.csv"
+    assert orientd("scan", library, "--files-from", listed, "--report", fresh, "--state-dir", tmp_path / "no state") == 3
+    assert merged == whole == fresh.read_bytes()
+    assert whole.count(b"it is in the list, but not there") == 4
+
+
+def test_a_part_of_which_rows_lie_elsewhere_is_told_so(orientd, scan, library, tmp_path, capsys):
+    _, _, parts = scan(library)
+    for number, part in enumerate(parts):
+        copied(part, tmp_path / f"{number}.csv").with_name(f"{number}.csv.json").write_bytes(manifest(part, roots=["/elsewhere"]))
+    capsys.readouterr()
+    assert orientd("plan", "merge", *[tmp_path / f"{number}.csv" for number in range(3)], "--out", tmp_path / "no.csv") == 2
+    assert "is below none of the folders that were scanned" in capsys.readouterr().err
+
+
 def test_also_where_folders_cannot_be_listed(scan, library, monkeypatch):
     closed = [str(library / name) for name in ("1", "deep/b/c", "z")]
     listing = walk.listing
@@ -145,6 +168,7 @@ def test_parts_that_do_not_belong_together_are_refused(orientd, scan, library, t
         manifest(parts[1], shard="2"),
         manifest(parts[1], shard=9),
         manifest(parts[1], roots=[1]),
+        manifest(parts[1], places=[0]),
     ):
         copied(parts[1], other).with_name("other.csv.json").write_bytes(damaged)
         assert "is not what a scan with --shard leaves beside a plan" in refused(parts[0], other, parts[2])
