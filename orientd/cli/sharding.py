@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from orientd.cli.session import Session
     from orientd.library.shard import Part
 
+_MOST_NAMED = 8  # folders, in the command that is printed
+
 
 def sharding(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the option."""
@@ -115,6 +117,7 @@ def merge(config: Config, parts: tuple[str, ...], out: str, overwrite: bool, qui
     from orientd.cli.kept_report import KeptReport
     from orientd.cli.session import Session
     from orientd.cli.stopping import stoppable
+    from orientd.library.paths import few
     from orientd.pipeline.merging import merged
     from orientd.report.manifest import Manifest, check_together
 
@@ -130,7 +133,4 @@ def merge(config: Config, parts: tuple[str, ...], out: str, overwrite: bool, qui
                 break
             session.add(row)
         roots = next(iter(found.values())).roots
-        return session.finish(interrupted=stop(), below=roots if len(roots) <= _MOST_NAMED else ())
-
-
-_MOST_NAMED = 8
+        return session.finish(interrupted=stop(), below=few(roots, _MOST_NAMED))

@@ -3,12 +3,14 @@
 import errno
 import json
 import os
+import shlex
 
 import pytest
 from support import raw_files, sky_library
 
 from orientd.formats import sidecar
 from orientd.library import walk
+from orientd.library.paths import few
 
 
 @pytest.fixture
@@ -136,6 +138,38 @@ def test_the_merged_plan_is_applied_as_printed(orientd, scan, library, tmp_path,
     assert orientd("apply", tmp_path / "2.csv", library, "--report", tmp_path / "done.csv", *state) == 0
     assert sky_library.shown_turned(library / "deep" / "b" / "c.jpg") == 90  # several names: only listed
     assert sky_library.shown_turned(library / "deep" / "b-c" / "d.jpg") == 0
+
+
+def test_it_is_applied_as_printed_also_after_a_scan_of_many_folders(orientd, scan, library, tmp_path, capsys):
+    wrong = [path for path in sorted(library.rglob("*.jpg")) if path.is_file() and path.stat().st_nlink == 1]
+    (tmp_path / "list").write_bytes(b"\0".join(map(os.fsencode, wrong)))
+    _, whole, parts = scan("--files-from", tmp_path / "list")
+    assert len(wrong) > 8
+    state = ("--state-dir", tmp_path / "the owner's")
+    capsys.readouterr()
+    assert orientd("plan", "merge", *parts, "--out", tmp_path / "2.csv", *state) == 3
+    printed = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  orientd apply"))
+    _, command, *names = shlex.split(printed)
+    assert len(names) <= 9
+    assert orientd(command, *names, "--report", tmp_path / "done.csv", *state) == 0
+    outcomes = [row["outcome"] for row in sky_library.rows(tmp_path / "done.csv").values()]
+    assert outcomes == ["fixed"] * whole.count(b",fix,")
+
+
+@pytest.mark.parametrize(
+    ("paths", "most", "expected"),
+    [
+        (["/p/b", "/p/a"], 2, ["/p/a", "/p/b"]),
+        (["/p/b", "/p/a", "/p/a/c/d", "/p/a b"], 3, ["/p/a", "/p/a b", "/p/b"]),
+        (["/p/b/1", "/p/b/2", "/p/a", "/q"], 3, ["/p/a", "/p/b", "/q"]),
+        (["/p/b/c/1", "/p/b/2", "/p/b/c", "/q"], 2, ["/p/b", "/q"]),
+        (["/a", "/b", "/c/d"], 2, ["/"]),
+        (["/", "/a"], 8, ["/"]),
+        ([], 8, []),
+    ],
+)
+def test_folders_are_given_up_for_those_above_until_they_are_few(paths, most, expected):
+    assert list(few(paths, most)) == expected
 
 
 def test_parts_that_do_not_belong_together_are_refused(orientd, scan, library, tmp_path, capsys):
