@@ -49,8 +49,8 @@ def _in_order(path: str, part: Manifest, order: WalkOrder) -> Iterator[tuple[Ord
     for listed, place in zip(part.listed, part.places, strict=True):
         places.setdefault(listed, deque()).append(place)
     for row in each_row(path):
-        if row.path in places and places[row.path]:
-            yield (_LISTED, (places[row.path].popleft(), "")), row
+        if left := places.get(row.path):
+            yield (_LISTED, (left.popleft(), "")), row
         else:
             yield order.of(row.path, is_folder=_is_folder(row)), row
 

@@ -28,8 +28,9 @@ class Manifest:
     """Of the part `shard` (counted from 1) of `of`.
 
     orientd: its version. judged_by: the id of the judge. settings: those that decide what is looked at and how it is put right.
-    roots: real paths, in the order of the walk. listed: paths of a list of files whose rows come before those of the walk; places:
-    where in the list each stands. linked: files with several names. counts: rows by decision. sha256: of the part as it was written.
+    roots: real paths, in the order of the walk. listed: paths of a list of files whose rows come before those of the walk.
+    places: where in the list each of these stands. linked: files with several names. counts: rows by decision. sha256: of the
+    part as it was written.
     """
 
     shard: int
