@@ -37,8 +37,8 @@ class Stages:
 def run(
     candidates: Iterable[Candidate], stages: Stages, workers: int, batch: int, stop: Callable[[], bool], lookup: int = LOOKUP
 ) -> Generator[Row, None, None]:
-    """Yield one row per candidate, in their order. Once `stop()` is true nothing new is begun; what was judged but not acted on is
-    dropped.
+    """Yield one row per candidate, in their order. Once `stop()` is true nothing new is begun; what was judged but not acted on
+    is dropped.
 
     So many candidates as `lookup` says are taken at a time.
     """
