@@ -51,6 +51,7 @@ def _part_of(shard: str, report: str | None, *, fix: bool, only: Collection[Verd
         ConfigError: a part cannot be judged so.
     """
     from orientd.library.shard import Part, parse
+    from orientd.report.manifest import name_of_part
 
     if only:
         raise ConfigError("--only leaves rows out, and the parts of a plan have all of them: leave out --only")
@@ -63,7 +64,7 @@ def _part_of(shard: str, report: str | None, *, fix: bool, only: Collection[Verd
         raise ConfigError("--shard leaves a second file beside the plan: name a file or a folder with --report")
     part = Part(parse(shard, os.environ))
     if not report or os.path.isdir(report):
-        report = os.path.join(report or "", f"orientd-shard-{part.shard.number}-of-{part.shard.of}.csv")
+        report = os.path.join(report or "", name_of_part(part.shard.number, part.shard.of))
     return part, report
 
 

@@ -11,6 +11,7 @@ from orientd.errors import ConfigError, ReportError
 from orientd.report.text import printable
 
 _ENDING: Final = ".json"
+_PART: Final = "orientd-shard-"
 _SHOWN: Final = 20
 # What must be the same in all parts, and in which words its difference is told.
 _COMMON: Final = {
@@ -101,6 +102,16 @@ class Manifest:
 
 
 _MEANT: Final = "name the plans that scan --shard wrote, each with its .json beside it"
+
+
+def name_of_part(shard: int, of: int) -> str:
+    """What a part is called that is given no name."""
+    return f"{_PART}{shard}-of-{of}.csv"
+
+
+def is_part(path: str) -> bool:
+    """True for a part of a plan: by its name, or as its manifest lies beside it."""
+    return os.path.basename(path).startswith(_PART) or os.path.lexists(path + _ENDING)
 
 
 def sha256_of(path: str) -> str:
