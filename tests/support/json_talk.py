@@ -34,7 +34,7 @@ class Said:
     @property
     def command(self):
         """The name of its definition in the schema."""
-        return "config_show" if self.words[0] == "config" else self.words[0]
+        return "_".join(self.words[: 2 if self.words[0] in ("config", "immich") else 1])
 
     def __str__(self):
         return f"{self.state}: {' '.join(self.words)}"
@@ -254,6 +254,7 @@ def _mistakes(say):
     say.now("mistakes")
     for words in (
         ("scan",),
+        ("immich", "scan", "--wrong"),
         ("undo", "--wrong"),
         ("redo", 1),
         ("history", "--wrong"),
