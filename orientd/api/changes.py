@@ -123,5 +123,5 @@ def apply_change(change: Change, *, state_dir: str = "", hard_links: bool = Fals
         config, [row], folder, stop=lambda: False, notify=_log.warning, command=command, begun=runs.append, wait=wait
     )
     with closing(doing):
-        done = next(doing)
+        [done] = doing  # to its end, or the run would count as interrupted
     return Applied(change.path, done.outcome, done.reason, done.reason_code, runs[0] if runs else None)

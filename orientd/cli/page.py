@@ -32,13 +32,13 @@ def with_page(command: Command) -> Command:
     return file(limit(command))
 
 
-def page_at(html: str | None, html_limit: int) -> "HtmlFile | None":
-    """The report that is wanted. Raises as `HtmlFile`."""
+def page_at(html: str | None, html_limit: int, csv: str | None) -> "HtmlFile | None":
+    """The report that is wanted, which goes with the CSV report that is named. Raises as `HtmlFile`."""
     if html is None:
         return None
     from orientd.report.html_file import HtmlFile
 
-    return HtmlFile(html, datetime.now(), html_limit)
+    return HtmlFile(html, datetime.now(), html_limit, csv or "")
 
 
 def finish_page(

@@ -30,7 +30,7 @@ def report(config: Config, plan: str, folders: tuple[str, ...], html: str | None
     from orientd.report.tally import Tally
     from orientd.state.journal import open_journal
 
-    page, tally, rows = page_at(html, html_limit), Tally(), read_decided(plan, output.note)
+    page, tally, rows = page_at(html, html_limit, plan), Tally(), read_decided(plan, output.note)
     for row in rows:
         tally.add(row)
         if page:

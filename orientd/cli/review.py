@@ -95,9 +95,13 @@ def _sorted_out(paths: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
 
 
 def _newest() -> str:
+    from orientd.report.csv_file import is_report
+    from orientd.report.manifest import is_part
+
     names = sorted(name for name in os.listdir() if name.startswith("orientd-") and name.endswith(".csv"))
-    if not names:
+    plans = [name for name in names if is_report(name) and not is_part(name)]
+    if not plans:
         raise ConfigError(
             "there is no report orientd-….csv here: name a PLAN.csv, or the FOLDER of your photos to have them scanned first"
         )
-    return max(names, key=os.path.getmtime)
+    return max(plans, key=os.path.getmtime)

@@ -90,7 +90,7 @@ def scan(
     if not paths and files_from is None:
         raise click.UsageError("name a PATH, or a list of them with --files-from.")
     listed = [] if files_from is None else read_list(files_from)
-    page, left_out = page_at(html, html_limit), Tally()
+    page, left_out = page_at(html, html_limit, report), Tally()
     kept = chosen_report(config, report, overwrite, as_json, excel)
     session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
     telling.of(session)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from orientd.cli.session import Session
     from orientd.library.shard import Part
 
+_MOST_NAMED = 8  # folders, in the command that is printed
+
 
 def sharding(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the option."""
@@ -49,6 +51,7 @@ def _part_of(shard: str, report: str | None, *, fix: bool, only: Collection[Verd
         ConfigError: a part cannot be judged so.
     """
     from orientd.library.shard import Part, parse
+    from orientd.report.manifest import name_of_part
 
     if only:
         raise ConfigError("--only leaves rows out, and the parts of a plan have all of them: leave out --only")
@@ -61,7 +64,7 @@ def _part_of(shard: str, report: str | None, *, fix: bool, only: Collection[Verd
         raise ConfigError("--shard leaves a second file beside the plan: name a file or a folder with --report")
     part = Part(parse(shard, os.environ))
     if not report or os.path.isdir(report):
-        report = os.path.join(report or "", f"orientd-shard-{part.shard.number}-of-{part.shard.of}.csv")
+        report = os.path.join(report or "", name_of_part(part.shard.number, part.shard.of))
     return part, report
 
 
@@ -85,6 +88,7 @@ def _leave_manifest(part: "Part", config: Config, session: "Session") -> None:
         judged_by=part.judged_by,
         settings=settings,
         roots=part.roots,
+        listed=part.listed,
         places=part.places,
         linked=part.linked,
         counts={verdict.value: tally.count(verdict) for verdict in Verdict},
@@ -114,6 +118,7 @@ def merge(config: Config, parts: tuple[str, ...], out: str, overwrite: bool, qui
     from orientd.cli.kept_report import KeptReport
     from orientd.cli.session import Session
     from orientd.cli.stopping import stoppable
+    from orientd.library.paths import few
     from orientd.pipeline.merging import merged
     from orientd.report.manifest import Manifest, check_together
 
@@ -129,7 +134,4 @@ def merge(config: Config, parts: tuple[str, ...], out: str, overwrite: bool, qui
                 break
             session.add(row)
         roots = next(iter(found.values())).roots
-        return session.finish(interrupted=stop(), below=roots if len(roots) <= _MOST_NAMED else ())
-
-
-_MOST_NAMED = 8
+        return session.finish(interrupted=stop(), below=few(roots, _MOST_NAMED))

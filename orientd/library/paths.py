@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import PurePath
 
 from orientd.errors import LibraryUnavailable
 from orientd.files.mounts import is_below
@@ -40,6 +41,17 @@ def below(path: str, roots: Sequence[str]) -> bool:
     return any(is_below(path, root) for root in roots)
 
 
+def few(paths: Iterable[str], most: int) -> tuple[str, ...]:
+    """At most so many folders or files, sorted, which all of some absolute paths are or lie below, as near to them as may be."""
+    kept = set(paths)
+    while True:
+        kept = {path for path in kept if kept.isdisjoint(_above(path))}
+        if len(kept) <= most:
+            return tuple(sorted(kept))
+        deepest = max(len(_above(path)) for path in kept)
+        kept = {os.path.dirname(path) if len(_above(path)) == deepest else path for path in kept}
+
+
 def presence(roots: Sequence[str]) -> Callable[[], None]:
     """A test of whether the folders among `roots` are still the ones they are now.
 
@@ -62,6 +74,11 @@ def presence(roots: Sequence[str]) -> Callable[[], None]:
                 raise LibraryUnavailable(f"{root}: it went away during the scan: is its disk still mounted?")
 
     return check
+
+
+def _above(path: str) -> list[str]:
+    """The folders in which an absolute path lies."""
+    return [str(folder) for folder in PurePath(path).parents]
 
 
 def _resolve(root: str) -> str:

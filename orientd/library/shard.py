@@ -74,13 +74,14 @@ def _size_of_array(environment: Mapping[str, str]) -> int:
 class Part:
     """What is noted while one part of a library is judged, so that all parts can be put together later.
 
-    roots: real paths of what is walked, in its order. judged_by: the id of the judge (see `pipeline.cache_key`). places: where
-    in the list the paths stand of which a row comes before the walk. linked: files with several names.
+    roots: real paths of what is walked, in its order. judged_by: the id of the judge (see `pipeline.cache_key`). listed:
+    paths of a list of which a row comes before the walk; places: where in the list each stands. linked: files with several names.
     """
 
     shard: Shard = field(default_factory=Shard)
     roots: tuple[str, ...] = ()
     judged_by: str = ""
+    listed: list[str] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     linked: list[str] = field(default_factory=list)
 
@@ -91,7 +92,9 @@ class Part:
         """Those of what is known without a walk of the `roots` that are this part's."""
         self.roots = roots
         self.places = [place for place, each in enumerate(known) if self.owns(os.path.dirname(each.path))]
-        return [known[place] for place in self.places]
+        owned = [known[place] for place in self.places]
+        self.listed = [each.path for each in owned]
+        return owned
 
     def noted(self, walked: Iterator[Candidate]) -> Iterator[Candidate]:
         """The same candidates."""

@@ -2,6 +2,7 @@
 
 import heapq
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import Final
@@ -44,10 +45,14 @@ def merged(config: Config, parts: Mapping[str, Manifest], notify: Notify) -> Ite
 
 
 def _in_order(path: str, part: Manifest, order: WalkOrder) -> Iterator[tuple[Order, Row]]:
-    places = iter(part.places)
+    places: dict[str, deque[int]] = {}
+    for listed, place in zip(part.listed, part.places, strict=True):
+        places.setdefault(listed, deque()).append(place)
     for row in each_row(path):
-        place = next(places, None)
-        yield (order.of(row.path, is_folder=_is_folder(row)) if place is None else (_LISTED, (place, ""))), row
+        if left := places.get(row.path):
+            yield (_LISTED, (left.popleft(), "")), row
+        else:
+            yield order.of(row.path, is_folder=_is_folder(row)), row
 
 
 def _is_folder(row: Row) -> bool:

@@ -1,7 +1,7 @@
 """Stage order and concurrency: candidates are looked up, judged by workers, then acted on by one owner, in a fixed order.
 
 At most a few batches are in flight, so memory does not grow with the library, and rows come out in the order of the walk,
-whatever the number of workers.
+whatever the number of workers and whatever was known before.
 """
 
 from collections import deque
@@ -37,19 +37,20 @@ class Stages:
 def run(
     candidates: Iterable[Candidate], stages: Stages, workers: int, batch: int, stop: Callable[[], bool], lookup: int = LOOKUP
 ) -> Generator[Row, None, None]:
-    """Yield one row per candidate. Once `stop()` is true nothing new is begun; what was judged but not acted on is dropped.
+    """Yield one row per candidate, in their order. Once `stop()` is true nothing new is begun; what was judged but not acted on
+    is dropped.
 
     So many candidates as `lookup` says are taken at a time.
     """
     with ThreadPoolExecutor(workers, thread_name_prefix="orientd-judge") as pool:
-        pending: deque[list[Row] | Future[Sequence[Row]]] = deque()
+        pending: deque[_Block] = deque()
         try:
-            for known, new in _chunks(takewhile(lambda _: not stop(), candidates), stages, batch, lookup):
+            for slots, new in _blocks(takewhile(lambda _: not stop(), candidates), stages, batch, lookup):
                 if stop():
                     return
                 stages.expect(new)
-                pending.append(pool.submit(stages.judge, new) if new else known)
-                while len(pending) > 2 * workers or (pending and _ready(pending[0])):
+                pending.append(_Block(slots, pool.submit(stages.judge, new) if new else None))
+                while len(pending) > 2 * workers or (pending and pending[0].is_ready):
                     yield from _finish(pending.popleft(), stages, stop)
             while pending and not stop():
                 yield from _finish(pending.popleft(), stages, stop)
@@ -57,37 +58,52 @@ def run(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _chunks(
+@dataclass(frozen=True)
+class _Block:
+    """Rows in the order of the walk; each None among the `slots` is the next one of `judged`."""
+
+    slots: Sequence[Row | None]
+    judged: Future[Sequence[Row]] | None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.judged is None or self.judged.done()
+
+
+def _blocks(
     candidates: Iterable[Candidate], stages: Stages, batch: int, lookup: int
-) -> Iterator[tuple[list[Row], list[Candidate]]]:
-    """Runs of known rows and batches of new candidates; each yielded pair holds one or the other."""
-    source = iter(candidates)
-    waiting: list[Candidate] = []
+) -> Iterator[tuple[list[Row | None], list[Candidate]]]:
+    """Known rows, with None where a new candidate belongs, and these: as many as a batch holds, or fewer, as known rows do not
+    wait for ever."""
+    source, most = iter(candidates), max(batch, LOOKUP)
+    slots: list[Row | None] = []
+    new: list[Candidate] = []
     while chunk := list(islice(source, lookup)):
-        rows = stages.lookup(chunk)
-        yield [row for row in rows if row is not None], []
-        waiting += [candidate for candidate, row in zip(chunk, rows, strict=True) if row is None]
-        while len(waiting) >= batch:
-            yield [], waiting[:batch]
-            waiting = waiting[batch:]
-    if waiting:
-        yield [], waiting
+        for candidate, row in zip(chunk, stages.lookup(chunk), strict=True):
+            slots.append(row)
+            if row is None:
+                new.append(candidate)
+            if len(new) == batch or len(slots) == most:
+                yield slots, new
+                slots, new = [], []
+        if slots and not new:
+            yield slots, new
+            slots, new = [], []
+    if slots:
+        yield slots, new
 
 
-def _ready(entry: list[Row] | Future[Sequence[Row]]) -> bool:
-    return isinstance(entry, list) or entry.done()
-
-
-def _finish(entry: list[Row] | Future[Sequence[Row]], stages: Stages, stop: Callable[[], bool]) -> Iterator[Row]:
-    if isinstance(entry, list):
-        rows: Sequence[Row] = entry
-    else:
+def _finish(block: _Block, stages: Stages, stop: Callable[[], bool]) -> Iterator[Row]:
+    judged: Sequence[Row] = ()
+    if block.judged:
         try:
-            rows = entry.result()
+            judged = block.judged.result()
         except Stopped:
             return
-        stages.record(rows)
-    for row in rows:
+        stages.record(judged)
+    waiting = iter(judged)
+    for slot in block.slots:
+        row = next(waiting) if slot is None else slot
         if stop():
             return
         yield stages.act(row) if row.decision in (Verdict.FIX, Verdict.UNSURE) else row

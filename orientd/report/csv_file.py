@@ -52,7 +52,7 @@ class CsvReport:
         self._final, self._first = path, (BOM if excel else "") + HEADER + "\n"
         try:
             for name in (self._final, self.path):
-                if os.path.lexists(name) and not _is_report(name, begun=name == self.path):
+                if os.path.lexists(name) and not is_report(name, begun=name == self.path):
                     raise ConfigError(f"{printable(name)} exists and is not a report of orientd: choose another --report")
             self._open()
             self._begin()
@@ -200,7 +200,7 @@ class EndsWithLf:
         self._write(line[:-2] + "\n")
 
 
-def _is_report(path: str, begun: bool) -> bool:
+def is_report(path: str, *, begun: bool = False) -> bool:
     """True if the file has a header of orientd; or if `begun`, nothing at all yet, as a power cut may leave it."""
     if not os.path.isfile(path):
         return False

@@ -16,6 +16,7 @@ from orientd.report.tally import Tally
 from orientd.report.text import photos, printable
 
 Draw = Callable[[Iterable[Row]], Iterator[Card]]
+_BESIDE: Final = ("", ".partial", ".json", ".verdicts")  # names that a CSV report, or what belongs to it, may have
 _WRONG: Final = "As each is shown now, and as it would be; those first of which orientd is the least sure."
 _FIXED: Final = "As each was shown before, and as it is now; those first of which orientd was the least sure."
 _UNSURE: Final = "They are left as they are. Those first that most likely need the turn that is shown beside them."
@@ -24,16 +25,20 @@ _UNSURE: Final = "They are left as they are. Those first that most likely need t
 class HtmlFile:
     """A report of what was `found` at `path`, or with a name of its own in that folder, by the time `now`."""
 
-    def __init__(self, path: str, now: datetime, most: int) -> None:
+    def __init__(self, path: str, now: datetime, most: int, csv: str = "") -> None:
         """See whether it can be written there; nothing is written yet. At most so many photos of each kind are on it.
 
+        csv: the path of the CSV report that is read or written in the same run ("": none that is known).
+
         Raises:
-            ConfigError: a file is there that is no such report, or there is no such folder.
+            ConfigError: a file is there that is no such report, or there is no such folder, or it would replace the CSV report.
         """
         self.path = os.path.splitext(default_report(now, path))[0] + ".html" if os.path.isdir(path) else path
         self._now, self._chosen, self._tally = now, Chosen(most), Tally()
         if os.path.lexists(self.path) and not _is_ours(self.path):
             raise ConfigError(f"{printable(self.path)} exists and is not a picture report of orientd: choose another --html")
+        if csv and any(_same(ours, csv + ending) for ours in (self.path, self.path + ".partial") for ending in _BESIDE):
+            raise ConfigError(f"{printable(self.path)} would replace {printable(csv)}: choose another --html")
         if not os.path.isdir(os.path.dirname(self.path) or "."):
             raise ConfigError(f"{printable(self.path)} cannot be written: there is no such folder: choose another --html")
 
@@ -110,6 +115,12 @@ def _steps(plan: str, tally: Tally) -> Sequence[tuple[str, str]]:
 
 def _new(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
+def _same(one: str, other: str) -> bool:
+    """True if both name one file, whether it is there or not. The case of a name does not count on every file system."""
+    (folder, name), (another, its_name) = (os.path.split(os.path.abspath(path)) for path in (one, other))
+    return name.casefold() == its_name.casefold() and os.path.realpath(folder) == os.path.realpath(another)
 
 
 def _is_ours(path: str) -> bool:

@@ -41,6 +41,6 @@ class JsonLines:
         self.write("summary", {"photos": tally.count(), **decisions, **outcomes, **ending, "exit_code": int(exit_code)})
 
     def write(self, message_type: str, values: Mapping[str, object]) -> None:
-        """One line of any type; output.schema.json says which there are."""
-        self._stream.write(json.dumps({"message_type": message_type, **in_json(values)}) + "\n")
+        """One line of any type; output.schema.json says which there are. Raises ValueError for NaN, which JSON has not."""
+        self._stream.write(json.dumps({"message_type": message_type, **in_json(values)}, allow_nan=False) + "\n")
         self._stream.flush()

@@ -11,6 +11,7 @@ from orientd.errors import ConfigError, ReportError
 from orientd.report.text import printable
 
 _ENDING: Final = ".json"
+_PART: Final = "orientd-shard-"
 _SHOWN: Final = 20
 # What must be the same in all parts, and in which words its difference is told.
 _COMMON: Final = {
@@ -28,8 +29,9 @@ class Manifest:
     """Of the part `shard` (counted from 1) of `of`.
 
     orientd: its version. judged_by: the id of the judge. settings: those that decide what is looked at and how it is put right.
-    roots: real paths, in the order of the walk. places: where in a list of files those stand whose rows come first. linked: files
-    with several names. counts: rows by decision. sha256: of the part as it was written.
+    roots: real paths, in the order of the walk. listed: paths of a list of files whose rows come before those of the walk.
+    places: where in the list each of these stands. linked: files with several names. counts: rows by decision. sha256: of the
+    part as it was written.
     """
 
     shard: int
@@ -39,6 +41,7 @@ class Manifest:
     judged_by: str
     settings: Mapping[str, Any]
     roots: Sequence[str]
+    listed: Sequence[str]
     places: Sequence[int]
     linked: Sequence[str]
     counts: Mapping[str, int]
@@ -72,9 +75,11 @@ class Manifest:
     def _check(self) -> None:
         """Raise ValueError unless it is of the form that `leave` gives it."""
         numbers = [self.shard, self.of, *self.places, *self.counts.values()]
-        texts = [*self.roots, *self.linked, self.sha256]
+        texts = [*self.roots, *self.listed, *self.linked, self.sha256]
         if not (all(isinstance(each, int) for each in numbers) and all(isinstance(each, str) for each in texts)):
             raise ValueError("a number or a text is none")
+        if len(self.listed) != len(self.places):
+            raise ValueError("not every listed path has its place")
         if not 1 <= self.shard <= self.of:
             raise ValueError("there is no such part")
 
@@ -97,6 +102,16 @@ class Manifest:
 
 
 _MEANT: Final = "name the plans that scan --shard wrote, each with its .json beside it"
+
+
+def name_of_part(shard: int, of: int) -> str:
+    """What a part is called that is given no name."""
+    return f"{_PART}{shard}-of-{of}.csv"
+
+
+def is_part(path: str) -> bool:
+    """True for a part of a plan: by its name, or as its manifest lies beside it."""
+    return os.path.basename(path).startswith(_PART) or os.path.lexists(path + _ENDING)
 
 
 def sha256_of(path: str) -> str:

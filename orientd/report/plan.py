@@ -1,11 +1,12 @@
 """Reads a report back as the plan of `orientd apply`, after a person has edited it or not, with the verdicts given on it."""
 
 import csv
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, TextIO
 
 from orientd.errors import ConfigError
-from orientd.records import COLUMNS, Method, Notify, Row, Status, Verdict
+from orientd.records import COLUMNS, Format, Method, Notify, Row, Status, Verdict
 from orientd.report import verdicts
 from orientd.report.columns import Columns
 from orientd.report.page_report import is_page_report
@@ -14,12 +15,19 @@ from orientd.report.text import printable
 _PROBLEMS_SHOWN: Final = 20
 _DECISIONS: Final = frozenset(verdict.value for verdict in Verdict)
 _WORDS: Final[Mapping[str, Collection[str]]] = {
+    "format": frozenset(kind.value for kind in Format),
     "method": frozenset(method.value for method in Method),
     "outcome": frozenset(status.value for status in Status),
     "decided_by": frozenset((verdicts.PERSON,)),
 }
 _TEXTS: Final = frozenset(name for name, kind in COLUMNS.items() if kind is str)
 _FRACTIONS: Final = frozenset(name for name, kind in COLUMNS.items() if kind == float | None)
+_COUNT: Final = (0, 2**63 - 1)
+_RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    **dict.fromkeys(("width", "height", "views", "size"), _COUNT),
+    **dict.fromkeys(("orientation", "new_orientation"), (-(2**63), 2**63 - 1)),
+    **dict.fromkeys(_FRACTIONS, (0, 1)),
+}
 
 
 def read_plan(path: str, notify: Notify = lambda _: None) -> list[Row]:
@@ -40,7 +48,8 @@ def read_rows(path: str) -> list[Row]:
 
     People edit plans with spreadsheets: columns may change places, be added or (but for path, turn, decision, size, mtime_ns
     and sha256) be missing; the separator may be a semicolon or a tab, decimals a comma, lines may end with CR LF. A number
-    that the spreadsheet rounded (1.7E+18) comes back as None: `mtime_ns` may be None, size and sha256 never are.
+    that the spreadsheet rounded (1.7E+18), or that its column cannot hold, comes back as None: `mtime_ns` may be None, size and
+    sha256 never are. A format, method or outcome that there is not comes back empty.
 
     Raises:
         ConfigError: lists every bad row with its line number.
@@ -132,11 +141,19 @@ def _value(name: str, text: str) -> Any:
         return None
     try:
         number = float(text)
-        if name in _FRACTIONS:
-            return number
-        return None if "e" in text.lower() else int(text.removesuffix(".0"))
+        if not math.isfinite(number):
+            raise ValueError(text)
+        if name not in _FRACTIONS and "e" in text.lower():
+            return None
+        return _within(name, number if name in _FRACTIONS else int(text.removesuffix(".0")))
     except ValueError:
         raise ValueError(f"{name} must be a number, got {text!r}") from None
+
+
+def _within(name: str, number: float) -> float | None:
+    """The number; None if that column cannot hold it."""
+    least, most = _RANGES.get(name, (number, number))
+    return number if least <= number <= most else None
 
 
 def _check(row: Row) -> None:

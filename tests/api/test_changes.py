@@ -1,5 +1,6 @@
 """`plan_change` and `apply_change`: the safe writer, its journal, and what it refuses."""
 
+import json
 import os
 
 import pytest
@@ -32,6 +33,14 @@ def test_a_change_is_planned_applied_and_taken_back(orientd, photo, capsys):
     assert f"orientd.apply_change {photo}" in " ".join(capsys.readouterr().out.split())
     assert orientd("undo", "1") == 0
     assert sky_library.snapshot(photo.parent)[str(photo)][0] == before[str(photo)][0]
+
+
+def test_it_is_a_run_like_any_other(orientd, photo, capsys):
+    apply_change(plan_change(photo, 90))
+    assert orientd("history", "--json") == 0
+    run = json.loads(capsys.readouterr().out)
+    assert (run["state"], run["fixed"], run["failed"]) == ("done", 1, 0)
+    assert run["finished"]
 
 
 def test_the_journal_may_lie_elsewhere(orientd, photo, tmp_path):

@@ -2,11 +2,14 @@
 
 import base64
 import csv
+import io
 import json
 import os
 
 import pytest
 from support import sky_library
+
+from orientd.report.json_lines import JsonLines
 
 
 def printed(text):
@@ -58,3 +61,11 @@ def test_bytes_that_are_not_utf8_stand_in_a_key_of_their_own(orientd, photos, tm
     odd, plain = rows[f"{photos}/\ufffdt\ufffd.jpg"], rows[str(paths[1])]
     assert base64.b64decode(odd["path_b64"]) == os.fsencode(paths[0])
     assert "path_b64" not in plain
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_no_line_is_printed_that_is_no_json(number):
+    out = io.StringIO()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        JsonLines(out).write("status", {"done": [number]})
+    assert out.getvalue() == ""

@@ -70,6 +70,37 @@ def test_after_a_scan_that_fixes_the_page_shows_them_put_right(orientd, library,
     }
 
 
+@pytest.mark.parametrize(
+    ("report", "html"),
+    [
+        ("same.csv", "same.csv"),
+        ("same.csv", "same.CSV"),
+        ("same.csv", "link/same.csv"),
+        ("./same.csv", "same.csv.partial"),
+        ("same.csv.partial", "same.csv"),
+        ("same.csv", "same.csv.json"),
+    ],
+)
+def test_a_page_never_takes_the_place_of_the_plan(orientd, library, tmp_path, monkeypatch, capsys, report, html):
+    monkeypatch.chdir(tmp_path)
+    os.symlink(tmp_path, "link")
+    before = sorted(os.listdir(tmp_path))
+    assert orientd("scan", library, "--fix", "--report", report, "--html", html) == 2
+    assert f"{html} would replace {report}: choose another --html" in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == before, "nothing was begun"
+    assert sky_library.shown_turned(library / "b.jpg") == 180
+
+
+def test_a_page_never_takes_the_place_of_an_unfinished_plan(orientd, library, tmp_path, capsys):
+    plan = tmp_path / "plan.csv.partial"
+    assert orientd("scan", library, "--report", tmp_path / "plan.csv") == 3
+    (tmp_path / "plan.csv").rename(plan)
+    text = plan.read_bytes()
+    assert orientd("report", plan, library, "--html", tmp_path / "plan.csv") == 2
+    assert "would replace" in capsys.readouterr().err
+    assert plan.read_bytes() == text
+
+
 def test_json_stays_json_and_quiet_quiet(orientd, library, tmp_path, capsys):
     assert orientd("scan", library, "--report", tmp_path / "r.csv", "--html", tmp_path / "r.html", "--json") == 3
     lines = capsys.readouterr().out.splitlines()

@@ -3,12 +3,14 @@
 import errno
 import json
 import os
+import shlex
 
 import pytest
 from support import raw_files, sky_library
 
 from orientd.formats import sidecar
 from orientd.library import walk
+from orientd.library.paths import few
 
 
 @pytest.fixture
@@ -65,6 +67,29 @@ def test_also_with_excludes_lists_and_several_roots(scan, library, tmp_path):
     assert b"b-c" not in whole
 
 
+def test_also_where_much_of_it_was_known_before(orientd, scan, library, tmp_path):
+    """As where a part was interrupted, or the library has grown."""
+    listed = tmp_path / "list"
+    listed.write_text("\n".join(f"{library}/gone/{name}.jpg" for name in (3, 1, 2, 1)))
+    scan(library, "--files-from", listed)
+    for seed, name in enumerate(["0/0.jpg", "deep/a.jpg", "deep/b/c/e-2.jpg", "z/0.jpg", "é/new.jpg"]):
+        sky_library.draw(library / name, 90, seed=200 + seed)
+    merged, whole, _ = scan(library, "--files-from", listed)
+    fresh = tmp_path / "fresh.csv"
+    assert orientd("scan", library, "--files-from", listed, "--report", fresh, "--state-dir", tmp_path / "no state") == 3
+    assert merged == whole == fresh.read_bytes()
+    assert whole.count(b"it is in the list, but not there") == 4
+
+
+def test_a_part_of_which_rows_lie_elsewhere_is_told_so(orientd, scan, library, tmp_path, capsys):
+    _, _, parts = scan(library)
+    for number, part in enumerate(parts):
+        copied(part, tmp_path / f"{number}.csv").with_name(f"{number}.csv.json").write_bytes(manifest(part, roots=["/elsewhere"]))
+    capsys.readouterr()
+    assert orientd("plan", "merge", *[tmp_path / f"{number}.csv" for number in range(3)], "--out", tmp_path / "no.csv") == 2
+    assert "is below none of the folders that were scanned" in capsys.readouterr().err
+
+
 def test_also_where_folders_cannot_be_listed(scan, library, monkeypatch):
     closed = [str(library / name) for name in ("1", "deep/b/c", "z")]
     listing = walk.listing
@@ -115,6 +140,38 @@ def test_the_merged_plan_is_applied_as_printed(orientd, scan, library, tmp_path,
     assert sky_library.shown_turned(library / "deep" / "b-c" / "d.jpg") == 0
 
 
+def test_it_is_applied_as_printed_also_after_a_scan_of_many_folders(orientd, scan, library, tmp_path, capsys):
+    wrong = [path for path in sorted(library.rglob("*.jpg")) if path.is_file() and path.stat().st_nlink == 1]
+    (tmp_path / "list").write_bytes(b"\0".join(map(os.fsencode, wrong)))
+    _, whole, parts = scan("--files-from", tmp_path / "list")
+    assert len(wrong) > 8
+    state = ("--state-dir", tmp_path / "the owner's")
+    capsys.readouterr()
+    assert orientd("plan", "merge", *parts, "--out", tmp_path / "2.csv", *state) == 3
+    printed = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  orientd apply"))
+    _, command, *names = shlex.split(printed)
+    assert len(names) <= 9
+    assert orientd(command, *names, "--report", tmp_path / "done.csv", *state) == 0
+    outcomes = [row["outcome"] for row in sky_library.rows(tmp_path / "done.csv").values()]
+    assert outcomes == ["fixed"] * whole.count(b",fix,")
+
+
+@pytest.mark.parametrize(
+    ("paths", "most", "expected"),
+    [
+        (["/p/b", "/p/a"], 2, ["/p/a", "/p/b"]),
+        (["/p/b", "/p/a", "/p/a/c/d", "/p/a b"], 3, ["/p/a", "/p/a b", "/p/b"]),
+        (["/p/b/1", "/p/b/2", "/p/a", "/q"], 3, ["/p/a", "/p/b", "/q"]),
+        (["/p/b/c/1", "/p/b/2", "/p/b/c", "/q"], 2, ["/p/b", "/q"]),
+        (["/a", "/b", "/c/d"], 2, ["/"]),
+        (["/", "/a"], 8, ["/"]),
+        ([], 8, []),
+    ],
+)
+def test_folders_are_given_up_for_those_above_until_they_are_few(paths, most, expected):
+    assert list(few(paths, most)) == expected
+
+
 def test_parts_that_do_not_belong_together_are_refused(orientd, scan, library, tmp_path, capsys):
     _, _, parts = scan(library)
 
@@ -145,6 +202,7 @@ def test_parts_that_do_not_belong_together_are_refused(orientd, scan, library, t
         manifest(parts[1], shard="2"),
         manifest(parts[1], shard=9),
         manifest(parts[1], roots=[1]),
+        manifest(parts[1], places=[0]),
     ):
         copied(parts[1], other).with_name("other.csv.json").write_bytes(damaged)
         assert "is not what a scan with --shard leaves beside a plan" in refused(parts[0], other, parts[2])

@@ -137,6 +137,36 @@ def test_every_bad_row_is_named_with_its_line(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("name", ["confidence", "p0", "width", "size", "turn", "mtime_ns"])
+@pytest.mark.parametrize("number", ["nan", "-NaN", "inf", "Infinity", "9" * 400])
+def test_what_is_not_finite_is_no_number(tmp_path, name, number):
+    assert problems(edited(tmp_path, f"{HEADER}\n{line(**{name: number})}\n")) == [
+        f"line 2: {name} must be a number, got {number!r}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *[("confidence", each) for each in ("7", "-0.0001", "1.0001", "1e300")],
+        *[(name, each) for name in ("width", "height", "views") for each in ("-5", str(2**63))],
+        *[(name, each) for name in ("orientation", "new_orientation") for each in (str(2**63), str(-(2**64)))],
+    ],
+)
+def test_a_number_that_its_column_cannot_hold_is_none(tmp_path, name, text):
+    assert read_plan(edited(tmp_path, f"{HEADER}\n{line(**{name: text})}\n")) == [FOUND._replace(**{name: None})]
+
+
+def test_one_probability_too_many_and_there_is_none(tmp_path):
+    (row,) = read_plan(edited(tmp_path, f"{HEADER}\n{line(p180='1.5')}\n"))
+    assert row == FOUND._replace(probabilities=None)
+
+
+@pytest.mark.parametrize(("written", "read"), [("foo", ""), (" HEIF ", "heif"), ("x\udcff", ""), ("", "")])
+def test_a_format_that_there_is_not_is_none(tmp_path, written, read):
+    assert read_plan(edited(tmp_path, f"{HEADER}\n{line(format=written)}\n")) == [FOUND._replace(format=read)]
+
+
 def test_a_great_many_bad_rows_are_counted(tmp_path):
     found = problems(edited(tmp_path, "\n".join([HEADER, *[line(turn=1)] * 50])))
     assert (len(found), found[-1]) == (21, "and 30 more")

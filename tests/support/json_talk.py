@@ -1,5 +1,6 @@
 """Conversations with orientd in JSON: commands run in this process in many states of its library, and each line they print."""
 
+import csv
 import io
 import json
 import os
@@ -33,7 +34,7 @@ class Said:
     @property
     def command(self):
         """The name of its definition in the schema."""
-        return "config_show" if self.words[0] == "config" else self.words[0]
+        return "_".join(self.words[: 2 if self.words[0] in ("config", "immich") else 1])
 
     def __str__(self):
         return f"{self.state}: {' '.join(self.words)}"
@@ -217,6 +218,7 @@ def _stray(say):
     say("undo", 1, code=3)
     (photos / "a.jpg").write_bytes(b"edited")
     say("inspect", photos / "a.jpg", code=3)
+    _odd_plan(say, place)
     say("doctor")
     say("models", "--model", place / "none.onnx", code=1)
     say("scan", place / "nowhere", "--report", place / "3.csv", code=75)
@@ -227,10 +229,32 @@ def _stray(say):
         say("config", "show", "--config", place / "orientd.yaml")
 
 
+def _odd_plan(say, place):
+    """A plan of which cells hold what orientd never writes."""
+    photo = sky_library.draw(place / "odd" / "a.jpg", 90)
+    say("scan", photo, "--report", place / "odd.csv")
+    odd = {
+        "format": f"x{STRAY}",
+        "evidence": STRAY,
+        "reason": STRAY,
+        "confidence": "7",
+        "p0": "-0.5",
+        "width": "-5",
+        "views": "-1",
+    }
+    (row,) = sky_library.rows(place / "odd.csv").values()
+    with (place / "odd.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.DictWriter(file, row)
+        writer.writeheader()
+        writer.writerow(row | odd)
+    say("apply", place / "odd.csv", "--report", place / "4.csv")
+
+
 def _mistakes(say):
     say.now("mistakes")
     for words in (
         ("scan",),
+        ("immich", "scan", "--wrong"),
         ("undo", "--wrong"),
         ("redo", 1),
         ("history", "--wrong"),
