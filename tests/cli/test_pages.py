@@ -4,6 +4,7 @@ import csv
 import hashlib
 import os
 import sys
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -154,6 +155,26 @@ def test_a_report_is_not_replaced_unasked(orientd, scans):
     with pytest.raises(Exception, match="there already"):
         orientd("pages", scans / "good.png", "--report", "r.csv")
     assert orientd("pages", scans / "good.png", "--report", "r.csv", "--overwrite") == ExitCode.OK
+
+
+def test_an_original_is_no_report_to_be_replaced(orientd, scans):
+    before = fingerprint(scans)
+    with pytest.raises(Exception, match="not a report"):
+        orientd("pages", scans / "good.png", "--report", scans / "scan.pdf", "--overwrite")
+    assert fingerprint(scans) == before
+
+
+def test_a_report_on_standard_output_is_refused(orientd, scans):
+    with pytest.raises(Exception, match="standard output"):
+        orientd("pages", scans / "good.png", "--report", "-")
+    assert not Path("-").exists()
+
+
+def test_interrupted_before_the_first_page_it_names_no_report(orientd, scans, monkeypatch, capsys):
+    monkeypatch.setattr("orientd.cli.stopping.stoppable", lambda: nullcontext(lambda: True))
+    orientd("pages", scans / "good.png", "--report", "r.csv")
+    assert "No report" in capsys.readouterr().out
+    assert not list(Path().glob("r.csv*"))
 
 
 def test_copies_among_pages_are_refused_and_no_report_begun(orientd, scans):
