@@ -77,7 +77,7 @@ class ImageDocument:
         if self._count == 1 and not turns[0][1]:
             whole = self._turner.turned(photo, turns[0][0])
         place = copies.place(path, page_files.SUFFIXES.get(photo.format, "") if whole is None else "")
-        with copies.writing(place) as file:
+        with copies.writing(place, path) as file:
             if whole is None:
                 page_files.write(photo.format, photo.data, turns, file, self._max_pixels)
             else:
@@ -132,7 +132,7 @@ class PdfDocument:
             else:
                 quarters_only = page in self._with_text
                 self._document.turn(page, (turn[0], 0.0) if quarters_only else turn)
-        with copies.writing(place) as file:
+        with copies.writing(place, path) as file:
             self._document.save(file)
         return place
 
