@@ -57,15 +57,17 @@ class ImageDocument:
     def __init__(self, photo: Photo, decoder: Decoder, turner: Turner, max_pixels: int, straighten: bool) -> None:
         self._photo, self._decoder, self._turner = photo, decoder, turner
         self._max_pixels, self._straighten = max_pixels, straighten
-        self._count = page_files.count(photo.format, photo.data)
+        frames = page_files.frames(photo.format, photo.data)
+        self._count = len(frames)
+        self._tiff = page_files.TiffPages(photo.data, frames) if self._count > 1 else None
 
     def __len__(self) -> int:
         return self._count
 
     def finding(self, page: int, ask: Ask) -> Finding:
         """Raises DecodeError."""
-        if self._count > 1:
-            levels = page_files.levels(self._photo.data, page, SIDE, self._max_pixels)
+        if self._tiff:
+            levels = self._tiff.levels(page, SIDE, self._max_pixels)
         else:
             levels = straight.gray(self._decoder.fitted(self._photo, SIDE).pixels)
         found = judge(levels, ask)
