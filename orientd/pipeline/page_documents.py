@@ -128,10 +128,12 @@ class PdfDocument:
     def write(self, findings: Sequence[Finding], copies: Copies, path: str) -> str:
         """Give the path of the copy. Raises PhotoError."""
         place = copies.place(path)
+        twins, done = self._document.twins(), set[int]()
         for page, turn in _turns(findings, straighten=self._straighten).items():
             if self._render and turn[1] and page in self._with_text:
                 self._document.replace(page, *page_files.jpeg(self._document.rendered(page), turn))
-            else:
+            elif twins[page] not in done:
+                done.add(twins[page])
                 quarters_only = page in self._with_text
                 self._document.turn(page, (turn[0], 0.0) if quarters_only else turn)
         with copies.writing(place, path) as file:

@@ -140,6 +140,19 @@ def test_a_slanted_text_becomes_a_picture_only_if_asked(orientd, scans):
     document.close()
 
 
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [(text_pdf((90, UPRIGHT), (0, UPRIGHT)), ()), (text_pdf((90, SLANTED), (0, UPRIGHT)), ("--render",))],
+    ids=["turned", "rendered"],
+)
+def test_a_page_that_is_listed_twice_is_turned_once(orientd, tmp_path, data, options):
+    (tmp_path / "a.pdf").write_bytes(data.replace(b"/Kids [4 0 R 6 0 R]", b"/Kids [4 0 R 4 0 R]"))
+    assert orientd("pages", "a.pdf", "--out", "out", "--report", "r.csv", *options) == ExitCode.OK
+    assert [row["decision"] for row in rows("r.csv").values()] == ["copy", "copy"]
+    orientd("pages", "out", "--report", "again.csv")
+    assert [row["decision"] for row in rows("again.csv").values()] == ["keep", "keep"]
+
+
 def test_a_copy_is_not_replaced_unasked(orientd, scans):
     assert orientd("pages", scans / "skewed.jpg", "--out", "out", "--report", "1.csv") == ExitCode.OK
     Path("out/skewed.jpg").write_bytes(b"a person's")
