@@ -99,7 +99,7 @@ class Pdf:
     def twins(self) -> list[int]:
         """Of each page the last one that is the same object, itself if there is no other: what turns one turns all of these.
 
-        PDFium does not tell, so each page is marked with its number, by a box that none inherits, in a second opening of the file.
+        PDFium does not tell, so in a second opening of the file each page is marked with its number, by a box none inherits.
         """
         with self._told(), closing(self._pdfium.PdfDocument(self._data)) as scratch:
             for number in range(len(scratch)):
