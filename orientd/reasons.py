@@ -131,7 +131,7 @@ class Reason(StrEnum):
     SYSTEM_ERROR = "system_error"
     """The system said no for another reason."""
     COPY_EXISTS = "copy_exists"
-    """The copy of a page is there already, and --overwrite was not given (copies of pages)."""
+    """A file is there where the copy of a page would go, and is not to be replaced (copies of pages)."""
     NOT_ALLOWED = "not_allowed"
     """The plan names a path outside the folders that may be written, or a server that is not known here, or what is no path."""
     NOT_REACHABLE = "not_reachable"

@@ -61,13 +61,16 @@ def pages(
                 kept.write(row)
                 if not quiet:
                     click.echo(_line(row))
-        path = kept.partial if stop() else kept.finish()
+        begun = kept.partial if kept.counts.total() else ""
+        path = begun if stop() else kept.finish()
         click.echo(_summary(kept.counts, path, copied=bool(folder)))
         return exit_code(stop, faulty=bool(kept.counts[PageVerdict.ERROR]))
 
 
 def _place(named: str, folder: str) -> str:
-    """The path of the report. Raises ConfigError if it would lie among the copies' own names."""
+    """The path of the report. Raises ConfigError if it would lie among the copies' own names, or is to be no file."""
+    if named == "-":
+        raise ConfigError("orientd pages writes its report to a file, not to standard output: give --report a name")
     if named and not os.path.isdir(named):
         if folder and os.path.realpath(named) == os.path.realpath(folder):
             raise ConfigError("--report and --out name the same: choose another --report")
@@ -97,4 +100,5 @@ def _summary(counts: "Counter[PageVerdict]", path: str, *, copied: bool) -> str:
     found = f"{copy:,} copied" if copied else f"{copy:,} to be turned"
     left = f"{keep:,} upright and straight, {unsure:,} unsure, {error:,} in trouble"
     total = counts.total()
-    return printable(f"{total:,} {'page' if total == 1 else 'pages'}: {found}, {left}. Report: {path}")
+    report = f"Report: {path}" if path else "No report: it was interrupted before the first page."
+    return printable(f"{total:,} {'page' if total == 1 else 'pages'}: {found}, {left}. {report}")

@@ -5,7 +5,7 @@ the source; BMP and GIF become PNG, what else there is JPEG. Resolution, color p
 orientation is carried out. As in `decode.cpu`, importing this module loads Pillow.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, BinaryIO, Final
@@ -37,6 +37,7 @@ SUFFIXES: Final[Mapping[Format, str]] = {
 }
 """What is added to the name of a file whose copy is in another format."""
 
+_ANIMATED: Final = (Format.PNG, Format.WEBP, Format.GIF)
 _QUARTERS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 _ORIENTATION, _EXIF_IFD, _SIZE_TAGS = 0x112, 0x8769, (0xA002, 0xA003)
 _KEPT_IN_TIFF: Final = (269, 270, 271, 272, 285, 296, 297, 305, 306, 315, 316, 33432, 33723)
@@ -45,30 +46,49 @@ _LOSSY_IN_TIFF: Final = ("jpeg", "tiff_jpeg", "webp")
 _REDUCED: Final = 1  # NewSubfileType, bit 0: a smaller copy of another picture
 
 
-def count(format: Format, data: bytes) -> int:  # noqa: A002
-    """How many pages a file has: those of a TIFF, one of any other.
+def frames(format: Format, data: bytes) -> list[int]:  # noqa: A002
+    """The frames of a file that are its pages: those of a TIFF that are no smaller copies of others, one of any other.
+
+    Raises:
+        DecodeError: it is damaged.
+        Refused: it is an animation, of which all but the first picture would be lost.
+    """
+    if format is Format.TIFF:
+        with told(format, data):
+            return list(_places(TiffImagePlugin.TiffImageFile(BytesIO(data))))
+    if format in _ANIMATED:
+        with told(format, data):
+            image = (PngImagePlugin.PngImageFile if format is Format.PNG else _OPENERS[format])(BytesIO(data))
+            pictures = getattr(image, "n_frames", 1)
+        if pictures > 1:
+            raise Refused(Reason.SEVERAL_PICTURES, f"it is an animation of {pictures:,} pictures: only still images are pages")
+    return [0]
+
+
+class TiffPages:
+    """The pages of a TIFF, which is gone through once.
 
     Raises:
         DecodeError: it is damaged.
     """
-    if format is not Format.TIFF:
-        return 1
-    with told(format, data):
-        return sum(1 for _ in _places(TiffImagePlugin.TiffImageFile(BytesIO(data))))
 
+    def __init__(self, data: bytes, frames: Sequence[int]) -> None:
+        self._data, self._frames = data, frames
+        with told(Format.TIFF, data):
+            self._image = TiffImagePlugin.TiffImageFile(BytesIO(data))
 
-def levels(data: bytes, page: int, side: int, max_pixels: int) -> NDArray[np.uint8]:
-    """The gray levels of a page of a TIFF as viewers show it, its longer side `side` at most.
+    def levels(self, page: int, side: int, max_pixels: int) -> NDArray[np.uint8]:
+        """The gray levels of a page as viewers show it, its longer side `side` at most.
 
-    Raises:
-        DecodeError: it is damaged, too large or not supported.
-    """
-    with told(Format.TIFF, data):
-        image = TiffImagePlugin.TiffImageFile(BytesIO(data))
-        image.seek(list(_places(image))[page])
-        _check_size(image, max_pixels)
-        image.load()
-        return np.asarray(_gray(image).resize(fitting(*image.size, side), Image.Resampling.BILINEAR))
+        Raises:
+            DecodeError: it is damaged, too large or not supported.
+        """
+        with told(Format.TIFF, self._data):
+            image = self._image
+            image.seek(self._frames[page])
+            _check_size(image, max_pixels)
+            image.load()
+            return np.asarray(_gray(image).resize(fitting(*image.size, side), Image.Resampling.BILINEAR))
 
 
 def write(format: Format, data: bytes, turns: Mapping[int, Turn], file: BinaryIO, max_pixels: int) -> None:  # noqa: A002

@@ -7,7 +7,7 @@ text, by the matrix of their content, so that scans keep their very bytes. Nothi
 import math
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -64,6 +64,7 @@ class Pdf:
         except ImportError as error:
             raise DecodeError(Reason.UNSUPPORTED, MISSING) from error
         self._pdfium, self._raw = pypdfium2, raw
+        self._data = data
         with self._told():
             self._document = pypdfium2.PdfDocument(data)
 
@@ -94,6 +95,21 @@ class Pdf:
         stands = usual + sum(alike) / len(alike) + rotation
         turn = (180 - stands) % 360 - 180
         return Text(len(seen) * max(1, total // _ASKED), turn, len(alike) / len(angles))
+
+    def twins(self) -> list[int]:
+        """Of each page the last one that is the same object, itself if there is no other: what turns one turns all of these.
+
+        PDFium does not tell, so in a second opening of the file each page is marked with its number, by a box none inherits.
+        """
+        with self._told(), closing(self._pdfium.PdfDocument(self._data)) as scratch:
+            for number in range(len(scratch)):
+                with closing(scratch[number]) as page:
+                    page.set_artbox(number, 0, number + 1, 1)
+            found = []
+            for number in range(len(scratch)):
+                with closing(scratch[number]) as page:
+                    found.append(round(page.get_artbox()[0]))
+            return found
 
     def turn(self, number: int, turn: "Turn") -> None:
         """Turn a page: by quarters as viewers are told to, by the rest in its content."""

@@ -57,15 +57,17 @@ class ImageDocument:
     def __init__(self, photo: Photo, decoder: Decoder, turner: Turner, max_pixels: int, straighten: bool) -> None:
         self._photo, self._decoder, self._turner = photo, decoder, turner
         self._max_pixels, self._straighten = max_pixels, straighten
-        self._count = page_files.count(photo.format, photo.data)
+        frames = page_files.frames(photo.format, photo.data)
+        self._count = len(frames)
+        self._tiff = page_files.TiffPages(photo.data, frames) if self._count > 1 else None
 
     def __len__(self) -> int:
         return self._count
 
     def finding(self, page: int, ask: Ask) -> Finding:
         """Raises DecodeError."""
-        if self._count > 1:
-            levels = page_files.levels(self._photo.data, page, SIDE, self._max_pixels)
+        if self._tiff:
+            levels = self._tiff.levels(page, SIDE, self._max_pixels)
         else:
             levels = straight.gray(self._decoder.fitted(self._photo, SIDE).pixels)
         found = judge(levels, ask)
@@ -77,7 +79,7 @@ class ImageDocument:
         if self._count == 1 and not turns[0][1]:
             whole = self._turner.turned(photo, turns[0][0])
         place = copies.place(path, page_files.SUFFIXES.get(photo.format, "") if whole is None else "")
-        with copies.writing(place) as file:
+        with copies.writing(place, path) as file:
             if whole is None:
                 page_files.write(photo.format, photo.data, turns, file, self._max_pixels)
             else:
@@ -126,13 +128,15 @@ class PdfDocument:
     def write(self, findings: Sequence[Finding], copies: Copies, path: str) -> str:
         """Give the path of the copy. Raises PhotoError."""
         place = copies.place(path)
+        twins, done = self._document.twins(), set[int]()
         for page, turn in _turns(findings, straighten=self._straighten).items():
             if self._render and turn[1] and page in self._with_text:
                 self._document.replace(page, *page_files.jpeg(self._document.rendered(page), turn))
-            else:
+            elif twins[page] not in done:
+                done.add(twins[page])
                 quarters_only = page in self._with_text
                 self._document.turn(page, (turn[0], 0.0) if quarters_only else turn)
-        with copies.writing(place) as file:
+        with copies.writing(place, path) as file:
             self._document.save(file)
         return place
 

@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import ExitStack, suppress
 from datetime import datetime
-from typing import IO, Final, NoReturn, Protocol
+from typing import IO, Any, Final, NoReturn, Protocol
 
 from orientd.errors import Busy, ConfigError, ReportError
 from orientd.records import Row
@@ -21,7 +21,7 @@ from orientd.report.text import printable
 
 HEADER: Final = ",".join(NAMES)
 # What another name for the report would solve; anything else is for who keeps the disk.
-_MISTAKEN: Final = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
+MISTAKEN: Final = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
 
 
 def default_report(now: datetime, folder: str = "") -> str:
@@ -57,13 +57,13 @@ class CsvReport:
             self._open()
             self._begin()
         except OSError as error:
-            kind = ConfigError if error.errno in _MISTAKEN else ReportError
+            kind = ConfigError if error.errno in MISTAKEN else ReportError
             raise kind(f"{printable(path)} cannot be written: {error.strerror}: choose another --report") from error
         self._writerow = csv.writer(EndsWithLf(self._file), lineterminator="\r\n").writerow
 
     def _open(self) -> None:
         self._file = open(self.path, "a", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115
-        if not _taken(self._file):
+        if not taken(self._file):
             self._file.close()
             raise Busy(f"another orientd is writing {printable(self.path)}: choose another --report, or wait for it to end")
 
@@ -169,7 +169,7 @@ class _StandardOutput:
         return sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
 
 
-def _taken(file: IO[str]) -> bool:
+def taken(file: IO[Any]) -> bool:
     """Keep a file for this process until it closes it; False if another one has it."""
     with suppress(OSError):  # a file system without locks
         try:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import os
 import sys
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -139,6 +140,19 @@ def test_a_slanted_text_becomes_a_picture_only_if_asked(orientd, scans):
     document.close()
 
 
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [(text_pdf((90, UPRIGHT), (0, UPRIGHT)), ()), (text_pdf((90, SLANTED), (0, UPRIGHT)), ("--render",))],
+    ids=["turned", "rendered"],
+)
+def test_a_page_that_is_listed_twice_is_turned_once(orientd, tmp_path, data, options):
+    (tmp_path / "a.pdf").write_bytes(data.replace(b"/Kids [4 0 R 6 0 R]", b"/Kids [4 0 R 4 0 R]"))
+    assert orientd("pages", "a.pdf", "--out", "out", "--report", "r.csv", *options) == ExitCode.OK
+    assert [row["decision"] for row in rows("r.csv").values()] == ["copy", "copy"]
+    orientd("pages", "out", "--report", "again.csv")
+    assert [row["decision"] for row in rows("again.csv").values()] == ["keep", "keep"]
+
+
 def test_a_copy_is_not_replaced_unasked(orientd, scans):
     assert orientd("pages", scans / "skewed.jpg", "--out", "out", "--report", "1.csv") == ExitCode.OK
     Path("out/skewed.jpg").write_bytes(b"a person's")
@@ -154,6 +168,26 @@ def test_a_report_is_not_replaced_unasked(orientd, scans):
     with pytest.raises(Exception, match="there already"):
         orientd("pages", scans / "good.png", "--report", "r.csv")
     assert orientd("pages", scans / "good.png", "--report", "r.csv", "--overwrite") == ExitCode.OK
+
+
+def test_an_original_is_no_report_to_be_replaced(orientd, scans):
+    before = fingerprint(scans)
+    with pytest.raises(Exception, match="not a report"):
+        orientd("pages", scans / "good.png", "--report", scans / "scan.pdf", "--overwrite")
+    assert fingerprint(scans) == before
+
+
+def test_a_report_on_standard_output_is_refused(orientd, scans):
+    with pytest.raises(Exception, match="standard output"):
+        orientd("pages", scans / "good.png", "--report", "-")
+    assert not Path("-").exists()
+
+
+def test_interrupted_before_the_first_page_it_names_no_report(orientd, scans, monkeypatch, capsys):
+    monkeypatch.setattr("orientd.cli.stopping.stoppable", lambda: nullcontext(lambda: True))
+    orientd("pages", scans / "good.png", "--report", "r.csv")
+    assert "No report" in capsys.readouterr().out
+    assert not list(Path().glob("r.csv*"))
 
 
 def test_copies_among_pages_are_refused_and_no_report_begun(orientd, scans):

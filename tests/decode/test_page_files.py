@@ -4,12 +4,12 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 from support.drawn_pages import jpeg, lying, page
 
 from orientd import formats
 from orientd.decode import page_files
-from orientd.errors import DecodeError
+from orientd.errors import DecodeError, Refused
 from orientd.pages.skew import SIDE, find_skew
 from orientd.reasons import Reason
 from orientd.records import Format
@@ -99,9 +99,9 @@ class TestTiff:
         return packed(pages[0], "TIFF", save_all=True, append_images=pages[1:], **told)
 
     def test_only_what_is_to_be_turned_is(self, data):
-        assert page_files.count(Format.TIFF, data) == 3
+        assert len(page_files.frames(Format.TIFF, data)) == 3
         after = written(data, {1: (180, 0.0)})
-        assert page_files.count(Format.TIFF, after) == 3
+        assert len(page_files.frames(Format.TIFF, after)) == 3
         for frame in range(3):
             before = np.asarray(opened(data, frame))
             assert np.array_equal(np.rot90(before, 2) if frame == 1 else before, np.asarray(opened(after, frame)))
@@ -115,10 +115,10 @@ class TestTiff:
         small = Image.new("L", (20, 20))
         small.encoderinfo = {"tiffinfo": {254: 1}}
         data = packed(page(), "TIFF", save_all=True, append_images=[small])
-        assert page_files.count(Format.TIFF, data) == 1
+        assert len(page_files.frames(Format.TIFF, data)) == 1
 
     def test_its_levels_are_those_of_the_page(self, data):
-        assert page_files.levels(data, 2, SIDE, PIXELS).shape[0] == SIDE
+        assert page_files.TiffPages(data, page_files.frames(Format.TIFF, data)).levels(2, SIDE, PIXELS).shape[0] == SIDE
 
 
 @pytest.mark.parametrize("format_", ["BMP", "GIF"])
@@ -140,3 +140,24 @@ def test_what_is_cut_short_is_told(data):
     with pytest.raises(DecodeError) as told:
         written(data[: len(data) // 2], {0: (0, 2.0)})
     assert told.value.code in (Reason.DAMAGED, Reason.UNDECODABLE)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "GIF"])
+def test_an_animation_is_refused_and_a_still_picture_is_one_page(format_):
+    pictures = [page(seed=seed).resize((80, 100)) for seed in range(2)]
+    still, moving = packed(pictures[0], format_), packed(pictures[0], format_, save_all=True, append_images=pictures[1:])
+    assert page_files.frames(Format[format_], still) == [0]
+    with pytest.raises(Refused, match="2 pictures") as told:
+        page_files.frames(Format[format_], moving)
+    assert told.value.code is Reason.SEVERAL_PICTURES
+
+
+def test_a_tiff_is_gone_through_once(monkeypatch):
+    pictures = [page(lines=2, seed=seed).resize((80, 100)) for seed in range(12)]
+    data = packed(pictures[0], "TIFF", save_all=True, append_images=pictures[1:])
+    seeks, seek = [], TiffImagePlugin.TiffImageFile._seek
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "_seek", lambda self, frame: (seeks.append(frame), seek(self, frame))[1])
+    pages = page_files.TiffPages(data, page_files.frames(Format.TIFF, data))
+    for number, picture in enumerate(pictures):
+        assert np.array_equal(pages.levels(number, SIDE, PIXELS), np.asarray(picture))
+    assert len(seeks) <= 3 * len(pictures)

@@ -1,6 +1,7 @@
 """Where copies go: each path has a place of its own, nothing is replaced unasked, and nothing half written stays."""
 
 import os
+import subprocess
 
 import pytest
 
@@ -19,8 +20,8 @@ def roots(tmp_path):
     return found
 
 
-def write(copies, place, data=b"new"):
-    with copies.writing(place) as file:
+def write(copies, root, data=b"new"):
+    with copies.writing(copies.place(root), root) as file:
         file.write(data)
 
 
@@ -56,8 +57,9 @@ def test_a_link_from_among_the_copies_to_the_pages_is_refused(tmp_path, roots):
     with pytest.raises(Refused, match="by a link") as told:
         copies.place(os.path.join(roots[0], "sub", "1.tif"))
     assert told.value.code is Reason.NOT_ALLOWED
-    write(copies, copies.place(roots[1]))
-    assert os.path.getsize(roots[1]) == 0, "the link is replaced, not what it leads to"
+    with pytest.raises(Refused, match="not known to be an earlier copy"):
+        copies.place(roots[1])
+    assert os.path.getsize(roots[1]) == 0
 
 
 def test_a_link_into_a_root_is_refused(tmp_path, roots):
@@ -68,12 +70,12 @@ def test_a_link_into_a_root_is_refused(tmp_path, roots):
 
 def test_what_is_there_is_replaced_only_if_asked(tmp_path, roots):
     place = tmp_path / "out" / "page.png"
-    write(Copies(str(tmp_path / "out"), roots, overwrite=False), str(place), b"old")
+    write(Copies(str(tmp_path / "out"), roots, overwrite=False), roots[1], b"old")
     with pytest.raises(Refused, match="--overwrite") as told:
         Copies(str(tmp_path / "out"), roots, overwrite=False).place(roots[1])
     assert told.value.code is Reason.COPY_EXISTS
     copies = Copies(str(tmp_path / "out"), roots, overwrite=True)
-    write(copies, copies.place(roots[1]))
+    write(copies, roots[1])
     assert place.read_bytes() == b"new"
 
 
@@ -84,7 +86,7 @@ def test_what_came_meanwhile_is_not_replaced(tmp_path, roots, links, monkeypatch
     copies, place = Copies(str(tmp_path / "out"), roots, overwrite=False), str(tmp_path / "out" / "page.png")
 
     def write_late():
-        with copies.writing(place) as file:
+        with copies.writing(place, roots[1]) as file:
             file.write(b"new")
             (tmp_path / "out" / "page.png").write_bytes(b"another's")
 
@@ -95,7 +97,7 @@ def test_what_came_meanwhile_is_not_replaced(tmp_path, roots, links, monkeypatch
 
 def test_without_hard_links_it_is_renamed(tmp_path, roots, monkeypatch):
     monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError(1, "no links here")))
-    write(Copies(str(tmp_path / "out"), roots, overwrite=False), str(tmp_path / "out" / "page.png"))
+    write(Copies(str(tmp_path / "out"), roots, overwrite=False), roots[1])
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["page.png"]
 
 
@@ -103,10 +105,65 @@ def test_nothing_is_left_of_what_failed(tmp_path, roots):
     copies = Copies(str(tmp_path / "out"), roots, overwrite=False)
 
     def write_half():
-        with copies.writing(str(tmp_path / "out" / "page.png")) as file:
+        with copies.writing(str(tmp_path / "out" / "page.png"), roots[1]) as file:
             file.write(b"half")
             raise OSError(28, "No space left on device")
 
     with pytest.raises(WriteError) as told:
         write_half()
     assert (told.value.code, list((tmp_path / "out").iterdir())) == (Reason.NO_ROOM, [])
+
+
+@pytest.fixture
+def bound(tmp_path, roots):
+    """Another name of the first root."""
+    alias = tmp_path / "alias"
+    alias.mkdir()
+    if subprocess.run(["mount", "--bind", roots[0], alias], capture_output=True).returncode:
+        pytest.skip("no right to mount")
+    yield str(alias)
+    subprocess.run(["umount", alias], check=True)
+
+
+@pytest.mark.parametrize("inside", ["", "sub/new"])
+def test_a_folder_within_a_root_by_another_name_is_refused(roots, bound, inside):
+    with pytest.raises(ConfigError, match="lies in"):
+        Copies(os.path.join(bound, inside), roots, overwrite=True)
+
+
+def test_a_place_that_is_a_root_by_another_name_is_refused(tmp_path, roots, bound):
+    os.symlink(bound, tmp_path / "b" / "link")
+    (tmp_path / "out").mkdir()
+    os.link(roots[1], tmp_path / "out" / "page.png")
+    with pytest.raises(ConfigError, match="would lie where"):
+        Copies(str(tmp_path / "out"), roots, overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["x.pdf", "b.bmp.png"])
+def test_another_original_is_never_replaced(tmp_path, name):
+    original, other = tmp_path / "Scans" / "sub" / name.removesuffix(".png"), tmp_path / "Scans" / name
+    original.parent.mkdir(parents=True)
+    original.touch()
+    other.write_bytes(b"another original")
+    copies = Copies(str(tmp_path / "Scans"), [str(original)], overwrite=True)
+    with pytest.raises(Refused, match="not known to be an earlier copy") as told:
+        copies.place(str(original), ".png" if name.endswith(".png") else "")
+    assert (told.value.code, other.read_bytes()) == (Reason.COPY_EXISTS, b"another original")
+
+
+def test_two_originals_do_not_get_one_copy(tmp_path, roots):
+    copies = Copies(str(tmp_path / "out"), roots, overwrite=True)
+    first, second = os.path.join(roots[0], "b.bmp"), os.path.join(roots[0], "b.bmp.png")
+    place = copies.place(first, ".png")
+    with pytest.raises(Refused, match=r"b\.bmp: rename one") as told:
+        copies.place(second)
+    assert (told.value.code, copies.place(first, ".png")) == (Reason.COPY_EXISTS, place)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o400])
+def test_a_copy_has_the_rights_of_its_original(tmp_path, roots, mode):
+    os.chmod(roots[1], mode)
+    copies, place = Copies(str(tmp_path / "out"), roots, overwrite=False), tmp_path / "out" / "page.png"
+    with copies.writing(str(place), roots[1]) as file:
+        assert os.fstat(file.fileno()).st_mode & 0o777 == 0o600
+    assert place.stat().st_mode & 0o777 == mode
