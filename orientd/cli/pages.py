@@ -70,7 +70,7 @@ def pages(
 def _place(named: str, folder: str) -> str:
     """The path of the report. Raises ConfigError if it would lie among the copies' own names, or is to be no file."""
     if named == "-":
-        raise ConfigError("orientd pages writes its report to a file, not to standard output: give --report a name")
+        raise ConfigError("the report about pages goes to a file, not to standard output: give --report a name")
     if named and not os.path.isdir(named):
         if folder and os.path.realpath(named) == os.path.realpath(folder):
             raise ConfigError("--report and --out name the same: choose another --report")

@@ -163,7 +163,7 @@ def _found(path: str) -> Iterator[bytes]:
 
 
 def _no_report(path: str) -> ConfigError:
-    return ConfigError(f"{printable(path)} exists and is not a report of orientd pages: choose another --report")
+    return ConfigError(f"{printable(path)} exists and is not a report about pages: choose another --report")
 
 
 def is_page_report(names: tuple[str, ...]) -> bool:

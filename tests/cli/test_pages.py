@@ -14,6 +14,7 @@ from PIL import Image
 from support.drawn_pages import jpeg, lying, page, scanned_pdf, text_pdf
 from support.turnable_jpegs import needs_turbojpeg
 
+from orientd import commands
 from orientd.cli.main import cli
 from orientd.errors import ExitCode
 from orientd.pages.pdf import Pdf
@@ -31,7 +32,8 @@ def orientd(tmp_path, monkeypatch):
     def run(*words):
         return cli.main([str(word) for word in words], prog_name="orientd", standalone_mode=False) or ExitCode.OK
 
-    return run
+    yield run
+    commands.said()
 
 
 @pytest.fixture

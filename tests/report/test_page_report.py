@@ -36,7 +36,7 @@ def test_a_report_is_replaced_if_asked():
 @pytest.mark.parametrize("content", [b"%PDF-1.4 an original", HEADER.encode()[:-1], HEADER.encode() + b",more\n"])
 def test_what_is_no_report_is_never_replaced(name, content):
     Path(name).write_bytes(content)
-    with pytest.raises(ConfigError, match="not a report of orientd pages"):
+    with pytest.raises(ConfigError, match="not a report about pages"):
         PageReport("scan.pdf", overwrite=True)
     assert {found: Path(found).read_bytes() for found in os.listdir()} == {name: content}
 
