@@ -1,6 +1,6 @@
 """Render the pages of `pages.tsv`, each turned by a known angle of the whole circle.
 
-    python -m benchmarks.pages.render --mirrors /work/.mirror --out /dev/shm/pages
+    python -m benchmarks.pages.render --mirrors FOLDER --out /dev/shm/pages
 
 The list was sorted by eye: every page on it has a right way up, and none was looked at to build or to fit `orientd pages`.
 The PDFs are those of the repositories, of which a bare copy lies as OWNER+NAME/repo in the folder of mirrors. OUT gets a PNG a

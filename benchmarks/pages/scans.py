@@ -1,6 +1,6 @@
 """What `orientd pages` makes of real scans and photos of pages, against `marks.tsv`: a table by repository.
 
-    python -m benchmarks.pages.scans --mirrors /work/.mirror
+    python -m benchmarks.pages.scans --mirrors FOLDER
 
 `needs` is in degrees clockwise. For OCR-D/assets it was read by eye, off the ends of one long line in the middle of each page,
 which had been straightened first so that the line could be followed; books lie curved, so that other lines of a page may differ

@@ -1,6 +1,6 @@
 """What finding skew and way up of a page of A4 at 200 dots an inch costs, from decoded pixels: processor time, the least of five.
 
-python -m benchmarks.pages.speed --mirrors /work/.mirror
+python -m benchmarks.pages.speed --mirrors FOLDER
 """
 
 import argparse
