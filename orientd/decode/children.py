@@ -100,12 +100,16 @@ class Children:
         return _Child(self.command)
 
     def _asked(
-        self, child: "_Child", question: dict[str, Any], parts: Sequence[bytes], limits: Limits
+        self, child: "_Child", question: dict[str, Any], parts: Sequence[bytes], limits: Limits, again: bool = False
     ) -> tuple[dict[str, Any], bytes]:
         try:
             said, body = child.ask({**question, **limits._asdict()}, parts)
         except (BrokenPipeError, EOFError):
-            raise _cause(child.end(), limits) from None
+            code = child.end()
+            # The kernel wakes the child first and sends SIGIO then: if late, that is taken for the end of its parent.
+            if code == -signal.SIGIO and not again:
+                return self._asked(_Child(self.command), question, parts, limits, again=True)
+            raise _cause(code, limits) from None
         except BaseException:
             child.process.kill()
             child.end()

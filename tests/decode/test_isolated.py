@@ -343,3 +343,26 @@ def test_the_limits_are_set():
     assert resource.getrlimit(resource.RLIMIT_AS) == before
     assert os.getsid(child) == child != os.getsid(0)
     assert WALL * DECODING.seconds == 600
+
+
+STARTLED = """
+import os, signal, sys
+from pathlib import Path
+sys.stdin.buffer.read(1)
+if int(Path({lives!r}).read_text()):
+    Path({lives!r}).write_text(str(int(Path({lives!r}).read_text()) - 1))
+    os.kill(os.getpid(), signal.SIGIO)
+os._exit(7)
+"""
+
+
+@pytest.mark.parametrize(("startled", "told"), [(1, "exit code 7"), (2, "signal 29")])
+def test_a_child_that_takes_its_question_for_the_end_is_asked_once_more(tmp_path, startled, told):
+    """pipe_write(7) wakes the reader first and sends SIGIO then: what is late kills a child that has begun to work."""
+    lives = tmp_path / "lives"
+    lives.write_text(str(startled))
+    children = Children([sys.executable, "-c", STARTLED.format(lives=str(lives))])
+    with pytest.raises(RuntimeError, match=told):
+        children.ask({"task": "decode"}, [b""])
+    assert lives.read_text() == "0"
+    children.end()
