@@ -1,6 +1,6 @@
 """One photo as the API of Immich lists it, and what is known of it before it is looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -64,6 +64,11 @@ def stat_of(found: Mapping[str, Any]) -> FileStat:
     """The size and the date of the original, as far as the server has noted them."""
     size = (found.get("exifInfo") or {}).get("fileSizeInByte") or 0
     return FileStat(0, 0, int(size), nanoseconds(found["fileModifiedAt"]))
+
+
+def last_edited(told: Iterable[Mapping[str, Any]]) -> int:
+    """When the edits were made that the API tells: see `Asset.edited`."""
+    return max((nanoseconds(each["updatedAt"]) // 10**9 for each in told), default=0)
 
 
 def nanoseconds(text: str) -> int:

@@ -26,7 +26,7 @@ READING: Final = ("asset.read", "asset.view", "asset.edit.get", "user.read")
 WRITING: Final = ("asset.edit.create", "asset.edit.delete")
 _AT_THE_START: Final = 5.0
 PATIENCE: Final = 120.0  # a server that is restarted answers again within half a minute or so
-_WHILE_AWAY: Final = 5.0  # once it was waited for in vain: two minutes more for each photo would be days
+_WHILE_AWAY: Final = 1 / 24  # of it, once it was waited for in vain: two minutes more for each photo would be days
 _LONGEST_WAIT: Final = 15.0
 _MOST_BYTES: Final = 64 * 2**20  # of an answer: a preview has some hundred thousand, a page of photos some million
 _LONGEST_ANSWER: Final = 120.0
@@ -61,13 +61,16 @@ class Client:
     A method raises ReadError for what is wrong with one photo, or with all: then `trouble` is what must stop a run.
     """
 
-    def __init__(self, server: Server, key: Key, clock: Clock) -> None:
-        """Raises EngineUnavailable without httpx, ConfigError for a `ca_file` that cannot be used."""
+    def __init__(self, server: Server, key: Key, clock: Clock, patience: float = PATIENCE) -> None:
+        """`patience`: for so many seconds a server is waited for that does not answer.
+
+        Raises EngineUnavailable without httpx, ConfigError for a `ca_file` that cannot be used.
+        """
         try:
             import httpx
         except ImportError as error:
             raise EngineUnavailable(_MISSING) from error
-        self.server, self._clock, self._httpx = server, clock, httpx
+        self.server, self._clock, self._httpx, self._patience = server, clock, httpx, patience
         self.trouble: OrientdError | None = None
         self._is_away = False
 
@@ -95,6 +98,7 @@ class Client:
             ConfigError: it is too old, or the key is wrong or may not do enough.
             LibraryUnavailable: it does not answer.
         """
+        self.trouble = None  # of an earlier try
         try:
             version = self._json("GET", "server/version", patience=_AT_THE_START)
             if (version["major"], version["minor"]) < OLDEST:
@@ -153,15 +157,16 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def _json(self, method: str, path: str, *, patience: float = PATIENCE, json: Any = None) -> Any:
+    def _json(self, method: str, path: str, *, patience: float | None = None, json: Any = None) -> Any:
         answer = self._patiently(method, path, patience, json=json)
         try:
             return answer.json()
         except ValueError as error:
             raise self._down(f"{self.server.url} does not answer as Immich does: is the address right?") from error
 
-    def _patiently(self, method: str, path: str, patience: float = PATIENCE, **more: Any) -> "httpx.Response":
-        end, wait = self._clock.now() + (min(patience, _WHILE_AWAY) if self._is_away else patience), 0.5
+    def _patiently(self, method: str, path: str, patience: float | None = None, **more: Any) -> "httpx.Response":
+        patience = self._patience if patience is None else patience
+        end, wait = self._clock.now() + (min(self._patience * _WHILE_AWAY, patience) if self._is_away else patience), 0.5
         for tried in count(1):
             try:
                 return self._answer(method, path, **more)
