@@ -33,6 +33,7 @@ _LONGEST_ANSWER: Final = 120.0
 _BUSY: Final = (429, 502, 503, 504)
 _OF_THE_WIRE: Final = ("content-encoding", "content-length", "transfer-encoding")  # of what came, not of what it holds
 _TRIES_OF_A_FAULT: Final = 3  # of the server's at one photo, say: others may be in order
+_TRUSTED: Final = "name the file of its certificate, or of who signed that, by --ca-file or immich_ca_file"
 _MISSING: Final = 'httpx is not installed, which asks Immich: pip install "orientd[immich]"'
 
 Asset = dict[str, Any]
@@ -171,19 +172,22 @@ class Client:
             try:
                 return self._answer(method, path, **more)
             except Unanswered as busy:
-                wait = min(max(wait * 2, busy.wait), _LONGEST_WAIT)
+                wait = min(wait * 2, _LONGEST_WAIT)
                 if busy.code is Reason.SYSTEM_ERROR and tried == _TRIES_OF_A_FAULT:
                     raise
-                if self._clock.now() + wait > end:
+                left = end - self._clock.now()
+                if (pause := max(wait, min(busy.wait, left))) > left:
                     self._is_away = True
                     raise self._down(str(busy)) from busy
-                self._clock.wait(wait)
+                self._clock.wait(pause)
         raise AssertionError
 
     def _answer(self, method: str, path: str, **more: Any) -> "httpx.Response":
         try:
             answer = self._whole(method, path, **more)
         except self._httpx.RequestError as error:
+            if distrust := _distrust(error):
+                raise self._wrong(f"{self.server.url} is not trusted ({distrust}): {_TRUSTED}") from None
             never = isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout)
             told = f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?"
             raise Unanswered(told, arrived=not never) from None
@@ -251,9 +255,19 @@ def _why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def _distrust(error: BaseException | None) -> str:
+    """What is wrong with the certificate of a server; empty if that is not what went wrong."""
+    while error and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error.verify_message if error else ""
+
+
 def _after(answer: "httpx.Response") -> float:
+    """The seconds for which a server wants to be left alone, which it tells as a number or as a date (RFC 9110, 10.2.3)."""
     text = answer.headers.get("retry-after", "")
-    return float(text) if text.isdigit() else 0.0
+    if text.isdigit():
+        return float(text)
+    return float(max(0, _second(text) - _second(answer.headers.get("date", ""))))
 
 
 def _second(date: str) -> int:
