@@ -162,6 +162,7 @@ class Fake:
             "isTrashed": False,
             "visibility": "timeline",
             "livePhotoVideoId": None,
+            "duration": None,
             "exifInfo": {"fileSizeInByte": len(data), "projectionType": None},
             "checksum": base64.b64encode(hashlib.sha1(data).digest()).decode(),
             "albums": list(albums),

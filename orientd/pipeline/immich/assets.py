@@ -11,6 +11,7 @@ from orientd.reasons import Reason
 from orientd.records import Candidate, FileStat
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ANIMATED: Final = "an animation: Immich would show it turned, and play it as it lies"
 _NOT_EDITED: Final = "Immich does not let {} be turned: turn the file itself, outside Immich's own folders, if it is shown wrong"
 
 
@@ -46,7 +47,8 @@ def listed(server: str, found: Mapping[str, Any], photo: EditedPhoto, edited: in
 
 
 def refusal(found: Mapping[str, Any]) -> tuple[str, Reason]:
-    """Why Immich does not let a photo be turned, as its source says (3.1.0, `AssetService.editAsset`); empty if it does."""
+    """Why Immich does not let a photo be turned, as its source says (3.1.0, `AssetService.editAsset`), or would turn a part of it
+    alone; empty otherwise."""
     names = [str(found[name]).lower() for name in ("originalFileName", "originalPath")]
     exif = found.get("exifInfo") or {}
     if found["type"] != "IMAGE":
@@ -57,7 +59,14 @@ def refusal(found: Mapping[str, Any]) -> tuple[str, Reason]:
         return _NOT_EDITED.format("panoramas"), Reason.NOT_TO_BE_TURNED
     if any(name.endswith((".gif", ".svg")) for name in names):
         return _NOT_EDITED.format("GIF and SVG"), Reason.FORMAT_NEVER_WRITTEN
+    if _lasts(found):
+        return _ANIMATED, Reason.SEVERAL_PICTURES
     return "", Reason.UNEXPECTED
+
+
+def _lasts(found: Mapping[str, Any]) -> bool:
+    """True for an animation: what it lasts is a number (ms) in 3.1, a text such as 0:00:01.50000 before, and 0 or null of a photo."""
+    return any(digit in "123456789" for digit in str(found.get("duration") or ""))
 
 
 def stat_of(found: Mapping[str, Any]) -> FileStat:
