@@ -65,7 +65,7 @@ def refusal(found: Mapping[str, Any]) -> tuple[str, Reason]:
 
 
 def _lasts(found: Mapping[str, Any]) -> bool:
-    """True for an animation: what it lasts is a number (ms) in 3.1, a text such as 0:00:01.50000 before, and 0 or null of a photo."""
+    """True for an animation: how long it is stands there in ms (3.1) or as 0:00:01.50000 (before); of a photo it is 0 or null."""
     return any(digit in "123456789" for digit in str(found.get("duration") or ""))
 
 
