@@ -227,6 +227,15 @@ def test_a_wrong_key(running, clock):
     client.close()
 
 
+def test_who_greets_again_is_not_told_what_was_wrong_before(client, fake):
+    fake.faults.append(("GET api-keys/me", JSONResponse({"message": "Invalid API key"}, 401)))
+    with pytest.raises(ConfigError, match="does not know the key"):
+        client.greet(READING)
+    fake.faults += [("GET server/version", Response(status_code=503))] * 100
+    with pytest.raises(LibraryUnavailable, match="busy or starting"):
+        client.greet(READING)
+
+
 @pytest.mark.parametrize("answer", [PlainTextResponse("hello"), JSONResponse({}), JSONResponse([1])])
 def test_who_is_no_immich(client, fake, answer):
     fake.faults.append(("GET server/version", answer))

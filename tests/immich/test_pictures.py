@@ -18,13 +18,13 @@ from support.server_photos import landscape, pixels
 
 from orientd.config import load
 from orientd.errors import ExitCode, PhotoError
-from orientd.pipeline.immich.address import Key, Server
-from orientd.pipeline.immich.client import PATIENCE, Client
+from orientd.pipeline.immich import pictures as showing
+from orientd.pipeline.immich.client import PATIENCE
 from orientd.pipeline.immich.connections import Connections
 from orientd.pipeline.immich.now import ask
 from orientd.pipeline.immich.pictures import ImmichPhotos
 from orientd.reasons import Reason
-from tests.immich.test_client import PHOTO, Waits
+from tests.immich.test_client import Waits
 
 TURN = [{"action": "rotate", "parameters": {"angle": 90}}]
 STRANGER = "immich:elsewhere/11111111-1111-4111-8111-111111111111/a.jpg"
@@ -316,16 +316,19 @@ def test_a_server_that_could_not_be_used_is_tried_again_after_a_while(config, fa
         assert ask(connect, path).photo.edits == ()
 
 
-def test_a_page_waits_no_minutes_for_a_server(running):
-    clock = Waits()
-    running.stop()
-    with closing(Client(Server("home", running.url), Key(fake_immich.KEY), clock, 10.0)) as client:
+def test_a_page_waits_no_minutes_for_a_server(config, running, fake, lying, monkeypatch):
+    clock, path = Waits(), f"immich:home/{lying[1]}/1.jpg"
+    monkeypatch.setattr(showing, "Clock", lambda _: clock)
+    with closing(ImmichPhotos(config, print)) as photos:
+        assert photos.read(path).sha256 == photos.state(path)
+        running.stop()
         for _ in range(20):
             with pytest.raises(PhotoError) as caught:
-                client.asset(PHOTO)
+                photos.read(path)
             assert caught.value.code is Reason.NOT_REACHABLE
-    running.start()
-    assert clock.time <= 10 < PATIENCE
+        assert 0 < clock.time <= 10 < PATIENCE
+        running.start()
+        assert photos.read(path).path == path
 
 
 def test_who_waits_for_a_picture_is_let_go_at_the_end(config, fake, lying):
