@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,6 +14,9 @@ from orientd.records import Verdict
 
 if TYPE_CHECKING:
     from orientd.report.csv_file import CsvReport
+
+_ONLY: Final = "Leave rows of other decisions out: fix,unsure,error."
+_UNATTENDED: Final = "Started by a timer, say: leave alone what was turned and taken back with its whole run, too."
 
 Command = Callable[..., Any]
 
@@ -57,10 +60,6 @@ def running(verbose: str) -> Callable[[Command], Command]:
             click.option("-v", "--verbose", is_flag=True, help=verbose),
         )
     )
-
-
-_ONLY = "Leave rows of other decisions out: fix,unsure,error."
-_UNATTENDED = "Started by a timer, say: leave alone what was turned and taken back with its whole run, too."
 
 
 def _all(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:

@@ -331,6 +331,16 @@ def test_a_page_waits_no_minutes_for_a_server(config, running, fake, lying, monk
         assert photos.read(path).path == path
 
 
+def test_what_is_asked_after_the_end_is_no_fault_of_orientd(config, fake, lying):
+    photos, path = ImmichPhotos(config, print), f"immich:home/{lying[1]}/1.jpg"
+    photos.read(path)
+    photos.close()
+    for ask_for in (photos.read, photos.state):
+        with pytest.raises(PhotoError) as caught:
+            ask_for(path)
+        assert caught.value.code is Reason.INTERRUPTED
+
+
 def test_who_waits_for_a_picture_is_let_go_at_the_end(config, fake, lying):
     photos = ImmichPhotos(config, print)
     photos._closed.set()

@@ -257,9 +257,11 @@ def _why(error: Exception) -> str:
 
 def _distrust(error: BaseException | None) -> str:
     """What is wrong with the certificate of a server; empty if that is not what went wrong."""
-    while error and not isinstance(error, ssl.SSLCertVerificationError):
+    while error:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
         error = error.__cause__ or error.__context__
-    return error.verify_message if error else ""
+    return ""
 
 
 def _after(answer: "httpx.Response") -> float:

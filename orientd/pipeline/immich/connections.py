@@ -68,7 +68,7 @@ class Connections:
         return Client(server, read_key(server, self._notify, environment), self._clock, self._patience)
 
     def close(self) -> None:
-        for client in self._open.values():
+        for client in list(self._open.values()):
             client.close()
 
     def _greet(self, name: str) -> None:

@@ -1,6 +1,7 @@
 """A photo of a server as it is at this moment: what its server tells of it, and its preview."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from orientd import formats
 from orientd.errors import ReadError, Refused
@@ -12,7 +13,7 @@ from orientd.pipeline.immich.edits import EditedPhoto
 from orientd.reasons import Reason
 from orientd.records import FileStat, Photo
 
-_LATE = "it was edited in Immich, which does not show it so yet: look again later"
+_LATE: Final = "it was edited in Immich, which does not show it so yet: look again later"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,17 +28,17 @@ class ImmichPhotos:
 
     def state(self, path: str) -> str:
         """See `ServedPhotos.state`."""
-        with _told():
+        with self._told():
             return ask(self._connect, path).photo.sha256
 
     def read(self, path: str) -> Photo:
         """See `ServedPhotos.read`. Raises Refused, too, where Immich does not show yet how it was edited last."""
-        with _told():
+        with self._told():
             return ask(self._connect, path).up_to_date()
 
     def checked(self, path: str) -> Callable[[Photo, int], tuple[Method, str, None]]:
         """The stage *plan* of a photo: it raises Refused if Immich would not turn it. Raises PhotoError if it cannot be asked."""
-        with _told():
+        with self._told():
             reason, code = ask(self._connect, path).refusal
 
         def check(_: Photo, __: int) -> tuple[Method, str, None]:
@@ -52,12 +52,13 @@ class ImmichPhotos:
         self._closed.set()
         self._connect.close()
 
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except OrientdError as error:
-        raise ReadError(Reason.NOT_REACHABLE, str(error)) from error
-    except Stopped as stopped:
-        raise ReadError(Reason.INTERRUPTED, "stopped before the server answered") from stopped
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OrientdError as error:
+            raise ReadError(Reason.NOT_REACHABLE, str(error)) from error
+        except (Stopped, RuntimeError) as error:  # httpx raises the latter where its client was closed meanwhile
+            if isinstance(error, RuntimeError) and not self._closed.is_set():
+                raise
+            raise ReadError(Reason.INTERRUPTED, "stopped before the server answered") from error
