@@ -17,11 +17,13 @@ UPRIGHT, SLANTED = "1 0 0 1", "0.9848 0.1736 -0.1736 0.9848"  # 10° countercloc
 
 
 @pytest.fixture
-def opened():
+def opened(tmp_path):
     documents = []
 
     def open_(data):
-        documents.append(Pdf(data))
+        path = tmp_path / f"{len(documents)}.pdf"
+        path.write_bytes(data)
+        documents.append(Pdf(str(path)))
         return documents[-1]
 
     yield open_
@@ -101,16 +103,17 @@ def test_a_page_becomes_a_picture(opened):
     ],
     ids=["damaged", "empty", "encrypted"],
 )
-def test_what_cannot_be_opened_is_told(data, code):
+def test_what_cannot_be_opened_is_told(tmp_path, data, code):
+    (tmp_path / "a.pdf").write_bytes(data)
     with pytest.raises(DecodeError) as told:
-        Pdf(data)
+        Pdf(str(tmp_path / "a.pdf"))
     assert told.value.code is code
 
 
 def test_without_pdfium_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
     with pytest.raises(DecodeError, match=r"orientd\[pages\]"):
-        Pdf(scanned_pdf(page()))
+        Pdf("a.pdf")
 
 
 def _pictures(data: bytes) -> list[bytes]:
