@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from orientd.decode import page_files
 from orientd.decode.page_files import Turn
+from orientd.decode.skew import SIDE
 from orientd.errors import ReadError
 from orientd.files.read import SIZE_LIMIT, read_whole, same_state
 from orientd.pages.pdf import NO_TEXT, Pdf, Text
-from orientd.pages.skew import SIDE
 from orientd.reasons import Reason
 from orientd.records import FileStat, Format
 

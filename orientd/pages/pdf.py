@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from orientd.decode.skew import SIDE
 from orientd.errors import DecodeError, ReadError, Stopped
 from orientd.files.read import file_stat
 from orientd.files.syscalls import DISK, opened, worded
-from orientd.pages.skew import SIDE
 from orientd.reasons import Reason
 from orientd.records import FileStat
 

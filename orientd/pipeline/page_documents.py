@@ -8,12 +8,12 @@ from typing import Final
 from orientd import formats, orientation
 from orientd.decode import Decoder, page_files, straight
 from orientd.decode.page_files import Turn
+from orientd.decode.skew import SIDE
 from orientd.errors import EngineUnavailable, Refused
 from orientd.pages.copies import Copies
 from orientd.pages.isolated import IsolatedPages
 from orientd.pages.judge import STRAIGHT, Finding, decided, judge
 from orientd.pages.opened import PDF, ImagePages, Pages, open_pages
-from orientd.pages.skew import SIDE
 from orientd.pages.upright import Ask
 from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Method, Photo

@@ -17,9 +17,9 @@ from support.turnable_jpegs import needs_turbojpeg
 from orientd import commands
 from orientd.cli.main import cli
 from orientd.decode.children import CHILDREN
+from orientd.decode.skew import find_skew
 from orientd.errors import ExitCode
 from orientd.pages.pdf import Pdf
-from orientd.pages.skew import find_skew
 from orientd.pipeline.page_documents import ImageDocument
 
 UPRIGHT, SLANTED = "1 0 0 1", "0.9848 0.1736 -0.1736 0.9848"

@@ -8,9 +8,9 @@ import pypdfium2
 import pytest
 from support.drawn_pages import lying, page, scanned_pdf, text_pdf
 
+from orientd.decode.skew import find_skew
 from orientd.errors import DecodeError
 from orientd.pages.pdf import Pdf
-from orientd.pages.skew import find_skew
 from orientd.reasons import Reason
 
 UPRIGHT, SLANTED = "1 0 0 1", "0.9848 0.1736 -0.1736 0.9848"  # 10° counterclockwise
