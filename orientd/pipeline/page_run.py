@@ -15,6 +15,7 @@ from orientd.library.exclude import Exclusion, read_patterns
 from orientd.library.paths import real_roots
 from orientd.library.reader import PhotoReader
 from orientd.library.walk import walk
+from orientd.orientation import TURNS
 from orientd.pages import pdf
 from orientd.pages.copies import Copies
 from orientd.pages.judge import Finding
@@ -87,8 +88,8 @@ def make_ask() -> Ask:
 
     hear = open_pages().hear
 
-    def ask(levels: Pixels) -> tuple[Scores, float]:
-        return hear(straight.squared(levels, SIDE))
+    def ask(levels: Pixels, looks: Sequence[int] = TURNS) -> tuple[Scores, float]:
+        return hear(straight.squared(levels, SIDE), looks)
 
     return ask
 
