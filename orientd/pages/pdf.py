@@ -7,7 +7,7 @@ text, by the matrix of their content, so that scans keep their very bytes. Nothi
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orientd.decode.skew import SIDE
-from orientd.errors import DecodeError, ReadError, Stopped
+from orientd.errors import DecodeError, ReadError, Refused, Stopped
 from orientd.files.read import file_stat
 from orientd.files.syscalls import DISK, opened, worded
 from orientd.reasons import Reason
@@ -33,9 +33,18 @@ DPI: Final = 300
 
 _MOST_PIXELS: Final = 100_000_000  # of a page rendered at `DPI`: a poster gets fewer dots an inch
 _ASKED: Final = 2000  # letters of a page, evenly spread
+_LIFT: Final = 100_000.0  # points
+_SHARED: Final = "its pages share their content, so that none can be straightened by itself: use --no-straighten"
 _DEPTH: Final = 8  # of forms in forms on a page
 _FEWEST: Final = 30  # letters that tell how a page stands
 _LEAST_SHARE: Final = 0.8
+
+
+def _bottom(document: Any, number: int) -> float:
+    """Where the first thing on a page begins, in points from its lower edge; 0 if there is none."""
+    with closing(document[number]) as page:
+        thing = next(iter(page.get_objects(max_depth=1)), None)
+        return float(thing.get_bounds()[1]) if thing else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,9 @@ class Pdf:
         from orientd.decode import page_files  # Pillow is loaded only where it is needed
 
         twins, done = self.twins(), set[int]()
+        slanted = {twins[page] for page, (_, rest) in turns.items() if rest and page not in rendered}
+        if slanted and self._share_content(slanted, twins):
+            raise Refused(Reason.UNSUPPORTED, _SHARED)
         for page, turn in turns.items():
             if stop():
                 raise Stopped
@@ -150,6 +162,20 @@ class Pdf:
                 with closing(scratch[number]) as page:
                     found.append(round(page.get_artbox()[0]))
             return found
+
+    def _share_content(self, numbers: Collection[int], twins: Sequence[int]) -> bool:
+        """True if the content of one of these pages is that of another page, too, which would be straightened with it.
+
+        PDFium does not tell that either: in another opening these pages are lifted, and the others looked at.
+        """
+        with self._told(), closing(self._pdfium.PdfDocument(self._stream)) as scratch:
+            before = [_bottom(scratch, number) for number in range(len(scratch))]
+            for number in numbers:
+                with closing(scratch[number]) as page:
+                    self._raw.FPDFPage_TransFormWithClip(page.raw, self._raw.FS_MATRIX(1, 0, 0, 1, 0, _LIFT), None)
+            after = [_bottom(scratch, number) for number in range(len(scratch))]
+        lifted = [round((there - here) / _LIFT) for here, there in zip(before, after, strict=True)]
+        return any(times > (twins[number] in numbers) for number, times in enumerate(lifted))
 
     def turn(self, number: int, turn: "Turn") -> None:
         """Turn a page: by quarters as viewers are told to, by the rest in its content."""

@@ -6,10 +6,10 @@ from io import BytesIO
 import numpy as np
 import pypdfium2
 import pytest
-from support.drawn_pages import lying, page, scanned_pdf, text_pdf
+from support.drawn_pages import lying, page, scanned_pdf, shared_contents_pdf, text_pdf
 
 from orientd.decode.skew import find_skew
-from orientd.errors import DecodeError
+from orientd.errors import DecodeError, Refused
 from orientd.pages.pdf import Pdf
 from orientd.reasons import Reason
 
@@ -135,3 +135,18 @@ def _jpeg_of(pixels):
     from orientd.decode import page_files
 
     return page_files.jpeg(pixels, (0, 0.0))
+
+
+@pytest.mark.parametrize("turned", [(0,), (0, 1)])
+def test_pages_that_share_an_array_of_contents_are_not_straightened(opened, turned):
+    document = opened(shared_contents_pdf(lying(page(), 5)))
+    with pytest.raises(Refused, match="share their content"):
+        document.turn_all(dict.fromkeys(turned, (0, 5.0)), (), lambda: False)
+    document.turn_all(dict.fromkeys(turned, (90, 0.0)), (), lambda: False)
+
+
+def test_pages_that_share_nothing_are_straightened_together(opened):
+    document = opened(scanned_pdf(lying(page(), 5), lying(page(seed=1), 5), page(seed=2)))
+    document.turn_all({0: (0, 5.0), 1: (90, 5.0)}, (), lambda: False)
+    again = opened(saved(document))
+    assert [(find_skew(again.levels(number)).angle + 45) % 90 - 45 for number in range(3)] == pytest.approx([0, 0, 0], abs=0.4)
