@@ -3,13 +3,11 @@
 The network sees 224 pixels a side, so that of a whole page it sees the layout and hardly a letter. Hence the quarters, and then
 small squares where most is printed, in which letters are large. On 116 turned pages of 3 to 120 words, by which this was chosen,
 97.4 % were right by the whole alone, three of them wrong with some confidence; with all parts 98.3 %, and none of these.
-Of other scripts than Latin, Cyrillic and Chinese the network knows less than it says: so letters have the last word.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator
 from math import exp, fsum
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,23 +16,13 @@ from orientd.orientation import TURNS
 from orientd.records import Probabilities, Scores
 
 Pixels = NDArray[np.uint8]
-
-
-class Ask(Protocol):
-    """What asks the network."""
-
-    def __call__(self, levels: Pixels, looks: Sequence[int] = TURNS) -> tuple[Scores, float]:
-        """The logarithms of the probabilities that each turn makes a picture (height, width) of gray levels upright, and how much
-        it looks like a page, from about −8 to 8; both are the means of what is said of the picture in these turns."""
-        ...
-
+Ask = Callable[[Pixels], tuple[Scores, float]]
+"""The logarithms of the probabilities that each turn makes a picture (height, width) of gray levels upright, and how much it
+looks like a page, from about −8 to 8."""
 
 _CERTAIN: Final = 0.995
 """A page that is so certain is not asked in more parts."""
 _SHARPNESS: Final = 2.0  # the network's own probabilities, learned from smoothed labels, never exceed 0.93
-_READ: Final = 0.9
-"""Letters that are so certain are enough."""
-_MOST_READ: Final = 3  # squares
 _SHARE: Final = 0.6  # of the width and of the height of the ink: the four crops overlap
 _MARGIN: Final = 12  # pixels around the ink
 _LEAST_CONTRAST: Final = 24  # levels between paper and ink
@@ -55,37 +43,13 @@ def which_way(straight: Pixels, ask: Ask) -> tuple[Probabilities, float]:
         if max(_shares(said)) >= _CERTAIN:
             break
         said += [ask(part)[0] for part in parts(ink)]
-    shares = _shares(said)
-    letters = _letters(ink, TURNS[shares.index(max(shares))], ask)
-    return _agreed(shares, letters), likeness
+    return _shares(said), likeness
 
 
-def _agreed(shares: Probabilities, letters: Probabilities) -> Probabilities:
-    """The less certain of the two, as one cannot bear out the other; their mean if they contradict each other."""
-    if shares.index(max(shares)) == letters.index(max(letters)):
-        return min(shares, letters, key=max)
-    upright, right, down, left = ((one + other) / 2 for one, other in zip(shares, letters, strict=True))
-    return upright, right, down, left
-
-
-def _letters(ink: Pixels, turn: int, ask: Ask) -> Probabilities:
-    """What is said of a few squares in which letters are large, turned to be upright as is believed, and upside down.
-
-    The layout of a page tells the more certain which way is up the more lines there are, and may be wrong: that of Hebrew, turned
-    upside down, is the layout of Latin script. Letters that the network has learned it reads with certainty, others not.
-    """
-    said: list[Scores] = []
-    for square in islice(_squares(ink), _MOST_READ):
-        said.append(ask(square, (turn, (turn + 180) % 360))[0])
-        if max(found := _shares(said, 1.0)) >= _READ:
-            return found
-    return _shares(said, 1.0) if said else (0.25, 0.25, 0.25, 0.25)
-
-
-def _shares(said: list[Scores], sharpness: float = _SHARPNESS) -> Probabilities:
+def _shares(said: list[Scores]) -> Probabilities:
     """The mean of the logarithms as probabilities."""
     means = [fsum(one[place] for one in said) / len(said) for place in range(len(TURNS))]
-    odds = [exp(sharpness * (mean - max(means))) for mean in means]
+    odds = [exp(_SHARPNESS * (mean - max(means))) for mean in means]
     upright, right, down, left = (one / sum(odds) for one in odds)
     return upright, right, down, left
 

@@ -15,7 +15,6 @@ from orientd.library.exclude import Exclusion, read_patterns
 from orientd.library.paths import real_roots
 from orientd.library.reader import PhotoReader
 from orientd.library.walk import walk
-from orientd.orientation import TURNS
 from orientd.pages import pdf
 from orientd.pages.copies import Copies
 from orientd.pages.judge import Finding
@@ -88,8 +87,8 @@ def make_ask() -> Ask:
 
     hear = open_pages().hear
 
-    def ask(levels: Pixels, looks: Sequence[int] = TURNS) -> tuple[Scores, float]:
-        return hear(straight.squared(levels, SIDE), looks)
+    def ask(levels: Pixels) -> tuple[Scores, float]:
+        return hear(straight.squared(levels, SIDE))
 
     return ask
 

@@ -4,7 +4,7 @@ It answers with as much confidence about photos, where it knows nothing. So it i
 second answer of its graph tells (`orientd_training.export.page_likeness`).
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from math import fsum, log
 from typing import Final
 
@@ -42,16 +42,13 @@ class Pages:
         scores, likeness = self.hear(picture)
         return Evidence(self.name, scores, skew=_skew(picture, likeness)) if likeness > 0 else None
 
-    def hear(self, picture: Pixels, looks: Collection[int] = TURNS) -> tuple[Scores, float]:
-        """The scores of what is known to be a page, and how much it looks like one, which is above 0 if it does.
-
-        looks: the turns in which the network is shown it.
-        """
-        answers = {turn: self._graph(shown) for turn, shown in _shown(picture) if turn in looks}
+    def hear(self, picture: Pixels) -> tuple[Scores, float]:
+        """The scores of what is known to be a page, and how much it looks like one, which is above 0 if it does."""
+        answers = {turn: self._graph(shown) for turn, shown in _shown(picture)}
         said = {turn: _logarithms(answer[_STANDS][0]) for turn, answer in answers.items()}
         # Class j stands at j degrees clockwise, so that 360 − j mends it: what was turned by t needs t + 360 − j in all.
-        upright, right, down, left = (fsum(said[t][(t - turn) % 360] for t in said) / len(said) for turn in TURNS)
-        likeness = fsum(float(answer[LIKENESS].item()) for answer in answers.values()) / len(answers)
+        upright, right, down, left = (fsum(said[t][(t - turn) % 360] for t in TURNS) / len(TURNS) for turn in TURNS)
+        likeness = fsum(float(answer[LIKENESS].item()) for answer in answers.values()) / len(TURNS)
         return (upright, right, down, left), likeness
 
     @staticmethod
