@@ -1,8 +1,9 @@
 """What large and strange PDFs cost `orientd pages`: seconds, the memory of orientd and of its children, and what is said of them.
 
-    python -m benchmarks.pages.limits --out /dev/shm/limits [--scans 2000] [--texts 10000]
+    python -m benchmarks.pages.limits --out /dev/shm/limits [--scans 2000] [--texts 10000] [--reading-alone]
 
 The PDFs are made in OUT, and taken away; memory is the most resident at once, in MB: of orientd itself, and of the largest child.
+With --reading-alone no page is judged: all are read as to be judged, and every second one is turned in the copy.
 """
 
 import argparse
@@ -24,6 +25,20 @@ from orientd.cli.main import cli
 code = cli.main(sys.argv[1:], prog_name="orientd", standalone_mode=False)
 print(*(resource.getrusage(who).ru_maxrss // 1000 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)), int(code or 0))
 """
+READ = """
+import os, resource, sys
+from orientd.decode.children import CHILDREN
+from orientd.files.read import file_stat
+from orientd.pages.isolated import IsolatedPages
+path, place = sys.argv[1:]
+pages = IsolatedPages("pdf", path, file_stat(os.stat(path)), 10**9)
+seen = [pages.look(number).levels is None for number in range(len(pages))]
+turns = {number: (90, 0.0 if seen[number] else 3.0) for number in range(0, len(pages), 2)}
+with open(place, "xb+") as file:
+    pages.write(turns, (), file, lambda: False)
+CHILDREN.end()
+print(*(resource.getrusage(who).ru_maxrss // 1000 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)), len(seen))
+"""
 SENTENCE = "The parties agree that each of them shall keep secret what the other tells of its business and plans."
 
 
@@ -32,6 +47,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scans", type=int, default=2000)
     parser.add_argument("--texts", type=int, default=10_000)
+    parser.add_argument("--reading-alone", action="store_true")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     cases: dict[str, Callable[[], Iterator[bytes]]] = {
@@ -46,13 +62,16 @@ def main() -> None:
         "a page of a million lines": lambda: lines(1_000_000),
         "a form that shows itself, nested 30 deep and twofold": lambda: nested(30),
     }
+    if given.reading_alone:
+        cases = dict(list(cases.items())[:2])
     print("| what | MB | seconds | orientd, MB | its largest child, MB | exit code | said |")
     print("|---|---|---|---|---|---|---|")
     for name, made in cases.items():
         path = given.out / "case.pdf"
         with path.open("wb") as file:
             file.writelines(made())
-        print(f"| {name} | {path.stat().st_size / 1e6:.1f} | {measured(path, given.out)} |", flush=True)
+        told = read_alone(path, given.out) if given.reading_alone else measured(path, given.out)
+        print(f"| {name} | {path.stat().st_size / 1e6:.1f} | {told} |", flush=True)
         path.unlink()
 
 
@@ -69,6 +88,15 @@ def measured(path: Path, out: Path) -> str:
     own, child, code = done.stdout.split()[-3:]
     told = ", ".join(f"{number:,} {' '.join(filter(None, what))}" for what, number in said.items())
     return f"{spent:.1f} | {own} | {child} | {code} | {told}"
+
+
+def read_alone(path: Path, out: Path) -> str:
+    """All pages read and copied, none judged."""
+    started = time.monotonic()
+    command = [sys.executable, "-c", READ, path, out / "copy.pdf"]
+    own, child, pages = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    (out / "copy.pdf").unlink()
+    return f"{time.monotonic() - started:.1f} | {own} | {child} | | {pages} read"
 
 
 def page(seed: int, angle: float) -> bytes:
