@@ -120,9 +120,11 @@ def whole(name: bytes, body: bytes) -> bytes:
 def _checked(data: bytes) -> list[Chunk]:
     """All chunks of a file that is in order: the right ones in the right places, each with its checksum."""
     found = list(chunks(data))
+    last = found[-1]
+    if last.name != b"IEND" and not _is_whole(data, found):
+        raise Refused(Reason.DAMAGED, f"cut short, or a chunk has a bad length at byte {last.end + 4}")
     for chunk in found:
-        sealed = data[chunk.end : chunk.end + 4]
-        if sealed != _checksum(data[chunk.start - 4 : chunk.end]) and not (chunk is found[-1] and _is_end(data, chunk)):
+        if not _is_sound(data, chunk) and not (chunk is last and last.name != b"IEND"):
             raise Refused(Reason.DAMAGED, f"damaged: the checksum of the chunk at byte {chunk.start - 8} is wrong")
         if chunk.name in _REFUSED:
             raise Refused(*_REFUSED[chunk.name])
@@ -133,15 +135,21 @@ def _checked(data: bytes) -> list[Chunk]:
         raise Refused(Reason.DAMAGED, "its picture is missing, or other chunks stand within it")
     if names.count(b"eXIf") > 1:
         raise Refused(Reason.BROKEN_METADATA, "two EXIF chunks")
-    bodies = {name: [data[each.start : each.end] for each in found if each.name == name] for name in (b"IHDR", b"IDAT")}
-    if names[-1] != b"IEND" and not png_picture.is_whole(bodies[b"IHDR"][0], bodies[b"IDAT"]):
-        raise Refused(Reason.DAMAGED, "cut short: it has no end, and not all of its picture is there")
     return found
 
 
-def _is_end(data: bytes, chunk: Chunk) -> bool:
-    """True of IEND, by the checksum, whatever its name is now."""
-    return chunk.start == chunk.end and data[chunk.end : chunk.end + 4] == _checksum(b"IEND")
+def _is_sound(data: bytes, chunk: Chunk) -> bool:
+    return data[chunk.end : chunk.end + 4] == _checksum(data[chunk.start - 4 : chunk.end])
+
+
+def _is_whole(data: bytes, found: list[Chunk]) -> bool:
+    """True of a file without IEND if all chunks are sound, but perhaps for the name of IEND, and all of the picture is there."""
+    *before, last = found
+    is_end = last.start == last.end and data[last.end : last.end + 4] == _checksum(b"IEND")
+    if not all(_is_sound(data, chunk) for chunk in before) or not (is_end or _is_sound(data, last)):
+        return False
+    bodies = (data[chunk.start : chunk.end] for chunk in found if chunk.name == b"IDAT")
+    return png_picture.is_whole(data[found[0].start : found[0].end], bodies)
 
 
 def _digits(data: bytes, chunk: Chunk) -> list[xmp.Digit]:
