@@ -4,8 +4,8 @@
 Viewers turn the picture as these two properties say and leave EXIF aside. So one byte is changed, the angle in `irot`; where
 there is none it is added, and the places of the items are told anew. The pictures that belong to the photo (thumbnails, alpha,
 depth and gain maps) are turned with it, but for a gain map that the camera left as it was beside a photo that it turned. Alpha
-that has no turn, mirror or crop beside a photo that has gets those of the photo: so writers up to libavif 1.3 left it, and some
-programs turn it with the photo and others do not, until both say the same.
+of an AVIF that has no turn, mirror or crop beside a photo that has gets those of the photo: so libavif left it up to version
+1.3, meaning that it goes with the photo, and programs that read what is written show it amiss until both say the same.
 
 An orientation in EXIF or XMP follows. Where it said otherwise the few programs that obey it showed the photo in another way;
 afterwards all that say where it is up agree, as in the photos of most phones, and every program shows it as was asked.
@@ -40,7 +40,7 @@ _BESIDE: Final = (_THUMBNAIL, b"auxl")
 _INSTEAD: Final = (b"altr", b"ster")
 _TONE_MAPPED: Final = b"tmap"
 _MADE_AS_SHOWN: Final = (_TONE_MAPPED, b"sato")
-_ALPHA: Final = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
+_ALPHA: Final = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
 
 
 def stored(data: bytes) -> int | None:
@@ -166,9 +166,10 @@ def _auxiliary_kinds(listed: Catalogue, item: int) -> list[bytes]:
 
 
 def _is_bare_alpha(listed: Catalogue, item: int) -> bool:
-    """True of alpha of the photo's size that is not turned, mirrored or cut at all, beside a photo that is."""
+    """True of alpha of an AVIF that is not turned, mirrored or cut at all, beside a photo of the same size that is."""
     own, photo = ({box.kind: box for _, box in listed.properties_of(each)} for each in (item, listed.primary))
-    if not any(kind.split(b"\0")[0] in _ALPHA for kind in _auxiliary_kinds(listed, item)):
+    is_alpha = any(kind.split(b"\0")[0] == _ALPHA for kind in _auxiliary_kinds(listed, item))
+    if not is_alpha or sniff(listed.data) is not Format.AVIF:
         return False
     sizes = [listed.data[each[b"ispe"].body : each[b"ispe"].end] for each in (own, photo) if b"ispe" in each]
     moved = {*heif_growth.TRANSFORMATIONS, *_CROPS}
