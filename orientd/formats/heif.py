@@ -7,8 +7,9 @@ depth and gain maps) are turned with it, but for a gain map that the camera left
 of an AVIF that has no turn, mirror or crop beside a photo that has gets those of the photo: so libavif left it up to version
 1.3, meaning that it goes with the photo, and programs that read what is written show it amiss until both say the same.
 
-An orientation in EXIF or XMP follows. Where it said otherwise the few programs that obey it showed the photo in another way;
-afterwards all that say where it is up agree, as in the photos of most phones, and every program shows it as was asked.
+An orientation in EXIF follows, and one in XMP that said the same. Where EXIF said otherwise no decoder obeyed it (libheif,
+libavif, libvips, Pillow); whoever did sees what was asked for afterwards, as both say the same then, as in the photos of most
+phones. XMP that says otherwise is another matter: Pillow obeys it in an AVIF.
 """
 
 from collections.abc import Iterable, Iterator
@@ -250,7 +251,7 @@ def _note(kind: bytes, content: Content, old: int, new: int) -> Iterator[Splice]
             return
         splices = tiff_block.patch_within(content.data, start, len(content.data), new)
     else:
-        splices = xmp.patch([digit for digit in xmp.find(content.data) if _follows(digit.value, old)], new)
+        splices = xmp.patch([digit for digit in xmp.find(content.data) if _is_in_step(digit.value, old)], new)
     yield from (content.placed(splice) for splice in splices)
 
 
@@ -258,6 +259,19 @@ def _follows(value: int, old: int) -> bool:
     """True if a note that says `value` is to say the new orientation; `old` is what the picture's own properties say. Upright
     beside a picture that is turned says nothing: some writers clear it so once these tell."""
     return group.normalise(value) != group.UPRIGHT or old == group.UPRIGHT
+
+
+def _is_in_step(value: int, old: int) -> bool:
+    """As `_follows`, of XMP.
+
+    Raises:
+        Refused: it says otherwise.
+    """
+    if _follows(value, old) and group.normalise(value) != old:
+        raise Refused(
+            Reason.ORIENTATIONS_DISAGREE, f"XMP says {value}, the picture itself says {old}: viewers disagree about this photo"
+        )
+    return _follows(value, old)
 
 
 def _turned(listed: Catalogue, family: list[int], bare: list[int], orientation: int) -> Iterator[Splice]:

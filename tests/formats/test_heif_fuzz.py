@@ -24,7 +24,7 @@ SEEDS = [
         Recipe(thumbnail=(), alpha=(), other=(), exif=1, xmp="attribute", wide_index=True, wide_items=True, large=True),
         Recipe(turns=("irot1", "imir0"), alpha=("irot1", "imir0"), meta_last=True, exif=5, iloc=0, offset_size=8, base_size=4),
         Recipe(exif=1, exif_in_idat=True, offset_size=0, base_size=4, extra_top=box(b"free", bytes(8))),
-        Recipe(exif=6, thumbnail=(), xmp="element", xmp_value=3, shared=False),
+        Recipe(exif=6, thumbnail=(), xmp="element", xmp_value=1, shared=False),
         Recipe(other=(), tone_mapped=(), made=b"sato", made_of=OTHER, exif=1),
         Recipe(other=(), extra_references=heif_files.reference(b"thmb", heif_files.PHOTO, OTHER)),
     )

@@ -57,17 +57,10 @@ def test_exif_that_says_otherwise_is_put_in_step(brand, turns, exif, turn):
     value = orientation.turned(value_of(turns), turn)
     recipe = Recipe(brand, turns=turns, exif=exif)
     found = check(recipe, turn, exif=value)
+    check(replace(recipe, xmp="element", xmp_value=value_of(turns)), turn, exif=value, xmp_value=value)
     assert np.abs(seen(build(recipe), turn) - heif_files.shown(found)).max() <= 3
     again = planned(found, value_of(turns)).apply(found)
     assert planned(again, value).apply(again) == found
-
-
-@pytest.mark.parametrize("turn", TURNS)
-@pytest.mark.parametrize("turns", [(), ("irot1",)])
-def test_xmp_that_says_otherwise_is_put_in_step(turns, turn):
-    value = orientation.turned(value_of(turns), turn)
-    check(Recipe(turns=turns, xmp="element", xmp_value=5), turn, xmp_value=value)
-    check(Recipe(turns=turns, exif=3, xmp="attribute", xmp_value=6), turn, exif=value, xmp_value=value)
 
 
 def test_upright_in_exif_beside_a_photo_that_is_turned_still_says_nothing():

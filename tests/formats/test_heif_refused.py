@@ -68,6 +68,8 @@ REFUSED = [
     ("turned or mirrored twice", build(Recipe(turns=("irot1", "imir0", "imir1")))),
     ("cut to size after it is turned", build(Recipe(turns=("irot1", "clap")))),
     ("cut to size after it is turned", build(Recipe(turns=("imir1", "clap")))),
+    ("XMP says 6, the picture itself says 1", build(Recipe(xmp="element", xmp_value=6))),
+    ("XMP says 6, the picture itself says 1", build(Recipe(exif=6, xmp="element", xmp_value=6))),
     ("turned otherwise than the photo", build(replace(ROUND, thumbnail=()))),
     ("turned otherwise than the photo", build(replace(ROUND, alpha=("irot3",)))),
     ("turned otherwise than the photo", build(Recipe(thumbnail=("irot1",)))),
