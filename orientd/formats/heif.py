@@ -277,7 +277,8 @@ def _is_in_step(value: int, old: int) -> bool:
 def _turned(listed: Catalogue, family: list[int], bare: list[int], orientation: int) -> Iterator[Splice]:
     """New angles for the rotations that are there, of which one may serve several pictures; a new rotation where there is none.
 
-    What is `bare` is to have all transformations of the photo. A rotation that a tone-mapped picture shares, which must not turn, is left to it: the others get a new one.
+    What is `bare` is to have all transformations of the photo. A rotation that a tone-mapped picture shares, which must not turn,
+    is left to it: the others get a new one.
     """
     angles: dict[int, int] = {}
     without: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Whether the picture of a PNG is all there, told by unpacking it (PNG specification, third edition, sections 7.2, 8.1 and 10)."""
+"""Whether the picture of a PNG is all there, told by unpacking it (PNG specification, third edition, 7.2, 8.1 and 10)."""
 
 import zlib
 from collections.abc import Iterable

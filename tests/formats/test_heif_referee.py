@@ -11,7 +11,6 @@ from support.referee import HAS_EXIFTOOL, read_tags
 from support.referee_heif import ROTATION, byte_changes, contents, tag_changes
 
 from orientd import orientation
-from orientd.errors import Refused
 from orientd.formats import plan, sniff, stored_orientation
 from orientd.records import Format, Patch
 

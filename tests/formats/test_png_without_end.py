@@ -157,7 +157,8 @@ def test_a_header_that_is_none_tells_of_no_picture():
 
 @given(st.data(), st.integers(1, 8))
 def test_noise_is_refused_or_harms_nothing(random, value):
-    data = ended(random.draw(st.sampled_from(list(TAILS.values()))), png(Png(exif=random.draw(st.sampled_from([None, Recipe()])))))
+    tail, exif = random.draw(st.sampled_from(list(TAILS.values()))), random.draw(st.sampled_from([None, Recipe()]))
+    data = ended(tail, png(Png(exif=exif)))
     for _ in range(random.draw(st.integers(0, 2))):
         place = random.draw(st.integers(0, len(data)))
         data = data[:place] + random.draw(st.binary(max_size=12)) + data[place + random.draw(st.integers(0, 12)) :]
