@@ -68,3 +68,8 @@ class Judging:
         notes = self._notes[:]
         del self._notes[: len(notes)]
         return rows, notes
+
+    def close(self) -> None:
+        """End its threads."""
+        self._pool.shutdown()
+        self._source.close()
