@@ -33,7 +33,7 @@ def scan(cluster, orientd, tmp_path):
     """Scans by the cluster, with two nodes at the start; gives the exit code and the plan."""
     cluster.fill_up()
 
-    def scanned(*arguments, address=cluster.address, state="state"):
+    def scanned(*arguments, address="auto", state="state"):
         out = tmp_path / "ray.csv"
         where = ("--cluster", address, "--state-dir", tmp_path / state)
         code = orientd("scan", *arguments, *where, "--report", out, "--overwrite")
@@ -86,7 +86,7 @@ def test_the_plan_is_that_of_one_machine_and_of_shards(scan, plain, library, ori
 
 
 def test_from_elsewhere_and_what_is_known_is_not_judged_again(scan, plain, library, cluster, monkeypatch):
-    assert scan(library, address=cluster.client) == (3, plain(library))
+    assert scan(library, address=cluster.address) == (3, plain(library))
     begin, begun = ClusterCrew.begin, []
 
     def beginning(crew, unit, candidates, *, spare=False):
@@ -95,7 +95,7 @@ def test_from_elsewhere_and_what_is_known_is_not_judged_again(scan, plain, libra
 
     monkeypatch.setattr(ClusterCrew, "begin", beginning)
     sky_library.draw(library / "1" / "new.jpg", 90, seed=1000)
-    assert scan(library, address="auto") == (3, plain(library))
+    assert scan(library) == (3, plain(library))
     assert begun == [str(library / name) for name in ("1/broken.jpg", "1/new.jpg", "2/again.jpg")], "as by one machine"
 
 

@@ -185,14 +185,14 @@ def test_with_none_ready_it_waits_and_says_so(cluster):
     assert said[0].startswith("waiting for 1 workers of the cluster")
 
 
-@pytest.mark.parametrize("address", ["local", "", "ray://", "host", "http://host:80", "auto "])
+@pytest.mark.parametrize("address", ["local", "", "ray://", "host:6379", "http://host:80", "auto "])
 def test_what_is_no_address_of_a_cluster_is_refused(address):
     with pytest.raises(ConfigError, match="write auto"):
         scan.Cluster(address, Config())
 
 
 def test_addresses_and_providers():
-    for address in ("auto", "ray://head:10001", "10.0.0.7:6379", "ray://[::1]:10001"):
+    for address in ("auto", "ray://head:10001", "ray://10.0.0.7:10001", "ray://[::1]:10001"):
         scan.Cluster(address, Config(provider="cuda"))
     with pytest.raises(ConfigError, match="not with tensorrt"):
         scan.Cluster("auto", Config(provider="tensorrt"))

@@ -19,11 +19,11 @@ _STORE = 80 * 2**20
 
 
 class RayCluster:
-    """`address` is what a driver connects to, and `client` one from elsewhere."""
+    """It answers to `auto` and, from elsewhere, to its `address`."""
 
     def __init__(self, program):
         self._program = program
-        self.address, self.client = self._answer()
+        self.address = self._answer()
 
     def fill_up(self):
         """Have two nodes with one processor each."""
@@ -90,7 +90,7 @@ def _main():
     cluster.add_node(num_cpus=0, object_store_memory=_STORE, include_dashboard=False, ray_client_server_port=port)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what others print is no answer
-    answer = [cluster.address, f"ray://127.0.0.1:{port}"]
+    answer = f"ray://127.0.0.1:{port}"
     while True:
         print(json.dumps(answer), file=answers, flush=True)
         asked, answer = sys.stdin.readline().strip(), None

@@ -6,6 +6,7 @@ and tells people of it.
 
 import os
 import signal
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -39,7 +40,8 @@ class RayPort:
             raise EngineUnavailable(_MISSING) from error
         self._ray, self._config = ray, config
         try:
-            with _signals_as_they_were():
+            with _signals_as_they_were(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Ray Client connection timed out", UserWarning)  # the error says it, too
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise OrientdError(_NONE_THERE.format(address, _first_line(error))) from error

@@ -24,7 +24,7 @@ WAIT: Final = 60.0
 
 _OF_A_GPU: Final = 256  # photos of a unit
 _LOOK: Final = 0.2
-_ADDRESS: Final = re.compile(r"auto|(ray://)?([^\s/:]+|\[[0-9A-Fa-f:]+\]):\d{1,5}")
+_ADDRESS: Final = re.compile(r"auto|ray://([^\s/:]+|\[[0-9A-Fa-f:]+\]):\d{1,5}")
 _NO_ADDRESS: Final = "--cluster {}: write auto, on a machine of the cluster, or ray://HOST:10001, from elsewhere"
 _PROVIDERS: Final = ("cpu", "cuda")
 _NO_PROVIDER: Final = "--cluster goes with --provider cpu or cuda, and not with {}"
