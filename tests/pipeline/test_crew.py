@@ -4,6 +4,7 @@ import pytest
 from support import sky_library
 
 from orientd import __version__
+from orientd.cli.options import JUDGING, WALKING, WRITING
 from orientd.config import Config
 from orientd.errors import ConfigError, ModelError, OrientdError
 from orientd.library.exclude import Exclusion
@@ -196,6 +197,11 @@ def test_addresses_and_providers():
         scan.Cluster(address, Config(provider="cuda"))
     with pytest.raises(ConfigError, match="not with tensorrt"):
         scan.Cluster("auto", Config(provider="tensorrt"))
+
+
+def test_nodes_are_told_what_judging_needs_and_nothing_else():
+    kept_here = {"workers", "gpus", "exclude", "exclude_file", "one_file_system", "mtime"}
+    assert set(scan.TOLD) == {*JUDGING, *WALKING, *WRITING, "method", "first_look"} - kept_here
 
 
 HERE = Sight(0x801, 5, 100, "aa")  # a device number of a disk

@@ -19,6 +19,28 @@ from orientd.pipeline.run import Stages
 from orientd.pipeline.stages import chosen_model
 from orientd.records import Candidate, Notify, Row
 
+TOLD: Final = (
+    "model",
+    "provider",
+    "gpu_memory",
+    "min_confidence",
+    "prior_upright",
+    "min_agreement",
+    "second_look_below",
+    "batch",
+    "first_look",
+    "max_pixels",
+    "max_bytes",
+    "max_memory",
+    "isolate",
+    "method",
+    "hard_links",
+    "formats",
+    "sidecar",
+    "sidecar_naming",
+)
+"""The settings that nodes are told, by name."""
+
 WAIT: Final = 60.0
 """Seconds for all workers to be ready; then those begin that are, and the others join in later."""
 
@@ -134,9 +156,10 @@ def _wait(crew: ClusterCrew, stop: Callable[[], bool], notify: Notify, clock: Ca
 
 
 def _for_nodes(config: Config) -> Config:
-    """With a path of a model that means the same from everywhere."""
+    """What judging needs and no more, hooks for one; with a path of a model that means the same from everywhere."""
+    told = Config(**{name: getattr(config, name) for name in TOLD})
     model = chosen_model(config)
-    return replace(config, model=os.path.abspath(model.path)) if model.origin == "file" else config
+    return replace(told, model=os.path.abspath(model.path)) if model.origin == "file" else told
 
 
 def _number(number: int, what: str) -> str:
