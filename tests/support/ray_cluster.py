@@ -6,6 +6,7 @@ It is held by a process of its own, this module as a program, as what holds it t
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 _STORE = 80 * 2**20
+_TRIES = 3
 
 
 class RayCluster:
@@ -50,15 +52,19 @@ def started(environment):
     """A cluster with that environment beside ours; its files are in a folder of its own, whose path has to be short."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     own = {"RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0", **environment}
-    command = [sys.executable, __file__]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_TMPDIR", folder)  # where `auto` finds the address
-        with subprocess.Popen(command, env=os.environ | own, stdin=-1, stdout=-1, text=True) as program:
-            yield RayCluster(program)
-            program.stdin.close()
-            assert program.wait() == 0
-    left = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if folder in _title(pid)]
-    shutil.rmtree(folder)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RAY_TMPDIR", folder)  # where `auto` finds the address
+            with subprocess.Popen([sys.executable, __file__], env=os.environ | own, stdin=-1, stdout=-1, text=True) as program:
+                yield RayCluster(program)
+                program.stdin.close()
+                assert program.wait() == 0
+    finally:
+        left = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if folder in _title(pid)]
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)
     assert not left, f"left running: {left}"
 
 
@@ -80,6 +86,17 @@ def _workers(nodes):
     return [pid for pid in running if "Judging" in _title(pid) and _parent(pid) in raylets]
 
 
+def _add(cluster, **node):
+    """A new node. On a busy machine that may take longer than Ray waits for it, which is 30 seconds."""
+    for left in reversed(range(_TRIES)):
+        try:
+            return cluster.add_node(object_store_memory=_STORE, include_log_monitor=False, **node)
+        except Exception:
+            if not left:
+                raise
+    raise AssertionError
+
+
 def _main():
     from ray.cluster_utils import Cluster
 
@@ -87,7 +104,7 @@ def _main():
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     cluster, nodes = Cluster(), []
-    cluster.add_node(num_cpus=0, object_store_memory=_STORE, include_dashboard=False, ray_client_server_port=port)
+    _add(cluster, num_cpus=0, include_dashboard=False, no_monitor=True, ray_client_server_port=port)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what others print is no answer
     answer = f"ray://127.0.0.1:{port}"
@@ -96,7 +113,7 @@ def _main():
         asked, answer = sys.stdin.readline().strip(), None
         if asked == "fill_up":
             while len(nodes) < 2:
-                nodes.append(cluster.add_node(num_cpus=1, object_store_memory=_STORE))
+                nodes.append(_add(cluster, num_cpus=1))
         elif asked == "lose_node":
             cluster.remove_node(nodes.pop(), allow_graceful=False)
         elif asked == "workers":
