@@ -2,12 +2,14 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 from support import deadly, ray_cluster, sky_library
 
 from orientd.cli.session import Session
 from orientd.pipeline.cluster import same_files, spread
+from orientd.pipeline.cluster import scan as cluster_scan
 from orientd.pipeline.cluster.crew import ClusterCrew
 
 pytest.importorskip("ray", reason="no Ray, so nothing was judged by a cluster")
@@ -97,6 +99,13 @@ def test_from_elsewhere_and_what_is_known_is_not_judged_again(scan, plain, libra
     sky_library.draw(library / "1" / "new.jpg", 90, seed=1000)
     assert scan(library) == (3, plain(library))
     assert begun == [str(library / name) for name in ("1/broken.jpg", "1/new.jpg", "2/again.jpg")], "as by one machine"
+
+
+def test_what_hinders_a_node_is_told(scan, library, monkeypatch, capsys):
+    for_nodes = cluster_scan._for_nodes
+    monkeypatch.setattr(cluster_scan, "_for_nodes", lambda config: replace(for_nodes(config), model="/gone.onnx"))
+    assert scan(library) == (1, b"")
+    assert "of the cluster: the model /gone.onnx cannot be read" in capsys.readouterr().err
 
 
 def test_a_worker_that_is_killed(scan, plain, library, cluster, at_the_first_row, capsys):

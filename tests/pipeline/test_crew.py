@@ -7,9 +7,9 @@ from orientd import __version__
 from orientd.cli.options import JUDGING, WALKING, WRITING
 from orientd.config import Config
 from orientd.errors import ConfigError, ModelError, OrientdError
-from orientd.library.exclude import Exclusion
 from orientd.pipeline import run as pipeline
 from orientd.pipeline.cluster import same_files, scan
+from orientd.pipeline.cluster.actors import brief
 from orientd.pipeline.cluster.crew import ClusterCrew, Lost, Node, Place, places
 from orientd.pipeline.cluster.judging import Hello, Judging
 from orientd.pipeline.cluster.same_files import Sight
@@ -204,6 +204,18 @@ def test_nodes_are_told_what_judging_needs_and_nothing_else():
     assert set(scan.TOLD) == {*JUDGING, *WALKING, *WRITING, "method", "first_look"} - kept_here
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("The actor died unexpectedly.\n\tnode_id: 1\n\tpid: 2", "The actor died unexpectedly."),
+        ("\x1b[36mIt died:\x1b[39m\n  File 1\nModuleNotFoundError: no orientd", "It died: ModuleNotFoundError: no orientd"),
+        ("", "OSError"),
+    ],
+)
+def test_of_what_ray_says_a_line_is_told(said, told):
+    assert brief(OSError(said) if said else OSError()) == told
+
+
 HERE = Sight(0x801, 5, 100, "aa")  # a device number of a disk
 
 
@@ -233,9 +245,11 @@ def test_files_of_every_root_are_looked_at_and_nothing_is_written(photos, tmp_pa
     sky_library.library(photos, 30)
     other = sky_library.draw(tmp_path / "other" / "1.jpg")
     before = sky_library.snapshot(photos)
-    found = same_files.samples([str(photos / "0"), str(other.parent), str(photos / "1")], Exclusion(), lambda: False)
+    roots, config = [str(photos / "0"), str(other.parent), str(photos / "1")], Config(exclude=("000.jpg",))
+    found = same_files.samples(roots, config, lambda: False)
     assert len(found) == 9
     assert str(other) in found
+    assert str(photos / "0" / "000.jpg") not in found
     assert same_files.see(found[0]).size == before[found[0]][2]
     assert same_files.see(str(photos / "gone")) is None
     assert sky_library.snapshot(photos) == before

@@ -176,6 +176,20 @@ def test_once_stopped_nothing_more_comes_out():
     assert len(crew.begun) < 20
 
 
+def test_while_all_workers_are_new_it_waits_for_them():
+    """As where the only one was lost when nothing else was under way."""
+
+    class Starting(FakeCrew):
+        def ended(self, seconds):
+            if self.in_hand:
+                self.room = 0  # lost once it has judged its unit
+                return super().ended(seconds)
+            self.room = 1
+            return []
+
+    assert [row.path for row in run(100, Starting(room=0))] == [each.path for each in candidates(100)]
+
+
 def test_where_nobody_is_left_it_says_so():
     crew = FakeCrew()
 

@@ -5,6 +5,7 @@ and tells people of it.
 """
 
 import os
+import re
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from orientd.pipeline.cluster.judging import Judging
 
 _MISSING: Final = 'Ray is not installed, which --cluster needs: run pip install "orientd[ray]"'
 _NONE_THERE: Final = "no Ray cluster answers at {}: start one (ray start --head) or name another with --cluster ({})"
+_COLOR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_ERROR: Final = re.compile(r"[\w.]+(Error|Exception)\b")
 _GONE: Final = "the connection to the Ray cluster broke ({}): run the same command again, and it goes on from there"
 
 
@@ -44,7 +47,7 @@ class RayPort:
                 warnings.filterwarnings("ignore", "Ray Client connection timed out", UserWarning)  # the error says it, too
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            raise OrientdError(_NONE_THERE.format(address, _first_line(error))) from error
+            raise OrientdError(_NONE_THERE.format(address, brief(error))) from error
         self._actor = ray.remote(max_restarts=0, max_task_retries=0)(Judging)
 
     def nodes(self) -> list[Node]:
@@ -80,7 +83,7 @@ class RayPort:
                 raise error.cause from error
             raise OrientdError(f"a worker failed ({error.cause!r}): please report it") from error
         except errors.RayError as error:
-            raise Lost(_first_line(error)) from error
+            raise Lost(brief(error)) from error
 
     def end(self, worker: Any) -> None:
         with self._connected():
@@ -96,16 +99,18 @@ class RayPort:
         try:
             yield
         except ConnectionError as error:
-            raise OrientdError(_GONE.format(_first_line(error))) from error
+            raise OrientdError(_GONE.format(brief(error))) from error
 
 
 def _node(id_: str, name: str, resources: dict[str, float]) -> Node:
     return Node(id_, name, int(resources.get("CPU", 0)), int(resources.get("GPU", 0)))
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def brief(error: Exception) -> str:
+    """What Ray says at first and, where a traceback of a node follows, what that ends with; without its colors."""
+    lines = [line.strip() for line in _COLOR.sub("", str(error)).splitlines() if line.strip()] or [type(error).__name__]
+    cause = lines[-1] if len(lines) > 1 and _ERROR.match(lines[-1]) else ""
+    return f"{lines[0].rstrip(':')}: {cause}" if cause else lines[0]
 
 
 @contextmanager

@@ -164,7 +164,8 @@ class ClusterCrew:
     def close(self) -> None:
         """End all of them, whatever they do."""
         for worker in self._workers:
-            self._port.end(worker.handle)
+            with suppress(OrientdError):  # where the cluster is gone, so are they
+                self._port.end(worker.handle)
         self._workers = []
 
     def _free(self) -> _Worker | None:
@@ -204,7 +205,7 @@ class ClusterCrew:
         """What it had in hand; another takes its place, if its node is still there."""
         node = worker.place.node
         self._workers.remove(worker)
-        with suppress(Lost):
+        with suppress(OrientdError):
             self._port.end(worker.handle)
         self.lost[node.name] += 1
         self._failures[node.id] += 1

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
+from orientd.config import Config
 from orientd.errors import ConfigError, PhotoError
 from orientd.files.read import read_whole
-from orientd.library.exclude import Exclusion
+from orientd.library.exclude import Exclusion, read_patterns
 from orientd.library.walk import walk
 from orientd.report.text import printable
 
@@ -31,11 +32,11 @@ class Sight(NamedTuple):
     sha256: str
 
 
-def samples(roots: Sequence[str], exclude: Exclusion, stop: Callable[[], bool]) -> list[str]:
+def samples(roots: Sequence[str], config: Config, stop: Callable[[], bool]) -> list[str]:
     """The paths of some files that a scan comes to first below each of the roots, 16 in all at the most."""
-    found: list[str] = []
+    exclusion, found = Exclusion(config.exclude, read_patterns(config.exclude_file)), list[str]()
     for root in roots[:_IN_ALL]:
-        walked = walk([root], exclude, stop=stop)
+        walked = walk([root], exclusion, config.one_file_system, stop)
         plain = (each.path for each in walked if not (each.skip or each.error) and each.stat.size <= _MOST_BYTES)
         found += islice(plain, _OF_EACH_ROOT)
     return found[:_IN_ALL]

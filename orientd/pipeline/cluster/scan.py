@@ -11,7 +11,6 @@ from typing import Final
 
 from orientd.config import Config
 from orientd.errors import ConfigError, OrientdError
-from orientd.library.exclude import Exclusion
 from orientd.pipeline.cluster import same_files, spread, units
 from orientd.pipeline.cluster.crew import ClusterCrew, Node, Port, places
 from orientd.pipeline.cluster.judging import Hello
@@ -108,7 +107,7 @@ class Cluster:
             ConfigError: the nodes cannot judge for this machine.
             OrientdError: the cluster does not answer, or none of its nodes is left.
         """
-        shown = same_files.samples(roots, Exclusion(self.config.exclude), stop)
+        shown = same_files.samples(roots, self.config, stop)
         here = [same_files.see(path) for path in shown]
 
         def admit(node: Node, hello: Hello) -> None:

@@ -137,12 +137,13 @@ class _Spread:
     under_way: dict[int, _Unit] = field(default_factory=dict)
     again: deque[_Unit] = field(default_factory=deque)
     held: int = 0
+    walked: bool = False
     numbers: Iterator[int] = field(default_factory=count)
 
     @property
     def is_done(self) -> bool:
-        """True once nothing is left to wait for; the walk has ended if nothing could be begun."""
-        return not self.waiting
+        """True once the walk has ended and nothing is left to wait for."""
+        return self.walked and not self.waiting
 
     def ready(self) -> Iterator[Row]:
         """The rows before which none is missing."""
@@ -161,6 +162,7 @@ class _Spread:
             return False
         slots, candidates = next(self.blocks, (None, []))
         if slots is None:
+            self.walked = True
             return False
         block = _Block(slots, [None] * len(candidates), len(candidates))
         self.waiting.append(block)
