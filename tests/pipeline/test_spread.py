@@ -130,12 +130,33 @@ def test_what_ends_twice_counts_once():
 
 
 def test_a_copy_that_is_lost_leaves_the_other():
-    crew = FakeCrew(room=2)
-    ended = iter([[Ended(0, None, blamed=True)]])
-    crew.ended = lambda seconds: next(ended, None) or FakeCrew.ended(crew, seconds)
-    clock = iter([0.0, *[100.0] * 1000])
-    rows = list(spread.run(candidates(20), Recorder().stages, crew, lambda: False, clock=lambda: next(clock)))
+    crew, times = FakeCrew(room=2), iter([0.0, *[100.0] * 1000])
+
+    def ended(seconds):
+        crew.waited += 1
+        if crew.waited == 1:
+            return []  # late by now
+        if crew.waited == 2:
+            del crew.in_hand[0]
+            return [Ended(0, None, blamed=True)]
+        return FakeCrew.ended(crew, seconds)
+
+    crew.ended = ended
+    rows = list(spread.run(candidates(20), Recorder().stages, crew, lambda: False, clock=lambda: next(times)))
     assert [row.path for row in rows] == [each.path for each in candidates(20)]
+    assert (len(crew.begun), crew.spares) == (3, 2), "by another spare one, as the first may be slow"
+
+
+def test_a_unit_is_never_begun_by_more_than_two_at_a_time():
+    crew, times = FakeCrew(room=9), iter([0.0, *[100.0] * 1000])
+
+    def ended(seconds):
+        crew.waited += 1
+        return FakeCrew.ended(crew, seconds) if crew.waited > 20 else []
+
+    crew.ended = ended
+    assert len(list(spread.run(candidates(20), Recorder().stages, crew, lambda: False, clock=lambda: next(times)))) == 20
+    assert (len(crew.begun), crew.spares) == (2, 1)
 
 
 def test_so_much_waits_and_no_more(monkeypatch):
