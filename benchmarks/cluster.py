@@ -118,7 +118,8 @@ def against_plain(library: Path, out: Path) -> None:
         busy = processor.seconds
         print(
             f"{workers} workers: plain {plain.wall:.1f} s, {plain.cpu:.1f} s of processor; "
-            f"cluster {spread.wall:.1f} s, {busy:.1f} s; efficiency {plain.wall / spread.wall:.0%} by the clock, {plain.cpu / busy:.0%} by the processor; "
+            f"cluster {spread.wall:.1f} s, {busy:.1f} s; "
+            f"efficiency {plain.wall / spread.wall:.0%} by the clock, {plain.cpu / busy:.0%} by the processor; "
             f"driver {spread.cpu:.1f} s of processor, {spread.peak:.0f} MiB; load {os.getloadavg()[0]:.0f}",
             flush=True,
         )
