@@ -50,7 +50,7 @@ def parts(folder: Path, number: int, of: int) -> list[Path]:
         owners[place].write(row)
     for shard, report in zip(shards, reports, strict=True):
         path = report.finish()
-        manifest = Manifest(shard.number, of, __version__, "orientd", "", {}, [ROOT], [], [], {}, sha256_of(path))
+        manifest = Manifest(shard.number, of, __version__, "orientd", "", {}, [ROOT], [], [], [], {}, sha256_of(path))
         manifest.leave(path)
     return [folder / f"{shard.number}.csv" for shard in shards]
 

@@ -14,17 +14,17 @@ from orientd.errors import ConfigError, ReadError, Refused
 from orientd.judge.judge import NOT_A_PHOTO, Judge
 from orientd.judge.panel import SCENE, Opinion, scene
 from orientd.library import left_out as leaving_out
-from orientd.library import paths as library_paths
 from orientd.library.exclude import Exclusion, read_patterns
 from orientd.library.given import own_roots, to_judge
 from orientd.library.listed import sorted_out
-from orientd.library.paths import below, presence
+from orientd.library.paths import below, folders, presence
 from orientd.library.reader import PhotoReader
 from orientd.library.shard import Part, Shard
 from orientd.library.walk import walk
 from orientd.orientation import turned
 from orientd.pipeline import deaths, planned
 from orientd.pipeline import run as pipeline
+from orientd.pipeline.cluster.scan import Cluster
 from orientd.pipeline.immich import scan as immich
 from orientd.pipeline.immich.pictures import ImmichPhotos
 from orientd.pipeline.stages import at_once, chosen_model, make_judge, make_stages, naming_of, open_seen
@@ -71,15 +71,16 @@ def scan(
     left_out: leaving_out.Tally | None = None,
     listed: Sequence[str] = (),
     part: Part | None = None,
+    cluster: Cluster | None = None,
     wait: float = 0.0,
 ) -> Generator[Row, None, None]:
     """Judge everything below `roots` and, with `fix`, put right what is shown wrong; one row per file, in the order of the walk.
 
     Without it a row says so if this user may not write its photo; not if `unattended`: who applies that plan is another.
-
     After these what is `listed`; a path in a list may be gone. What is not even looked at is counted in `left_out`. `unattended`:
     no person started it; see `reverted.turned_back`. `begun` is told the number of the run, once there is something to write.
-    `part`: only what it owns. `wait`: so many seconds for another orientd that is writing, here as below.
+    `part`: only what it owns. `cluster`: judges in place of this machine. `wait`: so many seconds for another orientd that is
+    writing, here as below.
 
     Raises:
         OrientdError: what must stop the run; some of it before the first row.
@@ -96,19 +97,18 @@ def scan(
         source = stack.enter_context(closing(PhotoReader(config, naming_of(config), glances=config.first_look == "thumbnail")))
         judge, part.judged_by = make_judge(config, notify, rotate, source, stop)
         seen = stack.enter_context(open_seen(config, part.judged_by, notify))
-        within = library_paths.folders(given)
-        write = Writer(config, seen, command, stop, notify, rotate, within, hand=hand, begun=begun, wait=wait)
+        write = Writer(config, seen, command, stop, notify, rotate, folders(given), hand=hand, begun=begun, wait=wait)
         writer = stack.enter_context(write) if fix else None
         journal = writer.journal if writer else stack.enter_context(open_journal(config, notify))
         journal.add_roots(given)
         kept = stack.enter_context(Kept(config.state_dir, notify))
 
-        stages = replace(
-            make_stages(config, judge, seen, journal, kept, writer, hand, unattended=unattended, rescan=rescan),
-            expect=source.expect,
-        )
-        workers = config.workers or os.cpu_count() or 1
-        for row in stack.enter_context(closing(pipeline.run(candidates, stages, workers, at_once(config, judge), stop))):
+        make = partial(make_stages, config, judge, seen, journal, kept, writer, hand, expect=source.expect)
+        stages = make(unattended=unattended, rescan=rescan)
+        at_work = partial(pipeline.run, workers=config.workers or os.cpu_count() or 1, batch=at_once(config, judge))
+        if cluster:
+            at_work = partial(cluster.run, roots=given, judged_by=part.judged_by, writes=fix, notify=notify)
+        for row in stack.enter_context(closing(at_work(candidates, stages, stop=stop))):
             if row.decision is Verdict.ERROR and not row.sha256:
                 check_presence()
             if row.reason_code is not Reason.NOT_A_PHOTO:
@@ -141,7 +141,7 @@ def apply(
     """
     exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
     given = own_roots(roots)
-    within = library_paths.folders(given)
+    within = folders(given)
     turned_by_pixels = {row.format for row in rows if row.decision is Verdict.FIX and planned.method_of(row) is Method.ROTATE}
     rotate = planner_of(turned_by_pixels, isolate=config.isolate)
     with ExitStack() as stack:
@@ -183,7 +183,7 @@ def undo(
     Raises:
         ConfigError: there is nothing to undo, or no such run.
     """
-    within, admit = library_paths.folders(paths), partial(undo_guard.admit, named=bool(paths))
+    within, admit = folders(paths), partial(undo_guard.admit, named=bool(paths))
     with ExitStack() as stack:
         seen = stack.enter_context(Seen(Path(config.state_dir), "", notify))
         elsewhere = stack.enter_context(closing(immich.make_writer(config, stop, notify)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orientd.cli.cluster import clustering, on_cluster
 from orientd.cli.looking import chosen_report, looking, reporting, running
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
 from orientd.cli.page import finish_page, page_at
@@ -20,6 +21,7 @@ from orientd.records import Verdict
 
 if TYPE_CHECKING:
     from orientd.library.shard import Part
+    from orientd.pipeline.cluster.scan import Cluster
 
 
 @click.command(cls=WaitingCommand)
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 @click.option("--files-from", metavar="FILE", help="Look also at the paths in a file, one a line or parted by NUL; - for a pipe.")
 @looking(fix="Put right what is shown wrong. Without it nothing is changed.")
 @sharding
+@clustering
 @configured(*JUDGING, "first_look", *WALKING, "method", *WRITING, "metrics_textfile")
 @told("scan", "paths")
+@on_cluster
 @in_parts
 def scan(
     config: Config,
@@ -45,6 +49,7 @@ def scan(
     rescan: bool,
     unattended: bool,
     part: "Part | None",
+    cluster: "Cluster | None",
     when_found: bool,
     as_json: bool,
     wait: float,
@@ -64,7 +69,8 @@ def scan(
     kept = chosen_report(config, report, overwrite, as_json, excel)
     session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
     telling.of(session)
-    looking = partial(app.scan, config, paths, listed=listed, part=part, fix=fix, rescan=rescan, unattended=unattended)
+    looking = partial(app.scan, config, paths, listed=listed, part=part, cluster=cluster, fix=fix, rescan=rescan)
+    looking = partial(looking, unattended=unattended)
     begin = partial(looking, left_out=left_out, notify=session.notify, command=command_line(), begun=session.begun)
     with stoppable() as stop, session, session.counting(lambda ended: app.count(config, paths, ended, listed, part)):
         with closing(begin(stop=stop, wait=wait)) as rows:
@@ -73,7 +79,8 @@ def scan(
                 if page:
                     page.add(row)
         finish = partial(session.finish, when_found=when_found, left_out=left_out.found(), rescan=rescan)
-        code = finish(interrupted=stop(), part=str(part.shard) if part else "")
+        told_of = cluster.told() if cluster else ()
+        code = finish(interrupted=stop(), part=str(part.shard) if part else "", judged_by=told_of)
         done = stop() or page is None or finish_page(config, page, kept.path, stop, quiet=quiet)
         return code if done else ExitCode.INTERRUPTED
 

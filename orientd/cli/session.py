@@ -109,8 +109,9 @@ class Session:
         rescan: bool = False,
         below: Sequence[str] = (),
         part: str = "",
+        judged_by: Sequence[str] = (),
     ) -> int:
-        """Close the report, print the summary (see there for `below` and `part`), and give the exit code."""
+        """Close the report, print the summary (see there for the last three), and give the exit code."""
         if interrupted:
             path = self._report.path if self._tally.count() else ""
         else:
@@ -132,6 +133,7 @@ class Session:
                 rescan=rescan,
                 below=below,
                 part="" if interrupted else part,
+                judged_by=judged_by,
             )
             if not self._quiet:
                 console(stderr=not self._report.path).print(told)

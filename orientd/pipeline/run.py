@@ -31,7 +31,7 @@ class Stages:
     judge: Callable[[Sequence[Candidate]], Sequence[Row]]
     act: Callable[[Row], Row]
     record: Callable[[Sequence[Row]], None]
-    expect: Callable[[Sequence[Candidate]], None] = lambda _: None
+    expect: Callable[[Sequence[Candidate]], object] = lambda _: None
 
 
 def run(

@@ -210,10 +210,11 @@ def make_stages(
     *,
     unattended: bool,
     rescan: bool = False,
+    expect: Callable[[Sequence[Candidate]], object] = lambda _: None,
 ) -> pipeline.Stages:
     """The stages of a scan and of the watcher: look up (unless `rescan`), judge, put right (with a writer), remember.
 
-    What is judged is in `hand`, and what was left out is not judged.
+    What is judged is in `hand`, and what was left out is not judged. `expect`: see `pipeline.Stages`.
     """
 
     def lookup(chunk: Sequence[Candidate]) -> list[Row | None]:
@@ -222,9 +223,8 @@ def make_stages(
         return [deaths.left_out(hand, candidate) or row for candidate, row in zip(chunk, kept, strict=True)]
 
     judged = deaths.known(hand, judge, isolate=config.isolate)
-    return pipeline.Stages(
-        lookup=lookup, judge=judged, act=act_stage(journal, kept, writer, unattended=unattended), record=recorder(seen)
-    )
+    act = act_stage(journal, kept, writer, unattended=unattended)
+    return pipeline.Stages(lookup=lookup, judge=judged, act=act, record=recorder(seen), expect=expect)
 
 
 def open_seen(config: Config, identity: str, notify: Notify) -> Seen:

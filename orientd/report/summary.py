@@ -25,6 +25,7 @@ def summary(
     rescan: bool = False,
     below: Sequence[str] = (),
     part: str = "",
+    judged_by: Sequence[str] = (),
 ) -> Group:
     """What was found and what to do next, in words.
 
@@ -36,6 +37,7 @@ def summary(
         rescan: what was judged before was judged anew.
         below: folders to be named when the report is applied, as this machine may never have scanned them.
         part: which part of a plan it is ("2/3"), if not all of it.
+        judged_by: sentences about who judged, if others did.
     """
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(justify="right", no_wrap=True)
@@ -46,7 +48,7 @@ def summary(
             table.add_row(f"{number:,}", words, Text(_why(tally.reasons(verdict))))
     stopped = _stopped(rescan) if interrupted else ()
     steps = _of_part(report, part) if part else _next_steps(tally, report, wrote, run, below)
-    lines = [*_left_out(left_out), *stopped, *_outcome(tally, wrote, interrupted), *steps]
+    lines = [*_left_out(left_out), *judged_by, *stopped, *_outcome(tally, wrote, interrupted), *steps]
     return Group(table, *(Text(line) for line in lines))
 
 

@@ -45,6 +45,7 @@ OWNERS = {
     "starlette": {"web"},
     "uvicorn": {"web"},
     "httpx": {"pipeline"},
+    "ray": {"pipeline"},
 }
 NETWORK = {
     "socket": {"watch", "web", "pipeline"},  # for systemd, to answer, to tell private addresses
@@ -59,9 +60,11 @@ NETWORK = {
     "ftplib": set(),
     "asyncio": {"web"},  # to answer
 }
-"""Who opens connections, by the modules that can: orientd calls anybody from hooks and pipeline.immich (by httpx) alone."""
+"""Who opens connections, by the modules that can: orientd calls anybody from hooks, pipeline.immich (by httpx) and
+pipeline.cluster (by ray) alone."""
 _SERVER = "orientd.pipeline.immich"
-EXTRAS = {"onnxruntime", "nvidia", "starlette", "uvicorn", "pypdfium2", "httpx"}
+_OWN_PLACES = {"httpx": _SERVER, "ray": "orientd.pipeline.cluster.actors"}
+EXTRAS = {"onnxruntime", "nvidia", "starlette", "uvicorn", "pypdfium2", "httpx", "ray"}
 TRAINING_RANKS = ({"config", "files"}, {"data"}, {"fit", "evaluate"}, {"export"}, {"report"}, {"pipeline"}, {"cli"})
 TRAINING_RANK = {name: rank for rank, names in enumerate(TRAINING_RANKS) for name in names}
 TRAINING_OWNERS = {
@@ -75,7 +78,7 @@ TRAINING_OWNERS = {
 }
 TRAINING_MAY_USE = VOCABULARY | {"judge", "infer", "decode", "witnesses", "library", "config", "formats"}
 HEAVY = {"numpy", "PIL", "onnxruntime", "torch", "simplejpeg", "pillow_heif", "nvidia", "rich", "yaml", "sqlite3", "watchdog"}
-HEAVY |= {"starlette", "uvicorn", "httpx"}
+HEAVY |= {"starlette", "uvicorn", "httpx", "ray"}
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
 MOST_FOLDERS = 19
@@ -139,8 +142,8 @@ def _wrong_in_orientd(module: str, target: str) -> str:
         return "" if _may_import(RANK, module, target) else "runs the wrong way"
     if target in NETWORK and part(module) not in NETWORK[target]:
         return f"{target} belongs to {', '.join(sorted(NETWORK[target])) or 'nobody'}"
-    if library == "httpx" and not module.startswith(_SERVER):
-        return f"{library} belongs to {_SERVER}"
+    if not module.startswith(place := _OWN_PLACES.get(library, "")):
+        return f"{library} belongs to {place}"
     if library in OWNERS:
         return "" if part(module) in OWNERS[library] else f"{library} belongs to {', '.join(sorted(OWNERS[library]))}"
     return "" if library in sys.stdlib_module_names else f"{library} has no owner"
@@ -207,6 +210,11 @@ def test_no_arrow_runs_the_wrong_way():
         ),
         ("orientd.misc", "import os", "orientd.misc: has no rank"),
         ("orientd.pipeline.stages", "import httpx", "orientd.pipeline.stages → httpx: httpx belongs to orientd.pipeline.immich"),
+        (
+            "orientd.pipeline.cluster.crew",
+            "import ray",
+            "orientd.pipeline.cluster.crew → ray: ray belongs to orientd.pipeline.cluster.actors",
+        ),
         (
             "orientd.pipeline.stages",
             "from orientd.pipeline.immich import scan",

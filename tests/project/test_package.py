@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from collections import defaultdict
 from pathlib import Path
@@ -129,34 +130,44 @@ def test_the_version_stands_in_one_place(wheel):
     assert [path.relative_to(ROOT).as_posix() for path in found] == ["orientd/__init__.py"]
 
 
-PROGRAM = """
-from pathlib import Path
-from orientd import Detector
-from orientd.errors import PhotoError
-
-detector, folder = Detector(), Path("photos")
-paths = sorted(folder.rglob("*.jpg"))
-for path, answer in zip(paths, detector.predict_many(paths)):
-    said = answer.code if isinstance(answer, PhotoError) else answer.turn
-    print(path.name, said)
-import orientd; print(orientd.__file__)
-"""
+def program():
+    """What docs/api.md shows for a folder, with what it takes from the examples before."""
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    shown = page.partition("A program that judges a folder:")[2].split("```")[1]
+    lines = [line[4:] for line in shown.splitlines() if line.startswith((">>> ", "... "))]
+    before = ["from pathlib import Path", "from orientd import Detector", "detector = Detector()"]
+    assert all(f">>> {line}\n" in page for line in before)
+    assert len(before + lines) <= 10
+    return "\n".join([*before, *lines, "import orientd; print(orientd.__file__)"])
 
 
-def test_what_is_inside_works_without_the_checkout(wheel, tmp_path, photos):
+def test_the_program_of_the_docs_judges_a_folder_once_the_wheel_is_installed(wheel, tmp_path, photos):
+    """In a fresh environment; what it depends on is this one's."""
+    venv.create(tmp_path / "fresh", symlinks=True)
+    python = tmp_path / "fresh" / "bin" / "python"
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(command, check=True, capture_output=True)
+    (place,) = (tmp_path / "fresh" / "lib").glob("*/site-packages")
+    (place / "borrowed.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    sky_library.draw(photos / "a.jpg")
+    (photos / "b.jpg").write_bytes(b"no photo")
+    said = subprocess.run([str(python), "-c", program()], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-2:] == ["b.jpg cannot be judged: unknown_content", str(place / "orientd" / "__init__.py")]
+    ran = subprocess.run([str(python.with_name("orientd")), "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout == f"orientd, version {orientd.__version__}\n"
+
+
+def test_what_is_inside_works_without_the_checkout(wheel, tmp_path):
     """Unpacked, which is what installing a pure wheel does; what it depends on is this environment's."""
     place = tmp_path / "installed"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(place)
-    sky_library.draw(photos / "a.jpg")
-    (photos / "b.jpg").write_bytes(b"no photo")
     environment = os.environ | {"PYTHONPATH": str(place)}
 
     def run(*arguments):
         command = [sys.executable, "-W", "error", *arguments]
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
 
-    assert run("-c", PROGRAM).splitlines()[1:] == ["b.jpg unknown_content", str(place / "orientd" / "__init__.py")]
     assert run("-m", "orientd", "--version") == f"orientd, version {orientd.__version__}\n"
     assert "orientd" in run("-m", "orientd", "models", "verify")
     recipe = "from pathlib import Path; from orientd_training import config as c; print(c.load(Path('smoke')).name, c.__file__)"

@@ -1,0 +1,124 @@
+"""Ray: the workers are its actors. The only module that imports it, and only once a scan asks for a cluster.
+
+https://docs.ray.io/en/latest/ray-core/actors.html. Ray restarts nothing and tries nothing again by itself here: `crew` does that,
+and tells people of it.
+"""
+
+import os
+import re
+import signal
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, Final
+
+from orientd import __version__
+from orientd.config import Config
+from orientd.errors import EngineUnavailable, OrientdError
+from orientd.pipeline.cluster.crew import Lost, Node, Place
+from orientd.pipeline.cluster.judging import Judging
+
+_MISSING: Final = 'Ray is not installed, which --cluster needs: run pip install "orientd[ray]"'
+_NONE_THERE: Final = "no Ray cluster answers at {}: start one (ray start --head) or name another with --cluster ({})"
+_COLOR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_ERROR: Final = re.compile(r"[\w.]+(Error|Exception)\b")
+_GONE: Final = "the connection to the Ray cluster broke ({}): run the same command again, and it goes on from there"
+
+
+class RayPort:
+    """See `crew.Port`. `close` it."""
+
+    def __init__(self, address: str, config: Config) -> None:
+        """Connect to the cluster; workers are for that configuration.
+
+        Raises:
+            EngineUnavailable: Ray is not installed.
+            OrientdError: no cluster answers.
+        """
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before it is imported: nothing is reported to anybody
+        try:
+            import ray
+        except ImportError as error:
+            raise EngineUnavailable(_MISSING) from error
+        self._ray, self._config = ray, config
+        try:
+            with _signals_as_they_were(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Ray Client connection timed out", UserWarning)  # the error says it, too
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            raise OrientdError(_NONE_THERE.format(address, brief(error))) from error
+        self._actor = ray.remote(max_restarts=0, max_task_retries=0)(Judging)
+
+    def nodes(self) -> list[Node]:
+        with self._connected():
+            found = [node for node in self._ray.nodes() if node["Alive"]]
+        return [_node(each["NodeID"], each["NodeManagerHostname"], each["Resources"]) for each in found]
+
+    def start(self, place: Place) -> Any:
+        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(place.node.id, soft=False)
+        options = {"num_cpus": place.threads, "num_gpus": int(place.on_gpu), "scheduling_strategy": strategy}
+        settings = asdict(self._config) | ({"gpus": "0"} if place.on_gpu else {"provider": "cpu"})
+        with self._connected():
+            return self._actor.options(**options).remote(settings, __version__, place.threads, place.share)
+
+    def ask(self, worker: Any, method: str, *given: Any) -> Any:
+        with self._connected():
+            return getattr(worker, method).remote(*given)
+
+    def answered(self, questions: Sequence[Any], seconds: float) -> list[Any]:
+        if not questions:
+            return []
+        with self._connected():
+            first, _ = self._ray.wait(questions, num_returns=1, timeout=seconds)
+            return self._ray.wait(questions, num_returns=len(questions), timeout=0)[0] if first else []
+
+    def answer(self, question: Any) -> Any:
+        errors = self._ray.exceptions
+        try:
+            with self._connected():
+                return self._ray.get(question)
+        except errors.RayTaskError as error:
+            if isinstance(error.cause, OrientdError):
+                raise error.cause from error
+            raise OrientdError(f"a worker failed ({error.cause!r}): please report it") from error
+        except errors.RayError as error:
+            raise Lost(brief(error)) from error
+
+    def end(self, worker: Any) -> None:
+        with self._connected():
+            self._ray.kill(worker)
+
+    def close(self) -> None:
+        """Leave the cluster as it was."""
+        with _signals_as_they_were():
+            self._ray.shutdown()
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionError as error:
+            raise OrientdError(_GONE.format(brief(error))) from error
+
+
+def _node(id_: str, name: str, resources: dict[str, float]) -> Node:
+    return Node(id_, name, int(resources.get("CPU", 0)), int(resources.get("GPU", 0)))
+
+
+def brief(error: Exception) -> str:
+    """What Ray says at first and, where a traceback of a node follows, what that ends with; without its colors."""
+    lines = [line.strip() for line in _COLOR.sub("", str(error)).splitlines() if line.strip()] or [type(error).__name__]
+    cause = lines[-1] if len(lines) > 1 and _ERROR.match(lines[-1]) else ""
+    return f"{lines[0].rstrip(':')}: {cause}" if cause else lines[0]
+
+
+@contextmanager
+def _signals_as_they_were() -> Iterator[None]:
+    """Ray takes SIGTERM for itself, which is the user's way to end a scan after the photo in hand."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
