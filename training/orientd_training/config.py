@@ -13,6 +13,8 @@ import yaml
 from orientd.config import strict
 from orientd.errors import ConfigError
 
+SKEW_STEP = 0.5
+"""Degrees from one class of a skew model to the next; all of them fill half a turn."""
 _SERVED = (32, 1024)  # pixels that orientd.spec admits
 _HERE = Path(__file__).resolve()
 _RECIPES = _HERE.with_name("recipes"), _HERE.parents[2] / "configs" / "train"  # in a wheel, in a checkout
@@ -87,6 +89,20 @@ class Teacher:
 
 
 @dataclass(frozen=True)
+class Skew:
+    """That the skew of pages is to be learned, and not which of four ways is up.
+
+    `part`: the side of the square that is seen, as a share of that of the page; any angle of 0.707 lies within it. `spread`:
+    standard deviation, in degrees, of the bell that is the label. `head` classes: one output for each half degree; vector: the
+    cosine and the sine of twice the angle.
+    """
+
+    part: float = _within(0.1, 0.7072, 0.7)
+    spread: float = _within(0.05, 10, 0.5)
+    head: Literal["classes", "vector"] = "classes"
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One recipe.
 
@@ -121,6 +137,7 @@ class TrainConfig:
     source_power: float = _within(-1, 1, -0.35)
     augment: Augment = Augment()
     teacher: Teacher | None = None
+    skew: Skew | None = None
     validate_every: int = _within(1, 10**12, 50_000)
     patience: int = _within(0, 10**6, 0)
     leaks: Literal["refuse", "allow"] = "refuse"
@@ -145,6 +162,13 @@ class TrainConfig:
         if not isinstance(self.validation, Path):
             return self.validation
         return Source(self.validation, split="validation" if self.train == self.validation else "")
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network gives for a picture."""
+        if not self.skew:
+            return 4
+        return 2 if self.skew.head == "vector" else round(180 / SKEW_STEP)
 
     @property
     def total(self) -> int:
@@ -206,6 +230,10 @@ def _nonsense(config: TrainConfig) -> Iterator[str]:
             yield f"{key}: must be one number or three, got {len(levels)}"
     if not min(config.std if isinstance(config.std, tuple) else (config.std,), default=1) > 0:
         yield f"std: must be above 0, got {config.std}"
+    if config.skew and config.augment.tilt.probability:
+        yield "augment.tilt.probability: must be 0 with skew, as it is the very angle that is learned"
+    if config.skew and config.teacher:
+        yield "teacher: there is none for skew: leave it out"
     if not any(source.weight for source in config.sources):
         yield "train: there must be a source that weighs more than 0"
 
