@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 from orientd.decode.cpu import CpuDecoder
 from orientd.errors import ConfigError, OrientdError
 from orientd_training.data import near_duplicates
-from orientd_training.data.decoded import LINES, SQUARES, Fact, Squares, check
+from orientd_training.data.decoded import LINES, MIDDLE, SQUARES, SQUEEZED, Fact, Squares, check
 from orientd_training.data.near_duplicates import Split
 from orientd_training.data.sources import Member, Sources
 from orientd_training.files import swapped
@@ -38,6 +39,7 @@ TRAIN, VALIDATION = "train", "validation"
 COLUMNS: Final = ("name", "group", "sha256", "source", "cluster", "split")
 _AHEAD: Final = 128
 _Judged = tuple[Fact, NDArray[np.uint8] | None]
+Decode = Callable[[Member], NDArray[np.uint8] | str]
 
 
 class Why(StrEnum):
@@ -72,6 +74,7 @@ def prepare(
     *,
     split: Split = Split(),  # noqa: B008 — it is frozen
     keep_duplicates: bool = False,
+    middle: bool = False,
     force: bool = False,
     say: Callable[[str], object] = lambda text: None,
 ) -> Prepared:
@@ -90,7 +93,7 @@ def prepare(
             where = ", ".join(map(str, sources))
             raise ConfigError(f"no photo could be decoded in {where}, there is none: give folders or zips of upright photos")
         stack.enter_context(_writing(out))
-        origin = _origin(sources, members, size)
+        origin = _origin(sources, members, size) | {"square": MIDDLE if middle else SQUEEZED}
         settings = origin | {"validation": split.share, "validation_groups": list(split.named), "seed": split.seed}
         settings |= {"keep_duplicates": keep_duplicates}
         if force:
@@ -100,15 +103,15 @@ def prepare(
         squares = stack.enter_context(Squares(out, size, origin))
         if squares.facts:
             say(f"going on after {len(squares.facts):,} of {len(members):,} photos")
-        _decode(opened, members, CpuDecoder(size), squares)
+        _decode(members, partial(opened.square, decoder=CpuDecoder(size), middle=size if middle else 0), squares)
         prepared = _finish(out, members, squares, settings, split, keep_duplicates)
     _clear(out, (SQUARES, LINES))
     return prepared
 
 
-def _decode(opened: Sources, members: list[Member], decoder: CpuDecoder, squares: Squares) -> None:
+def _decode(members: list[Member], decode: Decode, squares: Squares) -> None:
     def judged(member: Member) -> _Judged:
-        square = member.unread or opened.square(member, decoder)
+        square = member.unread or decode(member)
         if isinstance(square, str):
             return Fact(reason=square), None
         hashes = near_duplicates.difference_hashes(square[None])[0]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from orientd import formats
 from orientd.decode.cpu import CpuDecoder
+from orientd.decode.resize import resized
 from orientd.errors import ConfigError, DecodeError
 from orientd.library import filenames
 from orientd.library.walk import walk
@@ -68,13 +69,13 @@ class Sources:
         for path in self._paths:
             yield from _zipped(str(path), self._zips[str(path)]) if str(path) in self._zips else _below(path)
 
-    def square(self, member: Member, decoder: CpuDecoder) -> NDArray[np.uint8] | str:
-        """The photo upright and squeezed to a square, or the reason why there is none."""
+    def square(self, member: Member, decoder: CpuDecoder, middle: int = 0) -> NDArray[np.uint8] | str:
+        """The photo upright and squeezed to a square, or its `middle` so many pixels wide, or the reason why there is none."""
         try:
             data = self._read(member)
             kind = formats.sniff(data)
             photo = Photo(member.name, _NO_STAT, kind, data, formats.stored_orientation(kind, data), "")
-            return decoder.decode(photo).pixels
+            return _middle(decoder.fitted(photo, 2 * middle).pixels, middle) if middle else decoder.decode(photo).pixels
         except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, DecodeError) as error:
             return str(error) or type(error).__name__
 
@@ -82,6 +83,14 @@ class Sources:
         if archive := self._zips.get(member.source):
             return archive.read(member.name)
         return Path(member.source, member.name).read_bytes()
+
+
+def _middle(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The middle square of a picture in its own aspect, at that size: in a squeezed one a turned line has another angle."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return resized(pixels[top : top + side, left : left + side], size, size)
 
 
 def _zip(path: Path) -> zipfile.ZipFile:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from orientd.errors import ConfigError, ModelError, StateError
 from orientd.infer.engine import Engine
 from orientd.infer.spec import METADATA_KEY, ModelSpec
+from orientd.orientation import TURNS
 from orientd_training.export.edits import of_any_side
 from orientd_training.fit.network import Network, Served
 
@@ -30,16 +31,20 @@ def export(network: Network, spec: ModelSpec, out: Path, photos: NDArray[np.uint
     Where the network can, the same graph takes pictures of sides half as long again, too, which its spec says.
 
     Raises:
-        ConfigError: there are no photos, or they are of another size than `spec.input_size`.
+        ConfigError: there are no photos, they are of another size than `spec.input_size`, or the network is one of skew.
         ModelError: that difference exceeds TOLERANCE; nothing is left at `out` that was not there.
         StateError: `out` cannot be written.
     """
+    if network.outputs != len(TURNS):
+        raise ConfigError(
+            f"{spec.name} is no model of four turns but of skew: orientd-train skew and test know what to do with it"
+        )
     if photos.shape[1:] != (spec.input_size, spec.input_size, 3) or not len(photos):
         raise ConfigError(f"the network takes photos of {spec.input_size} px: prepare some at that size to compare on")
     photos = np.array(photos)  # torch warns of memory that it may not write to
     served = Served(network).eval()
     with written(out) as partial:
-        _write(served, partial, torch.from_numpy(photos[:8]))
+        write_graph(served, partial, torch.from_numpy(photos[:8]))
         fixed = onnx.load(partial)
         stamp(partial, partial, spec)
         worst = _difference(served, partial, spec, photos)
@@ -128,7 +133,8 @@ def parameters(model: Path) -> dict[str, int]:
     return {kind: count for kind, count in counts.items() if count}
 
 
-def _write(served: Served, out: Path, photos: torch.Tensor) -> None:
+def write_graph(served: Served, out: Path, photos: torch.Tensor) -> None:
+    """torch's own export: `pixels` in, `logits` out, any number of pictures at once."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
         torch.onnx.export(
