@@ -205,7 +205,7 @@ def _worst(answers: Answers, photos: Sequence[PhotoSet], spec: skew_file.SkewSpe
         wanted, found = answers.wanted[number, turn], answers.found[number, turn]
         if spec:
             task = Skewed(Skew(part=spec.part))
-            (shown,) = _askew(task, pixels[number], torch.tensor([wanted]), spec.input_size)
+            (shown,) = _askew(task, pixels[number], torch.tensor([wanted], dtype=torch.float32), spec.input_size)
             picture, said = (
                 contact_sheets.tile(shown, 0),
                 f"needs {angles.errors(np.array(0.0), wanted):.1f}°, found {found:.2f}°",
