@@ -18,7 +18,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -39,7 +38,6 @@ TRAIN, VALIDATION = "train", "validation"
 COLUMNS: Final = ("name", "group", "sha256", "source", "cluster", "split")
 _AHEAD: Final = 128
 _Judged = tuple[Fact, NDArray[np.uint8] | None]
-Decode = Callable[[Member], NDArray[np.uint8] | str]
 
 
 class Why(StrEnum):
@@ -87,7 +85,7 @@ def prepare(
         ConfigError: a source is no folder or zip, no photo is left, the split cannot be made, or `out` was made otherwise.
         OrientdError: `out` cannot be written; what was decoded is kept.
     """
-    with Sources(sources) as opened, ExitStack() as stack:
+    with Sources(sources, middle=size if middle else 0) as opened, ExitStack() as stack:
         members = list(opened.members())
         if not members:
             where = ", ".join(map(str, sources))
@@ -103,15 +101,15 @@ def prepare(
         squares = stack.enter_context(Squares(out, size, origin))
         if squares.facts:
             say(f"going on after {len(squares.facts):,} of {len(members):,} photos")
-        _decode(members, partial(opened.square, decoder=CpuDecoder(size), middle=size if middle else 0), squares)
+        _decode(opened, members, CpuDecoder(size), squares)
         prepared = _finish(out, members, squares, settings, split, keep_duplicates)
     _clear(out, (SQUARES, LINES))
     return prepared
 
 
-def _decode(members: list[Member], decode: Decode, squares: Squares) -> None:
+def _decode(opened: Sources, members: list[Member], decoder: CpuDecoder, squares: Squares) -> None:
     def judged(member: Member) -> _Judged:
-        square = member.unread or decode(member)
+        square = member.unread or opened.square(member, decoder)
         if isinstance(square, str):
             return Fact(reason=square), None
         hashes = near_duplicates.difference_hashes(square[None])[0]

@@ -41,8 +41,9 @@ class Member:
 class Sources:
     """Folders and zips, open while it is used as a context manager."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = paths
+    def __init__(self, paths: Sequence[Path], middle: int = 0) -> None:
+        """With `middle` the squares are the middles of the photos, so many pixels wide, and not whole photos squeezed."""
+        self._paths, self._middle = paths, middle
         self._zips: dict[str, zipfile.ZipFile] = {}
         self._open = ExitStack()
 
@@ -69,13 +70,15 @@ class Sources:
         for path in self._paths:
             yield from _zipped(str(path), self._zips[str(path)]) if str(path) in self._zips else _below(path)
 
-    def square(self, member: Member, decoder: CpuDecoder, middle: int = 0) -> NDArray[np.uint8] | str:
-        """The photo upright and squeezed to a square, or its `middle` so many pixels wide, or the reason why there is none."""
+    def square(self, member: Member, decoder: CpuDecoder) -> NDArray[np.uint8] | str:
+        """The photo upright and squeezed to a square, or its middle, or the reason why there is none."""
         try:
             data = self._read(member)
             kind = formats.sniff(data)
             photo = Photo(member.name, _NO_STAT, kind, data, formats.stored_orientation(kind, data), "")
-            return _middle(decoder.fitted(photo, 2 * middle).pixels, middle) if middle else decoder.decode(photo).pixels
+            if self._middle:
+                return _middle(decoder.fitted(photo, 2 * self._middle).pixels, self._middle)
+            return decoder.decode(photo).pixels
         except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, DecodeError) as error:
             return str(error) or type(error).__name__
 
