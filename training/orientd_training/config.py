@@ -93,13 +93,11 @@ class Skew:
     """That the skew of pages is to be learned, and not which of four ways is up.
 
     `part`: the side of the square that is seen, as a share of that of the page; any angle of 0.707 lies within it. `spread`:
-    standard deviation, in degrees, of the bell that is the label. `head` classes: one output for each half degree; vector: the
-    cosine and the sine of twice the angle.
+    standard deviation, in degrees, of the bell that is the label.
     """
 
     part: float = _within(0.1, 0.7072, 0.7)
     spread: float = _within(0.05, 10, 0.5)
-    head: Literal["classes", "vector"] = "classes"
 
 
 @dataclass(frozen=True)
@@ -166,9 +164,7 @@ class TrainConfig:
     @property
     def outputs(self) -> int:
         """How many numbers the network gives for a picture."""
-        if not self.skew:
-            return 4
-        return 2 if self.skew.head == "vector" else round(180 / SKEW_STEP)
+        return round(180 / SKEW_STEP) if self.skew else 4
 
     @property
     def total(self) -> int:

@@ -3,7 +3,6 @@
 Targets are drawn for each picture: the turn, clockwise, that it is shown needing.
 """
 
-import math
 from typing import Protocol
 
 import torch
@@ -79,11 +78,12 @@ class Turned:
 class Skewed:
     """How lines of text lie; a target is the turn in degrees, of which a half turn more or less is the same skew.
 
+    Half degrees are classes, and not the cosine and sine of twice the angle numbers to be guessed: see configs/train/skew.yaml.
     A part of the page is shown that stays within it at every angle: what lies outside would tell the angle, and not as in life.
     """
 
     def __init__(self, config: Skew) -> None:
-        self.part, self.spread, self.head = config.part, config.spread, config.head
+        self.part, self.spread = config.part, config.spread
 
     def drawn(self, number: int, random: torch.Generator) -> Tensor:
         angles = MOST * (2 * torch.rand(number, generator=random) - 1)
@@ -102,8 +102,6 @@ class Skewed:
         return augment.resample(pictures, middle.to(pictures.device), size)
 
     def losses(self, logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-        if self.head == "vector":
-            return ((logits - _vector(targets)) ** 2).sum(1)
         return functional.cross_entropy(logits, self._wanted(targets), label_smoothing=smoothing, reduction="none")
 
     def right(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -111,8 +109,6 @@ class Skewed:
 
     def found(self, logits: Tensor) -> Tensor:
         """Degrees clockwise, −90 to 90, that make the lines level."""
-        if self.head == "vector":
-            return torch.atan2(logits[:, 1], logits[:, 0]).rad2deg() / 2
         angles = classes(logits.device)
         best = angles[logits.argmax(1)]
         away = apart(angles, best[:, None])
@@ -133,8 +129,3 @@ def classes(device: torch.device) -> Tensor:
 def apart(one: Tensor, other: Tensor) -> Tensor:
     """one − other in degrees, −90 to 90, on the circle of half a turn."""
     return (one - other + 90) % 180 - 90
-
-
-def _vector(targets: Tensor) -> Tensor:
-    double = targets * (math.pi / 90)
-    return torch.stack([double.cos(), double.sin()], 1)
