@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from orientd.errors import ConfigError, ModelError, StateError
 from orientd.infer.engine import Engine
 from orientd.infer.spec import METADATA_KEY, ModelSpec
-from orientd.orientation import TURNS
 from orientd_training.export.edits import of_any_side
 from orientd_training.fit.network import Network, Served
 
@@ -31,14 +30,10 @@ def export(network: Network, spec: ModelSpec, out: Path, photos: NDArray[np.uint
     Where the network can, the same graph takes pictures of sides half as long again, too, which its spec says.
 
     Raises:
-        ConfigError: there are no photos, they are of another size than `spec.input_size`, or the network is one of skew.
+        ConfigError: there are no photos, or they are of another size than `spec.input_size`.
         ModelError: that difference exceeds TOLERANCE; nothing is left at `out` that was not there.
         StateError: `out` cannot be written.
     """
-    if network.outputs != len(TURNS):
-        raise ConfigError(
-            f"{spec.name} is no model of four turns but of skew: orientd-train skew and test know what to do with it"
-        )
     if photos.shape[1:] != (spec.input_size, spec.input_size, 3) or not len(photos):
         raise ConfigError(f"the network takes photos of {spec.input_size} px: prepare some at that size to compare on")
     photos = np.array(photos)  # torch warns of memory that it may not write to

@@ -34,7 +34,7 @@ class Network(nn.Module):
         """
         super().__init__()
         self.backbone: Any = _backbone(config, pretrained=init and config.init == IMAGENET)
-        self.grid, self.dropout, self.freeze, self.outputs = config.head_grid, config.dropout, 0, config.outputs
+        self.grid, self.dropout, self.freeze = config.head_grid, config.dropout, 0
         self.mixed = config.precision != "fp32"
         for name, levels in (("mean", config.mean), ("std", config.std)):
             three = torch.tensor(levels if isinstance(levels, tuple) else (levels,) * 3, dtype=torch.float32)
