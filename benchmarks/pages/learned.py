@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from orientd.pages.skew import find_skew
 from orientd_training.config import Skew
 from orientd_training.evaluate import angles
 from orientd_training.export import skew_file
@@ -24,7 +25,6 @@ from PIL import Image
 
 from benchmarks.pages.ours import reduced
 from orientd.infer.session import Graph
-from orientd.pages.skew import find_skew
 
 SEED = 18
 PAPER = (255, 255, 255)
