@@ -74,6 +74,7 @@ TRAINING_OWNERS = {
     "matplotlib": {"report.plots"},
     "jinja2": {"report.rendering"},
     "timm": {"fit.network"},
+    "mlflow": {"fit.tracking"},
     "scipy": {"evaluate.statistics", "data.near_duplicates"},
 }
 TRAINING_MAY_USE = VOCABULARY | {"judge", "infer", "decode", "witnesses", "library", "config", "formats"}

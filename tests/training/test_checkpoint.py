@@ -3,12 +3,9 @@
 import errno
 import os
 import resource
-import sys
-from contextlib import nullcontext
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -142,28 +139,6 @@ def test_curves_go_to_tensorboard(recipe, tmp_path):
     assert names <= set(events.Tags()["scalars"])
     seen = {event.step: event.value for event in events.Scalars("Accuracy/validation")}
     assert seen == pytest.approx({entry["photos"]: entry["validation"] for entry in log(tmp_path / "run")}, abs=1e-5)
-
-
-def test_mlflow_is_asked_for_but_not_there(recipe, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(ConfigError, match="mlflow: it is not installed"):
-        loop.fit(replace(recipe, mlflow=True), tmp_path / "run")
-
-
-def test_mlflow_gets_the_recipe_and_the_figures(recipe, tmp_path, monkeypatch):
-    """A stand-in with the four functions used: MLflow itself is not installed for the tests."""
-
-    told = {}
-    stand_in = SimpleNamespace(
-        start_run=lambda run_name: nullcontext(told.update(name=run_name)),
-        log_params=lambda values: told.update(params=values),
-        log_metrics=lambda values, step: told.update({step: values}),
-    )
-    monkeypatch.setitem(sys.modules, "mlflow", stand_in)
-    best = loop.fit(replace(recipe, mlflow=True), tmp_path / "run")
-    assert told["name"] == "tiny: run"
-    assert told["params"]["batch"] == "8"
-    assert best in (told[40]["Accuracy/validation"], told[80]["Accuracy/validation"])
 
 
 def test_a_terminal_gets_a_bar_and_a_pipe_gets_nothing(recipe, tmp_path, monkeypatch, capfd):

@@ -157,19 +157,25 @@ def test_the_project_s_recipes_are_in_order(path):
     assert any(f"orientd-train fit --config configs/train/{path.name} --out runs/{path.stem}" in line for line in header)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["efficientnetv2_b0", "efficientnetv2_s"])
-def test_the_recipes_for_a_gpu_train(name, cache, tmp_path):
-    """Three steps, one in each phase, of the whole recipe with its teacher; only sizes and numbers are reduced."""
-    run = tmp_path / "teacher"
+@pytest.fixture(scope="module")
+def teacher(cache, tmp_path_factory):
+    run = tmp_path_factory.mktemp("teacher") / "run"
     loop.fit(training_runs.recipe(cache, phases=(Phase(32, 8),)), run)
-    full = recipes.load(FOLDER / f"{name}.yaml")
-    phases = tuple(Phase(32 + 8 * i, 4, phase.freeze) for i, phase in enumerate(full.phases))
-    small = replace(full, train=cache, validation=cache, phases=phases, batch=4, validate_every=4, device="cpu")
-    found = loop.fit(replace(small, teacher=replace(full.teacher, model=run)), tmp_path / "run")
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_recipe_trains(path, cache, teacher, tmp_path):
+    """A step or two in each phase of the whole recipe with its teacher; only sizes, numbers, photos and the start are others."""
+    full = recipes.load(path)
+    phases = json.dumps([{"size": 32 + 8 * i, "photos": 4, "freeze": phase.freeze} for i, phase in enumerate(full.phases)])
+    overrides = [f"train={cache}", f"validation={cache}", f"phases={phases}", "batch=4", "validate_every=4"]
+    overrides += ["device=cpu", "init=null", "tensorboard=false", *([f"teacher.model={teacher}"] if full.teacher else [])]
+    found = loop.fit(recipes.load(path, tuple(overrides)), tmp_path / "run")
     assert 0 <= found <= 1
     entries = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert [entry["photos"] for entry in entries] == [4, 8, 12]
+    assert [entry["photos"] for entry in entries] == [4 * (i + 1) for i in range(len(full.phases))]
     assert all(0 < entry["loss"] < 20 for entry in entries)
 
 

@@ -1,11 +1,15 @@
 """What is found in folders and zips of photos, and what is said of photos that cannot be read."""
 
+import json
 import os
 import zipfile
 
 import numpy as np
+import pytest
 from orientd_training.data import photoset, sources
 from support.blobs import library, save, scene
+
+from orientd.errors import ConfigError
 
 SIZE = 32
 
@@ -78,3 +82,32 @@ def test_a_zip_that_cannot_be_unpacked_is_a_bad_photo(tmp_path):
     with sources.Sources([tmp_path / "in.zip"]) as opened:
         (member,) = opened.members()
         assert "invalid block type" in opened.square(member, None)
+
+
+def test_the_middle_of_a_picture_keeps_its_aspect(tmp_path):
+    """A page of 300 × 600 with a line at 45°: squeezed it lies at 27°, and a page that is turned would have no one angle."""
+    rows, columns = np.mgrid[:600, :300]
+    line = np.where(np.abs((rows - 300) - (columns - 150)) < 12, 0, 255).astype(np.uint8)
+    save(tmp_path / "in" / "page.png", np.repeat(line[..., None], 3, 2))
+    angles = []
+    for name, middle in (("middle", True), ("squeezed", False)):
+        photoset.prepare([tmp_path / "in"], tmp_path / name, 64, middle=middle)
+        square = photoset.load(tmp_path / name).pixels[0].mean(-1)
+        assert square.shape == (64, 64)
+        ys, xs = np.nonzero(square < 128)
+        angles.append(np.rad2deg(np.arctan(np.polyfit(xs, ys, 1)[0])))
+    assert np.abs(np.array(angles) - [45, np.rad2deg(np.arctan(0.5))]).max() < 1.5
+
+
+def test_a_cache_of_middles_is_no_cache_of_squeezed_photos(tmp_path):
+    library(tmp_path / "in", albums=1)
+    photoset.prepare([tmp_path / "in"], tmp_path / "cache", SIZE, middle=True)
+    with pytest.raises(ConfigError, match="square: middle before, squeezed now"):
+        photoset.prepare([tmp_path / "in"], tmp_path / "cache", SIZE)
+    photoset.prepare([tmp_path / "in"], tmp_path / "older", SIZE)
+    settings = json.loads((tmp_path / "older" / "prepare.json").read_text())
+    del settings["square"]
+    (tmp_path / "older" / "prepare.json").write_text(json.dumps(settings))
+    photoset.prepare([tmp_path / "in"], tmp_path / "older", SIZE)
+    with pytest.raises(ConfigError, match="square: squeezed before, middle now"):
+        photoset.prepare([tmp_path / "in"], tmp_path / "older", SIZE, middle=True)

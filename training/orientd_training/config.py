@@ -13,6 +13,8 @@ import yaml
 from orientd.config import strict
 from orientd.errors import ConfigError
 
+SKEW_STEP = 0.5
+"""Degrees from one class of a skew model to the next; all of them fill half a turn."""
 _SERVED = (32, 1024)  # pixels that orientd.spec admits
 _HERE = Path(__file__).resolve()
 _RECIPES = _HERE.with_name("recipes"), _HERE.parents[2] / "configs" / "train"  # in a wheel, in a checkout
@@ -87,6 +89,18 @@ class Teacher:
 
 
 @dataclass(frozen=True)
+class Skew:
+    """That the skew of pages is to be learned, and not which of four ways is up.
+
+    `part`: the side of the square that is seen, as a share of that of the page; any angle of 0.707 lies within it. `spread`:
+    standard deviation, in degrees, of the bell that is the label.
+    """
+
+    part: float = _within(0.1, 0.7072, 0.7)
+    spread: float = _within(0.05, 10, 0.5)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One recipe.
 
@@ -94,6 +108,7 @@ class TrainConfig:
     near-duplicates may be in both. `init` is null (from scratch), "imagenet" or a file of
     weights. `mean` and `std` are one number or one for each of R, G, B, in levels of 0–255. `batch` counts the photos of all
     devices together. `lr` is the peak for the body, `head_lr` for the classifier; `warmup` the share of the training before it.
+    `skew` makes it learn by how much pages are askew, and not which of four ways is up.
     `patience` is how many validations may pass without a better one, 0 for all. `devices` 0 means every GPU there is.
     `precision` auto is bf16 on a GPU, and on a CPU in the stages that are fixed.
     """
@@ -121,6 +136,7 @@ class TrainConfig:
     source_power: float = _within(-1, 1, -0.35)
     augment: Augment = Augment()
     teacher: Teacher | None = None
+    skew: Skew | None = None
     validate_every: int = _within(1, 10**12, 50_000)
     patience: int = _within(0, 10**6, 0)
     leaks: Literal["refuse", "allow"] = "refuse"
@@ -145,6 +161,11 @@ class TrainConfig:
         if not isinstance(self.validation, Path):
             return self.validation
         return Source(self.validation, split="validation" if self.train == self.validation else "")
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network gives for a picture."""
+        return round(180 / SKEW_STEP) if self.skew else 4
 
     @property
     def total(self) -> int:
@@ -206,6 +227,10 @@ def _nonsense(config: TrainConfig) -> Iterator[str]:
             yield f"{key}: must be one number or three, got {len(levels)}"
     if not min(config.std if isinstance(config.std, tuple) else (config.std,), default=1) > 0:
         yield f"std: must be above 0, got {config.std}"
+    if config.skew and config.augment.tilt.probability:
+        yield "augment.tilt.probability: must be 0 with skew, as it is the very angle that is learned"
+    if config.skew and config.teacher:
+        yield "teacher: there is none for skew: leave it out"
     if not any(source.weight for source in config.sources):
         yield "train: there must be a source that weighs more than 0"
 

@@ -1,10 +1,12 @@
-"""The whole road from photos to a measured model: prepare, fit, export, calibrate, evaluate, describe.
+"""The whole road from photos to a measured model: prepare, fit, export, calibrate, evaluate, describe; for pages a shorter one.
 
 Whatever was stopped goes on where it was, as each step leaves its result in the folder of the road and finds it there again.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +20,8 @@ from orientd_training.evaluate.calibrate import Search
 from orientd_training.export.onnx_file import export
 from orientd_training.export.quantise import quantise, told
 from orientd_training.files import replacing
-from orientd_training.fit import checkpoint, loop
-from orientd_training.report import evaluation, model_card
+from orientd_training.fit import checkpoint, loop, tracking
+from orientd_training.report import evaluation, model_card, testing
 
 CACHE, VALIDATION, RUN, REPORT, CARD = "photos", "validation", "run", "report", "README.md"
 _COMPARED: Final = 64
@@ -49,6 +51,8 @@ def travel(
     Raises:
         OrientdError: as the steps do; what is done stays.
     """
+    if config.skew:
+        raise ConfigError("this recipe learns skew: give it to orientd-train skew")
     config = _supplied(config, out, photos, validation, share, say)
     run, model, size = out / RUN, out / f"{config.name}.onnx", config.phases[-1].size
     held_out = photoset.load(config.held_out.path, config.held_out.split or None)
@@ -72,23 +76,59 @@ def travel(
     return figures
 
 
+def learn(
+    config: TrainConfig,
+    run: Path,
+    *,
+    pages: Sequence[Path] = (),
+    validation: Sequence[Path] = (),
+    share: float = 0.1,
+    say: Say = lambda text: None,
+) -> dict[str, Any]:
+    """Train a model for pages in the run folder `run`, make NAME.onnx of it there, and test it; returns figures (see `testing`).
+
+    Args:
+        pages: folders or zips of upright, straight pages; none for the caches that the recipe names.
+        validation: such ones that train nothing; without them `share` (0–1) of `pages` is kept apart, by whole groups.
+
+    Raises:
+        OrientdError: as the steps do; what is done stays.
+    """
+    config = _supplied(config, run, pages, validation, share, say)
+    resume = (run / checkpoint.LAST).exists()
+    say(f"trained: {loop.fit(config, run, resume):.2%} of the pages to validate on are right with one view")
+    held_out, model = photoset.load(config.held_out.path, config.held_out.split or None), run / f"{config.name}.onnx"
+    worst = testing.export(run, held_out, model)
+    say(f"exported: {model}, probabilities differ from torch's by at most {worst:.1e}")
+    figures = testing.test(model, [held_out], run / REPORT)
+    say(
+        tracking.keep(
+            run, [model, *(run / REPORT / name for name in (testing.PAGE, testing.FIGURES))], REPORT, testing.scalars(figures)
+        )
+    )
+    return figures
+
+
 def _supplied(
     config: TrainConfig, out: Path, photos: Sequence[Path], validation: Sequence[Path], share: float, say: Say
 ) -> TrainConfig:
-    """The recipe with the photos given in place of its caches, prepared at the size that will be served."""
+    """The recipe with the photos given in place of its caches, prepared at the size that will be served.
+
+    Of pages whose skew is learned so much more that the part which is seen has that size.
+    """
     if not photos:
         return config
-    size, cache = config.phases[-1].size, out / CACHE
-    split = Split() if validation else Split(share)
-    _prepared(photos, cache, size, split, say)
+    part, cache = config.skew.part if config.skew else 1.0, out / CACHE
+    prepared = partial(_prepared, size=ceil(config.phases[-1].size / part), middle=bool(config.skew), say=say)
+    prepared(photos, cache, Split() if validation else Split(share))
     if not validation:
         return replace(config, train=cache, validation=cache)
-    _prepared(validation, out / VALIDATION, size, Split(), say)
+    prepared(validation, out / VALIDATION, Split())
     return replace(config, train=cache, validation=out / VALIDATION)
 
 
-def _prepared(sources: Sequence[Path], out: Path, size: int, split: Split, say: Say) -> None:
-    done, dropped = prepare.prepare(sources, out, size, split=split, say=say)
+def _prepared(sources: Sequence[Path], out: Path, split: Split, size: int, middle: bool, say: Say) -> None:
+    done, dropped = prepare.prepare(sources, out, size, split=split, middle=middle, say=say)
     say(f"prepared: {done:,} photos in {out}; left out: {prepare.told(dropped)}")
 
 

@@ -16,6 +16,8 @@ from orientd.errors import ConfigError
 
 SQUARES: Final = "squares.partial"
 LINES: Final = "progress.jsonl"
+SQUEEZED, MIDDLE = "squeezed", "middle"
+_FORMERLY: Final = {"square": SQUEEZED}  # of caches from before they said so
 _SYNC_EVERY: Final = 256
 
 
@@ -107,6 +109,7 @@ def check(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: any value differs.
     """
+    before = _FORMERLY | dict(before)
     differ = [key for key in now if before.get(key) != now[key]]
     if differ:
         told = "; ".join(f"{key}: {before.get(key)} before, {now[key]} now" for key in differ)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from orientd.decode.cpu import CpuDecoder
 from orientd.errors import ConfigError, OrientdError
 from orientd_training.data import near_duplicates
-from orientd_training.data.decoded import LINES, SQUARES, Fact, Squares, check
+from orientd_training.data.decoded import LINES, MIDDLE, SQUARES, SQUEEZED, Fact, Squares, check
 from orientd_training.data.near_duplicates import Split
 from orientd_training.data.sources import Member, Sources
 from orientd_training.files import swapped
@@ -72,6 +72,7 @@ def prepare(
     *,
     split: Split = Split(),  # noqa: B008 — it is frozen
     keep_duplicates: bool = False,
+    middle: bool = False,
     force: bool = False,
     say: Callable[[str], object] = lambda text: None,
 ) -> Prepared:
@@ -84,13 +85,13 @@ def prepare(
         ConfigError: a source is no folder or zip, no photo is left, the split cannot be made, or `out` was made otherwise.
         OrientdError: `out` cannot be written; what was decoded is kept.
     """
-    with Sources(sources) as opened, ExitStack() as stack:
+    with Sources(sources, middle=size if middle else 0) as opened, ExitStack() as stack:
         members = list(opened.members())
         if not members:
             where = ", ".join(map(str, sources))
             raise ConfigError(f"no photo could be decoded in {where}, there is none: give folders or zips of upright photos")
         stack.enter_context(_writing(out))
-        origin = _origin(sources, members, size)
+        origin = _origin(sources, members, size) | {"square": MIDDLE if middle else SQUEEZED}
         settings = origin | {"validation": split.share, "validation_groups": list(split.named), "seed": split.seed}
         settings |= {"keep_duplicates": keep_duplicates}
         if force:

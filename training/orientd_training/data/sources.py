@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from orientd import formats
 from orientd.decode.cpu import CpuDecoder
+from orientd.decode.resize import resized
 from orientd.errors import ConfigError, DecodeError
 from orientd.library import filenames
 from orientd.library.walk import walk
@@ -40,8 +41,9 @@ class Member:
 class Sources:
     """Folders and zips, open while it is used as a context manager."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = paths
+    def __init__(self, paths: Sequence[Path], middle: int = 0) -> None:
+        """With `middle` the squares are the middles of the photos, so many pixels wide, and not whole photos squeezed."""
+        self._paths, self._middle = paths, middle
         self._zips: dict[str, zipfile.ZipFile] = {}
         self._open = ExitStack()
 
@@ -69,11 +71,13 @@ class Sources:
             yield from _zipped(str(path), self._zips[str(path)]) if str(path) in self._zips else _below(path)
 
     def square(self, member: Member, decoder: CpuDecoder) -> NDArray[np.uint8] | str:
-        """The photo upright and squeezed to a square, or the reason why there is none."""
+        """The photo upright and squeezed to a square, or its middle, or the reason why there is none."""
         try:
             data = self._read(member)
             kind = formats.sniff(data)
             photo = Photo(member.name, _NO_STAT, kind, data, formats.stored_orientation(kind, data), "")
+            if self._middle:
+                return _middle(decoder.fitted(photo, 2 * self._middle).pixels, self._middle)
             return decoder.decode(photo).pixels
         except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, DecodeError) as error:
             return str(error) or type(error).__name__
@@ -82,6 +86,14 @@ class Sources:
         if archive := self._zips.get(member.source):
             return archive.read(member.name)
         return Path(member.source, member.name).read_bytes()
+
+
+def _middle(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The middle square of a picture in its own aspect, at that size: in a squeezed one a turned line has another angle."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return resized(pixels[top : top + side, left : left + side], size, size)
 
 
 def _zip(path: Path) -> zipfile.ZipFile:

@@ -39,7 +39,7 @@ def export(network: Network, spec: ModelSpec, out: Path, photos: NDArray[np.uint
     photos = np.array(photos)  # torch warns of memory that it may not write to
     served = Served(network).eval()
     with written(out) as partial:
-        _write(served, partial, torch.from_numpy(photos[:8]))
+        write_graph(served, partial, torch.from_numpy(photos[:8]))
         fixed = onnx.load(partial)
         stamp(partial, partial, spec)
         worst = _difference(served, partial, spec, photos)
@@ -128,7 +128,8 @@ def parameters(model: Path) -> dict[str, int]:
     return {kind: count for kind, count in counts.items() if count}
 
 
-def _write(served: Served, out: Path, photos: torch.Tensor) -> None:
+def write_graph(served: Served, out: Path, photos: torch.Tensor) -> None:
+    """torch's own export: `pixels` in, `logits` out, any number of pictures at once."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
         torch.onnx.export(

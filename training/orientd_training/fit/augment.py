@@ -21,16 +21,20 @@ def turn_away(pixels: Tensor, classes: Tensor) -> Tensor:
     return torch.stack([torch.rot90(picture, int(k), dims=(1, 2)) for picture, k in zip(pixels, classes, strict=True)])
 
 
-def geometry(classes: Tensor, augment: Augment, random: torch.Generator) -> Tensor:
-    """Homogeneous matrices (N, 3, 3) from shown to upright coordinates: turn, mirror, tilt, crop and change of aspect."""
-    n = len(classes)
+def geometry(turns: Tensor, augment: Augment, random: torch.Generator, part: float = 1.0) -> Tensor:
+    """Homogeneous matrices (N, 3, 3) from shown to upright coordinates: turn, mirror, tilt, crop and change of aspect.
+
+    turns: (N,), the quarter turns clockwise that a picture is shown needing; parts of one, too. part: how much of the side of
+    what the crop leaves is seen, in its middle.
+    """
+    n = len(turns)
     side = (1 - _amount(n, augment.crop, random)).sqrt()
     stretch = (_signed(n, augment.aspect, random) / 2).exp()
     sx, sy = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
     dx, dy = (1 - sx) * _uniform(n, random), (1 - sy) * _uniform(n, random)
     flip = torch.where(_chance(n, augment.mirror, random), -1.0, 1.0)
     tilt = _signed(n, augment.tilt, random) * math.pi / 180
-    return _crop(sx * flip, sy, dx, dy) @ _rotation(tilt) @ _rotation(classes * (math.pi / 2))
+    return _crop(part * sx * flip, part * sy, dx, dy) @ _rotation(tilt) @ _rotation(turns * (math.pi / 2))
 
 
 def resample(pixels: Tensor, matrices: Tensor, size: int) -> Tensor:

@@ -35,6 +35,8 @@ class FromRun:
     def __init__(self, config: Teacher, device: torch.device) -> None:
         read = checkpoint.load_file if config.model.suffix == ".pt" else checkpoint.load
         recipe, network = read(config.model)
+        if recipe.skew:
+            raise ConfigError(f"teacher.model: {config.model} tells skew, not which way is up: name another")
         self.network = network.to(device, memory_format=torch.channels_last).requires_grad_(False)
         self.size, self.views, self.embedding_size = recipe.phases[-1].size, config.views, network.embedding_size
 

@@ -16,6 +16,7 @@ from orientd.errors import ConfigError
 from orientd_training.config import Source, TrainConfig
 from orientd_training.data import photoset
 from orientd_training.data.photoset import PhotoSet
+from orientd_training.fit import tasks
 
 _AHEAD = 3
 
@@ -66,7 +67,7 @@ class Feed:
             sizes = ", ".join(f"{source.path} at {photos.size}" for source, photos in zip(config.sources, sets, strict=True))
             raise ConfigError(f"train: all caches must be prepared at one size, not {sizes}")
         self._config, self._sets, self._rank, self._pin = config, sets, rank, pin
-        self._number = config.batch // size
+        self._number, self._task = config.batch // size, tasks.of(config)
         shares = [
             _chances(photos, config.source_power) * source.weight for photos, source in zip(sets, config.sources, strict=True)
         ]
@@ -77,7 +78,7 @@ class Feed:
         self.waited = 0.0
 
     def take(self, step: int) -> tuple[Tensor, Tensor]:
-        """Upright pixels (batch, S, S, 3) uint8 and the classes 0–3 of the turns they are to be shown needing."""
+        """Upright pixels (batch, S, S, 3) uint8 and the targets (batch,): the turns they are to be shown needing, see `tasks`."""
         if not self._ahead or self._ahead[0][0] != step:
             self._ahead.clear()
         while len(self._ahead) < _AHEAD:
@@ -94,13 +95,13 @@ class Feed:
     def _read(self, step: int) -> tuple[Tensor, Tensor]:
         random = torch.Generator().manual_seed(seeds(self._config, self._rank, step)[0])
         chosen = torch.multinomial(self._chances, self._number, replacement=True, generator=random).sort().values.numpy()
-        classes = torch.randint(0, 4, (self._number,), generator=random)
+        targets = self._task.drawn(self._number, random)
         pixels = np.empty((self._number, *self._sets[0].pixels.shape[1:]), np.uint8)
         for photos, start in zip(self._sets, self._starts, strict=False):
             mine = (chosen >= start) & (chosen < start + len(photos))
             pixels[mine] = photos.pixels[chosen[mine] - start]
         batch = torch.from_numpy(pixels)
-        return (batch.pin_memory() if self._pin else batch), classes
+        return (batch.pin_memory() if self._pin else batch), targets
 
 
 def _chances(photos: PhotoSet, power: float) -> Tensor:

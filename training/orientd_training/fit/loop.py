@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from orientd.errors import ConfigError, ExitCode, ModelError, OrientdError
 from orientd_training.config import Phase, TrainConfig
 from orientd_training.data.photoset import PhotoSet
-from orientd_training.fit import augment, checkpoint, devices, distillation, weights
+from orientd_training.fit import augment, checkpoint, devices, distillation, tasks, weights
 from orientd_training.fit.devices import Team
 from orientd_training.fit.feed import Feed, opened, refuse_leaks, seeds
 from orientd_training.fit.monitor import Entry, Monitor, Pace, watching
@@ -70,7 +69,7 @@ class Run:
     """All that changes while training, so that a checkpoint is simply this. All that is random follows from seed and step."""
 
     def __init__(self, config: TrainConfig, feed: Feed, team: Team) -> None:
-        self.config, self.feed, self.team = config, feed, team
+        self.config, self.feed, self.team, self.task = config, feed, team, tasks.of(config)
         torch.manual_seed(config.seed)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.model = Network(config).to(team.device, memory_format=layout)
@@ -105,16 +104,16 @@ class Run:
         if self.model.freeze != phase.freeze or not self.model.training:
             self.model.set_freeze(phase.freeze)
             self.model.train()
-        pixels, classes = self.feed.take(number)
+        pixels, targets = self.feed.take(number)
         _, seed = seeds(self.config, self.team.rank, number)
         torch.manual_seed(seed)
-        pictures = self.pictures(pixels, classes, phase.size, torch.Generator().manual_seed(seed))
-        classes = classes.to(self.team.device)
+        pictures = self.pictures(pixels, targets, phase.size, torch.Generator().manual_seed(seed))
+        targets = targets.to(self.team.device)
         for group in self.optimiser.param_groups:
             group["lr"] = group["peak"] * self.rate()
         with self.team.autocast():
             logits, pooled = self.look(pictures)
-        loss = self.loss(logits.float(), pooled.float(), classes, pictures)
+        loss = self.loss(logits.float(), pooled.float(), targets, pictures)
         self.optimiser.zero_grad()
         loss.backward()
         self.team.average([p.grad for p in [*self.model.parameters(), *self.image.parameters()] if p.grad is not None])
@@ -125,17 +124,18 @@ class Run:
         steps = self.photos / self.config.batch
         self.ema.decay = min(self.config.ema, steps / (10 + steps))
         self.ema.update(self.model)
-        self.sums += torch.stack([loss.detach(), (logits.argmax(1) == classes).float().mean(), loss.new_ones(())])
+        right = self.task.right(logits.detach().float(), targets).float().mean()
+        self.sums += torch.stack([loss.detach(), right, loss.new_ones(())])
         return loss.detach()
 
-    def pictures(self, pixels: Tensor, classes: Tensor, size: int, random: torch.Generator) -> Tensor:
-        """Augmented pictures (batch, 3, size, size) of 0–255 on the device, shown needing the turns `classes`."""
-        matrices = augment.geometry(classes, self.config.augment, random).to(self.team.device)
+    def pictures(self, pixels: Tensor, targets: Tensor, size: int, random: torch.Generator) -> Tensor:
+        """Augmented pictures (batch, 3, size, size) of 0–255 on the device, shown needing the turns `targets`."""
+        matrices = self.task.geometry(targets, self.config.augment, random).to(self.team.device)
         turned = augment.resample(_pictures(pixels, self.team.device), matrices, size)
         return self.laid_out(augment.photometry(turned, self.config.augment, random))
 
-    def loss(self, logits: Tensor, pooled: Tensor, classes: Tensor, pictures: Tensor) -> Tensor:
-        hard = functional.cross_entropy(logits, classes, label_smoothing=self.config.label_smoothing)
+    def loss(self, logits: Tensor, pooled: Tensor, targets: Tensor, pictures: Tensor) -> Tensor:
+        hard = self.task.losses(logits, targets, self.config.label_smoothing).mean()
         if not self.config.teacher or not self.teacher:
             return hard
         image = self.image(pooled) if self.config.teacher.embedding else None
@@ -152,19 +152,19 @@ class Run:
     def validate(self, photos: PhotoSet) -> tuple[float, float]:
         """Accuracy (0–1) and loss of the averaged weights at the size they will be served at, with one view.
 
-        Photo i is shown needing i mod 4 quarter turns.
+        Photo i is shown needing the turn that the task says, i mod 4 quarter turns for photos.
         """
         self.average.eval()
         size, right, loss = self.config.phases[-1].size, 0.0, 0.0
         batch = self.config.batch // self.team.size
         for start in range(self.team.rank * batch, len(photos), self.team.size * batch):
             pixels = torch.from_numpy(np.array(photos.pixels[start : start + batch]))
-            classes = torch.arange(start, start + len(pixels)).to(self.team.device) % 4
-            shown = augment.turn_away(distillation.resized(_pictures(pixels, self.team.device), size), classes)
+            targets = self.task.at(start, len(pixels)).to(self.team.device)
+            shown = self.task.shown(_pictures(pixels, self.team.device), targets, size)
             with self.team.autocast():
                 logits = self.average(self.laid_out(shown)).float()
-            right += float((logits.argmax(1) == classes).sum())
-            loss += float(functional.cross_entropy(logits, classes, reduction="sum"))
+            right += float(self.task.right(logits, targets).sum())
+            loss += float(self.task.losses(logits, targets).sum())
         return self.team.sum(right) / len(photos), self.team.sum(loss) / len(photos)
 
     def save(self, path: Path) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from orientd.errors import ConfigError, StateError
+from orientd.errors import StateError
 from orientd_training.config import TrainConfig
+from orientd_training.fit import tracking
 from orientd_training.fit.devices import Team
 
 _BAR_SECONDS = 0.5
@@ -97,12 +98,12 @@ def watching(config: TrainConfig, run: Path, photos: int, team: Team) -> Iterato
     """A monitor of the run folder `run`, `photos` being done already; only the first process of a team shows and writes.
 
     Raises:
-        ConfigError: MLflow is asked for and not installed.
+        ConfigError: as `tracking.following`.
     """
     with ExitStack() as stack:
         first = team.rank == 0
         sinks = [_tensorboard(run, photos, stack)] if config.tensorboard and first else []
-        sinks += [_mlflow(config, run, stack)] if config.mlflow and first else []
+        sinks += [stack.enter_context(tracking.following(config, run, photos))] if config.mlflow and first else []
         console = Console(stderr=True)
         bar = Progress(
             BarColumn(),
@@ -127,20 +128,6 @@ def _tensorboard(run: Path, photos: int, stack: ExitStack) -> Sink:
         for name, value in scalars.items():
             writer.add_scalar(name, value, step)
         writer.flush()
-
-    return write
-
-
-def _mlflow(config: TrainConfig, run: Path, stack: ExitStack) -> Sink:
-    try:
-        import mlflow
-    except ImportError as error:
-        raise ConfigError("mlflow: it is not installed: run pip install mlflow, or set mlflow to false") from error
-    stack.enter_context(mlflow.start_run(run_name=f"{config.name}: {run.name}"))
-    mlflow.log_params({key: str(value)[:500] for key, value in asdict(config).items()})
-
-    def write(step: int, scalars: Scalars) -> None:
-        mlflow.log_metrics(scalars, step=step)
 
     return write
 

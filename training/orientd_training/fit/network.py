@@ -1,4 +1,4 @@
-"""The network: a timm backbone with four outputs, and the graph that orientd serves. Sole owner of timm."""
+"""The network: a timm backbone with one output for each class, and the graph that is served. Sole owner of timm."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ IMAGENET = Path("imagenet")
 
 
 class Network(nn.Module):
-    """Logits (N, 4) from pictures (N, 3, S, S) of 0–255. The stem and the first `freeze` stages stay as they are.
+    """Logits (N, `config.outputs`) from pictures (N, 3, S, S) of 0–255. The stem and the first `freeze` stages stay as they are.
 
     With a `head_grid` g, a linear map of the features averaged in g × g cells is added to the backbone's own logits: it sees
     where in the picture something is. It starts at zero.
@@ -40,7 +40,7 @@ class Network(nn.Module):
             three = torch.tensor(levels if isinstance(levels, tuple) else (levels,) * 3, dtype=torch.float32)
             self.register_buffer(name, three.view(1, 3, 1, 1), persistent=False)
         if self.grid:
-            self.extra = nn.Linear(self.backbone.num_features * self.grid**2, 4, bias=False)
+            self.extra = nn.Linear(self.backbone.num_features * self.grid**2, config.outputs, bias=False)
             nn.init.zeros_(self.extra.weight)
         if init and config.init and config.init != IMAGENET:
             weights.fill(self, weights.named(weights.read(config.init)), config.init, optional=self.head_names())
@@ -84,7 +84,7 @@ class Network(nn.Module):
         return self.look(pixels)[0]
 
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, 4) and pooled features (N, embedding_size)."""
+        """Logits and pooled features (N, embedding_size)."""
         features = self._features((pixels - self.mean) / self.std)
         pooled = self.backbone.forward_head(features, pre_logits=True)
         logits = self.backbone.get_classifier()(functional.dropout(pooled, self.dropout, self.training))
@@ -122,7 +122,7 @@ class Network(nn.Module):
 
 
 class Served(nn.Module):
-    """The exported graph: uint8 (N, S, S, 3) in, logits (N, 4) out; layout and type are changed inside."""
+    """The exported graph: uint8 (N, S, S, 3) in, logits out; layout and type are changed inside."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ def averaged(network: Network) -> Any:
 def _backbone(config: TrainConfig, pretrained: bool) -> Any:
     options: dict[str, Any] = {"pad_type": config.pad_type} if config.pad_type else {}
     try:
-        return timm.create_model(config.backbone, pretrained=pretrained, num_classes=4, **options)
+        return timm.create_model(config.backbone, pretrained=pretrained, num_classes=config.outputs, **options)
     except Exception as error:  # timm and its hub have an exception for each kind of failure, derived from Exception alone
         hub = config.backbone.startswith("hf-hub:")
         reason = " ".join(str(error).split())[:300]

@@ -209,6 +209,8 @@ def _served(given: Path, photos: Sequence[PhotoSet], scratch: Path) -> Path:
     from orientd_training.fit import checkpoint
 
     config, network = checkpoint.load(given) if given.is_dir() else checkpoint.load_file(given)
+    if config.skew:
+        raise ConfigError(f"{given} tells skew, not which way is up: orientd-train test measures it")
     size = config.phases[-1].size
     some = next((its.pixels[:_COMPARED] for its in photos if its.size == size), None)
     if some is None:

@@ -1,13 +1,12 @@
 """A measurement as one HTML page that needs nothing else: tables, plots and the photos a model gets wrong."""
 
-from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any, Final
 
 from orientd.orientation import TURNS
 from orientd_training.evaluate.mistakes import Case, Worst
 from orientd_training.report import plots
-from orientd_training.report.rendering import rendered
+from orientd_training.report.rendering import encoded, rendered
 
 _PLOTS: Final = (plots.false_mended, plots.risk_coverage, plots.reliability)
 
@@ -23,7 +22,7 @@ def page(figures: dict[str, Any], worst: Worst, pictures: dict[Case, bytes], mea
         plots={draw.__name__: draw(figures) for draw in [*_PLOTS, *several]},
         comparisons={name: list(_pairs(other)) for name, other in figures["against"].items()},
         worst=worst,
-        pictures={case: b64encode(picture).decode() for case, picture in pictures.items()},
+        pictures={case: encoded(picture) for case, picture in pictures.items()},
     )
 
 

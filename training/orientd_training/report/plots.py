@@ -135,6 +135,19 @@ def groups(figures: dict[str, Any]) -> str:
     return _svg(figure, "groups")
 
 
+@_styled
+def skew_errors(answers: dict[str, Any]) -> str:
+    """Error against the angle wanted, and how many answers are how far off, on a logarithmic scale."""
+    off = (answers["found"] - answers["wanted"] + 90) % 180 - 90
+    figure, (left, right) = _figure(10.6, 3.9, columns=2)
+    left.plot((answers["wanted"] + 90) % 180 - 90, off, ".", color=_TWO, markersize=3, alpha=0.5)
+    left.set(xlabel="angle wanted, °", ylabel="error, °", xlim=(-92, 92), yscale="symlog", ylim=(-100, 100))
+    off = sorted(abs(each) for each in off.tolist())
+    right.plot([max(each, 0.01) for each in off], [100 * (i + 1) / len(off) for i in range(len(off))], color=_ONE)
+    right.set(xlabel="error of at most, °", ylabel="answers, %", xscale="log", xlim=(0.01, 90), ylim=(0, 102))
+    return _svg(figure, "skew-errors")
+
+
 def _accuracy(group: dict[str, Any]) -> tuple[float, ...]:
     return group["accuracy_eight_views"]["mean"], *group["accuracy_eight_views"]["interval"]
 

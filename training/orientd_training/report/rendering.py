@@ -1,5 +1,6 @@
 """Figures in words, and the templates that put them on a page. The only module that knows Jinja2."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,6 +13,11 @@ def rendered(template: str, **values: Any) -> str:
     Bytes of a name that are no UTF-8 are written as \\udcXX.
     """
     return _ENVIRONMENT.get_template(template).render(values)
+
+
+def encoded(picture: bytes) -> str:
+    """What stands in a data: address."""
+    return b64encode(picture).decode()
 
 
 def percent(part: float) -> str:

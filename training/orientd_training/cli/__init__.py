@@ -1,4 +1,4 @@
-"""orientd-train: prepare, fit, export, calibrate, evaluate, describe, all of it, draw-pages."""
+"""orientd-train: prepare, fit, export, calibrate, evaluate, describe, all of it; pages-model, skew, test; draw-pages."""
 
 import shlex
 import sys
@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from orientd.errors import ExitCode, OrientdError
+from orientd_training.cli import pages
 
 # What the extra `train` brings, by the names under which it is imported.
 EXTRA: Final = frozenset(
@@ -31,6 +32,7 @@ def cli() -> None:
 @click.option("--validation", default=0.0, show_default=True, type=click.FloatRange(0, 0.9), help="Share to keep apart.")
 @click.option("--validation-groups", default="", metavar="A,B,…", help="Keep these top folders apart instead.")
 @click.option("--seed", default=0, show_default=True, help="Another seed keeps other photos apart.")
+@click.option("--middle", is_flag=True, help="Take the middle square of each, not the whole squeezed: for the skew of pages.")
 @click.option("--keep-duplicates", is_flag=True, help="Keep equal photos, and copies that disagree about what is upright.")
 @click.option("--force", is_flag=True, help="Begin anew, whatever --out holds.")
 def prepare(
@@ -40,6 +42,7 @@ def prepare(
     validation: float,
     validation_groups: str,
     seed: int,
+    middle: bool,
     keep_duplicates: bool,
     force: bool,
 ) -> None:
@@ -57,7 +60,9 @@ def prepare(
     if validation and named:
         raise click.UsageError("give --validation or --validation-groups, not both")
     split = Split(validation, named, seed)
-    done, dropped = run(sources, out, size, split=split, keep_duplicates=keep_duplicates, force=force, say=click.echo)
+    done, dropped = run(
+        sources, out, size, split=split, keep_duplicates=keep_duplicates, middle=middle, force=force, say=click.echo
+    )
     unreadable = [entry for entry in dropped if entry.why is Why.UNREADABLE]
     for entry in unreadable[:_LISTED]:
         click.echo(f"left out: {entry.name}: {entry.reason}", err=True)
@@ -121,6 +126,13 @@ def export(run: Path, photos: Path, out: Path, int8: Path | None, calibration: P
     if int8 == out:
         raise click.UsageError("--int8 and --out are the same file")
     config, network = load(run)
+    if config.skew:
+        from orientd_training.report import testing
+
+        if int8:
+            raise click.UsageError("a skew model is not written in integers: leave --int8 out")
+        click.echo(f"{out}: probabilities differ from torch's by at most {testing.export(run, open_photos(photos), out):.1e}")
+        return
     size, compared = config.phases[-1].size, open_photos(photos)
     worst = write(network, ModelSpec(config.name, size), out, compared.pixels[:64])
     click.echo(f"{out}: probabilities differ from torch's by at most {worst:.1e}")
@@ -293,6 +305,10 @@ def draw_pages(
     found = find(fonts, font_share)
     click.echo(f"{len({family for families in found.values() for family in families})} families of fonts, {len(found)} languages")
     _show(write(out, count, seed, found, backgrounds, jobs))
+
+
+for _command in (pages.pages_model, pages.skew, pages.test):
+    cli.add_command(_command)
 
 
 def _hidden(command: click.Command) -> click.Command:
