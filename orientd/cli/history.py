@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
 @click.option("--file", "paths", metavar="PATH", multiple=True, help="Only this photo, or below this folder; may be repeated.")
 @click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be taken back.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be taken back.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask whether the last run is meant.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output; nobody is asked.")
 @waiting

@@ -19,7 +19,7 @@ from orientd.records import Verdict
 
 @click.group()
 def immich() -> None:
-    """Find photos on an Immich server that are shown wrong, and have it show them turned. No file is touched."""
+    """Find photos on an Immich server that are sideways or upside down, and have it show them turned. No file is touched."""
 
 
 @immich.command("scan", cls=WaitingCommand)
@@ -34,7 +34,7 @@ def immich() -> None:
 @click.option("--taken-after", type=click.DateTime(), help="Only photos taken then or later.")
 @click.option("--taken-before", type=click.DateTime(), help="Only photos taken then or earlier.")
 @click.option("--archived", is_flag=True, help="Also photos in the archive.")
-@click.option("--fix", is_flag=True, help="Have photos turned that are shown wrong. Without it nothing is changed.")
+@click.option("--fix", is_flag=True, help="Have photos turned that are sideways or upside down. Without it nothing is changed.")
 @click.option(
     "--report",
     metavar="FILE.csv",
@@ -53,7 +53,7 @@ def immich() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @waiting
 @quietly
-@click.option("-v", "--verbose", is_flag=True, help="Name every photo that is shown wrong, unsure or in trouble.")
+@click.option("-v", "--verbose", is_flag=True, help="Name every photo that is sideways or upside down, unsure or in trouble.")
 @configured(*(name for name in JUDGING if not name.startswith("sidecar")), "workers", "batch")
 @told("scan", "url", "immich_url")
 def immich_scan(
@@ -81,7 +81,7 @@ def immich_scan(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Look at the owner's photos on an Immich server and list those shown wrong; with --fix have them shown turned.
+    """Look at the owner's photos on an Immich server and list those sideways or upside down; with --fix have them shown turned.
 
     Nothing trashed, locked or archived is looked at, and nothing of an external library: for that, orientd scan on its folder
     is the better road, and both would turn a photo twice. No file is touched: Immich keeps each turn as an edit, which

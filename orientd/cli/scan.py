@@ -34,8 +34,10 @@ def decisions(_: click.Context, __: click.Parameter, value: str | None) -> froze
 
 @click.command(cls=WaitingCommand)
 @click.argument("paths", nargs=-1, metavar="PATH…", type=click.Path(readable=False))
-@click.option("--files-from", metavar="FILE", help="Look also at the paths in a file, one a line or parted by NUL; - for a pipe.")
-@click.option("--fix", is_flag=True, help="Put right what is shown wrong. Without it nothing is changed.")
+@click.option(
+    "--files-from", metavar="FILE", help="Look also at the paths in a file, one a line or separated by NUL bytes; - for a pipe."
+)
+@click.option("--fix", is_flag=True, help="Fix photos that are sideways or upside down. Without it nothing is changed.")
 @click.option(
     "--report",
     metavar="FILE.csv",
@@ -56,7 +58,7 @@ def decisions(_: click.Context, __: click.Parameter, value: str | None) -> froze
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @waiting
 @quietly
-@click.option("-v", "--verbose", is_flag=True, help="Name every photo that is shown wrong, unsure or in trouble.")
+@click.option("-v", "--verbose", is_flag=True, help="Name every photo that is sideways or upside down, unsure or in trouble.")
 @configured(*JUDGING, "first_look", *WALKING, "method", *WRITING, "metrics_textfile")
 @told("scan", "paths")
 @in_parts
@@ -81,7 +83,7 @@ def scan(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Look at every photo below PATH… and list those shown wrong; with --fix put them right."""
+    """Find photos below PATH… that are sideways or upside down; with --fix, fix them."""
     from orientd import app
     from orientd.cli.session import Session
     from orientd.library.left_out import Tally
@@ -135,7 +137,7 @@ def apply_(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Carry out a plan: put right the photos whose decision in PLAN.csv is fix.
+    """Carry out a plan: fix the photos whose decision in PLAN.csv is fix.
 
     PLAN.csv is a report of orientd scan; rows may have been edited or deleted. A photo that has changed since is left alone, and
     so is one outside FOLDER… or, if none is given, outside all that was ever scanned.

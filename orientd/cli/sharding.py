@@ -61,7 +61,7 @@ def _part_of(shard: str, report: str | None, *, fix: bool, only: Collection[Verd
             f"{commands.line('plan', 'merge')}, and apply the plan"
         )
     if report == "-":
-        raise ConfigError("--shard leaves a second file beside the plan: name a file or a folder with --report")
+        raise ConfigError("--shard leaves a second file next to the plan: name a file or a folder with --report")
     part = Part(parse(shard, os.environ))
     if not report or os.path.isdir(report):
         report = os.path.join(report or "", name_of_part(part.shard.number, part.shard.of))

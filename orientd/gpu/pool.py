@@ -139,7 +139,7 @@ class GpuPool:
 
 
 def chosen(gpus: str) -> list[Card]:
-    """The GPUs of a setting: "all", or numbers parted by commas.
+    """The GPUs of a setting: "all", or numbers separated by commas.
 
     Raises:
         EngineUnavailable: there are none, not all of these, or no ONNX Runtime for them.

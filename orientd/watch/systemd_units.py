@@ -262,11 +262,11 @@ def _drop_in(start: str, user: str = "", written: Sequence[str] = (), more: Sequ
 
 def _promise(config: Config) -> str:
     if config.fix:
-        return "It will put right what is shown wrong."
+        return "It will fix photos that are sideways or upside down."
     if config.plan:
         command = commands.line("apply", config.plan, "--state-dir", config.state_dir)
-        return f"It will collect what it would put right in {printable(config.plan)}, to be carried out by: {command}"
-    return "It will only tell what is shown wrong: to have it put right, install it with --fix."
+        return f"It will collect what it would fix in {printable(config.plan)}, to be carried out by: {command}"
+    return "It will only log photos that are sideways or upside down: to have them fixed, install it with --fix."
 
 
 def _owner(folder: str, wanted: str | None) -> pwd.struct_passwd:
@@ -328,7 +328,7 @@ def _reload(place: Place) -> Iterator[str]:
         return
     ran = subprocess.run([*place.manager, "daemon-reload"], capture_output=True, check=False)
     if ran.returncode:
-        yield f"The service manager could not be told; once it runs: {' '.join(place.manager)} daemon-reload"
+        yield f"The service manager could not be reached; once it runs: {' '.join(place.manager)} daemon-reload"
 
 
 def _asked(place: Place, question: str, name: str) -> str:

@@ -171,7 +171,7 @@ def test_what_the_configuration_says_is_as_good_as_a_flag(installed, configured)
     place, library, lines = installed(fix=False)
     assert written(place) == ["-" + str(library).replace('"', '\\"').replace("%", "%%")]
     assert '"--fix"' not in (place.folder / systemd_units._DROP_IN).read_text()
-    assert any("put right what is shown wrong" in line for line in lines)
+    assert any("fix photos that are sideways or upside down" in line for line in lines)
 
 
 def test_the_place_of_a_plan_may_be_written_and_that_of_a_state_too(installed, configured, tmp_path):

@@ -14,7 +14,7 @@ folder, watched = watching.photos, watching.watched
 
 def test_where_the_kernel_tells_nothing_the_library_is_walked_at_intervals(watched, folder):
     library = watched(folder, silent="nfs4")
-    assert library.said == [f"watching {folder}: it is looked through at intervals: nfs4 tells no changes"]
+    assert library.said == [f"watching {folder}: it is looked through at intervals: nfs4 reports no changes"]
     assert library.arrivals._roots._inotify is None
     put(folder / "a.jpg")
     assert library.after(99) == []

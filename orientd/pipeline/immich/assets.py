@@ -11,7 +11,7 @@ from orientd.reasons import Reason
 from orientd.records import Candidate, FileStat
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NOT_EDITED: Final = "Immich does not let {} be turned: turn the file itself, outside Immich's own folders, if it is shown wrong"
+_NOT_EDITED: Final = "Immich does not let {} be turned: turn the file itself, outside Immich's own folders, if it needs it"
 
 
 @dataclass(frozen=True, slots=True)

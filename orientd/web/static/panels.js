@@ -130,7 +130,7 @@ export class Panels {
 function words(job) {
   const end = job.error || (job.stopped ? "Stopped before the end." : "");
   if (job.kind === "scan") {
-    return job.error ? `The scan failed: ${job.error}` : job.stopped && job.ended ? "The scan was stopped." : `Looking at your photos: ${job.done.toLocaleString()}${job.total ? ` of ${job.total.toLocaleString()}` : ""}, ${job.found.toLocaleString()} shown wrong so far`;
+    return job.error ? `The scan failed: ${job.error}` : job.stopped && job.ended ? "The scan was stopped." : `Looking at your photos: ${job.done.toLocaleString()}${job.total ? ` of ${job.total.toLocaleString()}` : ""}, ${job.found.toLocaleString()} sideways or upside down so far`;
   }
   const done = job.kind === "apply" ? "turned" : "with their old bytes again";
   if (!job.ended) return `${job.kind === "apply" ? "Turning" : "Undoing"}: ${job.done.toLocaleString()} of ${job.total.toLocaleString()}`;

@@ -51,7 +51,7 @@ async function list() {
   grid.list(told.sections);
   $("cards").setAttribute("aria-busy", "false");
   $("empty").hidden = numbers.length > 0;
-  $("empty").textContent = filters.elements.show.value === "decide" ? "Nothing here needs a decision: as far as orientd can tell, every photo is shown right." : "No photo here. Choose something else above.";
+  $("empty").textContent = filters.elements.show.value === "decide" ? "Nothing here needs a decision: as far as orientd can tell, every photo is upright." : "No photo here. Choose something else above.";
   tally();
   if (numbers.length) grid.reveal(current);
   if (large.isOpen) places.has(was) ? openLarge().catch(warn) : large.close();
