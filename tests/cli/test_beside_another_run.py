@@ -30,6 +30,6 @@ def test_a_photo_put_right_meanwhile_was_not_taken_back(orientd, photos, tmp_pat
     assert "5 photos were sideways or upside down: 5 fixed." in done[0].stdout
     rows = list(sky_library.rows(tmp_path / "dry.csv").values())
     told = {(row["decision"], row["reason_code"], row["reason"]) for row in rows[1:]}
-    assert told == {("skip", "done_before", "run 1 put it right while this one was looking")}
+    assert told == {("skip", "done_before", "run 1 fixed it while this one was looking")}
     assert "taken back" not in capsys.readouterr().out
     assert {sky_library.shown_turned(path) for path in photos.iterdir()} == {0}

@@ -83,5 +83,5 @@ def test_it_is_a_walk():
 
 
 def test_other_words_are_noticed():
-    assert comparable([" 1,234  shown   wrong ", "orientd-20261129-183012.csv"]) == ["# sideways or upside down", "orientd-#.csv"]
+    assert comparable([" 1,234  not   sure ", "orientd-20261129-183012.csv"]) == ["# not sure", "orientd-#.csv"]
     assert comparable(["3 photos are sideways or upside down."]) != comparable(["3 photos were sideways or upside down."])

@@ -172,7 +172,7 @@ def test_undo_says_when_there_is_nothing_left(orientd, photos, tmp_path, capsys)
         assert f"run {run} has nothing to undo" in capsys.readouterr().err
     assert orientd("undo", 2**64) == 2
     assert orientd("status") == 0
-    assert "photos fixed    0" in capsys.readouterr().out
+    assert "photos fixed        0" in capsys.readouterr().out
 
 
 def test_a_killed_run_is_not_said_to_be_running(orientd, tmp_path, capsys):

@@ -171,7 +171,7 @@ def test_a_video_whose_place_is_told_in_an_unknown_way_forbids_growth():
         if known:
             assert told_or_held(patched(data, 6)) == content
         else:
-            assert "tells in an unknown way where its video is" in refusal(data, 6)
+            assert "says in an unknown way where its video is" in refusal(data, 6)
 
 
 @pytest.mark.parametrize("within", [True, False])

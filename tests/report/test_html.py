@@ -158,7 +158,7 @@ def test_what_failed_and_what_cannot_be_written_is_told_with_its_reason():
         chosen.add(row)
     assert (chosen.wrong.number, chosen.failed.rows) == (0, failed)
     assert [
-        text for text in Page(made(*failed, pictures=False)).texts if "chang" in text or "shown" in text or "dam" in text
+        text for text in Page(made(*failed, pictures=False)).texts if "chang" in text or "written" in text or "dam" in text
     ] == [
         "it changed",
         "sideways or upside down, but not to be written",

@@ -319,9 +319,9 @@ def test_the_summary_of_a_scan_says_what_to_run_next():
     assert words(tally_of(*rows, ("skip", "", Reason.RAW_FILE), ("error", "", Reason.DAMAGED))) == [
         "1,200  upright",
         "    2  sideways or upside down",
-        "    1  not sure      views disagree (1)",
-        "    1  left alone    raw file (1)",
-        "    1  not readable  damaged (1)",
+        "    1  not sure                 views disagree (1)",
+        "    1  left alone               raw file (1)",
+        "    1  not readable             damaged (1)",
         "2 photos are sideways or upside down. Nothing was changed.",
         "Report: r.csv",
         "Look at it, delete the rows you do not want, then run:",

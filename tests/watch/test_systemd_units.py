@@ -158,7 +158,7 @@ def test_install_names_the_program_the_user_and_what_may_be_written(installed):
 def test_without_fix_nothing_may_be_written_and_a_user_needs_no_name(installed):
     place, _, lines = installed(fix=False)
     assert written(place) == []
-    assert any("It will only tell" in line for line in lines)
+    assert any("It will only log" in line for line in lines)
     place, _, lines = installed(user=True)
     text = (place.folder / systemd_units._DROP_IN).read_text()
     assert "User=" not in text

@@ -26,7 +26,7 @@ def test_where_the_kernel_tells_nothing_the_library_is_walked_at_intervals(watch
 
 def test_polling_by_choice_and_inotify_in_spite_of_the_file_system(watched, folder):
     assert "observer: polling" in watched(folder, terms=WatchOptions(observer="polling")).said[0]
-    assert "the kernel tells" in watched(folder, terms=WatchOptions(observer="inotify"), silent="nfs4").said[0]
+    assert "the kernel reports changes" in watched(folder, terms=WatchOptions(observer="inotify"), silent="nfs4").said[0]
 
 
 def test_the_library_is_walked_now_and_then_for_what_the_kernel_did_not_tell(watched, folder):
