@@ -40,8 +40,8 @@ class Age(click.ParamType):  # type: ignore[type-arg]
 def forget(config: Config, run: int | None, age: int | None, every: bool, yes: bool, wait: float, quiet: bool) -> int:
     """Delete the copies kept of photos whose pixels were turned, to free their space: by the run RUN, or by several.
 
-    What was turned by pixels then cannot be undone any more: how many photos that are is told before anything is deleted, and
-    it asks. Changes of tags can be undone: they need no copies.
+    What was turned by pixels then cannot be undone any more: before anything is deleted it says how many photos that are, and
+    asks. Changes of tags can be undone: they need no copies.
     """
     from orientd.cli import output
     from orientd.write import forget as copies

@@ -2,13 +2,14 @@
 
 import click
 
+from orientd.cli.helping import Group
 from orientd.cli.options import configured
 from orientd.config import Config
 from orientd.errors import ExitCode
 from orientd.infer.spec import PRESETS
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @configured("model")
 @click.pass_context

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orientd.cli.helping import Command
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
 from orientd.cli.page import finish_page, page_at, with_page
 from orientd.cli.quiet import quietly
@@ -37,7 +38,7 @@ def decisions(_: click.Context, __: click.Parameter, value: str | None) -> froze
 @click.option(
     "--files-from", metavar="FILE", help="Look also at the paths in a file, one a line or separated by NUL bytes; - for a pipe."
 )
-@click.option("--fix", is_flag=True, help="Fix photos that are sideways or upside down. Without it nothing is changed.")
+@click.option("--fix/--no-fix", is_flag=True, help="Fix photos that are sideways or upside down. Without it nothing is changed.")
 @click.option(
     "--report",
     metavar="FILE.csv",
@@ -164,7 +165,7 @@ def apply_(
         return session.finish(interrupted=stop())
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", metavar="FILE", type=click.Path(readable=False))
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @configured(*JUDGING)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orientd import __version__, commands
+from orientd.cli.helping import Group
 from orientd.cli.options import configured
 from orientd.cli.quiet import quietly
 from orientd.cli.telling import Telling
@@ -96,7 +97,7 @@ def _leave_manifest(part: "Part", config: Config, session: "Session") -> None:
     ).leave(path)
 
 
-@click.group()
+@click.group(cls=Group)
 def plan() -> None:
     """Put the parts of a plan together that several machines made."""
 
@@ -110,7 +111,7 @@ def plan() -> None:
 def merge(config: Config, parts: tuple[str, ...], out: str, overwrite: bool, quiet: bool) -> int:
     """Make one plan of all the parts that scan --shard wrote: the one that a scan on one machine would have written.
 
-    Each part has its .json beside it. Nothing may be missing, come twice or have been judged otherwise. What the journal of this
+    Each part has its .json next to it. Nothing may be missing, come twice or have been judged otherwise. What the journal of this
     machine says was taken back is left alone.
     """
     from datetime import datetime
