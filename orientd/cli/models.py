@@ -81,7 +81,7 @@ def export(config: Config, folder: str, name: str | None) -> int:
     """Write a model (the one in use, or NAME) into DIR for programs that run it without orientd: in Go, C#, JavaScript or Python.
 
     The ONNX file, model.json with what must be known to run it, its card and licence, and reference.py, which gives the same
-    probabilities with ONNX Runtime alone. What the witnesses beside the model know is not in it.
+    probabilities with ONNX Runtime alone. What the witnesses know is not in it.
     """
     from pathlib import Path
 
