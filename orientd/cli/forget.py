@@ -48,7 +48,7 @@ def forget(config: Config, run: int | None, age: int | None, every: bool, yes: b
 
     if (run is not None) + (age is not None) + every != 1:
         listing = commands.line("history")
-        raise ConfigError(f"say which copies: those of one RUN, --older-than AGE or --all\nto list the runs: {listing}")
+        raise ConfigError(f"name the copies to delete: those of one RUN, --older-than AGE or --all\nto list the runs: {listing}")
     before = None if age is None else time.time_ns() - age
     kept = copies.forgettable(config, run, before, output.note)
     which = [run] if run else ["--all"] if every else ["--older-than", f"{(age or 0) // _DAY_NS}d"]

@@ -42,13 +42,15 @@ def immich() -> None:
     help="Where to write the report: a file, a folder, or - for standard output (default: orientd-DATE-TIME.csv here).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
-@click.option("--only", metavar="DECISION,…", callback=decisions, help="Leave rows of other decisions out: fix,unsure,error.")
+@click.option(
+    "--only", metavar="DECISION,…", callback=decisions, help="Keep only rows of these decisions, such as fix,unsure,error."
+)
 @click.option("--excel", is_flag=True, help="Begin the report with a mark by which Excel knows that it is UTF-8.")
 @click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
 @click.option(
     "--unattended",
     is_flag=True,
-    help="Started by a timer, say: leave alone what was turned and taken back with its whole run, too.",
+    help="For timers: also leave alone what was turned and then taken back with its whole run.",
 )
 @click.option("--exit-code", "when_found", is_flag=True, help="End with exit code 11 if wrongly turned photos were found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")

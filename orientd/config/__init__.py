@@ -26,7 +26,7 @@ OF_MODEL: Final = "model"
 _IF_GIVEN: Final[Mapping[object, object]] = {float | None: float, int | None: int}  # else what was fitted with the model
 _LISTS: Final[Mapping[object, str]] = {tuple[str, ...]: "a list of texts", tuple[_Writable, ...]: "a list of formats"}
 _REACHED: Final = (
-    "metrics: others can reach {}: name a metrics_token_file, or say metrics_open: true if whoever does may read them"
+    "metrics: others can reach {}: name a metrics_token_file, or set metrics_open: true if anyone who can may read them"
 )
 _SWITCH: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
@@ -195,7 +195,7 @@ class Config:
         form=(address.FORM, "an address such as 127.0.0.1:9812"),
     )
     metrics_token_file: str = _option(
-        "", "File with one line of at least 16 characters that who asks for metrics must know (Authorization: Bearer)."
+        "", "File with one line of at least 16 characters that whoever asks for metrics must send (Authorization: Bearer)."
     )
     metrics_open: bool = _option(False, "Let whoever reaches that address read the metrics without such a token.")
     log_format: Literal["auto", "human", "journal", "json"] = _option(

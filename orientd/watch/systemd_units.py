@@ -178,7 +178,7 @@ def _check_runs(place: Place, user: pwd.struct_passwd) -> None:
             " in /opt/orientd for example, not in a home"
         )
     if os.path.exists(settings) and not _succeeds(user, "test", "-r", settings):
-        raise ConfigError(f"{user.pw_name} cannot read {settings}: see to its rights")
+        raise ConfigError(f"{user.pw_name} cannot read {settings}: check its permissions")
 
 
 def _shut(user: pwd.struct_passwd, folders: Sequence[str], fix: bool) -> Iterator[str]:
@@ -186,7 +186,7 @@ def _shut(user: pwd.struct_passwd, folders: Sequence[str], fix: bool) -> Iterato
         rights = {"read": ["-r", folder, "-a", "-x", folder], **({"write": ["-w", folder]} if fix else {})}
         for right, test in rights.items():
             if not _succeeds(user, "test", *test):
-                yield f"But {user.pw_name} cannot {right} {printable(folder)}: see to its rights, or name another user with --as."
+                yield f"But {user.pw_name} cannot {right} {printable(folder)}: check its permissions, or name another with --as."
 
 
 def _shut_to_hooks(user: pwd.struct_passwd, config: Config) -> Iterator[str]:
@@ -197,7 +197,7 @@ def _shut_to_hooks(user: pwd.struct_passwd, config: Config) -> Iterator[str]:
         tests[f"write {folder}, for metrics_textfile"] = ["-w", folder]
     for what, test in tests.items():
         if not _succeeds(user, "test", *test):
-            yield f"But {user.pw_name} cannot {printable(what)}: see to its rights."
+            yield f"But {user.pw_name} cannot {printable(what)}: check its permissions."
 
 
 def _succeeds(user: pwd.struct_passwd, *command: str) -> bool:
@@ -275,7 +275,7 @@ def _owner(folder: str, wanted: str | None) -> pwd.struct_passwd:
     except KeyError as error:
         raise ConfigError(f"there is no user {wanted or os.stat(folder).st_uid}: name one with --as") from error
     if found.pw_uid == 0:
-        raise ConfigError("the service shall not run as root: name the user who owns the photos with --as")
+        raise ConfigError("the service must not run as root: name the user who owns the photos with --as")
     return found
 
 
@@ -317,7 +317,7 @@ def _put(file: Path, text: str) -> str:
         file.chmod(0o644)
     except OSError as error:
         advice = (
-            "run it as root, or with --user" if isinstance(error, PermissionError) else "see to its rights and the space left"
+            "run it as root, or with --user" if isinstance(error, PermissionError) else "check its permissions and the space left"
         )
         raise OrientdError(f"{file} cannot be written ({error.strerror}): {advice}") from error
     return f"{file}: installed"

@@ -285,7 +285,7 @@ def test_a_program_as_a_hook_is_told_its_limits_and_one_that_cannot_be_run_is_to
     assert not [line for line in lines if line.startswith("But")]
     monkeypatch.setattr(systemd_units, "_succeeds", lambda user, *command: str(tmp_path / "tell") not in command)
     _, _, lines = installed(fix=False)
-    assert f"But daemon cannot run {tmp_path}/tell, which on_found names: see to its rights." in lines
+    assert f"But daemon cannot run {tmp_path}/tell, which on_found names: check its permissions." in lines
 
 
 def test_the_nightly_scan_may_write_the_folder_of_the_textfile(installed, configured, monkeypatch, tmp_path):
@@ -299,8 +299,8 @@ def test_the_nightly_scan_may_write_the_folder_of_the_textfile(installed, config
     monkeypatch.setattr(systemd_units, "_succeeds", lambda user, *command: command[-1] not in shut)
     _, _, lines = installed(fix=False)
     assert [line for line in lines if line.startswith("But")] == [
-        f"But daemon cannot read {tmp_path}/token, which metrics_token_file names: see to its rights.",
-        f"But daemon cannot write {tmp_path}/collector, for metrics_textfile: see to its rights.",
+        f"But daemon cannot read {tmp_path}/token, which metrics_token_file names: check its permissions.",
+        f"But daemon cannot write {tmp_path}/collector, for metrics_textfile: check its permissions.",
     ]
 
 
