@@ -26,6 +26,7 @@ from orientd.orientation import turned
 from orientd.pipeline import deaths, planned
 from orientd.pipeline import run as pipeline
 from orientd.pipeline.immich import scan as immich
+from orientd.pipeline.immich.pictures import ImmichPhotos
 from orientd.pipeline.stages import at_once, chosen_model, make_judge, make_stages, naming_of, open_seen
 from orientd.reasons import Reason
 from orientd.records import Evidence, Method, Notify, Photo, Picture, Prediction, Row, Scores, Status, Verdict
@@ -347,7 +348,7 @@ class Inspection:
     refusal: Refused | None
 
 
-def inspect(config: Config, path: str) -> Inspection:
+def inspect(config: Config, path: str, notify: Notify) -> Inspection:
     """Judge one photo with every view and every witness, whatever the first look says; the decision is the one a scan takes.
 
     Raises:
@@ -356,11 +357,19 @@ def inspect(config: Config, path: str) -> Inspection:
     """
     if os.path.isdir(path):
         raise ConfigError(f"{path} is a folder: name one photo, or run {commands.line('scan', path)}")
+    if path.startswith(records.ON_SERVERS):
+        with closing(ImmichPhotos(config, notify)) as served:
+            check = served.checked(path)
+            return _inspection(make_judge(config, check=check)[0], served.read(path))
     judge, _ = make_judge(config)
     candidate = next(walk([path]), None)
     photo = judge.read(candidate) if candidate else None
     if photo is None:
         raise ReadError(Reason.NOT_A_PHOTO, NOT_A_PHOTO)
+    return _inspection(judge, photo)
+
+
+def _inspection(judge: Judge, photo: Photo) -> Inspection:
     picture = judge.decode(photo)
     first = judge.eyes().look(picture.pixels[None])[0]
     second = judge.eyes().look_again(picture.pixels)

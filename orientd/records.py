@@ -143,11 +143,16 @@ Scores = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one witness has to say: scores like logarithms of probabilities, to be weighed; `note` tells a person what it saw."""
+    """What one witness has to say: scores like logarithms of probabilities, to be weighed; `note` tells a person what it saw.
+
+    `skew`: of what looks like a page, the degrees clockwise, −45 to 45, that make its lines of text level or plumb, where that
+    is clear.
+    """
 
     witness: str
     scores: Scores
     note: str = ""
+    skew: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +228,8 @@ class Row(NamedTuple):
     """What is known of one photo, which becomes a line of the report. None is an empty field.
 
     Whatever has a `reason` has its `reason_code`, too, unless an earlier version of orientd judged it, which noted none.
-    `decided_by` is "person" where a person decided, else empty.
+    `decided_by` is "person" where a person decided, else empty. `skew` is that of `Evidence`, and only told: no photo is
+    straightened.
     """
 
     path: str
@@ -246,6 +252,7 @@ class Row(NamedTuple):
     reason_code: Reason | None = None
     evidence: str = ""
     decided_by: str = ""
+    skew: float | None = None
 
     @classmethod
     def of(cls, cells: Iterable[Any]) -> Self:
@@ -255,7 +262,7 @@ class Row(NamedTuple):
             ValueError: there is no such decision, method or outcome.
         """
         path, format_, width, height, stored, turn, confidence, p0, p90, p180, p270, views, *more = cells
-        decision, new_orientation, method, outcome, reason, size, mtime_ns, sha256, code, evidence, decided_by = more
+        decision, new_orientation, method, outcome, reason, size, mtime_ns, sha256, code, evidence, decided_by, skew = more
         return cls(
             path,
             format_,
@@ -277,6 +284,7 @@ class Row(NamedTuple):
             Reason.known(code),
             evidence,
             decided_by,
+            skew,
         )
 
     def cells(self) -> tuple[str | int | float | None, ...]:
@@ -302,6 +310,7 @@ class Row(NamedTuple):
             self.reason_code or "",
             self.evidence,
             self.decided_by,
+            self.skew,
         )
 
     @property
@@ -334,6 +343,7 @@ COLUMNS: Final[Mapping[str, Any]] = {
     "reason_code": str,
     "evidence": str,
     "decided_by": str,
+    "skew": float | None,
 }
 """The columns of a report in their order, and the kind of their cells: text, `int | None` or `float | None`."""
 

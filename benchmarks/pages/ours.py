@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from orientd.decode.resize import fitting
+from orientd.decode.skew import SIDE, find_skew
 from orientd.pages.judge import Finding, judge
-from orientd.pages.skew import SIDE, find_skew
 from orientd.pipeline.page_run import make_ask
 
 COLUMNS = ("file", "skew", "angle", "angle_confidence", "turn", "confidence", "decision", "ms")

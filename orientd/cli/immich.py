@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from orientd.cli.helping import Group
+from orientd.cli.looking import chosen_report, looking
 from orientd.cli.options import JUDGING, command_line, configured
-from orientd.cli.quiet import quietly
-from orientd.cli.scan import chosen_report, decisions
+from orientd.cli.page import finish_page, page_at
 from orientd.cli.stopping import stoppable
 from orientd.cli.telling import Telling, told
-from orientd.cli.waiting import WaitingCommand, waiting
+from orientd.cli.waiting import WaitingCommand
 from orientd.config import Config
+from orientd.errors import ExitCode
 from orientd.records import Verdict
 
 
@@ -35,28 +36,7 @@ def immich() -> None:
 @click.option("--taken-after", type=click.DateTime(), help="Only photos taken then or later.")
 @click.option("--taken-before", type=click.DateTime(), help="Only photos taken then or earlier.")
 @click.option("--archived", is_flag=True, help="Also photos in the archive.")
-@click.option("--fix/--no-fix", is_flag=True, help="Have photos shown turned that need it. Without it nothing is changed.")
-@click.option(
-    "--report",
-    metavar="FILE.csv",
-    help="Where to write the report: a file, a folder, or - for standard output (default: orientd-DATE-TIME.csv here).",
-)
-@click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
-@click.option(
-    "--only", metavar="DECISION,…", callback=decisions, help="Keep only rows of these decisions, such as fix,unsure,error."
-)
-@click.option("--excel", is_flag=True, help="Begin the report with a mark by which Excel knows that it is UTF-8.")
-@click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
-@click.option(
-    "--unattended",
-    is_flag=True,
-    help="For timers: also leave alone what was turned and then taken back with its whole run.",
-)
-@click.option("--exit-code", "when_found", is_flag=True, help="End with exit code 11 if wrongly turned photos were found.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
-@waiting
-@quietly
-@click.option("-v", "--verbose", is_flag=True, help="Name every photo that is sideways or upside down, unsure or in trouble.")
+@looking(fix="Have photos shown turned that need it. Without it nothing is changed.")
 @configured(*(name for name in JUDGING if not name.startswith("sidecar")), "workers", "batch")
 @told("scan", "url", "immich_url")
 def immich_scan(
@@ -76,6 +56,8 @@ def immich_scan(
     overwrite: bool,
     only: frozenset[Verdict],
     excel: bool,
+    html: str | None,
+    html_limit: int,
     rescan: bool,
     unattended: bool,
     when_found: bool,
@@ -92,6 +74,7 @@ def immich_scan(
     """
     from orientd.cli.session import Session
     from orientd.pipeline.immich.library import Choice
+    from orientd.pipeline.immich.pictures import ImmichPhotos
     from orientd.pipeline.immich.scan import Wish, count, scan
 
     given = {"immich_url": url, "immich_key_file": key_file, "immich_ca_file": ca_file, "immich_name": name}
@@ -99,6 +82,7 @@ def immich_scan(
     config = replace(config, **chosen)
     choice = Choice(albums, external, _iso(taken_after), _iso(taken_before), archived)
     wish = Wish(choice, fix=fix, rescan=rescan, unattended=unattended)
+    page = page_at(html, html_limit, report)
     kept = chosen_report(config, report, overwrite, as_json, excel)
     session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
     telling.of(session)
@@ -107,7 +91,14 @@ def immich_scan(
         with closing(found) as rows:
             for row in rows:
                 session.add(row)
-        return session.finish(interrupted=stop(), when_found=when_found, rescan=rescan)
+                if page:
+                    page.add(row)
+        code = session.finish(interrupted=stop(), when_found=when_found, rescan=rescan)
+        if page is None or stop():
+            return code
+        with closing(ImmichPhotos(config, lambda _: None, stop)) as served:  # what is to be told of the server was told
+            done = finish_page(config, page, kept.path, stop, served=served, quiet=quiet)
+        return code if done else ExitCode.INTERRUPTED
 
 
 def _iso(given: datetime | None) -> str:

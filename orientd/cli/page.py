@@ -10,6 +10,7 @@ import click
 from orientd.config import Config
 
 if TYPE_CHECKING:
+    from orientd.library.source import ServedPhotos
     from orientd.report.html_file import HtmlFile
 
 _MOST = 200
@@ -47,17 +48,18 @@ def finish_page(
     plan: str,
     stop: Callable[[], bool],
     roots: Callable[[], Sequence[str]] | None = None,
+    served: "ServedPhotos | None" = None,
     *,
     quiet: bool = False,
 ) -> bool:
     """Make the pictures and write it, and say on standard error where it is; False if stopped before.
 
-    plan: the CSV report that it goes with. roots: see `Pictures`.
+    plan: the CSV report that it goes with. For `roots` and `served` see `Pictures`.
     """
     from orientd.cli.output import note
     from orientd.pipeline.pictures import Pictures, cards
 
-    pictures = Pictures(config, roots)
+    pictures = Pictures(config, roots, served)
     if not page.write(plan, lambda rows: cards(config, rows, pictures, stop), stop):
         return False
     if not quiet:

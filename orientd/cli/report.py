@@ -1,5 +1,6 @@
 """The command that shows a report again: its numbers, and its photos on a page."""
 
+from contextlib import closing
 from functools import partial
 
 import click
@@ -21,10 +22,11 @@ def report(config: Config, plan: str, folders: tuple[str, ...], html: str | None
     """Show the numbers of PLAN.csv, with what a person has decided since; with --html make a report with pictures.
 
     A plan may come from anyone: pictures are made of photos below FOLDER… or, if none is given, of those below all that was
-    ever scanned.
+    ever scanned and of those on servers that are known here.
     """
     from orientd.cli import output
     from orientd.library.paths import real_roots
+    from orientd.pipeline.immich.pictures import ImmichPhotos
     from orientd.records import Status
     from orientd.report.plan import read_decided
     from orientd.report.summary import summary
@@ -43,6 +45,6 @@ def report(config: Config, plan: str, folders: tuple[str, ...], html: str | None
     if not roots:
         with open_journal(config, output.note) as journal:
             roots = tuple(journal.roots())
-    with stoppable() as stop:
-        done = finish_page(config, page, plan, stop, partial(tuple, roots))
+    with stoppable() as stop, closing(ImmichPhotos(config, output.note, stop)) as served:
+        done = finish_page(config, page, plan, stop, partial(tuple, roots), None if folders else served)
     return ExitCode.OK if done else ExitCode.INTERRUPTED

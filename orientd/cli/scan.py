@@ -2,35 +2,25 @@
 
 import os
 from contextlib import closing
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from orientd.cli.helping import Command
+from orientd.cli.looking import chosen_report, looking, reporting, running
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
-from orientd.cli.page import finish_page, page_at, with_page
-from orientd.cli.quiet import quietly
+from orientd.cli.page import finish_page, page_at
 from orientd.cli.sharding import in_parts, sharding
 from orientd.cli.stopping import stoppable
 from orientd.cli.telling import Telling, told
-from orientd.cli.waiting import WaitingCommand, waiting
+from orientd.cli.waiting import WaitingCommand
 from orientd.config import Config
 from orientd.errors import ConfigError, ExitCode
 from orientd.records import Verdict
 
 if TYPE_CHECKING:
     from orientd.library.shard import Part
-    from orientd.report.csv_file import CsvReport
-
-
-def decisions(_: click.Context, __: click.Parameter, value: str | None) -> frozenset[Verdict]:
-    """What --only names."""
-    try:
-        return frozenset(Verdict(word.strip().lower()) for word in value.split(",")) if value else frozenset()
-    except ValueError:
-        raise click.BadParameter(f"name one or more of {', '.join(Verdict)}, with commas.") from None
 
 
 @click.command(cls=WaitingCommand)
@@ -38,30 +28,8 @@ def decisions(_: click.Context, __: click.Parameter, value: str | None) -> froze
 @click.option(
     "--files-from", metavar="FILE", help="Look also at the paths in a file, one a line or separated by NUL bytes; - for a pipe."
 )
-@click.option("--fix/--no-fix", is_flag=True, help="Fix photos that are sideways or upside down. Without it nothing is changed.")
-@click.option(
-    "--report",
-    metavar="FILE.csv",
-    help="Where to write the report: a file, a folder, or - for standard output (default: orientd-DATE-TIME.csv here).",
-)
-@click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
-@click.option(
-    "--only", metavar="DECISION,…", callback=decisions, help="Keep only rows of these decisions, such as fix,unsure,error."
-)
-@click.option("--excel", is_flag=True, help="Begin the report with a mark by which Excel knows that it is UTF-8.")
-@with_page
-@click.option("--rescan", is_flag=True, help="Judge every photo again, also those seen before.")
-@click.option(
-    "--unattended",
-    is_flag=True,
-    help="For timers: also leave alone what was turned and then taken back with its whole run.",
-)
+@looking(fix="Fix photos that are sideways or upside down. Without it nothing is changed.")
 @sharding
-@click.option("--exit-code", "when_found", is_flag=True, help="End with exit code 11 if wrongly turned photos were found.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
-@waiting
-@quietly
-@click.option("-v", "--verbose", is_flag=True, help="Name every photo that is sideways or upside down, unsure or in trouble.")
 @configured(*JUDGING, "first_look", *WALKING, "method", *WRITING, "metrics_textfile")
 @told("scan", "paths")
 @in_parts
@@ -116,16 +84,8 @@ def scan(
 @click.command("apply", cls=WaitingCommand)
 @click.argument("plan", metavar="PLAN.csv", type=click.Path())
 @click.argument("roots", nargs=-1, metavar="[FOLDER…]", type=click.Path(readable=False))
-@click.option(
-    "--report",
-    metavar="FILE.csv",
-    help="Where to write what was done: a file, a folder, or - for standard output (default: orientd-DATE-TIME.csv here).",
-)
-@click.option("--overwrite", is_flag=True, help="Replace a report also if it was changed since orientd wrote it.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
-@waiting
-@quietly
-@click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
+@reporting("what was done")
+@running("Name every photo.")
 @configured(*WRITING, "sidecar_naming", "isolate")
 @told("apply", "roots")
 def apply_(
@@ -172,13 +132,16 @@ def apply_(
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @configured(*JUDGING)
 def inspect(config: Config, path: str, as_json: bool) -> int:
-    """Show what orientd thinks of one photo: the probability of each turn, what each witness says, the decision and why."""
+    """Show what orientd thinks of one photo: the probability of each turn, what each witness says, the decision and why.
+
+    FILE may be a photo on a server as a report names it: immich:SERVER/ID/NAME.
+    """
     from orientd import app
     from orientd.cli import inspection, output
     from orientd.errors import PhotoError
 
     try:
-        seen = app.inspect(config, path)
+        seen = app.inspect(config, path, output.note)
     except PhotoError as error:
         output.note(f"{path}: {error}")
         if as_json:
@@ -186,20 +149,3 @@ def inspect(config: Config, path: str, as_json: bool) -> int:
         return ExitCode.INCOMPLETE
     inspection.show_json(seen) if as_json else inspection.show(seen)
     return ExitCode.OK
-
-
-def chosen_report(config: Config, report: str | None, overwrite: bool, as_json: bool, excel: bool = False) -> "CsvReport":
-    """The report at the place named, or of its own name in a folder, or on standard output.
-
-    Raises:
-        UsageError: standard output is wanted for JSON.
-        OrientdError: a file of that name may not be replaced, or not be written.
-    """
-    from orientd.cli.kept_report import KeptReport
-    from orientd.report.csv_file import PipedReport
-
-    if report == "-" and as_json:
-        raise click.UsageError("--report - and --json both write to standard output: give one of them, or name a FILE.csv.")
-    if report == "-":
-        return PipedReport(excel=excel)
-    return KeptReport(report or "", config.state_dir, datetime.now(), overwrite=overwrite, excel=excel)

@@ -35,12 +35,16 @@ def service() -> None:
 
 
 @service.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(exists=True, file_okay=False))
+@click.argument("paths", nargs=-1, metavar="[PATH…]", type=click.Path(exists=True, file_okay=False))
 @click.option("--user", is_flag=True, help="For the service manager of this user, not for that of the machine.")
 @click.option("--fix", is_flag=True, help="Let the service fix photos that are sideways or upside down.")
 @click.option("--as", "owner", metavar="USER", help="User to run as (default: the owner of the first PATH).")
 def install(paths: tuple[str, ...], user: bool, fix: bool, owner: str | None) -> int:
-    """Install orientd.service for the folders PATH…, with what belongs to it. It is not started yet."""
+    """Install orientd.service for the folders PATH…, with what belongs to it. It is not started yet.
+
+    Where /etc/orientd/orientd.yaml names an Immich server (immich_url), orientd-immich.timer is installed, too, or alone where no
+    PATH… is named, but a user with --as: it looks at that server every night.
+    """
     from orientd.watch import systemd_units
 
     for line in systemd_units.install(

@@ -9,15 +9,16 @@ a session of its own, it does not notice Ctrl-C. What it is not is a sandbox: it
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from orientd.errors import DecodeError, Refused
+from orientd.errors import DecodeError, Refused, Stopped
 from orientd.reasons import Reason
 
 FAULTS: Final = frozenset(
@@ -36,6 +37,7 @@ _SETTINGS: Final = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),  # bytes: up to these freed memory is used again, as fresh memory costs time;
     "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),  # glibc would get there by itself, but only once it has seen large photos
 }
+_LOOK: Final = 0.2  # seconds between two looks at whether to stop
 _ENDED: Final = 5.0  # seconds that a child has to end once its pipe is closed or broken
 _KEPT: Final = 16 * 2**20  # bytes of the file in memory that stay for the next photo: fresh ones cost time
 
@@ -63,13 +65,20 @@ class Children:
         self._idle: list[_Child] = []
         weakref.finalize(self, _end, self._idle)
 
-    def ask(self, question: dict[str, Any], parts: Sequence[bytes], limits: Limits = DECODING) -> tuple[dict[str, Any], bytes]:
+    def ask(
+        self,
+        question: dict[str, Any],
+        parts: Sequence[bytes],
+        limits: Limits = DECODING,
+        stop: Callable[[], bool] | None = None,
+    ) -> tuple[dict[str, Any], bytes]:
         """The answer to a question about some bytes, and the bytes that come with it.
 
         A photo is blamed for a crash only if a child dies of it that has seen no other: memory that one photo spoils may kill
         the child at the next.
 
         Raises:
+            Stopped: `stop` has become true, and the child was ended.
             DecodeError, Refused: what the child says of the photo; and DecodeError if it makes a child crash.
             TimeoutError, MemoryError: it takes more time or memory than a photo may; another day it may not.
             OSError, RuntimeError: no child could be started, or was ended by somebody.
@@ -77,11 +86,11 @@ class Children:
         child = self._next()
         used = child.used
         try:
-            return self._asked(child, question, parts, limits)
+            return self._asked(child, question, parts, limits, stop)
         except _Crashed as crash:
             if used:
                 with suppress(_Crashed):
-                    return self._asked(_Child(self.command), question, parts, limits)
+                    return self._asked(_Child(self.command), question, parts, limits, stop)
             raise DecodeError(
                 Reason.CRASHES, f"its data makes the decoder crash ({crash}): open it in a viewer, or compare it with a backup"
             ) from None
@@ -100,15 +109,21 @@ class Children:
         return _Child(self.command)
 
     def _asked(
-        self, child: "_Child", question: dict[str, Any], parts: Sequence[bytes], limits: Limits, again: bool = False
+        self,
+        child: "_Child",
+        question: dict[str, Any],
+        parts: Sequence[bytes],
+        limits: Limits,
+        stop: Callable[[], bool] | None,
+        again: bool = False,
     ) -> tuple[dict[str, Any], bytes]:
         try:
-            said, body = child.ask({**question, **limits._asdict()}, parts)
+            said, body = child.ask({**question, **limits._asdict()}, parts, stop)
         except (BrokenPipeError, EOFError):
             code = child.end()
             # The kernel wakes the child first and sends SIGIO then: if late, that is taken for the end of its parent.
             if code == -signal.SIGIO and not again:
-                return self._asked(_Child(self.command), question, parts, limits, again=True)
+                return self._asked(_Child(self.command), question, parts, limits, stop, again=True)
             raise _cause(code, limits) from None
         except BaseException:
             child.process.kill()
@@ -141,12 +156,17 @@ class _Child:
             os.close(self._memory)
             raise
 
-    def ask(self, question: dict[str, Any], parts: Sequence[bytes]) -> tuple[dict[str, Any], bytes]:
+    def ask(
+        self, question: dict[str, Any], parts: Sequence[bytes], stop: Callable[[], bool] | None
+    ) -> tuple[dict[str, Any], bytes]:
         assert self.process.stdin
         assert self.process.stdout
         self.used = True
         store(self._memory, parts)
         send(self.process.stdin, {**question, "parts": [len(part) for part in parts]})
+        while stop and not select.select([self.process.stdout], [], [], _LOOK)[0]:
+            if stop():
+                raise Stopped
         said = receive(self.process.stdout)
         (body,) = load(self._memory, [said["size"]])
         if os.fstat(self._memory).st_size > _KEPT:

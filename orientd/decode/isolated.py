@@ -11,7 +11,8 @@ from orientd.decode.children import CHILDREN, DECODING, Children, Limits
 from orientd.errors import DecodeError, Refused
 from orientd.records import Format, Patch, Photo, Picture, Splice
 
-_TURNING: Final = Limits(3600.0, max(DECODING.memory, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
+TURNING: Final = Limits(3600.0, max(DECODING.memory, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
+"""What writing one file anew may take."""
 
 
 class IsolatedDecoder:
@@ -99,6 +100,6 @@ class IsolatedRotator:
     def _ask(self, task: str, format_: Format, orientation: int, *parts: bytes) -> tuple[dict[str, Any], bytes]:
         question = {"task": task, "format": format_, "orientation": orientation, "jpeg": self._jpeg}
         try:
-            return self._children.ask(question, parts, _TURNING)
+            return self._children.ask(question, parts, TURNING)
         except DecodeError as error:
             raise Refused(error.code, str(error)) from error

@@ -20,7 +20,7 @@ from orientd import orientation as group
 from orientd.decode import faults
 from orientd.decode.cpu import _OPENERS
 from orientd.decode.resize import fitting
-from orientd.errors import DecodeError, Refused
+from orientd.errors import DecodeError, Refused, Stopped
 from orientd.reasons import Reason
 from orientd.records import Format
 
@@ -38,6 +38,8 @@ SUFFIXES: Final[Mapping[Format, str]] = {
 """What is added to the name of a file whose copy is in another format."""
 
 _ANIMATED: Final = (Format.PNG, Format.WEBP, Format.GIF)
+SEVERAL: Final = (Format.TIFF, *_ANIMATED)
+"""What may hold several pictures and is not refused for its format alone."""
 _QUARTERS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 _ORIENTATION, _EXIF_IFD, _SIZE_TAGS = 0x112, 0x8769, (0xA002, 0xA003)
 _KEPT_IN_TIFF: Final = (269, 270, 271, 272, 285, 296, 297, 305, 306, 315, 316, 33432, 33723)
@@ -91,16 +93,24 @@ class TiffPages:
             return np.asarray(_gray(image).resize(fitting(*image.size, side), Image.Resampling.BILINEAR))
 
 
-def write(format: Format, data: bytes, turns: Mapping[int, Turn], file: BinaryIO, max_pixels: int) -> None:  # noqa: A002
+def write(
+    format: Format,  # noqa: A002
+    data: bytes,
+    turns: Mapping[int, Turn],
+    file: BinaryIO,
+    max_pixels: int,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
     """Write a file anew with those pages turned whose numbers, from 0, are in `turns`, as viewers show them.
 
     Raises:
+        Stopped: `stop` has become true; it is asked before each page.
         DecodeError: it is damaged, too large or not supported.
     """
     data, stored = _without_orientation(format, data)
     with told(format, data):
         if format is Format.TIFF:
-            _write_tiff(TiffImagePlugin.TiffImageFile(BytesIO(data)), turns, file, max_pixels)
+            _write_tiff(TiffImagePlugin.TiffImageFile(BytesIO(data)), turns, file, max_pixels, stop)
             return
         image = (PngImagePlugin.PngImageFile if format is Format.PNG else _OPENERS[format])(BytesIO(data))
         _check_size(image, max_pixels)
@@ -182,10 +192,18 @@ def _transposed(image: Image.Image, stored: int) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(group.apply(np.asarray(image), stored)))
 
 
-def _write_tiff(image: TiffImagePlugin.TiffImageFile, turns: Mapping[int, Turn], file: BinaryIO, max_pixels: int) -> None:
+def _write_tiff(
+    image: TiffImagePlugin.TiffImageFile,
+    turns: Mapping[int, Turn],
+    file: BinaryIO,
+    max_pixels: int,
+    stop: Callable[[], bool],
+) -> None:
     """One page after the other, of which only one is held in memory."""
     with TiffImagePlugin.AppendingTiffWriter(file) as writer:
         for page, frame in enumerate(list(_places(image))):
+            if stop():
+                raise Stopped
             image.seek(frame)
             _check_size(image, max_pixels)
             options = _tiff_options(image)

@@ -49,6 +49,19 @@ def kind(folder: str, mountinfo: str) -> str:
     return mounts(folder, mountinfo)[0].kind
 
 
+def located(path: str, mountinfo: str) -> tuple[str, str]:
+    """The numbers of the file system of a path, and the path within that: the same by whatever bind mount it is reached.
+
+    By the same arguments; without numbers if the file system is not known.
+    """
+    device, root, holder = "", "/", "/"
+    for line in mountinfo.splitlines():
+        fields = line.split(" ")
+        if " - " in line and is_below(path, point := _unescaped(fields[4])) and len(point) >= len(holder):
+            device, root, holder = fields[2], _unescaped(fields[3]), point
+    return device, os.path.normpath(os.path.join(root, os.path.relpath(path, holder)))
+
+
 def read_mountinfo() -> str:
     """The mounts of this process; empty where there is no /proc."""
     try:

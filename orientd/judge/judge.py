@@ -186,6 +186,7 @@ class Judge:
             reason=decision.reason,
             reason_code=decision.code,
             evidence=brief(opinion.evidence, self.voices),
+            skew=next((said.skew for said in opinion.evidence if said.skew is not None), None),
         )
 
 

@@ -22,3 +22,16 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Nothing that is expected is opened any more."""
+
+
+class ServedPhotos(Protocol):
+    """Photos of servers by their paths, one at a time, for people to look at; asked by several threads at once."""
+
+    def state(self, path: str) -> str:
+        """The fingerprint that its row would have now; raises PhotoError."""
+
+    def read(self, path: str) -> Photo:
+        """The photo as its server shows it now, `sha256` that fingerprint; raises PhotoError."""
+
+    def close(self) -> None:
+        """No more is asked; who waits for an answer is let go."""

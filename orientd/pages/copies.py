@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO, Final
 
 from orientd.errors import ConfigError, Refused, WriteError
-from orientd.files.mounts import is_below
+from orientd.files.mounts import is_below, located, read_mountinfo
 from orientd.files.syscalls import worded
 from orientd.files.write import temp_name
 from orientd.reasons import Reason
@@ -25,6 +25,8 @@ class Copies:
     def __init__(self, folder: str, roots: Sequence[str], *, overwrite: bool) -> None:
         self._overwrite = overwrite
         self._roots = {_identity(root): root for root in roots}
+        self._mountinfo = read_mountinfo()
+        self._located = {root: located(root, self._mountinfo) for root in roots}
         self._made: dict[str, str] = {}
         real = os.path.realpath(folder)
         self._places = _places(real, roots)
@@ -55,7 +57,13 @@ class Copies:
 
     def _root_above(self, path: str) -> str:
         """The root that is a path, or lies above it, by whatever name; empty if none does."""
-        return next((self._roots[found] for found in _above(path) if found in self._roots), "")
+        known = next((self._roots[found] for found in _above(path) if found in self._roots), "")
+        return known or next((root for root in self._located if self._is_within(path, root)), "")
+
+    def _is_within(self, path: str, root: str) -> bool:
+        """True if a path leads to what is below a root, such as a bind mount of a folder in it."""
+        device, place = located(path, self._mountinfo)
+        return device == self._located[root][0] and is_below(place, self._located[root][1])
 
     def _check_replaceable(self, place: str, path: str) -> None:
         if not os.path.lexists(place):

@@ -1,12 +1,12 @@
 """How a page is to be turned: first until its lines of text are level, then which of four ways is up."""
 
 from dataclasses import dataclass, replace
-from math import exp, sqrt
 from typing import Final
 
 from orientd.decode import straight
+from orientd.decode.skew import LEAST_CONFIDENCE as LEAST_ANGLE_CONFIDENCE
+from orientd.decode.skew import find_skew
 from orientd.orientation import TURNS
-from orientd.pages.skew import Skew, find_skew
 from orientd.pages.upright import Ask, Pixels, which_way
 from orientd.reasons import Reason
 from orientd.records import Probabilities
@@ -14,9 +14,7 @@ from orientd.report.page_report import PageVerdict
 
 STRAIGHT: Final = 0.1
 """Degrees of skew that nobody sees: a page as straight is not straightened."""
-LEAST_ANGLE_CONFIDENCE: Final = 0.7
 LEAST_CONFIDENCE: Final = 0.85
-_BIAS, _BY_LEAD, _BY_HEIGHT, _BY_LIKENESS = -3.331, 1.857, -0.585, 0.616
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +55,10 @@ def judge(levels: Pixels, ask: Ask) -> Finding:
         return _without_text("it is blank, or too small to be judged", None)
     level = straight.turned(levels, skew.angle, straight.paper(levels))
     ways, likeness = which_way(level, ask)
-    sure = angle_confidence(skew, likeness)
+    sure = skew.confidence(likeness)
     if sure < LEAST_ANGLE_CONFIDENCE:
         return _without_text("no lines of text show for certain how it lies: turn it by hand if it needs it", sure)
     return decided(skew.angle, sure, ways)
-
-
-def angle_confidence(skew: Skew, likeness: float) -> float:
-    """The probability that the angle is right within half a degree, quarter turns aside.
-
-    Fitted to 290 parts of pages, blurred, faded and turned, and to 160 photos, on which no angle counts as right; none of them is
-    among those by which `benchmarks/pages` measures.
-    """
-    odds = _BIAS + _BY_LEAD * sqrt(max(0.0, skew.lead)) + _BY_HEIGHT * sqrt(max(0.0, skew.height)) + _BY_LIKENESS * likeness
-    return 1 / (1 + exp(-odds))
 
 
 def decided(angle: float, sure: float, ways: Probabilities) -> Finding:

@@ -5,9 +5,10 @@ text, by the matrix of their content, so that scans keep their very bytes. Nothi
 """
 
 import math
+import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -15,9 +16,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd.errors import DecodeError
-from orientd.pages.skew import SIDE
+from orientd.decode.skew import SIDE
+from orientd.errors import DecodeError, ReadError, Refused, Stopped
+from orientd.files.read import file_stat
+from orientd.files.syscalls import DISK, opened, worded
 from orientd.reasons import Reason
+from orientd.records import FileStat
 
 if TYPE_CHECKING:
     from orientd.decode.page_files import Turn
@@ -29,8 +33,18 @@ DPI: Final = 300
 
 _MOST_PIXELS: Final = 100_000_000  # of a page rendered at `DPI`: a poster gets fewer dots an inch
 _ASKED: Final = 2000  # letters of a page, evenly spread
+_LIFT: Final = 100_000.0  # points
+_SHARED: Final = "its pages share their content, so that none can be straightened by itself: use --no-straighten"
+_DEPTH: Final = 8  # of forms in forms on a page
 _FEWEST: Final = 30  # letters that tell how a page stands
 _LEAST_SHARE: Final = 0.8
+
+
+def _bottom(document: Any, number: int) -> float:
+    """Where the first thing on a page begins, in points from its lower edge; 0 if there is none."""
+    with closing(document[number]) as page:
+        thing = next(iter(page.get_objects(max_depth=1)), None)
+        return float(thing.get_bounds()[1]) if thing else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +64,35 @@ class Text:
         return self.letters >= _FEWEST and self.share >= _LEAST_SHARE
 
 
+NO_TEXT: Final = Text(0, 0.0, 0.0)
+
+
 class Pdf:
-    """A PDF, opened from its bytes. One thread at a time.
+    """A PDF, opened by its path, and read as far as is needed. One thread at a time.
 
     Raises:
+        ReadError: it cannot be read.
         DecodeError: it is damaged or encrypted, or PDFium is not there.
     """
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, path: str) -> None:
         try:
             import pypdfium2
             from pypdfium2 import raw
         except ImportError as error:
             raise DecodeError(Reason.UNSUPPORTED, MISSING) from error
         self._pdfium, self._raw = pypdfium2, raw
-        self._data = data
-        with self._told():
-            self._document = pypdfium2.PdfDocument(data)
+        with ExitStack() as failed:
+            with worded(ReadError):
+                self._file = failed.enter_context(opened(DISK, path, os.O_RDONLY))
+            self._stream = failed.enter_context(open(self._file, "rb", closefd=False))
+            with self._told():
+                self._document = pypdfium2.PdfDocument(self._stream)
+            self._open = failed.pop_all()
+
+    def stat(self) -> FileStat:
+        """The state in which the open file is now."""
+        return file_stat(os.fstat(self._file))
 
     def __len__(self) -> int:
         return len(self._document)
@@ -88,7 +114,7 @@ class Pdf:
             angles = [math.degrees(self._raw.FPDFText_GetCharAngle(text.raw, place)) for place in seen]
             text.close()
         if not angles:
-            return Text(0, 0.0, 0.0)
+            return NO_TEXT
         # PDFium counts angles of letters clockwise, as /Rotate does.
         usual, _ = Counter(round(angle) % 360 for angle in angles).most_common(1)[0]
         alike = [off for angle in angles if abs(off := (angle - usual + 180) % 360 - 180) <= 2]
@@ -96,12 +122,38 @@ class Pdf:
         turn = (180 - stands) % 360 - 180
         return Text(len(seen) * max(1, total // _ASKED), turn, len(alike) / len(angles))
 
+    def check_pictures(self, number: int, max_pixels: int) -> None:
+        """Raises DecodeError if a picture on the page has more pixels, all of which would be unpacked to show it."""
+        with self._page(number) as page:
+            for picture in page.get_objects(filter=[self._raw.FPDF_PAGEOBJ_IMAGE], max_depth=_DEPTH):
+                width, height = picture.get_px_size()
+                if width * height > max_pixels:
+                    reason = f"a picture on it has {width} × {height} pixels, more than the limit of {max_pixels:,}"
+                    raise DecodeError(Reason.TOO_LARGE, reason)
+
+    def turn_all(self, turns: Mapping[int, "Turn"], rendered: Collection[int], stop: Callable[[], bool]) -> None:
+        """Turn pages, those in `rendered` as pictures. Raises Stopped once `stop` is true."""
+        from orientd.decode import page_files  # Pillow is loaded only where it is needed
+
+        twins, done = self.twins(), set[int]()
+        slanted = {twins[page] for page, (_, rest) in turns.items() if rest and page not in rendered}
+        if slanted and self._share_content(slanted, twins):
+            raise Refused(Reason.UNSUPPORTED, _SHARED)
+        for page, turn in turns.items():
+            if stop():
+                raise Stopped
+            if page in rendered:
+                self.replace(page, *page_files.jpeg(self.rendered(page), turn))
+            elif twins[page] not in done:
+                done.add(twins[page])
+                self.turn(page, turn)
+
     def twins(self) -> list[int]:
         """Of each page the last one that is the same object, itself if there is no other: what turns one turns all of these.
 
         PDFium does not tell, so in a second opening of the file each page is marked with its number, by a box none inherits.
         """
-        with self._told(), closing(self._pdfium.PdfDocument(self._data)) as scratch:
+        with self._told(), closing(self._pdfium.PdfDocument(self._stream)) as scratch:
             for number in range(len(scratch)):
                 with closing(scratch[number]) as page:
                     page.set_artbox(number, 0, number + 1, 1)
@@ -110,6 +162,20 @@ class Pdf:
                 with closing(scratch[number]) as page:
                     found.append(round(page.get_artbox()[0]))
             return found
+
+    def _share_content(self, numbers: Collection[int], twins: Sequence[int]) -> bool:
+        """True if the content of one of these pages is that of another page, too, which would be straightened with it.
+
+        PDFium does not tell that either: in another opening these pages are lifted, and the others looked at.
+        """
+        with self._told(), closing(self._pdfium.PdfDocument(self._stream)) as scratch:
+            before = [_bottom(scratch, number) for number in range(len(scratch))]
+            for number in numbers:
+                with closing(scratch[number]) as page:
+                    self._raw.FPDFPage_TransFormWithClip(page.raw, self._raw.FS_MATRIX(1, 0, 0, 1, 0, _LIFT), None)
+            after = [_bottom(scratch, number) for number in range(len(scratch))]
+        lifted = [round((there - here) / _LIFT) for here, there in zip(before, after, strict=True)]
+        return any(times > (twins[number] in numbers) for number, times in enumerate(lifted))
 
     def turn(self, number: int, turn: "Turn") -> None:
         """Turn a page: by quarters as viewers are told to, by the rest in its content."""
@@ -161,6 +227,7 @@ class Pdf:
 
     def close(self) -> None:
         self._document.close()
+        self._open.close()
 
     @contextmanager
     def _page(self, number: int) -> Iterator[Any]:

@@ -66,7 +66,8 @@ def die_with_the_parent(pipe: int, wanted: bool) -> None:
 
 def _answer(question: dict[str, Any], parts: list[bytes]) -> Answer:
     try:
-        return _TASKS[question["task"]](question, *parts)
+        task = question["task"]
+        return (_TASKS.get(task) or _of_pages(task))(question, *parts)
     except MemoryError:
         return {"memory": True}, []
     except Refused as error:
@@ -113,6 +114,12 @@ _TASKS: Final[dict[str, Callable[..., Answer]]] = {
     "plan": _plan,
     "check": _check,
 }
+
+
+def _of_pages(task: str) -> Callable[..., Answer]:
+    from orientd.pages.isolated import TASKS  # most children see no documents
+
+    return TASKS[task]
 
 
 @cache

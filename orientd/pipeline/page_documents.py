@@ -1,6 +1,6 @@
 """Files as documents of pages: images with one page or, TIFFs, several; and PDFs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Final
@@ -8,19 +8,39 @@ from typing import Final
 from orientd import formats, orientation
 from orientd.decode import Decoder, page_files, straight
 from orientd.decode.page_files import Turn
+from orientd.decode.skew import SIDE
 from orientd.errors import EngineUnavailable, Refused
 from orientd.pages.copies import Copies
+from orientd.pages.isolated import IsolatedPages
 from orientd.pages.judge import STRAIGHT, Finding, decided, judge
-from orientd.pages.pdf import Pdf
-from orientd.pages.skew import SIDE
+from orientd.pages.opened import PDF, ImagePages, Pages, open_pages
 from orientd.pages.upright import Ask
 from orientd.reasons import Reason
-from orientd.records import Format, Method, Photo
+from orientd.records import FileStat, Format, Method, Photo
 from orientd.report.page_report import PageVerdict
 from orientd.write import rotate
 
 _BY_TAG: Final = (Format.JPEG, Format.MPO, Format.PNG, Format.WEBP, Format.HEIF, Format.AVIF)
 _MOST_RENDERED: Final = 500  # pages: all pictures are held until the document is written
+
+Stop = Callable[[], bool]
+
+
+class Opened:
+    """Opens files as pages, in child processes if `isolate`."""
+
+    def __init__(self, max_pixels: int, *, isolate: bool) -> None:
+        self._max_pixels, self._isolate = max_pixels, isolate
+
+    def pdf(self, path: str, stat: FileStat) -> Pages:
+        """Raises as `open_pages` or `IsolatedPages`."""
+        return (IsolatedPages if self._isolate else open_pages)(PDF, path, stat, self._max_pixels)
+
+    def image(self, photo: Photo) -> Pages:
+        """Raises as `open_pages` or `IsolatedPages`."""
+        if self._isolate:
+            return IsolatedPages(photo.format, photo.path, photo.stat, self._max_pixels)
+        return ImagePages(photo.format, photo.data, self._max_pixels)
 
 
 class Turner:
@@ -54,46 +74,42 @@ class Turner:
 class ImageDocument:
     """See `page_run.Document`."""
 
-    def __init__(self, photo: Photo, decoder: Decoder, turner: Turner, max_pixels: int, straighten: bool) -> None:
-        self._photo, self._decoder, self._turner = photo, decoder, turner
-        self._max_pixels, self._straighten = max_pixels, straighten
-        frames = page_files.frames(photo.format, photo.data)
-        self._count = len(frames)
-        self._tiff = page_files.TiffPages(photo.data, frames) if self._count > 1 else None
+    def __init__(self, photo: Photo, decoder: Decoder, turner: Turner, opened: "Opened", straighten: bool) -> None:
+        self._photo, self._decoder, self._turner, self._straighten = photo, decoder, turner, straighten
+        self._pages = opened.image(photo)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._pages)
 
     def finding(self, page: int, ask: Ask) -> Finding:
         """Raises DecodeError."""
-        if self._tiff:
-            levels = self._tiff.levels(page, SIDE, self._max_pixels)
-        else:
+        levels = self._pages.look(page).levels if len(self) > 1 else None
+        if levels is None:
             levels = straight.gray(self._decoder.fitted(self._photo, SIDE).pixels)
         found = judge(levels, ask)
         return found if self._straighten else by_quarters(found, "--no-straighten asks for quarter turns only")
 
-    def write(self, findings: Sequence[Finding], copies: Copies, path: str) -> str:
+    def write(self, findings: Sequence[Finding], copies: Copies, path: str, stop: Stop) -> str:
         """Give the path of the copy. Raises PhotoError."""
         photo, turns, whole = self._photo, _turns(findings, straighten=self._straighten), None
-        if self._count == 1 and not turns[0][1]:
+        if len(self) == 1 and not turns[0][1]:
             whole = self._turner.turned(photo, turns[0][0])
         place = copies.place(path, page_files.SUFFIXES.get(photo.format, "") if whole is None else "")
         with copies.writing(place, path) as file:
             if whole is None:
-                page_files.write(photo.format, photo.data, turns, file, self._max_pixels)
+                self._pages.write(turns, (), file, stop)
             else:
                 file.write(whole)
         return place
 
     def close(self) -> None:
-        pass
+        self._pages.close()
 
 
 class PdfDocument:
     """See `page_run.Document`; with `render` pages that have text are straightened as pictures, too."""
 
-    def __init__(self, document: Pdf, straighten: bool, render: bool) -> None:
+    def __init__(self, document: Pages, straighten: bool, render: bool) -> None:
         self._document, self._straighten, self._render = document, straighten, render
         self._with_text: set[int] = set()
         pages = len(document)
@@ -107,16 +123,16 @@ class PdfDocument:
 
     def finding(self, page: int, ask: Ask) -> Finding:
         """By the text that the page has of its own where that tells. Raises DecodeError."""
-        text = self._document.text(page)
+        text, levels = self._document.look(page)
         if text.letters:
             self._with_text.add(page)
-        if text.tells:
+        if levels is None:
             turn = round(text.total / 90) * 90
             ways = [0.0, 0.0, 0.0, 0.0]
             ways[turn // 90 % 4] = text.share
             found = decided(text.total - turn, text.share, (ways[0], ways[1], ways[2], ways[3]))
         else:
-            found = judge(self._document.levels(page), ask)
+            found = judge(levels, ask)
         if not self._straighten:
             return by_quarters(found, "--no-straighten asks for quarter turns only")
         if text.letters and not self._render:
@@ -125,19 +141,16 @@ class PdfDocument:
             return replace(found, code=Reason.TEXT_LOST, reason="its text and drawings become a picture (--render)")
         return found
 
-    def write(self, findings: Sequence[Finding], copies: Copies, path: str) -> str:
+    def write(self, findings: Sequence[Finding], copies: Copies, path: str, stop: Stop) -> str:
         """Give the path of the copy. Raises PhotoError."""
-        place = copies.place(path)
-        twins, done = self._document.twins(), set[int]()
-        for page, turn in _turns(findings, straighten=self._straighten).items():
-            if self._render and turn[1] and page in self._with_text:
-                self._document.replace(page, *page_files.jpeg(self._document.rendered(page), turn))
-            elif twins[page] not in done:
-                done.add(twins[page])
-                quarters_only = page in self._with_text
-                self._document.turn(page, (turn[0], 0.0) if quarters_only else turn)
+        place, turns, rendered = copies.place(path), _turns(findings, straighten=self._straighten), []
+        for page in self._with_text & turns.keys():
+            if self._render and turns[page][1]:
+                rendered.append(page)
+            else:
+                turns[page] = (turns[page][0], 0.0)
         with copies.writing(place, path) as file:
-            self._document.save(file)
+            self._document.write(turns, rendered, file, stop)
         return place
 
     def close(self) -> None:

@@ -7,8 +7,9 @@ from typing import Final, Protocol
 
 from orientd.config import Config
 from orientd.decode import admitted
-from orientd.errors import DecodeError, OrientdError, PhotoError, code_of
-from orientd.files.read import read_whole
+from orientd.decode.children import CHILDREN
+from orientd.errors import DecodeError, OrientdError, PhotoError, ReadError, Stopped, code_of
+from orientd.files.read import read_front
 from orientd.library import filenames
 from orientd.library.exclude import Exclusion, read_patterns
 from orientd.library.paths import real_roots
@@ -48,7 +49,7 @@ class Document(Protocol):
 
     def finding(self, page: int, ask: Ask) -> Finding: ...
 
-    def write(self, findings: Sequence[Finding], copies: Copies, path: str) -> str: ...
+    def write(self, findings: Sequence[Finding], copies: Copies, path: str, stop: Callable[[], bool]) -> str: ...
 
     def close(self) -> None: ...
 
@@ -111,7 +112,9 @@ def _rows(
                 if stop():
                     return
                 findings.append(_finding(document, page, ask))
-            place, trouble = _copied(document, findings, copies, path)
+            place, trouble = _copied(document, findings, copies, path, stop)
+    except Stopped:
+        return
     except OrientdError:
         raise
     except Exception as error:
@@ -130,12 +133,14 @@ def _finding(document: Document, page: int, ask: Ask) -> Finding:
         return _fault(error)
 
 
-def _copied(document: Document, findings: Sequence[Finding], copies: Copies | None, path: str) -> tuple[str, Finding | None]:
+def _copied(
+    document: Document, findings: Sequence[Finding], copies: Copies | None, path: str, stop: Callable[[], bool]
+) -> tuple[str, Finding | None]:
     """The path of the copy, empty if there is none; and what went wrong with it."""
     if copies is None or not any(finding.verdict is PageVerdict.COPY for finding in findings):
         return "", None
     try:
-        return document.write(findings, copies, path), None
+        return document.write(findings, copies, path, stop), None
     except OrientdError:
         raise
     except Exception as error:
@@ -167,24 +172,29 @@ class _Opener:
     """Opens files as documents."""
 
     def __init__(self, config: Config, options: PageOptions) -> None:
-        self._limit, self._options, self._max_pixels = config.max_bytes, options, config.max_pixels
+        self._limit, self._options = config.max_bytes, options
         self._reader = PhotoReader(config, None)
         self._decoder = admitted.decoder(_SIDE, config.max_pixels, config.max_memory, isolate=config.isolate)
         self._turner = page_documents.Turner(isolate=config.isolate)
+        self._opened = page_documents.Opened(config.max_pixels, isolate=config.isolate)
 
     def open(self, candidate: Candidate) -> Document | None:
         """None of what is no page. Raises PhotoError."""
         if filenames.suffix(candidate.path) == ".pdf":
             if candidate.error:
                 raise DecodeError(candidate.code, candidate.error)
-            data, _ = read_whole(candidate.path, self._limit)
-            if pdf.MAGIC not in data[:_HEADER]:
+            header, stat = read_front(candidate.path, _HEADER)
+            if stat.size > self._limit:
+                raise ReadError(Reason.TOO_LARGE, f"it has {stat.size:,} bytes, more than the limit of {self._limit:,}")
+            if pdf.MAGIC not in header:
                 raise DecodeError(Reason.DAMAGED, "it is no PDF, or its beginning is lost: compare it with a backup")
-            return page_documents.PdfDocument(pdf.Pdf(data), self._options.straighten, self._options.render)
+            pages = self._opened.pdf(candidate.path, stat)
+            return page_documents.PdfDocument(pages, self._options.straighten, self._options.render)
         photo = self._reader.open(candidate)
         if photo is None:
             return None
-        return page_documents.ImageDocument(photo, self._decoder, self._turner, self._max_pixels, self._options.straighten)
+        return page_documents.ImageDocument(photo, self._decoder, self._turner, self._opened, self._options.straighten)
 
     def close(self) -> None:
         self._reader.close()
+        CHILDREN.end()  # they have files open

@@ -1,7 +1,7 @@
 """Photos as small JPEGs, for people to look at: read as `apply` reads them, and decoded at reduced size.
 
 A plan may come from anyone, so that a photo is read only where the folders that may be read hold it, and no symbolic link is
-followed on the way.
+followed on the way; one on a server comes from there, if servers may be asked.
 """
 
 import os
@@ -20,17 +20,19 @@ from orientd.files.read import read_whole
 from orientd.library import photo as reading
 from orientd.library.paths import below, real_place
 from orientd.library.read_ahead import Content
+from orientd.library.source import ServedPhotos
 from orientd.reasons import Reason
-from orientd.records import Candidate, FileStat, Format, Photo, Picture, Row, Status
+from orientd.records import ON_SERVERS, Candidate, FileStat, Format, Photo, Picture, Row, Status
 from orientd.report.html_page import Card
 
 SIDE: Final = 320
 _OUTSIDE: Final = "not shown: it is outside the folders named or, if none is, outside all that was ever scanned"
 _CHANGED: Final = "not shown: it has changed since it was judged"
+_ONLY_FOLDERS: Final = "not shown: it lies on a server, and folders were named"
 
 
 class Shown(NamedTuple):
-    """A photo as a JPEG, with its sides in pixels, and the SHA-256 of the file that it was made of."""
+    """A photo as a JPEG, with its sides in pixels, and the SHA-256 of the file that it was made of, or its row's fingerprint."""
 
     jpeg: bytes
     width: int
@@ -39,10 +41,15 @@ class Shown(NamedTuple):
 
 
 class Pictures:
-    """Makes pictures for several threads at once. `roots` gives the real folders, or photos, that may be read; None is any."""
+    """Makes pictures for several threads at once. `roots` gives the real folders, or photos, that may be read; None is any.
 
-    def __init__(self, config: Config, roots: Callable[[], Sequence[str]] | None = None) -> None:
-        self._roots, self._limit, self._naming = roots, config.max_bytes, config.sidecar_naming
+    `served` reads photos of servers; without it these are not shown.
+    """
+
+    def __init__(
+        self, config: Config, roots: Callable[[], Sequence[str]] | None = None, served: ServedPhotos | None = None
+    ) -> None:
+        self._roots, self._served, self._limit, self._naming = roots, served, config.max_bytes, config.sidecar_naming
         decoder = admitted.decoder(SIDE, config.max_pixels, config.max_memory, isolate=config.isolate)
         self._fitted = as_noted(decoder.fitted)
 
@@ -52,25 +59,41 @@ class Pictures:
         with suppress(PhotoError, OSError, MemoryError, RuntimeError):  # the first photo will tell
             self._fitted(Photo("", FileStat(0, 0, 0, 0), Format.JPEG, encoded.jpeg(square), None, ""), SIDE)
 
+    def state(self, path: str) -> object:
+        """What tells one state of a photo from another, nothing of what a link points to. Raises PhotoError for one on a server
+        that cannot be asked."""
+        if path.startswith(ON_SERVERS):
+            return self._on_servers().state(path)
+        try:
+            found = os.lstat(path)
+        except (OSError, ValueError):
+            return FileStat(0, 0, 0, 0)
+        return FileStat(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
     def get(self, path: str, side: int = SIDE) -> Shown:
         """The photo at a path as viewers show it, of at most `side` pixels on the longer side.
 
         Raises:
             PhotoError: it may not be read, cannot be, or cannot be decoded.
         """
-        place = real_place(path)
-        if self._roots is not None and not below(place, self._roots()):
-            raise Refused(Reason.NOT_ALLOWED, _OUTSIDE)
         try:
-            photo = self._read(Candidate(place, FileStat(0, 0, 0, 0)))
+            photo = self._on_servers().read(path) if path.startswith(ON_SERVERS) else self._read(real_place(path))
             picture = self._fitted(photo, side)
             height, width, _ = picture.pixels.shape
             return Shown(encoded.jpeg(picture), width, height, photo.sha256)
         except (OSError, MemoryError, RuntimeError) as error:  # TimeoutError is an OSError
             raise ReadError(Reason.UNEXPECTED, f"not shown: {error}") from error
 
-    def _read(self, candidate: Candidate) -> Photo:
+    def _on_servers(self) -> ServedPhotos:
+        if self._served is None:
+            raise Refused(Reason.NOT_ALLOWED, _ONLY_FOLDERS)
+        return self._served
+
+    def _read(self, place: str) -> Photo:
         """Whatever it is, if it is a photo: a raw file by its preview, and as its sidecar has it, if that is clear."""
+        if self._roots is not None and not below(place, self._roots()):
+            raise Refused(Reason.NOT_ALLOWED, _OUTSIDE)
+        candidate = Candidate(place, FileStat(0, 0, 0, 0))
         try:
             found = reading.read(candidate, self._whole, self._naming)
         except Refused:

@@ -27,6 +27,7 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     **dict.fromkeys(("width", "height", "views", "size"), _COUNT),
     **dict.fromkeys(("orientation", "new_orientation"), (-(2**63), 2**63 - 1)),
     **dict.fromkeys(_FRACTIONS, (0, 1)),
+    "skew": (-45, 45),
 }
 
 

@@ -14,7 +14,7 @@ from typing import Self
 from orientd.records import COLUMNS, Candidate, Row, Status
 from orientd.state.database import damage, folder_explained, is_damage, move_aside, open_database
 
-_VERSION = 4
+_VERSION = 5
 _COLUMNS = tuple(COLUMNS)[1:]
 _KINDS = tuple(COLUMNS.values())[1:]
 _TURNS = (None, 0, 90, 180, 270)

@@ -5,6 +5,7 @@ The units give no network but this machine's own, and write nothing but their st
 
 import os
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Final
 
@@ -15,14 +16,18 @@ from orientd.report.text import printable
 
 OF_WATCHER: Final = ("on_found", "on_error")
 OF_SCAN: Final = ("on_finish", "on_found", "on_error")
+_KEY: Final = "immich.key"
+"""The file of the key below /etc/orientd that orientd-immich.service names."""
 
 
-def network(config: Config, hooks: Sequence[str], *, serves: bool) -> list[str]:
-    """The lines that open the network for these hooks, and for who asks for metrics if it `serves` them; none without need.
+def network(config: Config, hooks: Sequence[str], *, serves: bool, server: str = "") -> list[str]:
+    """The lines that open the network for these hooks, for who asks for metrics if it `serves` them, and for the address of a
+    `server`; none without need.
 
     A host that is named may have any address, and so may who asks: then all are open.
     """
-    hosts = [host(hook) for name in hooks if is_address(hook := getattr(config, name))]
+    asked = [hook for name in hooks if is_address(hook := getattr(config, name))] + ([(server,)] if server else [])
+    hosts = [host(address) for address in asked]
     addresses = [_address(name) for name in hosts]
     if serves and config.metrics and not is_of_this_machine(config.metrics):
         addresses.append("any")
@@ -56,6 +61,21 @@ def remarks(config: Config) -> Iterator[str]:
 
 def folder_of_textfile(config: Config) -> str:
     return os.path.dirname(config.metrics_textfile)
+
+
+def files_of_server(config: Config) -> dict[str, str]:
+    """The files that the service for a photo server reads itself, by the names of their options."""
+    named = {"immich_key_file": config.immich_key_file, "immich_ca_file": config.immich_ca_file}
+    return {name: path for name, path in named.items() if path and config.immich_url}
+
+
+def missing_for_server(folder: str, config: Config) -> Iterator[str]:
+    """What that service lacks, a line each; `folder` is that of the configuration."""
+    file = os.path.join(folder, _KEY)
+    if not config.immich_key_file and not os.path.exists(file):
+        yield f"But {file} is not there: put the API key of Immich into it, for root alone: install -m 600 /dev/stdin {file}"
+    if not find_spec("httpx"):
+        yield 'But httpx is not installed, which asks Immich: pip install "orientd[immich]"'
 
 
 def _address(host: str) -> str:

@@ -9,7 +9,6 @@ import pwd
 import shutil
 import subprocess
 import sys
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,16 +19,22 @@ from orientd import commands
 from orientd.config import Config, config_directory, load
 from orientd.errors import ConfigError, OrientdError
 from orientd.library.paths import below
+from orientd.pipeline.immich.address import Server
+from orientd.pipeline.immich.connections import configured
 from orientd.report.text import printable
-from orientd.watch import grants
+from orientd.watch import grants, unit_files
 
 _DROP_IN: Final = "orientd.service.d/install.conf"
 _INSTANCES: Final = "orientd@.service.d/install.conf"
 _NIGHTLY: Final = "orientd-scan.service.d/install.conf"
-_DROP_INS: Final = (_DROP_IN, _INSTANCES, _NIGHTLY)
-_WRITTEN: Final = "# Written by orientd service install, and removed by orientd service uninstall.\n[Service]\nExecStart=\n"
+_OF_SERVER: Final = "orientd-immich.service.d/install.conf"
+_DROP_INS: Final = (_DROP_IN, _INSTANCES, _NIGHTLY, _OF_SERVER)
 _MACHINE: Final = {name: name for name in ("orientd.service", "orientd@.service", "orientd-scan.service", "orientd-scan.timer")}
 _USER: Final = {"orientd.service": "orientd-user.service"}
+_UNITS_OF_SERVER: Final = ("orientd-immich.service", "orientd-immich.timer")
+_BY_NIGHT: Final = ("--quiet", "--unattended")
+_REPORTS: Final = "--report ${STATE_DIRECTORY} --html ${STATE_DIRECTORY}"
+_OR_SERVER: Final = "; or, for a photo server alone, a user with --as, and the server in /etc/orientd/orientd.yaml (immich_url)"
 _TRIAL: Final = 60.0
 
 
@@ -60,13 +65,19 @@ class Place:
     def is_users(self) -> bool:
         return "--user" in self.manager
 
+    @property
+    def of_server(self) -> list[str]:
+        """The units for a photo server that are in place."""
+        return [name for name in _UNITS_OF_SERVER if not self.is_users and (self.folder / name).exists()]
+
 
 def install(place: Place, folders: Sequence[str], fix: bool, owner: str | None) -> Iterator[str]:
-    """Put the units in place, for real folders; yields what was done and what is to be done next, a line each.
+    """Put the units in place, for real folders, for the photo server that the configuration names, or for both; yields what was
+    done and what is to be done next, a line each.
 
     Raises:
-        ConfigError: there is no such user, or it is root, or cannot run orientd; the configuration has mistakes or contradicts
-            `fix`; or a service cannot be given such a folder, or would not see it.
+        ConfigError: there is neither, or no such user, or it is root, or cannot run orientd; the configuration has mistakes or
+            contradicts `fix`; or a service cannot be given such a folder, or would not see it.
         OrientdError: there is no systemd here, or a file cannot be written.
     """
     if not shutil.which("systemctl"):
@@ -75,24 +86,51 @@ def install(place: Place, folders: Sequence[str], fix: bool, owner: str | None) 
         )
     if place.is_users and owner:
         raise ConfigError("the service of a user runs as that user: leave out --as, or --user")
-    user = None if place.is_users else _owner(folders[0], owner)
+    user = None if place.is_users else _owner(folders, owner)
     config = load(None, {**place.told, **({"HOME": user.pw_dir} if user else {})}, {"fix": fix or None})
+    server = configured(config) if user else None
+    if not folders and not server:
+        raise ConfigError(f"name the folders to look after{_OR_SERVER if user else ''}")
     _check(config)
     _check_seen(place, config, folders)
     if user:
         _check_runs(place, user)
-    drop_ins = _drop_ins(place, config, folders, ["--fix"] if fix else [], user.pw_name if user else "")
-    for name, source in place.units.items():
-        yield _put(place.folder / name, (_source() / source).read_text(encoding="utf-8"))
-    for name, text in drop_ins.items():
-        yield _put(place.folder / name, text)
+    for name, text in _files(place, config, folders, ["--fix"] if fix else [], user.pw_name if user else "", server).items():
+        yield unit_files.put(place.folder / name, text)
     yield from _reload(place)
-    yield _promise(config)
+    yield from _to_know(config, folders, user)
+    if server:
+        yield from grants.missing_for_server(place.told["CONFIGURATION_DIRECTORY"], config)
+        yield f"Have {server.url} looked at every night: {' '.join(place.manager)} enable --now orientd-immich.timer"
+    if folders:
+        yield from _start(place)
+
+
+def _files(
+    place: Place, config: Config, folders: Sequence[str], flags: Sequence[str], user: str, server: Server | None
+) -> dict[str, str]:
+    """All that is put in place: name → text, the units before their drop-ins."""
+    units, drop_ins = dict[str, str](), dict[str, str]()
+    if folders:
+        units |= place.units
+        drop_ins |= _drop_ins(place, config, folders, flags, user)
+    if server:
+        units |= {name: name for name in _UNITS_OF_SERVER}
+        drop_ins[_OF_SERVER] = _drop_in_of_server(place, config, server, user)
+    return {name: unit_files.text_of(source) for name, source in units.items()} | drop_ins
+
+
+def _to_know(config: Config, folders: Sequence[str], user: pwd.struct_passwd | None) -> Iterator[str]:
+    if folders:
+        yield _promise(config)
     if user:
         yield from _shut(user, folders, config.fix)
         yield from _shut_to_hooks(user, config)
         yield from grants.remarks(config)
-        yield "After a change of fix, plan, state_dir, metrics or hooks in the configuration, install it again."
+        yield "After a change of fix, plan, state_dir, metrics, hooks or immich_url in the configuration, install it again."
+
+
+def _start(place: Place) -> Iterator[str]:
     yield f"Start it, now and with every start of the machine: {' '.join(place.manager)} enable --now orientd"
     if place.is_users:
         yield "Let it run while you are not logged in: loginctl enable-linger"
@@ -103,10 +141,11 @@ def install(place: Place, folders: Sequence[str], fix: bool, owner: str | None) 
 def uninstall(place: Place) -> Iterator[str]:
     """Stop the service and take away what `install` put in place; yields what was done, a line each."""
     if shutil.which("systemctl"):
-        for command in ("stop", [name.replace("@", "@*") for name in place.units]), ("disable", list(place.units)):
+        units = [*place.units, *place.of_server]
+        for command in ("stop", [name.replace("@", "@*") for name in units]), ("disable", units):
             subprocess.run([*place.manager, command[0], *command[1]], capture_output=True, check=False)
     removed = False
-    for file in (place.folder / name for name in (*place.units, *_DROP_INS)):
+    for file in (place.folder / name for name in (*place.units, *place.of_server, *_DROP_INS)):
         try:
             file.unlink()
             removed = True
@@ -126,7 +165,7 @@ def uninstall(place: Place) -> Iterator[str]:
 
 def status(place: Place) -> Iterator[str]:
     """Which units are in place, and what the service manager says of them, a line each."""
-    for name in place.units:
+    for name in (*place.units, *place.of_server):
         if not (place.folder / name).exists():
             yield f"{name}: not installed"
         elif "@" in name:
@@ -147,6 +186,7 @@ def _check(config: Config) -> None:
     textfile, token = config.metrics_textfile, config.metrics_token_file
     places = {"plan": (plan, os.path.dirname(plan)), "state_dir": (state, state)}
     places |= {"metrics_textfile": (textfile, os.path.dirname(textfile)), "metrics_token_file": (token, os.path.dirname(token))}
+    places |= {name: (path, os.path.dirname(path)) for name, path in grants.files_of_server(config).items()}
     for name, (path, folder) in places.items():
         if path and (not os.path.isabs(path) or folder == "/"):
             raise ConfigError(f"{name}: a service needs its whole path, in a folder of its own, such as /srv/orientd/{name}")
@@ -158,6 +198,7 @@ def _check_seen(place: Place, config: Config, folders: Sequence[str]) -> None:
     named |= {"plan,": [config.plan], "model,": [config.model] if os.path.isabs(config.model) else []}
     named |= {"metrics_textfile,": [config.metrics_textfile], "metrics_token_file,": [config.metrics_token_file]}
     named |= {f"{name},": [program] if os.path.isabs(program) else [] for name, program in grants.programs(config)}
+    named |= {f"{name},": [path] for name, path in grants.files_of_server(config).items()}
     for what, paths in named.items():
         for path in filter(None, paths):
             for hidden in place.hidden:
@@ -191,6 +232,8 @@ def _shut(user: pwd.struct_passwd, folders: Sequence[str], fix: bool) -> Iterato
 
 def _shut_to_hooks(user: pwd.struct_passwd, config: Config) -> Iterator[str]:
     tests = {f"run {program}, which {name} names": ["-x", program] for name, program in grants.programs(config) if "/" in program}
+    for name, path in grants.files_of_server(config).items():
+        tests[f"read {path}, which {name} names"] = ["-r", path]
     if config.metrics_token_file:
         tests[f"read {config.metrics_token_file}, which metrics_token_file names"] = ["-r", config.metrics_token_file]
     if folder := grants.folder_of_textfile(config):
@@ -224,19 +267,27 @@ def _succeeds(user: pwd.struct_passwd, *command: str) -> bool:
 
 def _drop_ins(place: Place, config: Config, folders: Sequence[str], flags: Sequence[str], user: str) -> dict[str, str]:
     """Name → text; without a user, for a manager that is a user's: what the service may write needs not be said there."""
-    watch = _quoted(*_program(), "watch", *flags, *folders)
+    watch = unit_files.quoted(*_program(), "watch", *flags, *folders)
     if not user:
-        return {_DROP_IN: _drop_in(watch, more=grants.network_of_user(config))}
-    begin = f"{_quoted(*_program(), 'scan', '--quiet', '--unattended')} --report ${{STATE_DIRECTORY}} --html ${{STATE_DIRECTORY}}"
-    scan = f"{begin} {_quoted(*folders)}"
+        return {_DROP_IN: unit_files.drop_in(watch, more=grants.network_of_user(config))}
+    scan = f"{unit_files.quoted(*_program(), 'scan', *_BY_NIGHT)} {_REPORTS} {unit_files.quoted(*folders)}"
     state, plan = _elsewhere(place, config.state_dir), _elsewhere(place, os.path.dirname(config.plan))
     textfile = _elsewhere(place, grants.folder_of_textfile(config))
     open_to_watch = grants.network(config, grants.OF_WATCHER, serves=True)
     return {
-        _DROP_IN: _drop_in(watch, user, [*(folders if config.fix else []), *plan, *state], open_to_watch),
-        _INSTANCES: _drop_in(_quoted(*_program(), "watch"), user),
-        _NIGHTLY: _drop_in(scan, user, [*state, *textfile], grants.network(config, grants.OF_SCAN, serves=False)),
+        _DROP_IN: unit_files.drop_in(watch, user, [*(folders if config.fix else []), *plan, *state], open_to_watch),
+        _INSTANCES: unit_files.drop_in(unit_files.quoted(*_program(), "watch"), user),
+        _NIGHTLY: unit_files.drop_in(scan, user, [*state, *textfile], grants.network(config, grants.OF_SCAN, serves=False)),
     }
+
+
+def _drop_in_of_server(place: Place, config: Config, server: Server, user: str) -> str:
+    """A key file that the configuration names is read by the service itself, which then needs no credential to start."""
+    start = f"{unit_files.quoted(*_program(), 'immich', 'scan', *_BY_NIGHT)} {_REPORTS}"
+    more = grants.network(config, grants.OF_SCAN, serves=False, server=server.url)
+    if config.immich_key_file:
+        more.append("LoadCredential=")
+    return unit_files.drop_in(start, user, _elsewhere(place, config.state_dir), more)
 
 
 def _elsewhere(place: Place, folder: str) -> list[str]:
@@ -252,14 +303,6 @@ def _elsewhere(place: Place, folder: str) -> list[str]:
     return [os.path.realpath(folder)]
 
 
-def _drop_in(start: str, user: str = "", written: Sequence[str] = (), more: Sequence[str] = ()) -> str:
-    """`written` need not be there when the service starts (-): a disk that is mounted there later can be written, too."""
-    lines = [f"ExecStart={start}", *([f"User={user.replace('%', '%%')}"] if user else [])]
-    if written:
-        lines.append(f"ReadWritePaths={_quoted(*(f'-{folder}' for folder in written), dollars=False)}")
-    return _WRITTEN + "\n".join([*lines, *more]) + "\n"
-
-
 def _promise(config: Config) -> str:
     if config.fix:
         return "It will fix photos that are sideways or upside down."
@@ -269,11 +312,13 @@ def _promise(config: Config) -> str:
     return "It will only log photos that are sideways or upside down: to have them fixed, install it with --fix."
 
 
-def _owner(folder: str, wanted: str | None) -> pwd.struct_passwd:
+def _owner(folders: Sequence[str], wanted: str | None) -> pwd.struct_passwd:
+    if not folders and not wanted:
+        raise ConfigError(f"name the folders to look after{_OR_SERVER}")
     try:
-        found = pwd.getpwnam(wanted) if wanted else pwd.getpwuid(os.stat(folder).st_uid)
+        found = pwd.getpwnam(wanted) if wanted else pwd.getpwuid(os.stat(folders[0]).st_uid)
     except KeyError as error:
-        raise ConfigError(f"there is no user {wanted or os.stat(folder).st_uid}: name one with --as") from error
+        raise ConfigError(f"there is no user {wanted or os.stat(folders[0]).st_uid}: name one with --as") from error
     if found.pw_uid == 0:
         raise ConfigError("the service must not run as root: name the user who owns the photos with --as")
     return found
@@ -290,37 +335,6 @@ def _program() -> list[str]:
     if "$" in program[0]:
         raise ConfigError(f"a service cannot start {printable(program[0])}: install orientd where no folder has a $ in its name")
     return program
-
-
-def _quoted(*words: str, dollars: bool = True) -> str:
-    """Words as a unit file wants them, see systemd.syntax(7) and systemd.service(5).
-
-    Raises:
-        ConfigError: a word has a character that no line of a unit file can hold, such as a line break.
-    """
-    if odd := [word for word in words if any(unicodedata.category(char) in ("Cc", "Cs") for char in word)]:
-        raise ConfigError(f"a service cannot be given {printable(odd[0])}: rename it, or name a folder above it")
-    escapes = {"\\": "\\\\", '"': '\\"', "%": "%%"} | ({"$": "$$"} if dollars else {})
-    return " ".join('"' + "".join(escapes.get(char, char) for char in word) + '"' for word in words)
-
-
-def _source() -> Path:
-    """The folder of the units: within the installed package, or beside it where that is worked on."""
-    packaged = Path(__file__).parents[1] / "systemd"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "systemd"
-
-
-def _put(file: Path, text: str) -> str:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8", errors="surrogateescape")
-        file.chmod(0o644)
-    except OSError as error:
-        advice = (
-            "run it as root, or with --user" if isinstance(error, PermissionError) else "check its permissions and the space left"
-        )
-        raise OrientdError(f"{file} cannot be written ({error.strerror}): {advice}") from error
-    return f"{file}: installed"
 
 
 def _reload(place: Place) -> Iterator[str]:

@@ -11,6 +11,7 @@ from orientd.errors import PhotoError, StateError
 from orientd.files.syscalls import CHANGED
 from orientd.library.paths import below, real_place
 from orientd.orientation import TURNS
+from orientd.pipeline.immich.pictures import ImmichPhotos
 from orientd.pipeline.pictures import Shown
 from orientd.reasons import Reason, words
 from orientd.records import ON_SERVERS, Notify, Row, Verdict
@@ -58,7 +59,8 @@ class Desk:
         self._last: tuple[Query, int, Listing] = Query(), -1, Listing([], [], [], [])  # of a version
         self._counted = (-1, 0, 0)  # version, photos accepted, and these with the open proposals
         self._folders: dict[str, int] = {}
-        self._previews = Previews(rules.config, lambda: self._readable)
+        self._served = None if rules.roots else ImmichPhotos(rules.config, rules.notify)
+        self._previews = Previews(rules.config, lambda: self._readable, served=self._served)
 
     def warm(self) -> None:
         """Get ready for the first photo."""
@@ -113,7 +115,9 @@ class Desk:
         self._jobs.start(Progress("scan"), work)
 
     def close(self) -> None:
-        """End the job in hand after its photo."""
+        """End the job in hand after its photo; no server is asked for a picture any more."""
+        if self._served:
+            self._served.close()
         self._jobs.close()
 
     def fault(self, error: Exception) -> str:

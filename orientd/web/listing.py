@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from orientd.records import Verdict
+from orientd.records import ON_SERVERS, Verdict
 from orientd.report.text import printable
 from orientd.web.rows import Rows
 
@@ -79,7 +79,9 @@ def listing(rows: Rows, query: Query) -> Listing:
 
 
 def folder_of(rows: Rows, number: int) -> str:
-    return os.path.dirname(rows.cell("path", number))
+    """Where it lies: on a server each photo would have a folder of its own otherwise."""
+    path = rows.cell("path", number)
+    return path.partition("/")[0] if path.startswith(ON_SERVERS) else os.path.dirname(path)
 
 
 def witnesses_of(evidence: str) -> list[str]:

@@ -3,7 +3,6 @@
 They are shown as viewers show them now; the page turns them, which costs nothing and takes no second picture.
 """
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -11,22 +10,25 @@ from typing import Final
 
 from orientd.config import Config
 from orientd.library.paths import real_place
+from orientd.library.source import ServedPhotos
 from orientd.pipeline.pictures import Pictures, Shown
-from orientd.records import FileStat
 
 SIDES: Final = (320, 1600)
 """Longer sides in pixels: of a card, and of the large view."""
 BYTES: Final = 96 * 2**20
 
-_Key = tuple[str, int, FileStat]
+_Key = tuple[str, int, object]
 
 
 class Previews:
     """Makes previews for several threads at once, and keeps those used last, `most` bytes of them."""
 
-    def __init__(self, config: Config, roots: Callable[[], Sequence[str]], most: int = BYTES) -> None:
-        """`roots` gives the real folders, or photos, that may be read; what was read may be shown again."""
-        self._pictures, self._most = Pictures(config, roots), most
+    def __init__(
+        self, config: Config, roots: Callable[[], Sequence[str]], most: int = BYTES, served: ServedPhotos | None = None
+    ) -> None:
+        """`roots` gives the real folders, or photos, that may be read; what was read may be shown again. For `served` see
+        `Pictures`."""
+        self._pictures, self._most = Pictures(config, roots, served), most
         self._kept: OrderedDict[_Key, Shown] = OrderedDict()
         self._held, self._lock = 0, threading.Lock()
 
@@ -41,7 +43,7 @@ class Previews:
             PhotoError: it may not be read, cannot be, or cannot be decoded.
         """
         path = real_place(path)
-        key = (path, side, _state(path))
+        key = (path, side, self._pictures.state(path))
         with self._lock:
             if kept := self._kept.get(key):
                 self._kept.move_to_end(key)
@@ -59,12 +61,3 @@ class Previews:
             while self._held > self._most:
                 _, dropped = self._kept.popitem(last=False)
                 self._held -= len(dropped.jpeg)
-
-
-def _state(path: str) -> FileStat:
-    """What tells one state of a file from another; nothing of what a symbolic link points to."""
-    try:
-        found = os.lstat(path)
-    except (OSError, ValueError):
-        return FileStat(0, 0, 0, 0)
-    return FileStat(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)

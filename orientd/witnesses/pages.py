@@ -11,6 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from orientd.decode import straight
+from orientd.decode.skew import LEAST_CONFIDENCE, find_skew
+from orientd.decode.skew import SIDE as SKEW_SIDE
 from orientd.infer.session import Graph
 from orientd.orientation import TURNS
 from orientd.records import Evidence, Scores
@@ -37,7 +40,7 @@ class Pages:
     def look(self, picture: Pixels) -> Evidence | None:
         """The mean of the logarithms of each turn's probability, from four looks; None of what does not look like a page."""
         scores, likeness = self.hear(picture)
-        return Evidence(self.name, scores) if likeness > 0 else None
+        return Evidence(self.name, scores, skew=_skew(picture, likeness)) if likeness > 0 else None
 
     def hear(self, picture: Pixels) -> tuple[Scores, float]:
         """The scores of what is known to be a page, and how much it looks like one, which is above 0 if it does."""
@@ -52,6 +55,14 @@ class Pages:
     def shown(picture: Pixels) -> Iterator[NDArray[np.float32]]:
         """What the network is given of a picture (1, 3, 224, 224), once for each turn."""
         return (given for _, given in _shown(picture))
+
+
+def _skew(picture: Pixels, likeness: float) -> float | None:
+    """That of a page's lines, whichever way is up; None if it is not clear, or the picture larger than what is looked at."""
+    found = find_skew(straight.gray(picture)) if max(picture.shape) <= SKEW_SIDE else None
+    if found is None or found.confidence(likeness) < LEAST_CONFIDENCE:
+        return None
+    return round((found.angle + 45) % 90 - 45, 1)
 
 
 def _shown(picture: Pixels) -> Iterator[tuple[int, NDArray[np.float32]]]:

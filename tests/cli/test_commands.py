@@ -18,7 +18,7 @@ from orientd.witnesses import opened
 
 HEADER = (
     "path,format,width,height,orientation,turn,confidence,p0,p90,p180,p270,views,decision,new_orientation,method,"
-    "outcome,reason,size,mtime_ns,sha256,reason_code,evidence,decided_by"
+    "outcome,reason,size,mtime_ns,sha256,reason_code,evidence,decided_by,skew"
 )
 
 

@@ -16,9 +16,11 @@ from support.turnable_jpegs import needs_turbojpeg
 
 from orientd import commands
 from orientd.cli.main import cli
+from orientd.decode.children import CHILDREN
+from orientd.decode.skew import find_skew
 from orientd.errors import ExitCode
 from orientd.pages.pdf import Pdf
-from orientd.pages.skew import find_skew
+from orientd.pipeline.page_documents import ImageDocument
 
 UPRIGHT, SLANTED = "1 0 0 1", "0.9848 0.1736 -0.1736 0.9848"
 
@@ -136,7 +138,7 @@ def test_a_slanted_text_becomes_a_picture_only_if_asked(orientd, scans):
     orientd("pages", scans / "text.pdf", "--out", "out", "--report", "r.csv", "--render")
     row = rows("r.csv")["text.pdf", 3]
     assert (row["decision"], row["reason_code"]) == ("copy", "text_lost")
-    document = Pdf(Path("out/text.pdf").read_bytes())
+    document = Pdf("out/text.pdf")
     assert [document.text(number).letters > 0 for number in range(3)] == [True, True, False]
     assert find_skew(document.levels(2)).angle == pytest.approx(0, abs=0.15)
     document.close()
@@ -214,7 +216,7 @@ def test_what_is_too_large_is_told(orientd, scans):
 def test_one_bad_page_does_not_stop_the_others(orientd, scans, monkeypatch):
     levels = Pdf.levels
     monkeypatch.setattr(Pdf, "levels", lambda self, number: levels(self, number if number != 1 else 99))
-    orientd("pages", scans / "scan.pdf", "--out", "out", "--report", "r.csv")
+    orientd("pages", scans / "scan.pdf", "--out", "out", "--report", "r.csv", "--no-isolate")
     assert [row["decision"] for row in rows("r.csv").values()] == ["copy", "error", "copy"]
 
 
@@ -244,6 +246,47 @@ def test_a_copy_in_another_format_has_its_suffix(orientd, tmp_path):
 
 def test_without_pdfium_the_other_files_are_looked_at(orientd, scans, monkeypatch):
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
-    assert orientd("pages", scans, "--report", "r.csv") == ExitCode.INCOMPLETE
+    assert orientd("pages", scans, "--report", "r.csv", "--no-isolate") == ExitCode.INCOMPLETE
     told = rows("r.csv")
     assert (told["text.pdf", 1]["reason_code"], told["good.png", 1]["decision"]) == ("unsupported", "keep")
+
+
+def test_a_pdf_that_kills_what_reads_it_does_not_end_the_run(orientd, scans, monkeypatch):
+    hostile = """
+import ctypes, sys
+from orientd.pages import pdf
+from orientd.pipeline import child
+levels = pdf.Pdf.levels
+pdf.Pdf.levels = lambda self, number: ctypes.string_at(0) if number == 1 else levels(self, number)
+child.serve(int(sys.argv[-1]))
+"""
+    monkeypatch.setattr(CHILDREN, "command", (sys.executable, "-P", "-c", hostile))
+    before = fingerprint(scans)
+    assert orientd("pages", scans, "--out", "out", "--report", "r.csv") == ExitCode.INCOMPLETE
+    assert fingerprint(scans) == before
+    told = rows("r.csv")
+    assert [(told["scan.pdf", page]["decision"], told["scan.pdf", page]["reason_code"]) for page in (1, 2, 3)] == [
+        ("copy", ""),
+        ("error", "crashes"),
+        ("copy", ""),
+    ]
+    assert (told["text.pdf", 1]["decision"], told["upside-down.png", 1]["decision"]) == ("copy", "copy")
+
+
+@pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
+def test_a_run_that_is_stopped_leaves_no_part_of_a_copy(orientd, scans, monkeypatch, isolate):
+    looks = []
+    monkeypatch.setattr("orientd.cli.stopping.stoppable", lambda: nullcontext(lambda: len(looks) == 2))
+    finding = ImageDocument.finding
+
+    def seen(self, page, ask):
+        looks.append(page)
+        return finding(self, page, ask)
+
+    monkeypatch.setattr(ImageDocument, "finding", seen)
+    monkeypatch.setattr("orientd.decode.children._LOOK", 0)
+    before = fingerprint(scans)
+    orientd("pages", scans / "several.tif", "--out", "out", "--report", "r.csv", isolate)
+    assert len(looks) == 2
+    assert fingerprint(scans) == before
+    assert not [path for path in Path("out").rglob("*") if path.is_file()]

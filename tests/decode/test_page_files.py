@@ -9,8 +9,8 @@ from support.drawn_pages import jpeg, lying, page
 
 from orientd import formats
 from orientd.decode import page_files
+from orientd.decode.skew import SIDE, find_skew
 from orientd.errors import DecodeError, Refused
-from orientd.pages.skew import SIDE, find_skew
 from orientd.reasons import Reason
 from orientd.records import Format
 

@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from orientd.files.mounts import kind, mounts, read_mountinfo
+from orientd.files.mounts import kind, located, mounts, read_mountinfo
 
 MOUNTS = r"""
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
@@ -64,3 +64,15 @@ def test_the_real_table_agrees_with_stat(tmp_path):
     told = subprocess.run(["stat", "-f", "-c", "%T", str(tmp_path)], capture_output=True, text=True, check=True).stdout.strip()
     seen = mounts(str(tmp_path), read_mountinfo())
     assert any(mount.silent for mount in seen) == (told in {"nfs", "cifs", "smb2", "fuseblk", "9p"})
+
+
+def test_a_path_is_the_same_place_by_whatever_mount_it_is_reached():
+    info = (
+        "22 1 254:0 / / rw - ext4 /dev/vda rw\n"
+        "30 22 254:16 / /mnt/photos rw - ext4 /dev/vdb rw\n"
+        "31 22 254:16 /2019/a\\040b /srv/old rw shared:1 - ext4 /dev/vdb rw\n"
+    )
+    assert located("/srv/old/x", info) == located("/mnt/photos/2019/a b/x", info) == ("254:16", "/2019/a b/x")
+    assert located("/srv/old", info) == ("254:16", "/2019/a b")
+    assert located("/srv/older", info) == ("254:0", "/srv/older")
+    assert located("/srv", "") == ("", "/srv")

@@ -4,6 +4,7 @@ import gzip
 import logging
 import traceback
 import zlib
+from functools import partial
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from orientd.pipeline.immich.client import PATIENCE, READING, WRITING, Client, C
 from orientd.reasons import Reason
 
 PHOTO = "11111111-1111-4111-8111-111111111111"
+TURN = [{"action": "rotate", "parameters": {"angle": 90}}]
 
 
 class Waits(Clock):
@@ -57,6 +59,24 @@ def test_the_server_says_how_long_to_wait(client, fake, clock):
     fake.faults.append(("GET users", Response(status_code=429, headers={"retry-after": "11"})))
     client.greet(READING)
     assert clock.waits == [11]
+
+
+@pytest.mark.parametrize(
+    ("told", "pause"),
+    [
+        ({"retry-after": "60"}, 60),
+        ({"retry-after": "Sun, 29 Nov 2026 12:00:30 GMT", "date": "Sun, 29 Nov 2026 12:00:00 GMT"}, 30),
+        ({"retry-after": "Sun, 29 Nov 2026 11:00:00 GMT", "date": "Sun, 29 Nov 2026 12:00:00 GMT"}, 1),
+        ({"retry-after": "86400"}, PATIENCE),
+        ({"retry-after": "soon"}, 1),
+    ],
+)
+def test_what_a_server_says_to_wait_is_kept_as_far_as_patience_goes(client, clock, monkeypatch, told, pause):
+    answers = [httpx.Response(429, headers=told), httpx.Response(200, content=b"picture")]
+    client._http.close()
+    client._http = httpx.Client(transport=httpx.MockTransport(lambda _: answers.pop(0)), base_url="http://immich/api/")
+    assert client.preview(PHOTO, edited=False) == (b"picture", 0)
+    assert clock.waits == [pause]
 
 
 def test_patience_ends(client, fake, clock):
@@ -158,7 +178,7 @@ def test_a_fault_at_one_photo_is_its_own(client, fake, clock):
 def test_what_changes_a_photo_is_sent_once(client, fake, clock):
     fake.faults.append((f"PUT assets/{PHOTO}", Response(status_code=503)))
     with pytest.raises(PhotoError):
-        client.put(PHOTO, [{"action": "rotate", "parameters": {"angle": 90}}])
+        client.put(PHOTO, TURN)
     assert (fake.asked.count(f"PUT assets/{PHOTO}/edits"), clock.waits) == (1, [])
 
 
@@ -207,6 +227,15 @@ def test_a_wrong_key(running, clock):
     client.close()
 
 
+def test_who_greets_again_is_not_told_what_was_wrong_before(client, fake):
+    fake.faults.append(("GET api-keys/me", JSONResponse({"message": "Invalid API key"}, 401)))
+    with pytest.raises(ConfigError, match="does not know the key"):
+        client.greet(READING)
+    fake.faults += [("GET server/version", Response(status_code=503))] * 100
+    with pytest.raises(LibraryUnavailable, match="busy or starting"):
+        client.greet(READING)
+
+
 @pytest.mark.parametrize("answer", [PlainTextResponse("hello"), JSONResponse({}), JSONResponse([1])])
 def test_who_is_no_immich(client, fake, answer):
     fake.faults.append(("GET server/version", answer))
@@ -214,15 +243,28 @@ def test_who_is_no_immich(client, fake, answer):
         client.greet(READING)
 
 
-def test_no_redirect_takes_the_key_elsewhere(client, fake, tmp_path):
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_takes_the_key_elsewhere(client, fake, status):
     other = fake_immich.Fake()
     elsewhere = fake_immich.Running(other)
-    fake.faults.append(("GET server/version", RedirectResponse(elsewhere.url + "/api/server/version")))
+
+    def leads_away(what):
+        fake.faults.append((what, RedirectResponse(f"{elsewhere.url}/api/{what.split()[1]}", status)))
+
     try:
+        leads_away("GET server/version")
         with pytest.raises(ConfigError, match="sends elsewhere"):
             client.greet(READING)
+        client.greet(READING)
+        for ask in (client.asset, client.edits, partial(client.preview, edited=False), partial(client.put, edits=TURN)):
+            for method in ("GET", "PUT"):
+                leads_away(f"{method} assets/{PHOTO}")
+            with pytest.raises(ReadError, match="sends elsewhere"):
+                ask(PHOTO)
+            fake.faults.clear()
     finally:
         elsewhere.stop()
+    assert isinstance(client.trouble, ConfigError)
     assert other.asked == []
 
 

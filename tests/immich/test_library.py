@@ -47,6 +47,8 @@ def test_what_immich_would_not_turn_is_told_and_offered_to_nobody(scan, fake, re
         "sphere.insp": ({}, "not_to_be_turned"),
         "moving.GIF": ({}, "format_never_written"),
         "drawn.svg": ({}, "format_never_written"),
+        "waving.webp": ({"duration": 1500}, "several_pictures"),
+        "winking.webp": ({"duration": "0:00:01.50000"}, "several_pictures"),
     }
     for name, (more, _) in kinds.items():
         fake.add(landscape(90), name, **more)
@@ -55,6 +57,27 @@ def test_what_immich_would_not_turn_is_told_and_offered_to_nobody(scan, fake, re
     assert {name: row["reason_code"] for name, row in rows.items()} == {name: code for name, (_, code) in kinds.items()}
     assert {(row["decision"], row["turn"]) for row in rows.values()} == {("skip", "")}
     assert not [line for line in fake.asked if "thumbnail" in line]
+
+
+@pytest.mark.parametrize("duration", [None, 0, "0:00:00.00000", ""])
+def test_what_lasts_no_time_is_no_animation(scan, fake, report, duration):
+    fake.add(landscape(90), "still.webp", duration=duration)
+    assert scan("-q") == ExitCode.OK
+    assert by_name(report)["still.webp"]["decision"] == "fix"
+
+
+def test_what_became_an_animation_or_a_live_photo_since_is_not_turned(orientd, scan, fake, report, tmp_path):
+    changed = [fake.add(landscape(90, seed), f"{seed}.jpg") for seed in range(2)]
+    assert scan("-q") == ExitCode.OK
+    for photo, more in zip(changed, ({"duration": 900}, {"livePhotoVideoId": OTHERS}), strict=True):
+        fake.photos[photo].told |= more
+    done = tmp_path / "done.csv"
+    assert orientd("apply", report, "-q", "--report", done) == ExitCode.INCOMPLETE
+    assert {name: row["reason_code"] for name, row in by_name(done).items()} == {
+        "0.jpg": "several_pictures",
+        "1.jpg": "live_photo",
+    }
+    assert not [line for line in fake.asked if line.startswith("PUT")]
 
 
 def test_only_own_photos_of_the_timeline_are_looked_at(scan, fake, report, capsys):

@@ -194,13 +194,13 @@ def test_a_refusal_keeps_what_should_be_done(error, words, code):
 VOICES = (Voice("scene", 1.0, 4.0), Voice("faces", 1.0, 6.0))
 
 
-def witnessed(judging, scores, log):
+def witnessed(judging, scores, log, skew=None):
     """The same judge with a witness that has these scores for every photo."""
 
     def ask(photo):
         def answer():
             log.append(photo.path)
-            return Evidence("faces", scores)
+            return Evidence("faces", scores, skew=skew)
 
         return [("faces", answer)]
 
@@ -215,6 +215,12 @@ def test_witnesses_are_weighed_against_the_network(scores, decision, turn):
     (row,) = witnessed(judge(Predictor()), scores, log)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
     assert (row.decision, row.turn, log) == (decision, turn, ["/a.jpg"])
     assert row.evidence.startswith("scene 90 +4.0; faces ")
+
+
+@pytest.mark.parametrize("skew", [None, 0.0, -3.2])
+def test_a_skew_is_a_column_and_turns_nothing(skew):
+    (row,) = witnessed(judge(Predictor()), (9, 0, 0, 0), [], skew)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
+    assert (row.skew, row.decision, row.turn) == (skew, "keep", 0)
 
 
 def test_a_photo_that_is_clear_at_first_sight_costs_no_witness():

@@ -131,6 +131,19 @@ def test_a_folder_within_a_root_by_another_name_is_refused(roots, bound, inside)
         Copies(os.path.join(bound, inside), roots, overwrite=True)
 
 
+@pytest.mark.parametrize("inside", ["", "new/deep"])
+def test_a_folder_that_is_a_subfolder_of_a_root_by_another_name_is_refused(tmp_path, roots, inside):
+    alias = tmp_path / "alias"
+    alias.mkdir()
+    if subprocess.run(["mount", "--bind", os.path.join(roots[0], "sub"), alias], capture_output=True).returncode:
+        pytest.skip("no right to mount")
+    try:
+        with pytest.raises(ConfigError, match="lies in"):
+            Copies(os.path.join(alias, inside), roots, overwrite=True)
+    finally:
+        subprocess.run(["umount", alias], check=True)
+
+
 def test_a_place_that_is_a_root_by_another_name_is_refused(tmp_path, roots, bound):
     os.symlink(bound, tmp_path / "b" / "link")
     (tmp_path / "out").mkdir()

@@ -6,22 +6,24 @@ from io import BytesIO
 import numpy as np
 import pypdfium2
 import pytest
-from support.drawn_pages import lying, page, scanned_pdf, text_pdf
+from support.drawn_pages import lying, page, scanned_pdf, shared_contents_pdf, text_pdf
 
-from orientd.errors import DecodeError
+from orientd.decode.skew import find_skew
+from orientd.errors import DecodeError, Refused
 from orientd.pages.pdf import Pdf
-from orientd.pages.skew import find_skew
 from orientd.reasons import Reason
 
 UPRIGHT, SLANTED = "1 0 0 1", "0.9848 0.1736 -0.1736 0.9848"  # 10° counterclockwise
 
 
 @pytest.fixture
-def opened():
+def opened(tmp_path):
     documents = []
 
     def open_(data):
-        documents.append(Pdf(data))
+        path = tmp_path / f"{len(documents)}.pdf"
+        path.write_bytes(data)
+        documents.append(Pdf(str(path)))
         return documents[-1]
 
     yield open_
@@ -101,16 +103,17 @@ def test_a_page_becomes_a_picture(opened):
     ],
     ids=["damaged", "empty", "encrypted"],
 )
-def test_what_cannot_be_opened_is_told(data, code):
+def test_what_cannot_be_opened_is_told(tmp_path, data, code):
+    (tmp_path / "a.pdf").write_bytes(data)
     with pytest.raises(DecodeError) as told:
-        Pdf(data)
+        Pdf(str(tmp_path / "a.pdf"))
     assert told.value.code is code
 
 
 def test_without_pdfium_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
     with pytest.raises(DecodeError, match=r"orientd\[pages\]"):
-        Pdf(scanned_pdf(page()))
+        Pdf("a.pdf")
 
 
 def _pictures(data: bytes) -> list[bytes]:
@@ -132,3 +135,18 @@ def _jpeg_of(pixels):
     from orientd.decode import page_files
 
     return page_files.jpeg(pixels, (0, 0.0))
+
+
+@pytest.mark.parametrize("turned", [(0,), (0, 1)])
+def test_pages_that_share_an_array_of_contents_are_not_straightened(opened, turned):
+    document = opened(shared_contents_pdf(lying(page(), 5)))
+    with pytest.raises(Refused, match="share their content"):
+        document.turn_all(dict.fromkeys(turned, (0, 5.0)), (), lambda: False)
+    document.turn_all(dict.fromkeys(turned, (90, 0.0)), (), lambda: False)
+
+
+def test_pages_that_share_nothing_are_straightened_together(opened):
+    document = opened(scanned_pdf(lying(page(), 5), lying(page(seed=1), 5), page(seed=2)))
+    document.turn_all({0: (0, 5.0), 1: (90, 5.0)}, (), lambda: False)
+    again = opened(saved(document))
+    assert [(find_skew(again.levels(number)).angle + 45) % 90 - 45 for number in range(3)] == pytest.approx([0, 0, 0], abs=0.4)

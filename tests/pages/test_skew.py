@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from support.drawn_pages import levels, lying, page
 
-from orientd.pages.judge import LEAST_ANGLE_CONFIDENCE, angle_confidence
-from orientd.pages.skew import LEAST_SIDE, find_skew
+from orientd.decode.skew import LEAST_CONFIDENCE, LEAST_SIDE, find_skew
 
 LIKE_A_PAGE, LIKE_NO_PAGE = 5.0, -5.0
 
@@ -24,7 +23,7 @@ def text():
 def test_to_a_tenth_of_a_degree(text, needs):
     skew = find_skew(levels(lying(text, needs)))
     assert off(skew.angle, needs) < 0.1
-    assert angle_confidence(skew, LIKE_A_PAGE) > LEAST_ANGLE_CONFIDENCE
+    assert skew.confidence(LIKE_A_PAGE) > LEAST_CONFIDENCE
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
@@ -64,9 +63,9 @@ def test_what_is_blank_or_small_has_none(shown):
 
 def test_noise_gives_no_certain_angle():
     noise = np.random.default_rng(0).integers(0, 255, (900, 700), np.uint8)
-    assert angle_confidence(find_skew(noise), LIKE_NO_PAGE) < LEAST_ANGLE_CONFIDENCE / 2
+    assert find_skew(noise).confidence(LIKE_NO_PAGE) < LEAST_CONFIDENCE / 2
 
 
 def test_what_looks_like_no_page_is_doubted(text):
     skew = find_skew(levels(text))
-    assert angle_confidence(skew, LIKE_NO_PAGE) < angle_confidence(skew, LIKE_A_PAGE)
+    assert skew.confidence(LIKE_NO_PAGE) < skew.confidence(LIKE_A_PAGE)

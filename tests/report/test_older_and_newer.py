@@ -157,8 +157,8 @@ def test_a_line_that_is_no_header_has_none_of_the_columns(line):
     assert Columns.of(line).missing == ["path", "turn", "decision", "size", "mtime_ns", "sha256"]
 
 
-def test_a_scan_writes_what_41ea68f_wrote_and_three_columns_more(orientd, photos, before, tmp_path):
+def test_a_scan_writes_what_41ea68f_wrote_and_four_columns_more(orientd, photos, before, tmp_path):
     assert orientd("scan", photos, "--report", tmp_path / "r.csv") == 0
     first, *lines = (tmp_path / "r.csv").read_text("utf-8").splitlines(keepends=True)
-    assert first == FIRST + ",reason_code,evidence,decided_by\n"
-    assert "".join(line.rsplit(",", 3)[0] + "\n" for line in [first, *lines]) == left_by_41ea68f.table("scan.csv", photos)
+    assert first == LATEST + "\n"
+    assert "".join(line.rsplit(",", 4)[0] + "\n" for line in [first, *lines]) == left_by_41ea68f.table("scan.csv", photos)

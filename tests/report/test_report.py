@@ -48,7 +48,7 @@ def test_the_header_is_the_one_that_was_promised(tmp_path):
     path = write(str(tmp_path / "r.csv"))
     assert Path(path).read_bytes() == (
         b"path,format,width,height,orientation,turn,confidence,p0,p90,p180,p270,views,decision,new_orientation,method,"
-        b"outcome,reason,size,mtime_ns,sha256,reason_code,evidence,decided_by\n"
+        b"outcome,reason,size,mtime_ns,sha256,reason_code,evidence,decided_by,skew\n"
     )
 
 
@@ -57,8 +57,8 @@ def test_a_row_has_four_decimals_and_empty_fields_for_what_is_not_known(tmp_path
     assert Path(path).read_text().splitlines()[1:] == [
         "/photos/a.jpg,jpeg,4000,3000,,90,0.9877,0.0000,0.9877,0.0100,0.0023,8,fix,6,tag,,,3456789,1700000000123456789,"
         + "ab" * 32
-        + ",,,",
-        "/b.gif,,,,,,,,,,,,skip,,,,a film,,,,several_pictures,,",
+        + ",,,,",
+        "/b.gif,,,,,,,,,,,,skip,,,,a film,,,,several_pictures,,,",
     ]
 
 

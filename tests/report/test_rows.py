@@ -20,6 +20,7 @@ rows = st.builds(
     reason=st.text(),
     size=st.none() | st.integers(0),
     reason_code=st.none() | st.sampled_from(Reason),
+    skew=st.none() | st.floats(-45, 45),
 )
 
 
@@ -49,7 +50,9 @@ def test_what_is_not_known_is_an_empty_text_or_no_number():
 
 def test_a_column_holds_what_its_name_says():
     row = Row("/a.jpg", "jpeg", 4, 3, 6, 90, 0.9, (0.1, 0.2, 0.3, 0.4), 8, Verdict.FIX, 1, Method.TAG, Status.FIXED)
-    row = row._replace(reason="why", size=5, mtime_ns=7, sha256="ab", reason_code=Reason.HARD_LINKS, evidence="faces 90 +1.0")
+    row = row._replace(
+        reason="why", size=5, mtime_ns=7, sha256="ab", reason_code=Reason.HARD_LINKS, evidence="faces 90 +1.0", skew=-1.5
+    )
     chances = {"p0": 0.1, "p90": 0.2, "p180": 0.3, "p270": 0.4}
     assert named(row) == {name: value for name, value in row._asdict().items() if name != "probabilities"} | chances
 

@@ -60,6 +60,24 @@ def scanned_pdf(*images: Image.Image) -> bytes:
     return out.getvalue()
 
 
+def shared_contents_pdf(image: Image.Image) -> bytes:
+    """A PDF of two pages that show the same picture, by the same indirect array of content streams."""
+    levels = image.convert("L").resize((212, 276))
+    sheet = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 5 0 R /Resources << /XObject << /I 7 0 R >> >> >>"
+    content, pixels = "q 612 0 0 792 0 0 cm /I Do Q", levels.tobytes().hex() + ">"
+    told = "/Type /XObject /Subtype /Image /Width 212 /Height 276 /ColorSpace /DeviceGray /BitsPerComponent 8"
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Count 2 /Kids [3 0 R 4 0 R] >>",
+        sheet,
+        sheet,
+        "[6 0 R]",
+        f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
+        f"<< {told} /Filter /ASCIIHexDecode /Length {len(pixels)} >>\nstream\n{pixels}\nendstream",
+    ]
+    return _file(objects, f"/Size {len(objects) + 1} /Root 1 0 R")
+
+
 def text_pdf(*pages: tuple[int, str], pages_of: int = 1, encrypted: bool = False) -> bytes:
     """A PDF with text of its own: of each page `/Rotate` and the matrix of its text, as in "1 0 0 1"; `pages_of` times over."""
     kids = [f"{4 + 2 * number} 0 R" for number in range(len(pages) * pages_of)]

@@ -162,6 +162,7 @@ class Fake:
             "isTrashed": False,
             "visibility": "timeline",
             "livePhotoVideoId": None,
+            "duration": None,
             "exifInfo": {"fileSizeInByte": len(data), "projectionType": None},
             "checksum": base64.b64encode(hashlib.sha1(data).digest()).decode(),
             "albums": list(albums),
@@ -256,19 +257,25 @@ def _iso(at):
 
 
 class Running:
-    """The server on a port of loopback, in a thread of its own; `stop` and `start` are a restart of it."""
+    """The server on a port of loopback, in a thread of its own; `stop` and `start` are a restart of it. `more` is for uvicorn."""
 
-    def __init__(self, fake):
-        self._fake, self._port = fake, 0
+    def __init__(self, fake, **more):
+        self._fake, self._port, self._more = fake, 0, more
         self.start()
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self._port}"
+        return f"http{'s' * bool(self._more)}://127.0.0.1:{self._port}"
 
     def start(self):
         config = uvicorn.Config(
-            self._fake.app(), host="127.0.0.1", port=self._port, log_level="critical", ws="none", lifespan="off"
+            self._fake.app(),
+            host="127.0.0.1",
+            port=self._port,
+            log_level="critical",
+            ws="none",
+            lifespan="off",
+            **self._more,
         )
         self._server = uvicorn.Server(config)
         bound = config.bind_socket()

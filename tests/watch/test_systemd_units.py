@@ -16,7 +16,7 @@ from orientd.watch import systemd_units
 from orientd.watch.systemd_units import Place
 
 UNITS = Path(__file__).parents[2] / "systemd"
-SANDBOXED = ["orientd.service", "orientd@.service", "orientd-scan.service"]
+SANDBOXED = ["orientd.service", "orientd@.service", "orientd-scan.service", "orientd-immich.service"]
 EXPOSURE = 2.0
 REALLY = systemd_units._succeeds
 
@@ -81,7 +81,7 @@ def written(place, name="orientd.service"):
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", [*SANDBOXED, "orientd-scan.timer", "orientd-user.service"])
+@pytest.mark.parametrize("name", [*SANDBOXED, "orientd-scan.timer", "orientd-immich.timer", "orientd-user.service"])
 def test_systemd_finds_no_fault_with_a_unit(name, tmp_path):
     for file in UNITS.iterdir():
         (tmp_path / file.name).write_text(file.read_text().replace("/usr/bin/orientd", sys.executable))
@@ -483,10 +483,11 @@ def test_the_commands(orientd, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "config" / "systemd" / "user" / "orientd.service").exists()
 
 
-def test_the_nightly_scan_writes_a_page_and_old_reports_go_with_all_that_belongs_to_them(tmp_path):
+@pytest.mark.parametrize("name", ["orientd-scan.service", "orientd-immich.service"])
+def test_the_nightly_scan_writes_a_page_and_old_reports_go_with_all_that_belongs_to_them(name, tmp_path):
     state = tmp_path / "state"
     state.mkdir()
-    unit = lines_of("orientd-scan.service")
+    unit = lines_of(name)
     assert any(line.startswith("ExecStart=") and "--html ${STATE_DIRECTORY}" in line for line in unit)
     names = [f"orientd-20261129-120000.{ending}" for ending in ("csv", "html", "csv.verdicts")]
     for name in (*names, "journal.db", "orientd-20270101-120000.csv"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orientd.watch import systemd_units
+from orientd.watch import unit_files
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is for Linux")
 AWKWARD = [
@@ -68,7 +68,7 @@ def read_back():
 
 def test_systemd_understands_awkward_names(read_back):
     names = [f"/srv/{name}" for name in AWKWARD]
-    drop_in = systemd_units._drop_in(systemd_units._quoted("/bin/true", "watch", *names), "", names)
+    drop_in = unit_files.drop_in(unit_files.quoted("/bin/true", "watch", *names), "", names)
     command, written = read_back(drop_in.partition("[Service]\n")[2])
     assert command == ["/bin/true", "watch", *names]
     assert written == " ".join(f"-{name}" for name in names)

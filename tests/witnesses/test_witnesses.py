@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import drawn_pages
 from support import seen_by_witnesses as pictures
 
 from orientd import orientation
@@ -111,6 +112,18 @@ def test_pages_are_heard_about_pages_alone(witnesses):
     hear = witnesses["pages"].look
     assert hear(pictures.page())
     assert [hear(picture) for picture in (pictures.hiker(), pictures.people())] == [None, None]
+
+
+@pytest.mark.parametrize(("needs", "told"), [(3, 3), (-7, -7), (90, 0), (184, 4)])
+def test_pages_tell_how_askew_they_are_whichever_way_is_up(witnesses, needs, told):
+    image = drawn_pages.lying(drawn_pages.page(size=28), needs).convert("RGB")
+    image.thumbnail((640, 640))
+    assert witnesses["pages"].look(np.asarray(image)).skew == pytest.approx(told, abs=0.2)
+
+
+def test_of_a_page_whose_lines_are_not_clear_no_skew_is_told(witnesses, monkeypatch):
+    monkeypatch.setattr("orientd.witnesses.pages.LEAST_CONFIDENCE", 1.0)
+    assert witnesses["pages"].look(pictures.page()).skew is None
 
 
 def test_several_threads_hear_the_same(witnesses):

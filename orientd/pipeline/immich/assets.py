@@ -1,6 +1,6 @@
 """One photo as the API of Immich lists it, and what is known of it before it is looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,6 +11,7 @@ from orientd.reasons import Reason
 from orientd.records import Candidate, FileStat
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ANIMATED: Final = "an animation: Immich would show it turned, and play it as it lies"
 _NOT_EDITED: Final = "Immich does not let {} be turned: turn the file itself, outside Immich's own folders, if it needs it"
 
 
@@ -46,7 +47,8 @@ def listed(server: str, found: Mapping[str, Any], photo: EditedPhoto, edited: in
 
 
 def refusal(found: Mapping[str, Any]) -> tuple[str, Reason]:
-    """Why Immich does not let a photo be turned, as its source says (3.1.0, `AssetService.editAsset`); empty if it does."""
+    """Why Immich does not let a photo be turned, as its source says (3.1.0, `AssetService.editAsset`), or would turn a part of it
+    alone; empty otherwise."""
     names = [str(found[name]).lower() for name in ("originalFileName", "originalPath")]
     exif = found.get("exifInfo") or {}
     if found["type"] != "IMAGE":
@@ -57,13 +59,25 @@ def refusal(found: Mapping[str, Any]) -> tuple[str, Reason]:
         return _NOT_EDITED.format("panoramas"), Reason.NOT_TO_BE_TURNED
     if any(name.endswith((".gif", ".svg")) for name in names):
         return _NOT_EDITED.format("GIF and SVG"), Reason.FORMAT_NEVER_WRITTEN
+    if _lasts(found):
+        return _ANIMATED, Reason.SEVERAL_PICTURES
     return "", Reason.UNEXPECTED
+
+
+def _lasts(found: Mapping[str, Any]) -> bool:
+    """True for an animation: how long it is stands there in ms (3.1) or as 0:00:01.50000 (before); of a photo it is 0 or null."""
+    return any(digit in "123456789" for digit in str(found.get("duration") or ""))
 
 
 def stat_of(found: Mapping[str, Any]) -> FileStat:
     """The size and the date of the original, as far as the server has noted them."""
     size = (found.get("exifInfo") or {}).get("fileSizeInByte") or 0
     return FileStat(0, 0, int(size), nanoseconds(found["fileModifiedAt"]))
+
+
+def last_edited(told: Iterable[Mapping[str, Any]]) -> int:
+    """When the edits were made that the API tells: see `Asset.edited`."""
+    return max((nanoseconds(each["updatedAt"]) // 10**9 for each in told), default=0)
 
 
 def nanoseconds(text: str) -> int:

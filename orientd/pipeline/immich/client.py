@@ -26,13 +26,14 @@ READING: Final = ("asset.read", "asset.view", "asset.edit.get", "user.read")
 WRITING: Final = ("asset.edit.create", "asset.edit.delete")
 _AT_THE_START: Final = 5.0
 PATIENCE: Final = 120.0  # a server that is restarted answers again within half a minute or so
-_WHILE_AWAY: Final = 5.0  # once it was waited for in vain: two minutes more for each photo would be days
+_WHILE_AWAY: Final = 1 / 24  # of it, once it was waited for in vain: two minutes more for each photo would be days
 _LONGEST_WAIT: Final = 15.0
 _MOST_BYTES: Final = 64 * 2**20  # of an answer: a preview has some hundred thousand, a page of photos some million
 _LONGEST_ANSWER: Final = 120.0
 _BUSY: Final = (429, 502, 503, 504)
 _OF_THE_WIRE: Final = ("content-encoding", "content-length", "transfer-encoding")  # of what came, not of what it holds
 _TRIES_OF_A_FAULT: Final = 3  # of the server's at one photo, say: others may be in order
+_TRUSTED: Final = "name the file of its certificate, or of who signed that, by --ca-file or immich_ca_file"
 _MISSING: Final = 'httpx is not installed, which asks Immich: pip install "orientd[immich]"'
 
 Asset = dict[str, Any]
@@ -61,13 +62,16 @@ class Client:
     A method raises ReadError for what is wrong with one photo, or with all: then `trouble` is what must stop a run.
     """
 
-    def __init__(self, server: Server, key: Key, clock: Clock) -> None:
-        """Raises EngineUnavailable without httpx, ConfigError for a `ca_file` that cannot be used."""
+    def __init__(self, server: Server, key: Key, clock: Clock, patience: float = PATIENCE) -> None:
+        """`patience`: for so many seconds a server is waited for that does not answer.
+
+        Raises EngineUnavailable without httpx, ConfigError for a `ca_file` that cannot be used.
+        """
         try:
             import httpx
         except ImportError as error:
             raise EngineUnavailable(_MISSING) from error
-        self.server, self._clock, self._httpx = server, clock, httpx
+        self.server, self._clock, self._httpx, self._patience = server, clock, httpx, patience
         self.trouble: OrientdError | None = None
         self._is_away = False
 
@@ -95,6 +99,7 @@ class Client:
             ConfigError: it is too old, or the key is wrong or may not do enough.
             LibraryUnavailable: it does not answer.
         """
+        self.trouble = None  # of an earlier try
         try:
             version = self._json("GET", "server/version", patience=_AT_THE_START)
             if (version["major"], version["minor"]) < OLDEST:
@@ -155,32 +160,36 @@ class Client:
     def close(self) -> None:
         self._http.close()
 
-    def _json(self, method: str, path: str, *, patience: float = PATIENCE, json: Any = None) -> Any:
+    def _json(self, method: str, path: str, *, patience: float | None = None, json: Any = None) -> Any:
         answer = self._patiently(method, path, patience, json=json)
         try:
             return answer.json()
         except ValueError as error:
             raise self._down(f"{self.server.url} does not answer as Immich does: is the address right?") from error
 
-    def _patiently(self, method: str, path: str, patience: float = PATIENCE, **more: Any) -> "httpx.Response":
-        end, wait = self._clock.now() + (min(patience, _WHILE_AWAY) if self._is_away else patience), 0.5
+    def _patiently(self, method: str, path: str, patience: float | None = None, **more: Any) -> "httpx.Response":
+        patience = self._patience if patience is None else patience
+        end, wait = self._clock.now() + (min(self._patience * _WHILE_AWAY, patience) if self._is_away else patience), 0.5
         for tried in count(1):
             try:
                 return self._answer(method, path, **more)
             except Unanswered as busy:
-                wait = min(max(wait * 2, busy.wait), _LONGEST_WAIT)
+                wait = min(wait * 2, _LONGEST_WAIT)
                 if busy.code is Reason.SYSTEM_ERROR and tried == _TRIES_OF_A_FAULT:
                     raise
-                if self._clock.now() + wait > end:
+                left = end - self._clock.now()
+                if (pause := max(wait, min(busy.wait, left))) > left:
                     self._is_away = True
                     raise self._down(str(busy)) from busy
-                self._clock.wait(wait)
+                self._clock.wait(pause)
         raise AssertionError
 
     def _answer(self, method: str, path: str, **more: Any) -> "httpx.Response":
         try:
             answer = self._whole(method, path, **more)
         except self._httpx.RequestError as error:
+            if distrust := _distrust(error):
+                raise self._wrong(f"{self.server.url} is not trusted ({distrust}): {_TRUSTED}") from None
             never = isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout)
             told = f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?"
             raise Unanswered(told, arrived=not never) from None
@@ -248,9 +257,21 @@ def _why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def _distrust(error: BaseException | None) -> str:
+    """What is wrong with the certificate of a server; empty if that is not what went wrong."""
+    while error:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return ""
+
+
 def _after(answer: "httpx.Response") -> float:
+    """The seconds for which a server wants to be left alone, which it tells as a number or as a date (RFC 9110, 10.2.3)."""
     text = answer.headers.get("retry-after", "")
-    return float(text) if text.isdigit() else 0.0
+    if text.isdigit():
+        return float(text)
+    return float(max(0, _second(text) - _second(answer.headers.get("date", ""))))
 
 
 def _second(date: str) -> int:

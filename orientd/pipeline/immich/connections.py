@@ -1,18 +1,18 @@
 """The servers that a command may ask, by their names: only those that were configured, each greeted once."""
 
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
+from math import inf
 
 from orientd import commands
 from orientd.config import Config
-from orientd.errors import OrientdError, Refused
+from orientd.errors import OrientdError, PhotoError, Refused
 from orientd.pipeline.immich import servers
 from orientd.pipeline.immich.address import Server, address, name_of, read_key, warn_of
-from orientd.pipeline.immich.client import READING, Client, Clock
+from orientd.pipeline.immich.client import PATIENCE, READING, Client, Clock
 from orientd.reasons import Reason
 from orientd.records import Notify
-
-Connect = Callable[[Server], Client]
 
 
 def configured(config: Config) -> Server | None:
@@ -25,12 +25,25 @@ def configured(config: Config) -> Server | None:
 
 
 class Connections:
-    """Opens a client when its server is asked for first. `close` closes them all."""
+    """Opens a client when its server is asked for first, for several threads at once. `close` closes them all."""
 
-    def __init__(self, config: Config, clock: Clock, notify: Notify, needed: Sequence[str] = READING) -> None:
-        """`needed` are the permissions that a key must have."""
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        notify: Notify,
+        needed: Sequence[str] = READING,
+        *,
+        patience: float = PATIENCE,
+        again_after: float = inf,
+    ) -> None:
+        """`needed` are the permissions that a key must have, `patience` is as `Client` has it. A server that could not be used is
+        tried again after so many seconds."""
         self._config, self._clock, self._notify, self._needed = config, clock, notify, needed
-        self._open: dict[str, Client | OrientdError] = {}
+        self._patience, self._again_after, self._lock = patience, again_after, threading.Lock()
+        self._open: dict[str, Client] = {}
+        self._failed: dict[str, tuple[float, OrientdError | PhotoError]] = {}
+        self._greeted: set[str] = set()
 
     def __call__(self, name: str) -> Client:
         """The client of a server that was scanned before, or is configured, by its name.
@@ -39,18 +52,10 @@ class Connections:
             Refused: there is none of that name, and a key goes nowhere else.
             OrientdError: it cannot be used now.
         """
-        if name not in self._open:
-            try:
-                client = self.connect(self._known(name))
-                self._open[name] = client
-                client.greet(self._needed)
-            except OrientdError as error:
-                self._close(name)
-                self._open[name] = error
-        found = self._open[name]
-        if isinstance(found, OrientdError):
-            raise found
-        return found
+        with self._lock:
+            if name not in self._greeted:
+                self._greet(name)
+            return self._open[name]
 
     def connect(self, server: Server) -> Client:
         """A client that is not greeted. Raises OrientdError for a key or a file of certificates that cannot be used.
@@ -60,11 +65,24 @@ class Connections:
         warn_of(server.url, self._notify)
         here = configured(self._config)
         environment = os.environ if here and here.url == server.url else {}
-        return Client(server, read_key(server, self._notify, environment), self._clock)
+        return Client(server, read_key(server, self._notify, environment), self._clock, self._patience)
 
     def close(self) -> None:
-        for name in list(self._open):
-            self._close(name)
+        for client in list(self._open.values()):
+            client.close()
+
+    def _greet(self, name: str) -> None:
+        failed_at, earlier = self._failed.get(name, (-inf, None))
+        if earlier and self._clock.now() < failed_at + self._again_after:
+            raise earlier
+        try:
+            if name not in self._open:
+                self._open[name] = self.connect(self._known(name))
+            self._open[name].greet(self._needed)
+        except (OrientdError, PhotoError) as error:
+            self._failed[name] = self._clock.now(), error
+            raise
+        self._greeted.add(name)
 
     def _known(self, name: str) -> Server:
         here = configured(self._config)
@@ -77,8 +95,3 @@ class Connections:
                 Reason.NOT_ALLOWED, f"no server {name!r} is known here, and a key goes to none else; to get it known: {scan}"
             )
         return known[name]
-
-    def _close(self, name: str) -> None:
-        found = self._open.get(name)
-        if isinstance(found, Client):
-            found.close()

@@ -8,7 +8,7 @@ from typing import Any, Final
 from orientd import formats
 from orientd.errors import ConfigError, LibraryUnavailable, PhotoError, ReadError, Refused, Stopped
 from orientd.library.read_ahead import Content, ReadAhead
-from orientd.pipeline.immich.assets import Listed, listed, nanoseconds
+from orientd.pipeline.immich.assets import Listed, last_edited, listed
 from orientd.pipeline.immich.client import Client
 from orientd.pipeline.immich.edits import Edit, EditedPhoto
 from orientd.reasons import Reason
@@ -122,7 +122,7 @@ class ImmichLibrary:
         if found["isEdited"]:
             try:
                 edits, told = self._client.edits(found["id"])
-                edited = max((nanoseconds(each["updatedAt"]) // 10**9 for each in told), default=0)
+                edited = last_edited(told)
             except PhotoError as error:
                 trouble = error
         candidate = listed(server, found, EditedPhoto(found["checksum"], edits), edited)

@@ -7,21 +7,19 @@ Immich cannot be told to change edits only if they are still the same: who edits
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd import formats
-from orientd.errors import OrientdError, PhotoError, ReadError, Refused, Stopped, code_of
+from orientd.errors import OrientdError, PhotoError, Refused, Stopped, code_of
 from orientd.files.write import temp_name
 from orientd.orientation import UPRIGHT
-from orientd.pipeline.immich import assets
-from orientd.pipeline.immich.address import parts_of
-from orientd.pipeline.immich.client import Client, Clock, Unanswered
+from orientd.pipeline.immich.client import Clock, Unanswered
 from orientd.pipeline.immich.connections import Connections
 from orientd.pipeline.immich.edits import EditedPhoto
+from orientd.pipeline.immich.now import Now, ask
 from orientd.pipeline.immich.shown import is_turned
 from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Method, Outcome, Patch, Photo, Row, Splice, Status
@@ -40,16 +38,6 @@ Look = Callable[[Photo], NDArray[np.uint8]]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Now:
-    """A photo as it is on its server at this moment."""
-
-    client: Client
-    id: str
-    photo: EditedPhoto
-    stat: FileStat
-
-
 class ImmichWriter:
     """An `Elsewhere`; `close` it. `look` decodes a preview, squeezed to a square."""
 
@@ -63,7 +51,7 @@ class ImmichWriter:
         """See `Elsewhere.fix`. Only a photo that has the checksum and the edits it was judged by is turned."""
         turn = row.turn or 0
         try:
-            now = self._now(row.path, to_turn=True)
+            now = ask(self._connect, row.path, to_turn=True)
             held = now.photo.sha256
             if held != row.sha256 and (done := journal.run_that_made(row.path, turn, held, row.sha256)):
                 return Outcome(row.path, Status.UNCHANGED, f"done already in run {done}", now.stat, held, code=Reason.DONE_BEFORE)
@@ -71,7 +59,7 @@ class ImmichWriter:
                 raise Refused(Reason.CHANGED, "its edits in Immich, or its file, changed since it was judged: scan again")
             if not turn:
                 return Outcome(row.path, Status.UNCHANGED, "", now.stat, held, row.orientation, Method.IMMICH)
-            before = self._pixels(now)
+            before = self._look(now.preview())
             intent = _intent(row.path, now.photo, now.photo.turned(turn), turn, now.stat)
         except (Exception, Stopped) as error:
             return _failure(row.path, error)
@@ -116,7 +104,7 @@ class ImmichWriter:
         if write.status is WriteStatus.INTENDED:
             return State.UNSETTLED, write.reason or "a write was interrupted: the next run that writes finds out what came of it"
         try:
-            held = self._now(done.path).photo.sha256
+            held = ask(self._connect, done.path).photo.sha256
         except (PhotoError, OrientdError, Stopped) as error:
             gone = isinstance(error, PhotoError) and error.code is Reason.VANISHED
             return (State.VANISHED, "it was deleted in Immich") if gone else (State.UNREADABLE, f"not reachable: {error}")
@@ -126,19 +114,19 @@ class ImmichWriter:
             return State.OLD, "it has the edits again that it had before orientd turned it"
         return State.CHANGED, write.reason or "its edits in Immich were changed since orientd turned it"
 
-    def _to_take_back(self, journal: Journal, write: Write) -> tuple[_Now, EditedPhoto]:
+    def _to_take_back(self, journal: Journal, write: Write) -> tuple[Now, EditedPhoto]:
         """The photo as it is, and as it was before a write. Raises PhotoError, OrientdError or what a strange answer brings."""
         done = write.intent
         new, old = _both(done)
         if old.turned(done.turn) != new:
             raise Refused(Reason.JOURNAL_DOUBTED, _NEVER)
-        now = self._now(done.path)
+        now = ask(self._connect, done.path)
         if now.photo not in (new, old):
             later = journal.run_that_wrote(done.path, write.id)
             raise Refused(Reason.CHANGED, f"run {later} turned it again: undo that first" if later else _CHANGED)
         return now, old
 
-    def _carry_out(self, journal: Journal, run: int, intent: Intent, now: _Now) -> Outcome:
+    def _carry_out(self, journal: Journal, run: int, intent: Intent, now: Now) -> Outcome:
         write = Write(journal.intend(run, intent), run, intent, WriteStatus.INTENDED, "", None)
         new = EditedPhoto.parse(intent.patch.splices[0].new)
         reason, code, may_come = "Immich did not take it: apply it again", Reason.SYSTEM_ERROR, False
@@ -153,7 +141,7 @@ class ImmichWriter:
         intent = write.intent
         try:
             new, old = _both(intent)
-            now = self._now(intent.path)
+            now = ask(self._connect, intent.path)
         except (PhotoError, OrientdError, Stopped) as error:
             told = f"{reason}; {error}"
             found = error.code if isinstance(error, PhotoError) else Reason.NOT_REACHABLE
@@ -180,31 +168,7 @@ class ImmichWriter:
         journal.settle(write.id, status, reason, code=code)
         return Outcome(intent.path, Status.FAILED, reason, now.stat, held, code=code)
 
-    def _now(self, path: str, *, to_turn: bool = False) -> _Now:
-        """Raises PhotoError for what cannot be asked or, `to_turn`, for what Immich would not turn."""
-        try:
-            server, photo = parts_of(path)
-        except ValueError as error:
-            raise Refused(Reason.NOT_ALLOWED, str(error)) from error
-        client = self._connect(server)
-        try:
-            found = client.asset(photo)
-            if found["isTrashed"]:
-                raise ReadError(Reason.VANISHED, "it is in the trash of Immich")
-            reason, code = assets.refusal(found)
-            if reason and to_turn:
-                raise Refused(code, reason)
-            edits = client.edits(photo)[0]
-            return _Now(client, photo, EditedPhoto(found["checksum"], edits), assets.stat_of(found))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ReadError(Reason.SYSTEM_ERROR, f"Immich answers otherwise than expected ({error!r:.100})") from error
-
-    def _pixels(self, now: _Now, *, edited: bool | None = None) -> NDArray[np.uint8]:
-        data, _ = now.client.preview(now.id, edited=bool(now.photo.edits) if edited is None else edited)
-        kind = formats.sniff(data)
-        return self._look(Photo("", now.stat, kind, data, formats.stored_orientation(kind, data), ""))
-
-    def _shows(self, now: _Now, before: NDArray[np.uint8], turn: int) -> bool:
+    def _shows(self, now: Now, before: NDArray[np.uint8], turn: int) -> bool:
         """True once the server shows the photo turned, which it does some moments after it was told."""
         edited = bool(now.photo.turned(turn).edits)
         end, wait = self._clock.now() + SHOWN_WITHIN, 0.1
@@ -218,9 +182,9 @@ class ImmichWriter:
             return True
         return False
 
-    def _is_shown(self, now: _Now, before: NDArray[np.uint8], turn: int, *, edited: bool) -> bool:
+    def _is_shown(self, now: Now, before: NDArray[np.uint8], turn: int, *, edited: bool) -> bool:
         try:
-            return is_turned(before, self._pixels(now, edited=edited), turn)
+            return is_turned(before, self._look(now.preview(edited=edited)), turn)
         except PhotoError as error:  # there is none for a moment
             _log.debug("%s", now.id, exc_info=error)
             return False

@@ -1,0 +1,137 @@
+"""The pages of a file, opened in this process: those of a PDF, or of an image (see `isolated` for those opened elsewhere)."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import BinaryIO, Final, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orientd.decode import page_files
+from orientd.decode.page_files import Turn
+from orientd.decode.skew import SIDE
+from orientd.errors import ReadError
+from orientd.files.read import SIZE_LIMIT, read_whole, same_state
+from orientd.pages.pdf import NO_TEXT, Pdf, Text
+from orientd.reasons import Reason
+from orientd.records import FileStat, Format
+
+PDF: Final = "pdf"
+"""The kind of file that is no `Format`."""
+CHANGED: Final = "it changed while its pages were looked at: run again once nothing writes to it"
+
+_KEPT: Final = 64 * 2**20  # bytes of the pages that were looked at: PDFium lets go of them only when the file is closed
+
+Stop = Callable[[], bool]
+
+
+class Look(NamedTuple):
+    """A page: its text, and its gray levels, the longer side `skew.SIDE` at most; None where the text tells how it stands."""
+
+    text: Text
+    levels: NDArray[np.uint8] | None
+
+
+class Pages(Protocol):
+    """The pages of a file, numbered from 0."""
+
+    def __len__(self) -> int: ...
+
+    def look(self, page: int) -> Look:
+        """Raises DecodeError, ReadError, MemoryError or TimeoutError."""
+        ...
+
+    def write(self, turns: Mapping[int, Turn], rendered: Collection[int], file: BinaryIO, stop: Stop) -> None:
+        """Write the file to a new and empty one, its pages turned as `turns` says, and those in `rendered` made pictures.
+
+        Raises:
+            Stopped: `stop` has become true.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class ImagePages:
+    """Those of an image. Raises as `page_files.frames`."""
+
+    def __init__(self, format: Format, data: bytes, max_pixels: int) -> None:  # noqa: A002
+        self._format, self._data, self._max_pixels = format, data, max_pixels
+        self._frames = page_files.frames(format, data)
+        self._tiff = page_files.TiffPages(data, self._frames) if format is Format.TIFF else None
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def look(self, page: int) -> Look:
+        """Of a TIFF only: what else there is has one page, which a `Decoder` sees."""
+        assert self._tiff
+        return Look(NO_TEXT, self._tiff.levels(page, SIDE, self._max_pixels))
+
+    def write(self, turns: Mapping[int, Turn], rendered: Collection[int], file: BinaryIO, stop: Stop) -> None:
+        """Nothing is `rendered`: all pages are pictures."""
+        page_files.write(self._format, self._data, turns, file, self._max_pixels, stop)
+
+    def close(self) -> None:
+        pass
+
+
+class PdfPages:
+    """Those of a PDF, read from its file bit by bit."""
+
+    def __init__(self, path: str, stat: FileStat, max_pixels: int) -> None:
+        self._path, self._stat, self._max_pixels = path, stat, max_pixels
+        self._pdf, self._looks = self._opened(), 0
+
+    def __len__(self) -> int:
+        return len(self._pdf)
+
+    def look(self, page: int) -> Look:
+        """See `Pages.look`."""
+        self._let_go()
+        text = self._pdf.text(page)
+        if text.tells:
+            return Look(text, None)
+        self._pdf.check_pictures(page, self._max_pixels)
+        return Look(text, self._pdf.levels(page))
+
+    def write(self, turns: Mapping[int, Turn], rendered: Collection[int], file: BinaryIO, stop: Stop) -> None:
+        """See `Pages.write`; PDFium cannot be stopped while it saves."""
+        self._pdf.turn_all(turns, rendered, stop)
+        self._pdf.save(file)
+        self._check_unchanged()
+
+    def close(self) -> None:
+        self._pdf.close()
+
+    def _opened(self) -> Pdf:
+        pdf = Pdf(self._path)
+        if not same_state(pdf.stat(), self._stat):
+            pdf.close()
+            raise ReadError(Reason.CHANGED, CHANGED)
+        return pdf
+
+    def _let_go(self) -> None:
+        """Open the file anew before PDFium has kept too much of it."""
+        self._check_unchanged()
+        if self._looks * self._stat.size > _KEPT * len(self):
+            self._pdf.close()
+            self._pdf, self._looks = self._opened(), 0
+        self._looks += 1
+
+    def _check_unchanged(self) -> None:
+        if not same_state(self._pdf.stat(), self._stat):
+            raise ReadError(Reason.CHANGED, CHANGED)
+
+
+def open_pages(kind: str, path: str, stat: FileStat, max_pixels: int) -> Pages:
+    """The pages of a regular file in that state, of which `kind` is `PDF` or a `Format`.
+
+    Raises:
+        PhotoError: it is damaged, an animation, encrypted, or not as it was.
+    """
+    if kind == PDF:
+        return PdfPages(path, stat, max_pixels)
+    data, found = read_whole(path, max(stat.size, SIZE_LIMIT))
+    if not same_state(found, stat):
+        raise ReadError(Reason.CHANGED, CHANGED)
+    return ImagePages(Format(kind), data, max_pixels)
