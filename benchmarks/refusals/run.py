@@ -218,6 +218,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--before", type=Path, help="the --out of another run, to be compared with")
     parser.add_argument("--every", type=int, default=1, help="only every Nth file")
+    parser.add_argument("--only", type=Path, help="a list of hashes, as planned.py writes it: only these files")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
     parser.add_argument("--work", type=Path, help="folder for copies, best in memory, such as /dev/shm/survey")
     options = parser.parse_args()
@@ -225,7 +226,9 @@ def main() -> None:
     folder, work, viewer = options.files.resolve(), (options.work or options.out / "work").resolve(), Viewer()
     if "write" in options.steps:
         survey = Survey(options.orientd.absolute(), work, viewer)
-        _write_all(survey, list(fitting(read_list(), folder))[:: options.every], folder, options.out / "found.json")
+        only = set(options.only.read_text().split()) if options.only else None
+        listed = [each for each in read_list() if only is None or each.blob in only]
+        _write_all(survey, list(fitting(listed, folder))[:: options.every], folder, options.out / "found.json")
     if "weigh" in options.steps:
         _weigh_all(folder, work / "tried", viewer, options.out / "found.json")
     viewer.close()

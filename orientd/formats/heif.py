@@ -3,8 +3,13 @@
 
 Viewers turn the picture as these two properties say and leave EXIF aside. So one byte is changed, the angle in `irot`; where
 there is none it is added, and the places of the items are told anew. The pictures that belong to the photo (thumbnails, alpha,
-depth and gain maps) are turned with it, but for a gain map that the camera left as it was beside a photo that it turned. An
-orientation in EXIF or XMP follows where it said the same.
+depth and gain maps) are turned with it, but for a gain map that the camera left as it was beside a photo that it turned. Alpha
+of an AVIF that has no turn, mirror or crop beside a photo that has gets those of the photo: so libavif left it up to version
+1.3, meaning that it goes with the photo, and programs that read what is written show it amiss until both say the same.
+
+An orientation in EXIF follows, and one in XMP that said the same. Where EXIF said otherwise no decoder obeyed it (libheif,
+libavif, libvips, Pillow); whoever did sees what was asked for afterwards, as both say the same then, as in the photos of most
+phones. XMP that says otherwise is another matter: Pillow obeys it in an AVIF.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,9 +36,12 @@ _KNOWN: Final = frozenset(
 _SEQUENCES: Final = frozenset({b"hevc", b"hevx", b"hevm", b"hevs", b"avis", b"msf1"})
 _MOST_PICTURES: Final = 64
 _LEAST_EXIF: Final = 4 + 8  # the number before it and the header of a TIFF block; what is shorter tells nobody anything
-_BESIDE: Final = (b"thmb", b"auxl")
+_THUMBNAIL: Final = b"thmb"
+_BESIDE: Final = (_THUMBNAIL, b"auxl")
 _INSTEAD: Final = (b"altr", b"ster")
 _TONE_MAPPED: Final = b"tmap"
+_MADE_AS_SHOWN: Final = (_TONE_MAPPED, b"sato")
+_ALPHA: Final = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
 
 
 def stored(data: bytes) -> int | None:
@@ -54,15 +62,20 @@ def plan(data: bytes, orientation: int) -> Patch:
     listed = heif_items.read(data)
     _check_file(listed)
     family = _family(listed)
+    bare = [item for item in family if _is_bare_alpha(listed, item)]
+    old = _orientation(listed, listed.primary)
     for item in family:
         _check_item(listed, item)
-    old = _orientation(listed, listed.primary)
+        if item not in bare and _orientation(listed, item) != old:
+            raise Refused(
+                Reason.ORIENTATIONS_DISAGREE, "its thumbnail or an auxiliary picture is turned otherwise than the photo"
+            )
     notes = [splice for content in _metadata(listed) for splice in _note(*content, old, orientation)]
     if orientation == old:
         return Patch(())
     if group.then(group.inverse(old), orientation) not in _ANGLES:
         raise Refused(Reason.UNUSUAL, f"it cannot get from orientation {old} to {orientation} by turning alone")
-    splices = [*notes, *_turned(listed, family, orientation)]
+    splices = [*notes, *_turned(listed, [item for item in family if item not in bare], bare, orientation)]
     splices.sort(key=lambda splice: (splice.offset, len(splice.old)))
     if any(one.offset + len(one.old) > other.offset for one, other in pairwise(splices)):
         raise Refused(Reason.BROKEN_METADATA, "broken HEIF: its EXIF, XMP and lists overlap")
@@ -107,13 +120,17 @@ def _check_file(listed: Catalogue) -> None:
 def _family(listed: Catalogue) -> list[int]:
     """The photo and the pictures that must turn with it: thumbnails, auxiliary pictures, and theirs.
 
-    A tone-mapped picture (`tmap`) is made of the photo and a gain map as they are shown: it turns by itself if both do. Where
-    the camera turns the photo and not its gain map (Samsung), viewers turn this as they turn the photo: so it stays as it is,
-    and a tone-mapped picture that is turned as the photo turns with it.
+    A photo that is said to be a thumbnail is one of the same picture: then that one belongs to it.
+
+    A tone-mapped picture (`tmap`) is made of the photo and a gain map as they are shown: it turns by itself if both do, and so
+    does one of more bits that is made of the photo and another one (`sato`). Where the camera turns the photo and not its gain
+    map (Samsung), viewers turn this as they turn the photo: so it stays as it is, and a tone-mapped picture that is turned as
+    the photo turns with it.
     """
-    maps = {item for item, entry in listed.items.items() if entry.kind == _TONE_MAPPED}
-    apart = _unturned_gain_maps(listed, maps)
+    maps = {item for item, entry in listed.items.items() if entry.kind in _MADE_AS_SHOWN}
+    apart = _unturned_gain_maps(listed)
     family, mapped, known = {listed.primary}, set[int](), 0
+    family.update(*(one.targets for one in listed.references if one.kind == _THUMBNAIL and one.source == listed.primary))
     while known < len(family) <= _MOST_PICTURES:
         known = len(family)
         touching = [one for one in listed.references if family & one.targets and one.source not in apart]
@@ -130,8 +147,9 @@ def _family(listed: Catalogue) -> list[int]:
     return sorted(family | turning)
 
 
-def _unturned_gain_maps(listed: Catalogue, maps: set[int]) -> set[int]:
+def _unturned_gain_maps(listed: Catalogue) -> set[int]:
     """The gain maps that are not turned though the photo is; a rotation by 0 is none, unless the photo has no other."""
+    maps = {item for item, entry in listed.items.items() if entry.kind == _TONE_MAPPED}
     inputs = set[int]().union(*(one.targets for one in listed.references if one.kind == b"dimg" and one.source in maps))
     found = (inputs | {item for item in listed.entries if _is_gain_map(listed, item)}) - {listed.primary}
     if _orientation(listed, listed.primary) != group.UPRIGHT:
@@ -140,8 +158,26 @@ def _unturned_gain_maps(listed: Catalogue, maps: set[int]) -> set[int]:
 
 
 def _is_gain_map(listed: Catalogue, item: int) -> bool:
-    kinds = [listed.data[box.body + 4 : box.end] for _, box in listed.properties_of(item) if box.kind == b"auxC"]
-    return any(b"gainmap" in kind for kind in kinds)
+    return any(b"gainmap" in kind for kind in _auxiliary_kinds(listed, item))
+
+
+def _auxiliary_kinds(listed: Catalogue, item: int) -> list[bytes]:
+    """What sort of auxiliary picture an item is; more may follow behind a zero."""
+    return [listed.data[box.body + 4 : box.end] for _, box in listed.properties_of(item) if box.kind == b"auxC"]
+
+
+def _is_bare_alpha(listed: Catalogue, item: int) -> bool:
+    """True of alpha of an AVIF that is not turned, mirrored or cut at all, beside a photo of the same size that is."""
+    own, photo = ({box.kind: box for _, box in listed.properties_of(each)} for each in (item, listed.primary))
+    is_alpha = any(kind.split(b"\0")[0] == _ALPHA for kind in _auxiliary_kinds(listed, item))
+    if not is_alpha or sniff(listed.data) is not Format.AVIF:
+        return False
+    sizes = [listed.data[each[b"ispe"].body : each[b"ispe"].end] for each in (own, photo) if b"ispe" in each]
+    moved = {*heif_growth.TRANSFORMATIONS, *_CROPS}
+    if len(sizes) < 2 or sizes[0] != sizes[1] or own.keys() & moved:
+        return False
+    kinds = photo.keys() & moved
+    return bool(kinds) and kinds <= set(heif_growth.TRANSFORMATIONS)
 
 
 def _check_family(listed: Catalogue, family: set[int], mapped: set[int]) -> None:
@@ -188,8 +224,6 @@ def _check_item(listed: Catalogue, item: int) -> None:
         raise Refused(Reason.UNUSUAL, "it is cut to size after it is turned")
     if _MIRROR in kinds and kinds.index(_MIRROR) < kinds.index(turn) and sniff(listed.data) is Format.AVIF:
         raise Refused(Reason.ORIENTATIONS_DISAGREE, "it is mirrored before it is turned: viewers disagree about such AVIFs")
-    if _orientation(listed, item) != _orientation(listed, listed.primary):
-        raise Refused(Reason.ORIENTATIONS_DISAGREE, "its thumbnail or an auxiliary picture is turned otherwise than the photo")
 
 
 def _metadata(listed: Catalogue) -> list[tuple[bytes, Content]]:
@@ -213,27 +247,38 @@ def _note(kind: bytes, content: Content, old: int, new: int) -> Iterator[Splice]
             return
         start = tiff_block.start_within(content.data, 4 + int.from_bytes(content.data[:4], "big"))
         value = tiff_block.stored(content.data[start:])
-        if value is None or not _in_step("EXIF", value, old):
+        if value is None or not _follows(value, old):
             return
         splices = tiff_block.patch_within(content.data, start, len(content.data), new)
     else:
-        splices = xmp.patch([digit for digit in xmp.find(content.data) if _in_step("XMP", digit.value, old)], new)
+        splices = xmp.patch([digit for digit in xmp.find(content.data) if _is_in_step(digit.value, old)], new)
     yield from (content.placed(splice) for splice in splices)
 
 
-def _in_step(name: str, value: int, old: int) -> bool:
-    """True if it says what the photo's own properties say. Upright says nothing: some writers clear it so once these tell."""
-    if group.normalise(value) not in (group.UPRIGHT, old):
+def _follows(value: int, old: int) -> bool:
+    """True if a note that says `value` is to say the new orientation; `old` is what the picture's own properties say. Upright
+    beside a picture that is turned says nothing: some writers clear it so once these tell."""
+    return group.normalise(value) != group.UPRIGHT or old == group.UPRIGHT
+
+
+def _is_in_step(value: int, old: int) -> bool:
+    """As `_follows`, of XMP.
+
+    Raises:
+        Refused: it says otherwise.
+    """
+    if _follows(value, old) and group.normalise(value) != old:
         raise Refused(
-            Reason.ORIENTATIONS_DISAGREE, f"{name} says {value}, the picture itself says {old}: viewers disagree about this photo"
+            Reason.ORIENTATIONS_DISAGREE, f"XMP says {value}, the picture itself says {old}: viewers disagree about this photo"
         )
-    return group.normalise(value) == old
+    return _follows(value, old)
 
 
-def _turned(listed: Catalogue, family: list[int], orientation: int) -> Iterator[Splice]:
+def _turned(listed: Catalogue, family: list[int], bare: list[int], orientation: int) -> Iterator[Splice]:
     """New angles for the rotations that are there, of which one may serve several pictures; a new rotation where there is none.
 
-    A rotation that a tone-mapped picture shares, which must not turn, is left to it: the others get a new one.
+    What is `bare` is to have all transformations of the photo. A rotation that a tone-mapped picture shares, which must not turn,
+    is left to it: the others get a new one.
     """
     angles: dict[int, int] = {}
     without: dict[int, int] = {}
@@ -250,15 +295,15 @@ def _turned(listed: Catalogue, family: list[int], orientation: int) -> Iterator[
         place = listed.properties[number - 1].body
         byte = listed.data[place]
         yield Splice(place, bytes([byte]), bytes([byte & ~3 | angle]))
-    if without:
-        yield from heif_growth.added(listed, without, min(without.values()))
+    if without or bare:
+        yield from heif_growth.added(listed, without, min(without.values(), default=0), bare)
 
 
 def _is_shared(listed: Catalogue, number: int, family: list[int]) -> bool:
     """True if a tone-mapped picture outside the family has that property, too."""
     users = {item for item, entry in listed.entries.items() if number in (one.number for one in entry.associations)}
     others = users.difference(family)
-    if any(item not in listed.items or listed.items[item].kind != _TONE_MAPPED for item in others):
+    if any(item not in listed.items or listed.items[item].kind not in _MADE_AS_SHOWN for item in others):
         raise Refused(Reason.UNUSUAL, "another picture in it shares its rotation")
     return bool(others)
 

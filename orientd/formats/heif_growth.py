@@ -5,7 +5,7 @@ start (Android, Motion Photo 1.0), entries of Samsung's trailer from its directo
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from orientd.errors import Refused
@@ -15,6 +15,8 @@ from orientd.formats.isobmff import Box, Number, box, grown
 from orientd.reasons import Reason
 from orientd.records import Splice
 
+TRANSFORMATIONS: Final = (b"clap", b"irot", b"imir")
+
 _COUNT_NOTHING: Final = (b"ftyp", b"etyp", b"meta", b"mdat", b"free", b"skip", b"wide")
 _VIDEO: Final = b"mpvd"
 _TRAILER: Final = b"sefd"
@@ -22,32 +24,59 @@ _TOWARDS_CHUNKS: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl")  # one wi
 _CHUNKS: Final = {b"stco": ">I", b"co64": ">Q"}
 
 
-def added(listed: Catalogue, items: Iterable[int], angle: int) -> Iterator[Splice]:
+def added(listed: Catalogue, items: Collection[int], angle: int, bare: Iterable[int] = ()) -> Iterator[Splice]:
     """One new rotation for all `items`, in place of the one that each has, else before its mirror, else behind all properties.
 
-    That is the order of the standard: crop, rotation, mirror (ISO/IEC 23000-22, section 7.3.6.7).
+    That is the order of the standard: crop, rotation, mirror (ISO/IEC 23000-22, section 7.3.6.7). What is `bare` gets all
+    transformations that the photo has then.
     """
     number = len(listed.properties) + 1
     rotation = b"\0\0\0\x09irot" + bytes([angle])
-    inserted = {listed.ipco.end: len(rotation)}
-    growth = {listed.ipco: len(rotation), listed.iprp: len(rotation), listed.meta: len(rotation)}
-    yield Splice(listed.ipco.end, b"", rotation)
+    inserted, growth = dict[int, int](), dict[Box, int]()
+    if items:
+        inserted[listed.ipco.end] = len(rotation)
+        growth = {listed.ipco: len(rotation), listed.iprp: len(rotation), listed.meta: len(rotation)}
+        yield Splice(listed.ipco.end, b"", rotation)
     for entry in (listed.entries[item] for item in items):
-        essential = 1 << 8 * entry.width - 1
-        if number >= essential:
-            raise Refused(Reason.CANNOT_GROW, "it has too many properties to add one")
         kinds = [listed.properties[one.number - 1].kind if one.number else b"" for one in entry.associations]
         if b"irot" in kinds:
-            yield _replaced(listed.data, entry, kinds.index(b"irot"), number)
-            continue
-        place = entry.place(kinds.index(b"imir") if b"imir" in kinds else len(kinds))
-        yield entry.count.splice(entry.count.value + 1)
-        yield Splice(place, b"", (essential | number).to_bytes(entry.width, "big"))
-        inserted[place] = inserted.get(place, 0) + entry.width
-        for parent in (entry.parent, listed.iprp, listed.meta):
-            growth[parent] = growth.get(parent, 0) + entry.width
+            yield _replaced(listed.data, entry, kinds.index(b"irot"), _index(number, entry))
+        else:
+            place = entry.place(kinds.index(b"imir") if b"imir" in kinds else len(kinds))
+            yield from _listed(listed, entry, place, [number], inserted, growth)
+    of_photo = _transformations(listed, number if listed.primary in items else None)
+    for entry in (listed.entries[item] for item in bare):
+        yield from _listed(listed, entry, entry.end, of_photo, inserted, growth)
     yield from (splice for parent, size in growth.items() if (splice := grown(listed.data, parent, size)))
     yield from _shifted(listed, inserted)
+
+
+def _listed(
+    listed: Catalogue, entry: Entry, place: int, numbers: list[int], inserted: dict[int, int], growth: dict[Box, int]
+) -> Iterator[Splice]:
+    """Properties more of an item, at `place` of the file; what moves by that is noted in `inserted` and `growth`."""
+    essential = 1 << 8 * entry.width - 1
+    new = b"".join((essential | _index(number, entry)).to_bytes(entry.width, "big") for number in numbers)
+    yield entry.count.splice(entry.count.value + len(numbers))
+    yield Splice(place, b"", new)
+    inserted[place] = inserted.get(place, 0) + len(new)
+    for parent in (entry.parent, listed.iprp, listed.meta):
+        growth[parent] = growth.get(parent, 0) + len(new)
+
+
+def _index(number: int, entry: Entry) -> int:
+    if number >= 1 << 8 * entry.width - 1:
+        raise Refused(Reason.CANNOT_GROW, "it has too many properties to add one")
+    return number
+
+
+def _transformations(listed: Catalogue, new: int | None) -> list[int]:
+    """The numbers of the photo's crop, rotation and mirror, in their order, once it has the rotation `new`, if that is one."""
+    found = [(box.kind, one.number) for one, box in listed.properties_of(listed.primary) if box.kind in TRANSFORMATIONS]
+    kinds = [kind for kind, _ in found]
+    if new and b"irot" not in kinds:
+        found.insert(kinds.index(b"imir") if b"imir" in kinds else len(kinds), (b"irot", new))
+    return [new if new and kind == b"irot" else number for kind, number in found]
 
 
 def _replaced(data: bytes, entry: Entry, index: int, number: int) -> Splice:

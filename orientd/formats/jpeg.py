@@ -202,7 +202,7 @@ def _in_segment(data: bytes, layout: _Layout, segment: Segment, orientation: int
     for exif in layout.exif:
         if data[exif.start + len(EXIF) :][:4] not in tiff_layout.HEADERS:
             raise Refused(Reason.CANNOT_GROW, "the EXIF block goes on in a second segment, so it cannot grow")
-        _check_maker_notes(data, layout, exif)
+        _check_maker_notes(data, layout, exif, lenient=exif is segment)
     return [length, *splices, *_carried(data, layout, segment.end, growth)]
 
 
@@ -220,7 +220,7 @@ def _carried(data: bytes, layout: _Layout, place: int, growth: int) -> list[Spli
     ]
 
 
-def _check_maker_notes(data: bytes, layout: _Layout, exif: Segment) -> None:
+def _check_maker_notes(data: bytes, layout: _Layout, exif: Segment, *, lenient: bool) -> None:
     """No word of a maker note may be the offset of a preview behind the picture, which would move with it.
 
     Makers count from the start of the file, of the TIFF block or of the note, in either byte order, and some spoil the first
@@ -230,7 +230,7 @@ def _check_maker_notes(data: bytes, layout: _Layout, exif: Segment) -> None:
     if trailer == len(data):
         return
     block = exif.start + len(EXIF)
-    for start, end in tiff_block.maker_notes(data[block : exif.end]):
+    for start, end in tiff_block.maker_notes(data[block : exif.end], lenient=lenient):
         note = data[block + start : block + end]
         words = chain.from_iterable((note[at : at + 4], note[at : at + 4][::-1]) for at in range(0, len(note) - 3, 2))
         for number in (int.from_bytes(word, "big") for word in words):

@@ -17,6 +17,7 @@ _NUMBER_OF_IMAGES, _ENTRIES = 0xB001, 0xB002
 _KIND: Final = 0xFFFFFF
 _MULTI_FRAME: Final = 0x02
 _LARGEST: Final = 0xFFFFFFFF
+_MARKS: Final = {b"\0*": b"MM", b"*\0": b"II"}  # the number 42, and the byte order in which it is written so
 
 
 class Image(NamedTuple):
@@ -52,7 +53,7 @@ def images(payload: bytes) -> list[Image]:
         Refused: the index is broken.
     """
     try:
-        block = TiffBlock(payload[len(SIGNATURE) :])
+        block = _block(payload)
         found = {entry.tag: entry for entry in block.first().entries}
         places = range(*block.value(found[_ENTRIES]), 16) if _ENTRIES in found else range(0)
         listed = [(place, *(block.number(place + at, 4) for at in (0, 4, 8))) for place in places]
@@ -63,13 +64,19 @@ def images(payload: bytes) -> list[Image]:
     return [Image(len(SIGNATURE) + place, kind & _KIND, size, offset) for place, kind, size, offset in listed]
 
 
+def _block(payload: bytes) -> TiffBlock:
+    """The index without its signature. A mark of the byte order that is no mark is passed over: the next number tells it, too."""
+    data = payload[len(SIGNATURE) :]
+    return TiffBlock(_MARKS.get(data[2:4], data[:2]) + data[2:])
+
+
 def resized(payload: bytes, image: Image, growth: int, shift: int = 0) -> list[Splice]:
     """The splices, relative to the payload, for an image that becomes `growth` bytes longer and lies `shift` bytes further.
 
     Raises:
         Refused: a number would become too large.
     """
-    order = TiffBlock(payload[len(SIGNATURE) :]).order
+    order = _block(payload).order
     changes = ((image.place + 4, image.size, growth), (image.place + 8, image.offset, shift))
     if any(number + more > _LARGEST for _, number, more in changes):
         raise Refused(Reason.BROKEN_METADATA, "the multi-picture index (MPF) is broken")

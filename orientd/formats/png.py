@@ -2,6 +2,7 @@
 
 Chunks stand one after the other and none but Apple's iDOT counts bytes outside itself, so a chunk may be added or may grow
 before or behind the range that iDOT counts. Every checksum of the file is verified first; bytes after IEND stay as they are.
+Where IEND is missing, or its name is damaged, the file must end with a whole chunk, and all of the picture must be there.
 
 EXIF that stands in a text instead moves to a chunk of its own, whole: of programs that read both kinds some prefer the one, some
 the other, and none puts them together, so a small new block would hide the old one, or would not be seen itself. EXIF behind the
@@ -15,7 +16,7 @@ from typing import Final, NamedTuple
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats import png_text, tiff_block, xmp
+from orientd.formats import png_picture, png_text, tiff_block, xmp
 from orientd.formats.png_text import TEXTS
 from orientd.reasons import Reason
 from orientd.records import Patch, Splice
@@ -38,7 +39,7 @@ class Chunk(NamedTuple):
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
-    """The chunks from the first to IEND; their checksums are not looked at.
+    """The chunks from the first to IEND, or to the end of a file without one; their checksums are not looked at.
 
     Raises:
         Refused: on reaching anything but a whole chunk.
@@ -46,7 +47,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
     if not data.startswith(SIGNATURE):
         raise Refused(Reason.DAMAGED, "not a PNG: it does not start with the signature")
     place, name = len(SIGNATURE), b""
-    while name != b"IEND":
+    while name != b"IEND" and (place < len(data) or not name):
         start = place + 8
         end, name = start + int.from_bytes(data[place : place + 4], "big"), data[place + 4 : start]
         if end + 4 > len(data):
@@ -119,8 +120,11 @@ def whole(name: bytes, body: bytes) -> bytes:
 def _checked(data: bytes) -> list[Chunk]:
     """All chunks of a file that is in order: the right ones in the right places, each with its checksum."""
     found = list(chunks(data))
+    last = found[-1]
+    if last.name != b"IEND" and not _is_whole(data, found):
+        raise Refused(Reason.DAMAGED, f"cut short, or a chunk has a bad length at byte {last.end + 4}")
     for chunk in found:
-        if zlib.crc32(data[chunk.start - 4 : chunk.end]) != int.from_bytes(data[chunk.end : chunk.end + 4], "big"):
+        if not _is_sound(data, chunk) and not (chunk is last and last.name != b"IEND"):
             raise Refused(Reason.DAMAGED, f"damaged: the checksum of the chunk at byte {chunk.start - 8} is wrong")
         if chunk.name in _REFUSED:
             raise Refused(*_REFUSED[chunk.name])
@@ -132,6 +136,20 @@ def _checked(data: bytes) -> list[Chunk]:
     if names.count(b"eXIf") > 1:
         raise Refused(Reason.BROKEN_METADATA, "two EXIF chunks")
     return found
+
+
+def _is_sound(data: bytes, chunk: Chunk) -> bool:
+    return data[chunk.end : chunk.end + 4] == _checksum(data[chunk.start - 4 : chunk.end])
+
+
+def _is_whole(data: bytes, found: list[Chunk]) -> bool:
+    """True of a file without IEND if all chunks are sound, but perhaps for the name of IEND, and all of the picture is there."""
+    *before, last = found
+    is_end = last.start == last.end and data[last.end : last.end + 4] == _checksum(b"IEND")
+    if not all(_is_sound(data, chunk) for chunk in before) or not (is_end or _is_sound(data, last)):
+        return False
+    bodies = (data[chunk.start : chunk.end] for chunk in found if chunk.name == b"IDAT")
+    return png_picture.is_whole(data[found[0].start : found[0].end], bodies)
 
 
 def _digits(data: bytes, chunk: Chunk) -> list[xmp.Digit]:
@@ -162,6 +180,8 @@ def _exif(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
     """A fresh chunk comes right behind IHDR, as nothing else must precede it, and so does a late one that is to tell a turn."""
     chunk = next((chunk for chunk in found if chunk.name == b"eXIf"), None)
     old = _old_exif(data, found)
+    if (plain := _plain_exif(data, found)) and not chunk:
+        return _copied(data, found, plain, orientation)
     if chunk and orientation != group.UPRIGHT and any(each.name == b"IDAT" for each in found[: found.index(chunk)]):
         return _brought_forward(data, found, chunk, orientation) + (_old_replaced(data, found, old, orientation) if old else [])
     if chunk:
@@ -185,6 +205,35 @@ def _brought_forward(data: bytes, found: list[Chunk], chunk: Chunk, orientation:
         _check_growth(data, found, first)
     new = whole(b"eXIf", data[chunk.start : start] + block)
     return [Splice(first, b"", new), Splice(chunk.start - 8, data[chunk.start - 8 : chunk.end + 4], b"")]
+
+
+def _copied(data: bytes, found: list[Chunk], plain: Chunk, orientation: int) -> list[Splice]:
+    """The splice of an eXIf chunk behind the text chunk that it copies: who reads both takes the later one."""
+    _check_growth(data, found, plain.end + 4)
+    block = png_text.plain_exif(plain.name, data[plain.start : plain.end])
+    assert block is not None
+    return [Splice(plain.end + 4, b"", whole(b"eXIf", _patched(block, orientation)))]
+
+
+def _plain_exif(data: bytes, found: list[Chunk]) -> Chunk | None:
+    """The text chunk that holds EXIF as it is, which Pillow alone reads, and only where no eXIf chunk follows it.
+
+    Raises:
+        Refused: there are several, it comes too late to be followed by one, or it tells a turn that others do not see.
+    """
+    blocks = [(chunk, png_text.plain_exif(chunk.name, data[chunk.start : chunk.end])) for chunk in found]
+    plain = [(chunk, block) for chunk, block in blocks if block is not None]
+    if not plain:
+        return None
+    (chunk, block), names = plain[0], [chunk.name for chunk in found]
+    at, picture = found.index(chunk), names.index(b"IDAT")
+    alone = b"eXIf" not in names
+    followed = at < picture if alone else at < names.index(b"eXIf") < picture
+    if len(plain) > 1 or not followed or _old_exif(data, found) or (alone and group.normalise(tiff_block.stored(block)) != 1):
+        raise Refused(
+            Reason.ORIENTATIONS_DISAGREE, f"its metadata stands in an old text chunk ({png_text.PLAIN_EXIF!r}): viewers disagree"
+        )
+    return chunk
 
 
 class _OldExif(NamedTuple):

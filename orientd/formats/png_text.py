@@ -14,6 +14,7 @@ from orientd.reasons import Reason
 TEXTS: Final = (b"iTXt", b"tEXt", b"zTXt")
 XMP: Final = b"XML:com.adobe.xmp"
 _RAW_EXIF: Final = (b"Raw profile type exif", b"Raw profile type APP1")
+PLAIN_EXIF: Final = "exif"
 _RAW_XMP: Final = b"Raw profile type xmp"
 _SPELT_OTHERWISE: Final = re.compile(rb"(raw profile type )?(exif|app1|xmp)", re.IGNORECASE)
 _XMP_IN_APP1: Final = b"http://ns.adobe.com/xap/1.0/\0"
@@ -70,13 +71,20 @@ def exif(name: bytes, body: bytes) -> tuple[Text, bytes] | None:
     """
     word = keyword(body)
     if word not in _RAW_EXIF:
-        if word not in (XMP, _RAW_XMP) and _SPELT_OTHERWISE.fullmatch(word.strip()):
+        if plain_exif(name, body) is None and word not in (XMP, _RAW_XMP) and _SPELT_OTHERWISE.fullmatch(word.strip()):
             raise Refused(
                 Reason.ORIENTATIONS_DISAGREE, f"its metadata stands in an old text chunk ({_told(word)}): viewers disagree"
             )
         return None
     text, profile = _raw(name, body)
     return None if profile.startswith(_XMP_IN_APP1) else (text, profile.removeprefix(_EXIF_IN_APP1))
+
+
+def plain_exif(name: bytes, body: bytes) -> bytes | None:
+    """The EXIF block that a text chunk holds byte for byte, as no program should write it and Pillow reads it; None if none."""
+    if name != b"tEXt" or keyword(body) != PLAIN_EXIF.encode():
+        return None
+    return body[len(PLAIN_EXIF) + 1 :].removeprefix(_EXIF_IN_APP1)
 
 
 def xmp(name: bytes, body: bytes) -> bytes:

@@ -60,8 +60,8 @@ def plan(data: bytes, orientation: int) -> Patch:
     Raises:
         Refused: the file cannot be changed safely; the message says why.
     """
-    block = tiff_block.of_file(data)
-    first, *copies = block.chain()
+    first, *copies = tiff_block.of_file(data).chain()
+    block = tiff_block.of_file(data, lenient=True)
     _check_plain(block, first)
     for copy in copies:
         _check_copy(block, first, copy)
@@ -76,7 +76,8 @@ def plan(data: bytes, orientation: int) -> Patch:
     _check_unshared(in_directories, extents)
     _check_unshared(in_packets, _without(extents, [packet for page in pages for packet in packets[page]]))
     if any(len(splice.old) != len(splice.new) for splice in in_directories):
-        _check_growth(block, [first, *copies], extents)
+        growth = sum(len(splice.new) - len(splice.old) for splice in in_directories)
+        _check_growth(block, [first, *copies], extents, len(data) + growth)
     return Patch(tuple(sorted(in_directories + in_packets, key=lambda splice: splice.offset)))
 
 
@@ -188,7 +189,8 @@ def _says_where(numbers: dict[int, list[int]], uncompressed: bool) -> bool:
         return False
     planes = samples if _number(numbers, _PLANAR, 1) == 2 else 1
     rows = -(-full_height // height)
-    if not len(starts) == len(lengths) == planes * rows * -(-full_width // width):
+    needed = planes * rows * -(-full_width // width)
+    if len(starts) != len(lengths) or len(starts) < needed or (strips and len(starts) > needed):  # of tiles some list too many
         return False
     stride = -(-width * _number(numbers, _BITS, 1) * (samples // planes) // 8)
     heights = (min(height, full_height - index % rows * height) if strips else height for index in range(len(lengths)))
@@ -203,7 +205,7 @@ def _extents(block: TiffBlock, chain: list[Directory], *, in_place: bool) -> lis
     """From where to where lies what must not change; where no byte moves, what is broken beside the pictures is no matter."""
     if in_place:
         with suppress(Refused):
-            return block.extents()
+            return tiff_block.of_file(block.data).extents()
     try:
         return [*block.parts(), *(piece for page in chain for piece in block.pixels(page))] if in_place else block.extents()
     except Refused as error:
@@ -225,11 +227,14 @@ def _check_unshared(splices: list[Splice], extents: list[tuple[int, int]]) -> No
             raise Refused(Reason.DAMAGED, "broken TIFF: the orientation shares bytes with something else")
 
 
-def _check_growth(block: TiffBlock, chain: list[Directory], extents: list[tuple[int, int]]) -> None:
-    """The file ends where what it points at does: a trailer would not be found behind a directory added there. And no tag of an
-    old-style JPEG is left in it, by which some programs would look for the picture."""
+def _check_growth(block: TiffBlock, chain: list[Directory], extents: list[tuple[int, int]], size: int) -> None:
+    """The file ends where what it points at does: a trailer would not be found behind a directory added there. Where it tells of
+    a directory further behind, none is found there either once it has `size` bytes. And no tag of an old-style JPEG is left in
+    it, by which some programs would look for the picture."""
     if any(entry.tag == _OLD_JPEG_START for page in chain for entry in page.entries):
         raise Refused(*_OLD_STYLE)
     end = max(*(directory.end + block.layout.offset for directory in block.every()), *(end for _, end in extents))
+    if block.strays and min(block.strays) < size:
+        raise Refused(Reason.BROKEN_METADATA, "it tells of a directory just behind its end, where it would have to grow")
     if block.data[end:].strip(b"\0"):
         raise Refused(Reason.CANNOT_GROW, "bytes at its end belong to nothing that it lists, so it cannot grow")

@@ -14,7 +14,7 @@ from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats.tiff_layout import BIG, BIG_HEADERS, CLASSIC, HEADERS, SHORT, Directory, Entry, Field
 from orientd.reasons import Reason
-from orientd.records import Splice
+from orientd.records import Patch, Splice
 
 ORIENTATION: Final = 0x0112
 MAKER_NOTE: Final = 0x927C
@@ -31,10 +31,15 @@ _MOST_DIRECTORIES: Final = 64
 _MOST_ORIENTATIONS: Final = 8
 _JPEG_HEADER: Final = b"Exif\0\0"
 _LARGEST: Final = 0xFFFFFFFF
+_SEALED: Final = 8  # bytes behind a block that may change with it, such as its checksum
+_MOST_SPARE: Final = 32  # bytes before what is added, so that nothing else comes to lie where a directory is looked for
 
 
 class TiffBlock:
     """Bounds-checked reading of a block.
+
+    A `lenient` one passes over directories of which the block holds no byte: where 0 is told for their place, which is that of
+    the header, and where they should lie behind the block; these places are in `strays` once they have been met.
 
     Raises:
         Refused: from every method, when the block does not hold what its structure promises.
@@ -42,11 +47,13 @@ class TiffBlock:
 
     layout = CLASSIC
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, lenient: bool = False) -> None:
         if data[:4] not in HEADERS:
             raise Refused(Reason.BROKEN_METADATA, "broken EXIF: it does not start with a TIFF header")
         self.data = data
         self.order = HEADERS[data[:4]]
+        self.lenient = lenient
+        self.strays = set[int]()
 
     def number(self, offset: int, size: int, *, signed: bool = False) -> int:
         if not 0 <= offset <= len(self.data) - size:
@@ -80,10 +87,17 @@ class TiffBlock:
     def chain(self) -> list[Directory]:
         """IFD0, IFD1 and any that follow."""
         found = [self.first()]
-        while found[-1].next:
-            found.append(self.directory(found[-1].next))
+        while found[-1].next and (following := self._led_to(found[-1].next)):
+            found += following
             _check_apart(found)
         return found
+
+    def _led_to(self, start: int) -> list[Directory]:
+        """The directory at `start`; none if this block is lenient and holds no byte of it."""
+        if self.lenient and (start == 0 or start >= len(self.data)):
+            self.strays |= {start} - {0}
+            return []
+        return [self.directory(start)]
 
     def readable(self) -> Iterator[Directory]:
         """Each directory that can be read, whatever is wrong elsewhere: the chain and those below it, in no order.
@@ -112,7 +126,7 @@ class TiffBlock:
         for directory in found:
             yield directory
             pointers = [entry for entry in directory.entries if self._is_pointer(entry)]
-            found += [self.directory(start) for entry in pointers for start in self.numbers(entry)]
+            found += [led_to for entry in pointers for start in self.numbers(entry) for led_to in self._led_to(start)]
             _check_apart(found)
 
     def _is_pointer(self, entry: Entry) -> bool:
@@ -155,7 +169,7 @@ class TiffBlock:
 
     def _pieces(self, directory: Directory, starts: int, lengths: int) -> Iterator[tuple[int, int]]:
         places, sizes = self._numbers(directory, starts), self._numbers(directory, lengths)
-        for start, length in zip_longest(places, sizes, fillvalue=0):
+        for start, length in zip_longest(places, sizes[: len(places)], fillvalue=0):  # a length alone is no place
             if start + length > len(self.data):
                 raise Refused(Reason.CANNOT_GROW, "the EXIF thumbnail lies outside its block, so the block cannot grow")
             yield start, start + length
@@ -216,16 +230,18 @@ class BigTiff(TiffBlock):
 
     layout = BIG
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, lenient: bool = False) -> None:
         if data[:8] not in BIG_HEADERS:
             raise Refused(Reason.BROKEN_METADATA, "broken TIFF: it starts as a BigTIFF does, and not with the header of one")
         self.data = data
         self.order = BIG_HEADERS[data[:8]]
+        self.lenient = lenient
+        self.strays = set[int]()
 
 
-def of_file(data: bytes) -> TiffBlock:
+def of_file(data: bytes, *, lenient: bool = False) -> TiffBlock:
     """A TIFF file, whose header tells its kind."""
-    return BigTiff(data) if data[:4] in (b"II+\0", b"MM\0+") else TiffBlock(data)
+    return (BigTiff if data[:4] in (b"II+\0", b"MM\0+") else TiffBlock)(data, lenient=lenient)
 
 
 def stored(data: bytes) -> int | None:
@@ -243,20 +259,24 @@ def stored_in(block: TiffBlock) -> int | None:
     return fields[0].value if fields else None
 
 
-def patch(data: bytes, orientation: int) -> list[Splice]:
+def patch(data: bytes, orientation: int, behind: memoryview | None = None) -> list[Splice]:
     """The splices, relative to the block, that make it store `orientation` (1–8): in place, or IFD0 moved to the end.
 
     IFD1 describes the thumbnail and follows only where it agreed with IFD0 before. What is wrong outside IFD0 is no reason
-    against a change in place.
+    against a change in place, nor is a directory said to lie `behind` the block, in the rest of the file, where there is none.
 
     Raises:
         Refused: IFD0 is broken, the orientation shares bytes with something else, or the block must grow and is broken anywhere.
     """
-    block = TiffBlock(data)
+    block = TiffBlock(data, lenient=behind is not None)
     first = block.first()
     fields = block.orientations(first)
     if not fields:
-        return _moved(block, first, orientation)
+        moved = (_moved(block, first, orientation, bytes(spare)) for spare in range(0, _MOST_SPARE, CLASSIC.even))
+        found = next((splices for splices in moved if _lead_nowhere(block, splices, behind)), None)
+        if found is None:
+            raise Refused(Reason.BROKEN_METADATA, "broken EXIF: it points outside its block")
+        return found
     if len({group.normalise(field.value) for field in fields}) > 1 or len(fields) > _MOST_ORIENTATIONS:
         raise Refused(
             Reason.ORIENTATIONS_DISAGREE,
@@ -276,7 +296,8 @@ def patch(data: bytes, orientation: int) -> list[Splice]:
 
 def patch_within(data: bytes, start: int, end: int, orientation: int) -> list[Splice]:
     """As `patch`, for the block that lies from `start` to `end` of a file; offsets are those of the file."""
-    return [Splice(start + splice.offset, splice.old, splice.new) for splice in patch(data[start:end], orientation)]
+    splices = patch(data[start:end], orientation, memoryview(data)[end:])
+    return [Splice(start + splice.offset, splice.old, splice.new) for splice in splices]
 
 
 def start_within(data: bytes, start: int) -> int:
@@ -290,13 +311,13 @@ def fresh(orientation: int) -> bytes:
     return b"MM\0*" + (8).to_bytes(4, "big") + CLASSIC.directory_bytes("big", [entry], 0)
 
 
-def maker_notes(data: bytes) -> list[tuple[int, int]]:
-    """Where each maker note starts and ends.
+def maker_notes(data: bytes, *, lenient: bool) -> list[tuple[int, int]]:
+    """Where each maker note starts and ends; `lenient` as of a `TiffBlock`.
 
     Raises:
         Refused: the block is broken or points past its end.
     """
-    block = TiffBlock(data)
+    block = TiffBlock(data, lenient=lenient)
     return [block.value(entry) for ifd in block.every() for entry in ifd.entries if entry.tag == MAKER_NOTE]
 
 
@@ -332,16 +353,34 @@ def _check_apart(directories: list[Directory]) -> None:
             raise Refused(Reason.BROKEN_METADATA, "broken EXIF: its directories overlap or loop")
 
 
-def _moved(block: TiffBlock, first: Directory, orientation: int) -> list[Splice]:
-    """IFD0 with the orientation added at the end of the block; the old one stays behind, unused."""
+def _moved(block: TiffBlock, first: Directory, orientation: int, spare: bytes) -> list[Splice]:
+    """IFD0 with the orientation added at the end of the block, behind `spare` bytes; the old one stays behind, unused."""
     block.extents()  # refuses the block if anything it means lies past its end, and so would move when it grows
     data = block.data
-    gap = block.gap()
+    gap = block.gap() + spare
     header = (len(data) + len(gap)).to_bytes(4, block.order)
     return [
         Splice(4, data[4:8], header),
         Splice(len(data), b"", gap + added(block, first, orientation, first.next)),
     ]
+
+
+def _lead_nowhere(block: TiffBlock, splices: list[Splice], behind: memoryview | None) -> bool:
+    """True if who looks for the directories that should lie behind the block finds none, in it or in the rest of the file,
+    neither before the change nor after it."""
+    if not block.strays:
+        return True
+    rest = b"" if behind is None else behind
+    grown = Patch(tuple(splices)).apply(block.data)
+    found = any(_is_directory(data + rest, start) for data in (block.data, grown) for start in block.strays)
+    return not found and min(block.strays) >= len(grown) + _SEALED
+
+
+def _is_directory(data: bytes, start: int) -> bool:
+    """True if programs would read one there, as for `TiffBlock.readable`."""
+    with suppress(Refused):
+        return all(entry.type in CLASSIC.sizes for entry in TiffBlock(data).directory(start).entries[:1])
+    return False
 
 
 def _place(block: TiffBlock, first: Directory) -> int:

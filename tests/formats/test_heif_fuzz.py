@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support import heif_files
-from support.heif_files import Recipe, box, build
+from support.heif_files import OTHER, Recipe, box, build
 
 from orientd import orientation
 from orientd.decode.cpu import second_reader
@@ -24,7 +24,14 @@ SEEDS = [
         Recipe(thumbnail=(), alpha=(), other=(), exif=1, xmp="attribute", wide_index=True, wide_items=True, large=True),
         Recipe(turns=("irot1", "imir0"), alpha=("irot1", "imir0"), meta_last=True, exif=5, iloc=0, offset_size=8, base_size=4),
         Recipe(exif=1, exif_in_idat=True, offset_size=0, base_size=4, extra_top=box(b"free", bytes(8))),
+        Recipe(exif=6, thumbnail=(), xmp="element", xmp_value=1, shared=False),
+        Recipe(other=(), tone_mapped=(), made=b"sato", made_of=OTHER, exif=1),
     )
+]
+SEEDS.append(Recipe(other=(), extra_references=heif_files.reference(b"thmb", heif_files.PHOTO, OTHER)))
+SEEDS += [
+    Recipe("avif", turns=turns, alpha=(), shared=shared)
+    for turns, shared in ((("irot3",), True), (("clap", "irot3"), False), (("irot1", "imir0"), True), (("clap",), True))
 ]
 NAMES = (b"ipma", b"ipco", b"iloc", b"infe", b"iref", b"pitm", b"irot", b"imir", b"idat", b"thmb", b"auxl", b"cdsc", b"Exif")
 TELLING = (0, 1, 2, 7, 8, 9, 127, 128, 255, 256, 32768, 65535, 2**31, 2**32 - 1)

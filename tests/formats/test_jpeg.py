@@ -249,7 +249,7 @@ REFUSED = [
     ("does not start with a TIFF header", with_segments(app1(b"II+\0\x08\0\0\0"))),
     ("points outside its block", with_segments(app1(b"II*\0\x08\0\0\0\x09\0" + bytes(50)))),
     ("points outside its block", with_segments(app1(b"II*\0\xff\0\0\0"))),
-    ("points outside its block", exif(RESOLUTION_UNIT, follows=9999)),
+    ("points outside its block", exif(RESOLUTION_UNIT, follows=40)),
     ("a directory lies inside the header", with_segments(app1(b"II*\0\4\0\0\0" + bytes(8)))),
     ("directories overlap or loop", exif(RESOLUTION_UNIT, follows=8)),
     ("directories overlap or loop", exif(RESOLUTION_UNIT, RESOLUTION_UNIT, follows=20)),

@@ -122,9 +122,37 @@ def test_the_place_of_an_old_style_jpeg_in_a_file_that_is_none_forbids_growth_on
 
 @pytest.mark.parametrize("xmp", ["", "element"])
 def test_what_is_broken_beside_the_picture_forbids_growth_only(xmp):
-    outside = (long(0x8769, 10**6),)
-    assert check_patch(tiff(Tiff(more=outside, xmp=xmp)), 6).keeps_length
-    assert "cut short, or broken" in refusal(tiff(replace(LACKING, more=outside)))
+    inside_header = (long(0x8769, 5),)
+    assert check_patch(tiff(Tiff(more=inside_header, xmp=xmp)), 6).keeps_length
+    assert "cut short, or broken" in refusal(tiff(replace(LACKING, more=inside_header)))
+
+
+@pytest.mark.parametrize("tag", [0x8769, 0x8825])
+def test_a_directory_that_lies_nowhere_forbids_nothing(tag):
+    assert check_patch(tiff(Tiff(more=(long(tag, 10**6),))), 6).keeps_length
+    for place in (0, 10**6, 2**32 - 1):
+        data = tiff(replace(LACKING, more=(long(tag, place),)))
+        after = check_patch(data, 6).apply(data)
+        assert after[8 : len(data)] == data[8:]
+        assert tifffile.TiffFile(io.BytesIO(after)).pages[0].tags[0x112].value == 6
+
+
+@pytest.mark.parametrize("more", range(0, 310, 6))
+def test_a_directory_told_just_behind_the_end_forbids_growth(more):
+    """It would be found where the new one comes to lie."""
+    size = len(tiff(replace(LACKING, more=(long(0x8769, 0),))))
+    data = tiff(replace(LACKING, more=(long(0x8769, size + more),)))
+    grown = len(plan(Format.TIFF, tiff(replace(LACKING, more=(long(0x8769, 0),))), 6).apply(data)) - size
+    assert 100 < grown < 300
+    if more < grown:
+        assert "just behind its end" in refusal(data)
+    else:
+        check_patch(data, 6)
+
+
+def test_a_page_that_lies_nowhere_is_a_page_that_is_lost():
+    for follows in (10**6, 2**32 - 1):
+        assert "points outside its block" in refusal(tiff(replace(LACKING, follows=follows)))
 
 
 def test_bytes_that_belong_to_nothing_forbid_growth_only():
@@ -177,6 +205,38 @@ def test_tiles_are_a_picture_too(mark, order):
     place = data.index((0x145).to_bytes(2, order) + SHORT.to_bytes(2, order)) + 8
     assert data[place : place + 4] == (16 * 16 * 3).to_bytes(2, order) * 2
     assert "where its picture starts" in refusal(data[:place] + (16 * 16 * 3 - 1).to_bytes(2, order) + data[place + 2 :])
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_more_tiles_than_the_picture_has_are_no_reason(order):
+    out, pixels = io.BytesIO(), np.tile(png_webp_tiff_files.PIXELS, (2, 1, 1))
+    byteorder = {"little": "<", "big": ">"}[order]
+    tifffile.imwrite(out, pixels, byteorder=byteorder, photometric="rgb", tile=(16, 16), metadata=None)
+    data = out.getvalue()
+    place = data.index((0x101).to_bytes(2, order)) + 2
+    size = {SHORT: 2, LONG: 4}[int.from_bytes(data[place : place + 2], order)]
+    place += 6
+    assert int.from_bytes(data[place : place + size], order) == len(pixels)
+    for fewer, enough in ((len(pixels) // 2, True), (len(pixels) + 16, False)):
+        changed = data[:place] + fewer.to_bytes(size, order) + data[place + size :]
+        if enough:
+            assert not check_patch(changed, 6).keeps_length
+        else:
+            assert "where its picture starts" in refusal(changed)
+
+
+@given(st.data(), values)
+def test_damaged_tiles_and_directories_that_lie_nowhere_are_refused_or_harm_nothing(random, value):
+    out = io.BytesIO()
+    extra = [(0x8769, 4, 1, random.draw(st.sampled_from([0, 10**6, 2000])), True)]
+    tile = {"photometric": "rgb", "tile": (16, 16), "metadata": None, "extratags": extra}
+    tifffile.imwrite(out, png_webp_tiff_files.PIXELS, **tile)
+    data = out.getvalue()
+    for _ in range(random.draw(st.integers(1, 3))):
+        place = random.draw(st.integers(0, 300))
+        noise = random.draw(st.binary(min_size=1, max_size=2))
+        data = data[:place] + noise + data[place + len(noise) :]
+    judge_damaged(data, value)
 
 
 GOOD = tiff(Tiff())

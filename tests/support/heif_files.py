@@ -33,7 +33,8 @@ PHOTO, THUMBNAIL, COVER, OTHER, EXIF, XMP, TONE_MAPPED = 1, 2, 3, 4, 5, 6, 7
 class Recipe:
     """What a file holds. `thumbnail`, `alpha` and `other` (a second photo) are the turns of these pictures; None: there is none.
 
-    auxiliary: what `alpha` is. tone_mapped: the turns of a picture made of the photo and `alpha`. shared: pictures with the same
+    auxiliary: what `alpha` is. tone_mapped: the turns of a picture, of the kind `made`, made of the photo and the item `made_of`,
+    which is `alpha`. shared: pictures with the same
     turn refer to one property. pieces: of how many extents the EXIF consists.
     """
 
@@ -43,6 +44,8 @@ class Recipe:
     alpha: Turns | None = None
     auxiliary: bytes = ALPHA
     tone_mapped: Turns | None = None
+    made: bytes = b"tmap"
+    made_of: int = 3
     other: Turns | None = None
     shared: bool = True
     exif: int | None = None
@@ -154,7 +157,7 @@ def _properties(recipe: Recipe) -> bytes:
 
 
 def _item_list(recipe: Recipe) -> bytes:
-    kinds = dict.fromkeys(pictures(recipe), CODEC[recipe.brand][0] + b"\0") | {EXIF: b"Exif\0", TONE_MAPPED: b"tmap\0"}
+    kinds = dict.fromkeys(pictures(recipe), CODEC[recipe.brand][0] + b"\0") | {EXIF: b"Exif\0", TONE_MAPPED: recipe.made + b"\0"}
     kinds[XMP] = b"mime\0application/rdf+xml\0"
     wide, version = (4, 3) if recipe.wide_items else (2, 2)
     entries = [full_box(b"infe", number(item, wide) + number(0, 2), kinds[item], version=version) for item in contents(recipe)]
@@ -170,7 +173,7 @@ def _references(recipe: Recipe) -> bytes:
     wide = 4 if recipe.wide_items else 2
     listed = [reference(kinds[item], item, PHOTO, wide=wide) for item in contents(recipe) if item in kinds]
     if recipe.tone_mapped is not None:
-        listed.append(reference(b"dimg", TONE_MAPPED, PHOTO, COVER, wide=wide))
+        listed.append(reference(b"dimg", TONE_MAPPED, PHOTO, recipe.made_of, wide=wide))
     content = b"".join(listed) + recipe.extra_references
     return full_box(b"iref", content, version=int(recipe.wide_items)) if content else b""
 

@@ -104,7 +104,7 @@ def others(data: bytes) -> list[tuple[bytes, bytes]]:
 
 def _checked(data: bytes) -> _Header:
     """What the first chunk says, once every chunk is known to be one that stays true, or is made so."""
-    end = 0
+    end, name = 0, b""
     for chunk in png.chunks(data):
         name, end = chunk.name, chunk.end + 4
         if name in _PLACES:
@@ -112,10 +112,13 @@ def _checked(data: bytes) -> _Header:
         safe = name.isalpha() and name[0] & ~name[2] & name[3] & 0x20  # ancillary, of this edition, safe to copy
         if name not in _STAYS | _TURNS and not safe:
             raise Refused(Reason.NOT_LOSSLESS, f"it has a chunk ({_told(name)}) that may not be true of a turned picture")
-        if name in png_text.TEXTS and png_text.exif(name, data[chunk.start : chunk.end]):
+        body = data[chunk.start : chunk.end]
+        if name in png_text.TEXTS and (png_text.exif(name, body) or png_text.plain_exif(name, body) is not None):
             raise Refused(Reason.NOT_LOSSLESS, "its EXIF stands in an old text chunk")
         if name in png_text.TEXTS and _TEXT_IN_PIXELS.fullmatch(data[chunk.start : chunk.end].partition(b"\0")[0]):
             raise Refused(Reason.NOT_LOSSLESS, "a text in it states its orientation or its size")
+    if name != b"IEND":
+        raise Refused(Reason.NOT_LOSSLESS, "it has no end")
     if data[end:].strip(b"\0"):
         raise Refused(Reason.NOT_LOSSLESS, "there is more behind the picture")
     return _header(data)
