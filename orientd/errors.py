@@ -25,7 +25,7 @@ from orientd.reasons import Reason
 
 
 class ExitCode(IntEnum):
-    """The stable interface to scripts and systemd, each with its `meaning`; see the README."""
+    """The stable interface to scripts and systemd, each with its `meaning`; see docs/scripting.md."""
 
     meaning: str
 
