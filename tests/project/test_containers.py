@@ -179,8 +179,9 @@ def home(tmp_path, model, monkeypatch):
 
 def fences(guide):
     """The commands of a guide, fence by fence, but for those that a comment before the fence says are not run."""
-    found = re.findall(r"^(<!-- not run: .+ -->\n)?```sh\n(.*?)^```$", guide.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [text for left_out, text in found if not left_out]
+    text = guide.read_text(encoding="utf-8")
+    found = re.findall(r"^(<!-- not run: .+ -->\n)?```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [typed for left_out, typed in found if not left_out]
 
 
 @pytest.mark.parametrize("guide", [guide for guide in GUIDES if fences(guide)], ids=lambda guide: guide.stem)

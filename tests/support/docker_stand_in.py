@@ -63,7 +63,7 @@ def elsewhere(word, places):
 def run(service, words=None, **more):
     """Run it here, as its process would run there."""
     places = mounted(service)
-    environment = os.environ | {"STATE_DIRECTORY": places["/state"], "ORIENTD_LOG_FORMAT": "human"} | service.get("environment", {})
+    environment = os.environ | {"STATE_DIRECTORY": places["/state"]} | service.get("environment", {})
     typed = [elsewhere(word, places) for word in words_of(service, words)]
     return subprocess.run(typed, cwd=places["/state"], env=environment, check=False, **more)
 
