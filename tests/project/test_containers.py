@@ -169,7 +169,7 @@ def home(tmp_path, model, monkeypatch):
     monkeypatch.delenv("ORIENTD_STATE_DIR", raising=False)
 
     def typed(text, place="orientd"):
-        done = subprocess.run(["bash", "-c", text], cwd=folder / place, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(["bash", "-ec", text], cwd=folder / place, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, (text, done.stdout, done.stderr)
         return done.stdout
 
