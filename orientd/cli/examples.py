@@ -56,7 +56,10 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     "service install": (("service install --user --fix ~/Pictures", "Install the watcher as a systemd service of this user."),),
     "service uninstall": (("service uninstall --user", "Stop and remove the service of this user."),),
     "service status": (("service status --user", "Show whether the service of this user runs."),),
-    "status": (("status", "Show where the state lies, and what the watcher is doing."),),
+    "status": (
+        ("status", "Show where the state lies, and what the watcher is doing."),
+        ("status --check", "Say whether a watcher runs, by the exit code as well."),
+    ),
     "doctor": (
         ("doctor", "Check that everything is there."),
         ("doctor --provider cuda", "The same, with an NVIDIA card."),

@@ -196,15 +196,21 @@ def history(config: Config, as_json: bool) -> int:
 
 
 @click.command(cls=Command)
+@click.option("--check", is_flag=True, help="Only say whether a watcher runs: the exit code is 0 if so, else 12.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON on standard output.")
 @configured()
-def status(config: Config, as_json: bool) -> int:
+def status(config: Config, check: bool, as_json: bool) -> int:
     """Show where orientd keeps its state, what it knows, and what orientd watch is doing."""
     from orientd import app
     from orientd.cli import json_output, output
     from orientd.watch import metrics
 
     watcher = metrics.watcher(config.state_dir)
+    code = ExitCode.NO_WATCHER if check and not watcher["running"] else ExitCode.OK
     if lines := json_output.lines(as_json):
-        return json_output.status(lines, app.status(config, lines.error), watcher)
-    return output.status(app.status(config, output.note), watcher)
+        json_output.status(lines, app.status(config, lines.error), watcher)
+    elif check:
+        output.facts({"watcher": output.watching(watcher)})
+    else:
+        output.status(app.status(config, output.note), watcher)
+    return code

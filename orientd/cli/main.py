@@ -101,9 +101,26 @@ def main() -> None:
     sys.exit(int(code))
 
 
+_SYSTEMS: Final = {"darwin": "macOS", "win32": "Windows", "cygwin": "Windows"}
+
+
+def _check_system(system: str) -> None:
+    """See that this is Linux, before anything is imported that no other system has.
+
+    Raises:
+        OrientdError: it is another one.
+    """
+    if system != "linux":
+        raise OrientdError(
+            f"it runs on Linux only, and this is {_SYSTEMS.get(system, system)}: run it in a Linux container, or on the machine"
+            " with Linux where the photos lie"
+        )
+
+
 def _run() -> int:
     """Run the command; what ends it is a line of JSON, too, if --json was given."""
     try:
+        _check_system(sys.platform)
         return cli.main(prog_name=commands.line(), complete_var="_ORIENTD_COMPLETE", standalone_mode=False) or ExitCode.OK
     except (OrientdError, click.ClickException) as error:
         if "--json" in takewhile(lambda word: word != "--", sys.argv[1:]):  # also in one that could not be understood

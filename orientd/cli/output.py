@@ -192,18 +192,21 @@ def facts(values: Mapping[str, str]) -> None:
 
 def status(standing: "Standing", watcher: Mapping[str, Any]) -> int:
     """Print the facts, those of the watcher as `metrics.watcher` gives them, and the commands that see to them."""
-    doing = "not running"
-    if watcher["running"]:
-        numbers = ", ".join(f"{number:,} {name}" for name, number in sorted(watcher["photos"].items()))
-        doing = f"process {watcher['pid']}, {watcher['state']}, {watcher['waiting']:,} waiting" + (
-            f"; {numbers}" if numbers else ""
-        )
-    facts({**_held(standing), "watcher": doing})
+    facts({**_held(standing), "watcher": watching(watcher)})
     if standing.unsettled:
         console().print(Text(f"To see them: {commands.line('verify')}"))
     if standing.originals:
         console().print(Text(f"To delete the originals: {commands.line('forget', '--all')}"))
     return ExitCode.OK
+
+
+def watching(watcher: Mapping[str, Any]) -> str:
+    """What a watcher does, as `metrics.watcher` gives it, in words."""
+    if not watcher["running"]:
+        return "not running"
+    numbers = ", ".join(f"{number:,} {name}" for name, number in sorted(watcher["photos"].items()))
+    doing = f"process {watcher['pid']}, {watcher['state']}, {watcher['waiting']:,} waiting"
+    return f"{doing}; {numbers}" if numbers else doing
 
 
 def _held(standing: "Standing") -> dict[str, str]:

@@ -121,7 +121,7 @@ NOT_RUN = (
     "immich",  # it needs a server: tests/immich
     "completion",  # its script is for the shell that sources it
 )
-NOT_DONE = {"undo": 2, "doctor --provider cuda": 1}  # there is nobody to ask, and no such card
+NOT_DONE = {"undo": 2, "doctor --provider cuda": 1, "status --check": 12}  # nobody to ask, no such card, no watcher
 
 
 def test_every_example_works_as_typed(home, model):
