@@ -1,6 +1,7 @@
-"""Makes the pictures of the review page that stand in README.md and docs/review.md: light, dark, large and on a phone.
+"""Makes the pictures of the documents: a photo before and after, and the review page in light, dark, large and on a phone.
 
-    python docs/make_pictures.py
+    python docs/make_pictures.py            # all of them, with chromium
+    python docs/make_pictures.py --photo    # the photo alone, without
 
 The photos on them are drawn by this script, and what the witnesses say of them is made up.
 """
@@ -223,7 +224,22 @@ def _row(path: Path, data: bytes, number: int, turn: int) -> Row:
     )
 
 
+def before_and_after(out: Path) -> None:
+    """A drawn photo as it is displayed before, lying on its side, and after."""
+    upright = village(random.Random(12)).filter(ImageFilter.GaussianBlur(0.8)).resize((480, 320), Image.Resampling.LANCZOS)
+    both = Image.new("RGBA", (940, 480))
+    both.paste(upright.rotate(90, expand=True), (0, 0))
+    both.paste(upright, (460, 80))
+    draw = ImageDraw.Draw(both)
+    draw.line((345, 240, 425, 240), fill=(120, 130, 140), width=8)
+    draw.polygon([(415, 218), (445, 240), (415, 262)], fill=(120, 130, 140))
+    both.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out / "before-after.png", optimize=True)
+
+
 def main(out: Path = ROOT / "docs") -> None:
+    before_and_after(out)
+    if sys.argv[1:] == ["--photo"]:
+        return
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
@@ -264,4 +280,4 @@ def _shrink(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(*(Path(name) for name in sys.argv[1:] if name != "--photo"))

@@ -74,7 +74,7 @@ def scan(
     cluster: Cluster | None = None,
     wait: float = 0.0,
 ) -> Generator[Row, None, None]:
-    """Judge everything below `roots` and, with `fix`, put right what is shown wrong; one row per file, in the order of the walk.
+    """Judge everything below `roots` and, with `fix`, fix what needs a turn; one row per file, in the order of the walk.
 
     Without it a row says so if this user may not write its photo; not if `unattended`: who applies that plan is another.
     After these what is `listed`; a path in a list may be gone. What is not even looked at is counted in `left_out`. `unattended`:
@@ -206,7 +206,7 @@ def undo(
                 return
         if not done and run in (None, left[0]) and not paths and len(left) > 1:
             before = commands.line("undo", left[1])
-            notify(f"nothing of run {left[0]} can be undone as things are; to undo the one before it: {before}")
+            notify(f"run {left[0]} cannot be undone in its current state; to undo the one before it: {before}")
 
 
 def try_undo(

@@ -25,7 +25,7 @@ from orientd.reasons import Reason
 
 
 class ExitCode(IntEnum):
-    """The stable interface to scripts and systemd, each with its `meaning`; see the README."""
+    """The stable interface to scripts and systemd, each with its `meaning`; see docs/scripting.md."""
 
     meaning: str
 
@@ -41,6 +41,7 @@ class ExitCode(IntEnum):
     INCOMPLETE = 3, "finished, but some photos could not be read or written"
     BUSY = 4, "another orientd is at work there; nothing was changed"
     FOUND = 11, "wrongly turned photos were found (only with --exit-code)"
+    NO_WATCHER = 12, "no watcher is running there (only status --check)"
     NO_REPORT = 73, "there is no room for the report, or no right to write it"
     UNAVAILABLE = 75, "a folder is not mounted or not readable"
     INTERRUPTED = 130, "interrupted"

@@ -23,7 +23,7 @@ class Reason(StrEnum):
     DONE_BEFORE = "done_before"
     """An earlier run made this change, or took it back, so nothing is left to do."""
     TAKEN_BACK = "taken_back"
-    """An earlier run made this change and somebody took it back, or that cannot be told for sure: left alone."""
+    """An earlier run made this change and somebody took it back, or perhaps did: left alone."""
     KEPT = "kept"
     """A person said that it is to stay as it is."""
 
@@ -51,7 +51,7 @@ class Reason(StrEnum):
     VIDEO = "video"
     """A video on a photo server: it is neither judged nor turned."""
     LIVE_PHOTO = "live_photo"
-    """A photo with a video beside it, which the photo server does not let be turned."""
+    """A photo with a video next to it, which the photo server does not let be turned."""
     UNKNOWN_CONTENT = "unknown_content"
     """Its name is that of a photo, its content that of no format known here."""
     UNSUPPORTED = "unsupported"
@@ -59,7 +59,7 @@ class Reason(StrEnum):
     DAMAGED = "damaged"
     """It is empty, cut short or damaged: compare it with a backup."""
     UNDECODABLE = "undecodable"
-    """It cannot be decoded, and whether it is damaged or unusual cannot be told."""
+    """It cannot be decoded, and whether it is damaged or unusual is not clear."""
     TOO_LARGE = "too_large"
     """It has more bytes, pixels or scans than the limits allow."""
     ENCRYPTED = "encrypted"
@@ -75,7 +75,7 @@ class Reason(StrEnum):
 
     # what is not written
     EXCLUDED = "excluded"
-    """The configuration excludes it, or a file .orientd-ignore beside or above it does."""
+    """The configuration excludes it, or a file .orientd-ignore in its folder or above does."""
     OTHERS_LIBRARY = "others_library"
     """It lies in a library that another program keeps for itself, such as Immich's own or a bundle of Apple Photos."""
     SIGNED = "signed"
@@ -91,7 +91,7 @@ class Reason(StrEnum):
     SIDECAR_CONTRADICTS = "sidecar_contradicts"
     """Its sidecar stores an orientation, which would contradict the photo once that is changed."""
     SIDECAR_UNCLEAR = "sidecar_unclear"
-    """Its sidecar cannot be read or changed safely, or whose sidecar it is cannot be told."""
+    """Its sidecar cannot be read or changed safely, or it is not clear whose sidecar it is."""
     SEVERAL_PICTURES = "several_pictures"
     """It is an animation or a sequence, or holds further pictures that a turn would leave as they are."""
     NOT_TO_BE_TURNED = "not_to_be_turned"
@@ -137,7 +137,7 @@ class Reason(StrEnum):
     NOT_REACHABLE = "not_reachable"
     """The photo server does not answer, or cannot be asked."""
     NOT_YET_SHOWN = "not_yet_shown"
-    """The photo server was told of a turn, or of another edit, and does not show it yet."""
+    """The photo server was sent a turn, or another edit, and does not show it yet."""
 
     # what concerns earlier writes
     INTERRUPTED = "interrupted"
@@ -145,7 +145,7 @@ class Reason(StrEnum):
     ORIGINAL_LOST = "original_lost"
     """What is needed to take a change back was deleted, changed or damaged."""
     JOURNAL_DOUBTED = "journal_doubted"
-    """The journal tells of a change that orientd does not make."""
+    """The journal contains a change that orientd could not have made."""
 
     @staticmethod
     def known(code: object) -> "Reason | None":

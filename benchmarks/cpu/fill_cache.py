@@ -1,4 +1,4 @@
-"""Fill orientd's memory as if every file below a folder had been judged and is shown right.
+"""Fill orientd's memory as if every file below a folder had been judged and is upright.
 
 python -m benchmarks.cpu.fill_cache FOLDER STATE
 """

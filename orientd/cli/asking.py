@@ -15,7 +15,7 @@ def sure(what: str, otherwise: str, quiet: bool = False) -> bool:
     if not (sys.stdin and sys.stdin.isatty()):
         click.echo(f"Nothing was changed, as there is no terminal to ask on. If that is meant:\n  {otherwise}", err=quiet)
         return False
-    if not click.confirm("Shall it be done?", err=quiet):
+    if not click.confirm("Continue?", err=quiet):
         click.echo("Nothing was changed.", err=quiet)
         raise click.Abort
     return True

@@ -40,15 +40,15 @@ class Age(click.ParamType):  # type: ignore[type-arg]
 def forget(config: Config, run: int | None, age: int | None, every: bool, yes: bool, wait: float, quiet: bool) -> int:
     """Delete the copies kept of photos whose pixels were turned, to free their space: by the run RUN, or by several.
 
-    What was turned by pixels then cannot be undone any more: how many photos that are is told before anything is deleted, and
-    it asks. Changes of tags can be undone: they need no copies.
+    What was turned by pixels then cannot be undone any more: before anything is deleted it says how many photos that are, and
+    asks. Changes of tags can be undone: they need no copies.
     """
     from orientd.cli import output
     from orientd.write import forget as copies
 
     if (run is not None) + (age is not None) + every != 1:
         listing = commands.line("history")
-        raise ConfigError(f"say which copies: those of one RUN, --older-than AGE or --all\nto list the runs: {listing}")
+        raise ConfigError(f"name the copies to delete: those of one RUN, --older-than AGE or --all\nto list the runs: {listing}")
     before = None if age is None else time.time_ns() - age
     kept = copies.forgettable(config, run, before, output.note)
     which = [run] if run else ["--all"] if every else ["--older-than", f"{(age or 0) // _DAY_NS}d"]

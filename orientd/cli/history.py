@@ -7,6 +7,7 @@ import click
 
 from orientd import commands
 from orientd.cli.asking import sure
+from orientd.cli.helping import Command
 from orientd.cli.options import WRITING, command_line, configured
 from orientd.cli.quiet import hushed, quietly
 from orientd.cli.stopping import stoppable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("run", required=False, type=click.IntRange(1, 2**63 - 1))
 @click.option("--file", "paths", metavar="PATH", multiple=True, help="Only this photo, or below this folder; may be repeated.")
 @click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be taken back.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be taken back.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask whether the last run is meant.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output; nobody is asked.")
 @waiting
@@ -51,7 +52,7 @@ def undo(
 
     Photos that were taken back with their whole run are judged again by a scan that you start, and left alone by a watcher and by
     scan --unattended. Those named by --file, or turned back by another program, are left alone by all. orientd offer lifts that.
-    Another --method is another question.
+    A scan with another --method judges them again, too.
 
     Nothing is put back but what orientd would have changed into what is there now, whatever the journal says.
     """
@@ -139,7 +140,7 @@ def redo(config: Config, run: int, as_json: bool, wait: float, quiet: bool, verb
         return output.redone(found, verbose, stop, began)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("wanted", nargs=-1, required=True, metavar="RUN|PATH…")
 @quietly
 @configured()
@@ -157,7 +158,7 @@ def offer(config: Config, wanted: tuple[str, ...], quiet: bool) -> int:
         return output.offered(offering.offer(config, [int(one) if one.isdecimal() else one for one in wanted], output.note))
 
 
-@click.command("verify")
+@click.command("verify", cls=Command)
 @click.option("--map", "moves", metavar="OLD=NEW", multiple=True, help="What was written below OLD lies below NEW now.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @quietly
@@ -180,7 +181,7 @@ def verify_written(config: Config, moves: tuple[str, ...], as_json: bool, quiet:
         return output.verified(following.followed(found, shown, following.is_at_fault, stop), lines, verbose, stop)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @configured()
 def history(config: Config, as_json: bool) -> int:
@@ -194,16 +195,22 @@ def history(config: Config, as_json: bool) -> int:
     return ExitCode.OK
 
 
-@click.command()
+@click.command(cls=Command)
+@click.option("--check", is_flag=True, help="Only say whether a watcher runs: the exit code is 0 if so, else 12.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON on standard output.")
 @configured()
-def status(config: Config, as_json: bool) -> int:
+def status(config: Config, check: bool, as_json: bool) -> int:
     """Show where orientd keeps its state, what it knows, and what orientd watch is doing."""
     from orientd import app
     from orientd.cli import json_output, output
     from orientd.watch import metrics
 
     watcher = metrics.watcher(config.state_dir)
+    code = ExitCode.NO_WATCHER if check and not watcher["running"] else ExitCode.OK
     if lines := json_output.lines(as_json):
-        return json_output.status(lines, app.status(config, lines.error), watcher)
-    return output.status(app.status(config, output.note), watcher)
+        json_output.status(lines, app.status(config, lines.error), watcher)
+    elif check:
+        output.facts({"watcher": output.watching(watcher)})
+    else:
+        output.status(app.status(config, output.note), watcher)
+    return code

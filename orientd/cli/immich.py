@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from orientd.cli.helping import Group
 from orientd.cli.looking import chosen_report, looking
 from orientd.cli.options import JUDGING, command_line, configured
 from orientd.cli.page import finish_page, page_at
@@ -18,9 +19,9 @@ from orientd.errors import ExitCode
 from orientd.records import Verdict
 
 
-@click.group()
+@click.group(cls=Group)
 def immich() -> None:
-    """Find photos on an Immich server that are shown wrong, and have it show them turned. No file is touched."""
+    """Find photos on an Immich server that are sideways or upside down, and have it show them turned. No file is touched."""
 
 
 @immich.command("scan", cls=WaitingCommand)
@@ -35,7 +36,7 @@ def immich() -> None:
 @click.option("--taken-after", type=click.DateTime(), help="Only photos taken then or later.")
 @click.option("--taken-before", type=click.DateTime(), help="Only photos taken then or earlier.")
 @click.option("--archived", is_flag=True, help="Also photos in the archive.")
-@looking(fix="Have photos turned that are shown wrong. Without it nothing is changed.")
+@looking(fix="Have photos shown turned that need it. Without it nothing is changed.")
 @configured(*(name for name in JUDGING if not name.startswith("sidecar")), "workers", "batch")
 @told("scan", "url", "immich_url")
 def immich_scan(
@@ -65,10 +66,10 @@ def immich_scan(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Look at the owner's photos on an Immich server and list those shown wrong; with --fix have them shown turned.
+    """Look at your photos on an Immich server and list those sideways or upside down; with --fix have them shown turned.
 
     Nothing trashed, locked or archived is looked at, and nothing of an external library: for that, orientd scan on its folder
-    is the better road, and both would turn a photo twice. No file is touched: Immich keeps each turn as an edit, which
+    is the better way, and both would turn a photo twice. No file is touched: Immich keeps each turn as an edit, which
     orientd undo takes back.
     """
     from orientd.cli.session import Session

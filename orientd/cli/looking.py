@@ -15,8 +15,8 @@ from orientd.records import Verdict
 if TYPE_CHECKING:
     from orientd.report.csv_file import CsvReport
 
-_ONLY: Final = "Leave rows of other decisions out: fix,unsure,error."
-_UNATTENDED: Final = "Started by a timer, say: leave alone what was turned and taken back with its whole run, too."
+_ONLY: Final = "Keep only rows of these decisions, such as fix,unsure,error."
+_UNATTENDED: Final = "For timers: also leave alone what was turned and then taken back with its whole run."
 
 Command = Callable[..., Any]
 
@@ -24,7 +24,7 @@ Command = Callable[..., Any]
 def looking(fix: str) -> Callable[[Command], Command]:
     """Give a command, which must be a WaitingCommand, the options of all that look at photos; `fix` says what --fix does."""
     options = (
-        click.option("--fix", is_flag=True, help=fix),
+        click.option("--fix/--no-fix", is_flag=True, help=fix),
         reporting("the report"),
         click.option("--only", metavar="DECISION,…", callback=_decisions, help=_ONLY),
         click.option("--excel", is_flag=True, help="Begin the report with a mark by which Excel knows that it is UTF-8."),
@@ -34,7 +34,7 @@ def looking(fix: str) -> Callable[[Command], Command]:
         click.option(
             "--exit-code", "when_found", is_flag=True, help="End with exit code 11 if wrongly turned photos were found."
         ),
-        running("Name every photo that is shown wrong, unsure or in trouble."),
+        running("Name every photo that is sideways or upside down, unsure or in trouble."),
     )
     return _all(options)
 

@@ -2,13 +2,15 @@
 
 import os
 import sys
-from itertools import takewhile
+from itertools import chain, takewhile
+from typing import Final
 
 import click
 
 from orientd import __version__, commands
 from orientd.cli import invocation
 from orientd.cli.forget import forget
+from orientd.cli.helping import Group
 from orientd.cli.history import history, offer, redo, status, undo, verify_written
 from orientd.cli.immich import immich
 from orientd.cli.models import models
@@ -23,36 +25,23 @@ from orientd.config import Config
 from orientd.errors import ExitCode, OrientdError, Stopped
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="orientd")
 def cli() -> None:
-    """Finds photos that are shown sideways or upside down and puts them right.
+    """Finds photos that are displayed sideways or upside down, and fixes them without harming one.
 
-    Nothing is changed without --fix, and every change can be taken back: orientd undo.
+    Nothing is changed without --fix or apply, and every change can be taken back: orientd undo. For a start:
+    orientd scan ~/Pictures
     """
 
 
-for command in (
-    scan,
-    review,
-    apply_,
-    plan,
-    inspect,
-    pages,
-    report,
-    undo,
-    redo,
-    offer,
-    immich,
-    verify_written,
-    forget,
-    history,
-    status,
-    models,
-    watch,
-    service,
-    config,
-):
+_SECTIONS: Final = {
+    "Find and fix": (scan, review, apply_, report, inspect),
+    "Check and take back": (history, verify_written, undo, redo, offer, forget),
+    "Keep watching": (watch, service),
+    "Other libraries": (pages, immich, plan),
+}
+for command in chain(*_SECTIONS.values(), (status, models, config)):
     cli.add_command(command)
 
 
@@ -78,6 +67,12 @@ def completion(shell: str) -> int:
     assert found is not None
     click.echo(found(cli, {}, "orientd", "_ORIENTD_COMPLETE").source())
     return ExitCode.OK
+
+
+cli.sections = {
+    **{title: [command.name or "" for command in found] for title, found in _SECTIONS.items()},
+    "Setting up": ["doctor", "status", "config", "models", "completion"],
+}
 
 
 def main() -> None:
@@ -106,9 +101,26 @@ def main() -> None:
     sys.exit(int(code))
 
 
+_SYSTEMS: Final = {"darwin": "macOS", "win32": "Windows", "cygwin": "Windows"}
+
+
+def _check_system(system: str) -> None:
+    """See that this is Linux, before anything is imported that no other system has.
+
+    Raises:
+        OrientdError: it is another one.
+    """
+    if system != "linux":
+        raise OrientdError(
+            f"it runs on Linux only, and this is {_SYSTEMS.get(system, system)}: run it in a Linux container, or on the machine"
+            " with Linux where the photos lie"
+        )
+
+
 def _run() -> int:
     """Run the command; what ends it is a line of JSON, too, if --json was given."""
     try:
+        _check_system(sys.platform)
         return cli.main(prog_name=commands.line(), complete_var="_ORIENTD_COMPLETE", standalone_mode=False) or ExitCode.OK
     except (OrientdError, click.ClickException) as error:
         if "--json" in takewhile(lambda word: word != "--", sys.argv[1:]):  # also in one that could not be understood

@@ -2,13 +2,14 @@
 
 import click
 
+from orientd.cli.helping import Group
 from orientd.cli.options import configured
 from orientd.config import Config
 from orientd.errors import ExitCode
 from orientd.infer.spec import PRESETS
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @configured("model")
 @click.pass_context
@@ -80,7 +81,7 @@ def export(config: Config, folder: str, name: str | None) -> int:
     """Write a model (the one in use, or NAME) into DIR for programs that run it without orientd: in Go, C#, JavaScript or Python.
 
     The ONNX file, model.json with what must be known to run it, its card and licence, and reference.py, which gives the same
-    probabilities with ONNX Runtime alone. What the witnesses beside the model know is not in it.
+    probabilities with ONNX Runtime alone. What the witnesses know is not in it.
     """
     from pathlib import Path
 

@@ -10,11 +10,8 @@ from typing import Any, Final, Literal, get_args, get_origin
 import click
 
 from orientd.cli import invocation
-from orientd.config import HELP, OPTIONS, PATHS, Config, load
-from orientd.errors import ExitCode
+from orientd.config import HELP, OF_MODEL, OPTIONS, PATHS, Config, load
 
-_CRASHED: Final = "134, 139  crashed at a photo: run it again, and it finds the photo and leaves it out"
-EXIT_CODES: Final = "\n".join(["\b", "Exit codes:", *(f"  {code:<3}  {code.meaning}" for code in ExitCode), f"  {_CRASHED}"])
 JUDGING: Final = (
     "model",
     "provider",
@@ -70,7 +67,7 @@ def configured(*names: str, again: bool = False) -> Callable[[Command], Command]
             invocation.say(flags, config, merged)
             return function(config=merged, **values, **({"reload": read} if again else {}))
 
-        command.__name__, command.__doc__ = function.__name__, f"{getdoc(function)}\n\n{EXIT_CODES}"
+        command.__name__, command.__doc__ = function.__name__, getdoc(function)
         command.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
         made: Command = click.option("--config", metavar="FILE", help="Configuration file (YAML).")(command)
         for name in reversed((*names, "state_dir")):
@@ -86,11 +83,23 @@ def command_line() -> str:
 
 
 def _option(name: str) -> Callable[[Command], Command]:
-    option, flag = OPTIONS[name], "--" + name.replace("_", "-")
+    option, flag, about = OPTIONS[name], "--" + name.replace("_", "-"), HELP[name] + default_in_words(name)
     if option.type is bool:
-        both = f"{flag}/--no-{flag.removeprefix('--')}" if option.default else flag
-        return click.option(both, is_flag=True, default=None, help=HELP[name])
-    return click.option(flag, type=_kind(name), multiple=option.type == tuple[str, ...], help=HELP[name])
+        return click.option(f"{flag}/--no-{flag.removeprefix('--')}", is_flag=True, default=None, help=about)
+    return click.option(flag, type=_kind(name), multiple=option.type == tuple[str, ...], help=about)
+
+
+def default_in_words(name: str) -> str:
+    """What holds if nobody sets that option, for its help; empty where there is nothing, which the help says itself."""
+    default = OPTIONS[name].default
+    if default is None:
+        return f"  [default: {OF_MODEL}]"
+    if isinstance(default, bool):
+        return f"  [default: {'on' if default else 'off'}]"
+    if isinstance(default, tuple):
+        return f"  [default: {','.join(default)}]" if default else ""
+    text = f"{default:g}" if isinstance(default, float) else str(default)
+    return f"  [default: {text}]" if text else ""
 
 
 def _kind(name: str) -> Any:

@@ -28,16 +28,14 @@ if TYPE_CHECKING:
     from orientd.write.verify import Finding as Checked
 
 _LEFT_BY_WATCHERS = "A scan that you start judges what was taken back again; a watcher, and scan --unattended, leaves it alone."
-_LEFT_BY_ALL = (
-    "What was taken back is left alone from now on, by every scan and by a watcher; another --method is another question."
-)
+_LEFT_BY_ALL = "What was taken back is left alone from now on, by every scan and by a watcher, unless it uses another --method."
 _STATES = {
     "holds": "as orientd left them",
     "forgotten": "as orientd left them, but not to be undone any more: the copies of their originals were deleted",
     "old": "with the bytes again that they had before",
     "changed": "changed by another program since",
     "vanished": "deleted or moved since",
-    "unsettled": "in an interrupted write, which the next run that writes there mends",
+    "unsettled": "in an interrupted write, which the next run that writes there repairs",
     "unreadable": "that cannot be read, are not mounted, or lie on a server that does not answer",
     "spoilt": "that could not be undone",
 }
@@ -194,13 +192,7 @@ def facts(values: Mapping[str, str]) -> None:
 
 def status(standing: "Standing", watcher: Mapping[str, Any]) -> int:
     """Print the facts, those of the watcher as `metrics.watcher` gives them, and the commands that see to them."""
-    doing = "not running"
-    if watcher["running"]:
-        numbers = ", ".join(f"{number:,} {name}" for name, number in sorted(watcher["photos"].items()))
-        doing = f"process {watcher['pid']}, {watcher['state']}, {watcher['waiting']:,} waiting" + (
-            f"; {numbers}" if numbers else ""
-        )
-    facts({**_held(standing), "watcher": doing})
+    facts({**_held(standing), "watcher": watching(watcher)})
     if standing.unsettled:
         console().print(Text(f"To see them: {commands.line('verify')}"))
     if standing.originals:
@@ -208,15 +200,24 @@ def status(standing: "Standing", watcher: Mapping[str, Any]) -> int:
     return ExitCode.OK
 
 
+def watching(watcher: Mapping[str, Any]) -> str:
+    """What a watcher does, as `metrics.watcher` gives it, in words."""
+    if not watcher["running"]:
+        return "not running"
+    numbers = ", ".join(f"{number:,} {name}" for name, number in sorted(watcher["photos"].items()))
+    doing = f"process {watcher['pid']}, {watcher['state']}, {watcher['waiting']:,} waiting"
+    return f"{doing}; {numbers}" if numbers else doing
+
+
 def _held(standing: "Standing") -> dict[str, str]:
     runs, kept, unsettled = standing.runs, standing.originals, standing.unsettled
-    mended = ", mended by the next run that writes there" if unsettled else ""
+    mended = ", repaired by the next run that writes there" if unsettled else ""
     return {
         "state": standing.state_dir,
         "model": standing.model,
         "files known": f"{standing.known:,}",
         "runs that wrote": f"{len(runs):,}" + (f", the last {runs[0].status}: {runs[0].command}" if runs else ""),
-        "photos put right": f"{sum(run.fixed for run in runs):,}",
+        "photos fixed": f"{sum(run.fixed for run in runs):,}",
         "originals kept": f"{len(kept):,}" + (f", {sum(kept) / 1e6:,.1f} MB" if kept else ""),
         "cannot be undone": f"{sum(run.forgotten for run in runs):,}",
         "interrupted writes": f"{unsettled:,}{mended}",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orientd.cli.helping import Command
 from orientd.cli.options import configured
 from orientd.config import Config
 from orientd.errors import ConfigError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from orientd.report.page_report import PageRow, PageVerdict
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(readable=False))
 @click.option("--out", "folder", metavar="FOLDER", default="", help="Where upright, straight copies go. Without it none is made.")
 @click.option(
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 )
 @click.option("--overwrite", is_flag=True, help="Replace copies, and a report, that are there already.")
 @click.option(
-    "--straighten/--no-straighten", default=True, help="--no-straighten: turn by quarters only, without loss where possible."
+    "--straighten/--no-straighten",
+    default=True,
+    help="Straighten pages; with --no-straighten only turn them by quarters, without loss where possible.",
 )
 @click.option(
     "--render",

@@ -5,6 +5,7 @@ from functools import partial
 
 import click
 
+from orientd.cli.helping import Command
 from orientd.cli.options import configured
 from orientd.cli.page import finish_page, page_at, with_page
 from orientd.cli.stopping import stoppable
@@ -12,13 +13,13 @@ from orientd.config import Config
 from orientd.errors import ExitCode
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("plan", metavar="PLAN.csv", type=click.Path())
 @click.argument("folders", nargs=-1, metavar="[FOLDER…]", type=click.Path(readable=False))
 @with_page
 @configured("workers", "max_pixels", "max_bytes", "max_memory", "isolate", "sidecar_naming")
 def report(config: Config, plan: str, folders: tuple[str, ...], html: str | None, html_limit: int) -> int:
-    """Tell what PLAN.csv says, with what a person has decided since; with --html make a report to look at.
+    """Show the numbers of PLAN.csv, with what a person has decided since; with --html make a report with pictures.
 
     A plan may come from anyone: pictures are made of photos below FOLDER… or, if none is given, of those below all that was
     ever scanned and of those on servers that are known here.

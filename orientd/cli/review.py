@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orientd.cli.helping import Command
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
 from orientd.cli.stopping import stoppable
 from orientd.config import Config
@@ -22,22 +23,22 @@ _OPEN_TO_OTHERS = (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("paths", nargs=-1, metavar="[PLAN.csv | FOLDER…]", type=click.Path(readable=False))
 @click.option(
     "--listen", default=_LISTEN, metavar="HOST:PORT", help="Where to serve the page; port 0 is a free one.", show_default=True
 )
-@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--browser/--no-browser", default=True, help="Open the browser; with --no-browser only print the address.")
 @click.option("--read-only", is_flag=True, help="Serve without Apply: verdicts are noted, and no photo is changed.")
 @click.option(
     "--report", metavar="FILE.csv", help="Where to write the plan of a scan, or a folder (default: orientd-DATE-TIME.csv here)."
 )
 @configured(*JUDGING, "first_look", *WALKING, "method", *WRITING)
-def review(config: Config, paths: tuple[str, ...], listen: str, no_browser: bool, read_only: bool, report: str | None) -> int:
+def review(config: Config, paths: tuple[str, ...], listen: str, browser: bool, read_only: bool, report: str | None) -> int:
     """Look at the photos of a plan before anything is changed: a page in the browser, on this machine.
 
     Of a FOLDER… a plan is made first. PLAN.csv is a report of orientd scan; with FOLDER… behind it only what lies there is shown.
-    Without either it is the newest report in the current folder. What you decide is noted beside the plan at once, in
+    Without either it is the newest report in the current folder. What you decide is noted next to the plan at once, in
     PLAN.csv.verdicts, and orientd apply, the watcher and the next review go by it. Photos are changed only by Apply on the page,
     once you have confirmed it, and can be undone there. Ctrl-C ends it.
     """
@@ -56,7 +57,7 @@ def review(config: Config, paths: tuple[str, ...], listen: str, no_browser: bool
             output.say(f"Review your photos at {access.address}\nCtrl-C ends it.")
             if not access.is_local:
                 output.note(_OPEN_TO_OTHERS)
-            if not no_browser:
+            if browser:
                 serve.browse(door)
 
         serve.serve(desk, bound, access, begin, stop)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orientd.cli.cluster import clustering, on_cluster
+from orientd.cli.helping import Command
 from orientd.cli.looking import chosen_report, looking, reporting, running
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
 from orientd.cli.page import finish_page, page_at
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 @click.command(cls=WaitingCommand)
 @click.argument("paths", nargs=-1, metavar="PATH…", type=click.Path(readable=False))
-@click.option("--files-from", metavar="FILE", help="Look also at the paths in a file, one a line or parted by NUL; - for a pipe.")
-@looking(fix="Put right what is shown wrong. Without it nothing is changed.")
+@click.option(
+    "--files-from", metavar="FILE", help="Look also at the paths in a file, one a line or separated by NUL bytes; - for a pipe."
+)
+@looking(fix="Fix photos that are sideways or upside down. Without it nothing is changed.")
 @sharding
 @clustering
 @configured(*JUDGING, "first_look", *WALKING, "method", *WRITING, "metrics_textfile")
@@ -56,7 +59,7 @@ def scan(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Look at every photo below PATH… and list those shown wrong; with --fix put them right."""
+    """Find photos below PATH… that are sideways or upside down; with --fix, fix them."""
     from orientd import app
     from orientd.cli.session import Session
     from orientd.library.left_out import Tally
@@ -104,7 +107,7 @@ def apply_(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Carry out a plan: put right the photos whose decision in PLAN.csv is fix.
+    """Carry out a plan: fix the photos whose decision in PLAN.csv is fix.
 
     PLAN.csv is a report of orientd scan; rows may have been edited or deleted. A photo that has changed since is left alone, and
     so is one outside FOLDER… or, if none is given, outside all that was ever scanned.
@@ -131,7 +134,7 @@ def apply_(
         return session.finish(interrupted=stop())
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", metavar="FILE", type=click.Path(readable=False))
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @configured(*JUDGING)

@@ -6,19 +6,20 @@ from collections.abc import Callable
 
 import click
 
+from orientd.cli.helping import Command, Group
 from orientd.cli.options import JUDGING, WALKING, WATCHING, WRITING, command_line, configured
 from orientd.config import HELP, Config, check_modes, load, origins
 from orientd.errors import ExitCode
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("paths", nargs=-1, metavar="PATH…", type=click.Path(readable=False))
 @configured(*WATCHING, *JUDGING, *WALKING, "method", *WRITING, again=True)
 def watch(config: Config, paths: tuple[str, ...], reload: Callable[[], Config]) -> int:
-    """Watch folders, and judge each photo that arrives once it is whole; with --fix put it right.
+    """Watch folders, and judge each photo that arrives once it is whole; with --fix, fix it.
 
     Without PATH… it watches the libraries of the configuration. SIGHUP reloads the configuration, SIGTERM and Ctrl-C end it
-    after the photo in hand. Without --fix and --plan it only tells what is shown wrong.
+    after the photo in hand. Without --fix and --plan it only logs what is sideways or upside down.
     """
     from orientd.watch import daemon
     from orientd.watch.logs import logging_to
@@ -28,7 +29,7 @@ def watch(config: Config, paths: tuple[str, ...], reload: Callable[[], Config]) 
         return daemon.watch(config, paths, reload, command_line(), systemd(os.environ, os.getpid()), log)
 
 
-@click.group()
+@click.group(cls=Group)
 def service() -> None:
     """Put the systemd units of orientd in place, look after them, or take them away."""
 
@@ -36,7 +37,7 @@ def service() -> None:
 @service.command()
 @click.argument("paths", nargs=-1, metavar="[PATH…]", type=click.Path(exists=True, file_okay=False))
 @click.option("--user", is_flag=True, help="For the service manager of this user, not for that of the machine.")
-@click.option("--fix", is_flag=True, help="Let the service put right what is shown wrong.")
+@click.option("--fix", is_flag=True, help="Let the service fix photos that are sideways or upside down.")
 @click.option("--as", "owner", metavar="USER", help="User to run as (default: the owner of the first PATH).")
 def install(paths: tuple[str, ...], user: bool, fix: bool, owner: str | None) -> int:
     """Install orientd.service for the folders PATH…, with what belongs to it. It is not started yet.
@@ -75,7 +76,7 @@ def status_(user: bool) -> int:
     return ExitCode.OK
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """Check the configuration, or show what it comes to."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orientd import __version__, commands
+from orientd.cli.helping import Group
 from orientd.cli.options import configured
 from orientd.cli.quiet import quietly
 from orientd.cli.telling import Telling
@@ -61,7 +62,7 @@ def _part_of(shard: str, report: str | None, *, fix: bool, only: Collection[Verd
             f"{commands.line('plan', 'merge')}, and apply the plan"
         )
     if report == "-":
-        raise ConfigError("--shard leaves a second file beside the plan: name a file or a folder with --report")
+        raise ConfigError("--shard leaves a second file next to the plan: name a file or a folder with --report")
     part = Part(parse(shard, os.environ))
     if not report or os.path.isdir(report):
         report = os.path.join(report or "", name_of_part(part.shard.number, part.shard.of))
@@ -96,7 +97,7 @@ def _leave_manifest(part: "Part", config: Config, session: "Session") -> None:
     ).leave(path)
 
 
-@click.group()
+@click.group(cls=Group)
 def plan() -> None:
     """Put the parts of a plan together that several machines made."""
 
@@ -110,7 +111,7 @@ def plan() -> None:
 def merge(config: Config, parts: tuple[str, ...], out: str, overwrite: bool, quiet: bool) -> int:
     """Make one plan of all the parts that scan --shard wrote: the one that a scan on one machine would have written.
 
-    Each part has its .json beside it. Nothing may be missing, come twice or have been judged otherwise. What the journal of this
+    Each part has its .json next to it. Nothing may be missing, come twice or have been judged otherwise. What the journal of this
     machine says was taken back is left alone.
     """
     from datetime import datetime

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from orientd.cli.helping import Command
+
 _FOREVER = "forever"
 
 
@@ -23,7 +25,7 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
         return seconds
 
 
-class WaitingCommand(click.Command):
+class WaitingCommand(Command):
     """A command whose --wait may stand without a value; a value is joined to it by =, so that no argument is taken for one."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

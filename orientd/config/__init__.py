@@ -26,7 +26,7 @@ OF_MODEL: Final = "model"
 _IF_GIVEN: Final[Mapping[object, object]] = {float | None: float, int | None: int}  # else what was fitted with the model
 _LISTS: Final[Mapping[object, str]] = {tuple[str, ...]: "a list of texts", tuple[_Writable, ...]: "a list of formats"}
 _REACHED: Final = (
-    "metrics: others can reach {}: name a metrics_token_file, or say metrics_open: true if whoever does may read them"
+    "metrics: others can reach {}: name a metrics_token_file, or set metrics_open: true if anyone who can may read them"
 )
 _SWITCH: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
@@ -55,10 +55,10 @@ class Config:
     )
     gpus: str = _option(
         "0",
-        "NVIDIA cards to use, by the numbers CUDA gives them, parted by commas, such as 0,1; or all.",
+        "NVIDIA cards to use, by the numbers CUDA gives them, separated by commas, such as 0,1; or all.",
         form=(r"all|\d{1,3}(, *\d{1,3})*", "numbers such as 0,1, or all"),
     )
-    gpu_memory: int = _option(0, "Memory of each NVIDIA card to get along with, in MiB; 0 for as much as serves", 0, 2**20)
+    gpu_memory: int = _option(0, "Memory limit for each NVIDIA card, in MiB; 0 for no limit", 0, 2**20)
     min_confidence: float | None = _option(
         None, "Turn a photo only if that turn is at least this probable; model: as it was fitted with the model", 0.5, 1
     )
@@ -70,8 +70,8 @@ class Config:
     )
     second_look_below: float | None = _option(
         None,
-        "Look again, at eight views and with the other networks, if upright is less probable than this; model: as it was fitted"
-        " with the model",
+        "Look at eight views, and ask the other networks, if upright is less probable than this; model: as it was fitted with"
+        " the model",
         0,
         1,
     )
@@ -108,24 +108,24 @@ class Config:
     )
     method: Literal["tag", "rotate", "auto"] = _option(
         "tag",
-        "How to put a photo right: tag = change the orientation it stores, a few bytes; rotate = turn its pixels, where that is"
+        "How to fix a photo: tag = change the orientation it stores, a few bytes; rotate = turn its pixels, where that is"
         " proved to lose nothing (JPEG, PNG, lossless WebP), else the tag; auto = the pixels where many viewers ignore the tag"
         " (PNG, lossless WebP), else the tag.",
     )
     hard_links: bool = _option(False, "Also write photos that have several names (hard links): all of them change.")
     formats: tuple[_Writable, ...] = _option(
-        get_args(_Writable), "Formats that may be written, parted by commas; photos in others are listed only."
+        get_args(_Writable), "Formats that may be written, separated by commas; photos in others are listed only."
     )
     sidecar: Literal["off", "write"] = _option(
         "off",
         "Photos that are never written themselves, such as raw files and signed ones (C2PA): off = they are left alone; write ="
-        " they are judged, and how they are to be shown is written to an XMP sidecar beside them, for photo programs to obey.",
+        " they are judged, and how they are to be shown is written to an XMP sidecar next to them, for photo programs to obey.",
     )
     sidecar_naming: Literal["full", "adobe"] = _option(
         "full", "Name of a new sidecar: full = photo.cr2.xmp, as of darktable and digiKam; adobe = photo.xmp."
     )
     state_dir: str = _option(
-        "", "Folder for the journal and the memory of photos already seen; empty for the usual one (~/.local/state/orientd)."
+        "", "Folder for the journal and the cache of photos already judged; empty for the usual one (~/.local/state/orientd)."
     )
     metrics_textfile: str = _option(
         "",
@@ -134,10 +134,10 @@ class Config:
     )
     on_finish: tuple[str, ...] = _option(
         (),
-        "What to start after a scan or apply that came to its end: a program with its arguments, [/usr/local/bin/tell, photos],"
+        "What to start after a scan or apply that came to its end: a program with its arguments, [/usr/local/bin/notify, photos],"
         " or an address (https). It is given what happened as JSON, see docs/monitoring.md.",
     )
-    on_found: tuple[str, ...] = _option((), "The same after a scan that found photos shown wrong, or when orientd watch does.")
+    on_found: tuple[str, ...] = _option((), "The same after a scan that found photos to fix, or when orientd watch does.")
     on_error: tuple[str, ...] = _option((), "The same after an error that ended a scan or apply, or that orientd watch meets.")
 
     immich_url: str = _option("", "Address of the server whose photos orientd immich scan looks at: https://photos.example.com.")
@@ -150,13 +150,13 @@ class Config:
 
     libraries: tuple[str, ...] = _option((), "Folders that orientd watch watches if it is given none.")
     fix: bool = _option(
-        False, "Let orientd watch put right what is shown wrong. Every other command needs its --fix, or a plan, all the same."
+        False, "Let orientd watch fix photos that are sideways or upside down. Other commands still need --fix or a plan."
     )
-    plan: str = _option("", "File (.csv) in which orientd watch collects what it would put right, for orientd apply.")
+    plan: str = _option("", "File (.csv) in which orientd watch collects what it would fix, for orientd apply.")
     observer: Literal["auto", "inotify", "polling"] = _option(
         "auto",
-        "How orientd watch learns of changes: inotify = the kernel tells; polling = by looking through the folders at intervals,"
-        " as on network drives; auto = whichever fits.",
+        "How orientd watch learns of changes: inotify = the kernel reports them; polling = by looking through the folders at"
+        " intervals, as on network drives; auto = whichever fits.",
     )
     when_missing: Literal["exit", "wait"] = _option(
         "exit",
@@ -172,19 +172,19 @@ class Config:
     latency: float = _option(2.0, "Seconds for which orientd watch lets photos wait for others, to judge them together", 0, 3600)
     walk_every: float = _option(
         3600.0,
-        "Seconds between two looks through all folders for what the kernel did not tell; 0 for one at the start",
+        "Seconds between two looks through all folders for what the kernel did not report; 0 for one at the start",
         0,
         10**6,
     )
-    poll_every: float = _option(300.0, "Seconds between two looks through all folders where the kernel tells nothing", 1, 10**6)
+    poll_every: float = _option(300.0, "Seconds between two looks through all folders where the kernel reports nothing", 1, 10**6)
     waiting_room: int = _option(20_000, "Files that may wait at the same time; what is beyond that is found later", 1000, 10**7)
     quiet_hours: str = _option(
         "",
-        "Hours, by local time, in which orientd watch does nothing but take notes, such as '22:00-07:00, 12:00-13:00'.",
-        form=(rf"{HOURS}(, *{HOURS})*", "hours such as 22:00-07:00, several parted by commas"),
+        "Hours, by local time, in which orientd watch only notes what to judge later, such as '22:00-07:00, 12:00-13:00'.",
+        form=(rf"{HOURS}(, *{HOURS})*", "hours such as 22:00-07:00, several separated by commas"),
     )
     rate_limit: float = _option(0.0, "Photos that orientd watch judges in a minute at most; 0 for as many as it can", 0, 10**6)
-    pause_on_battery: bool = _option(False, "Let orientd watch do nothing but take notes while the machine runs on battery.")
+    pause_on_battery: bool = _option(False, "Let orientd watch only note what to judge later while the machine runs on battery.")
     release_after: float = _option(
         300.0, "Seconds without work after which orientd watch gives back the model's memory", 0, 10**6
     )
@@ -195,7 +195,7 @@ class Config:
         form=(address.FORM, "an address such as 127.0.0.1:9812"),
     )
     metrics_token_file: str = _option(
-        "", "File with one line of at least 16 characters that who asks for metrics must know (Authorization: Bearer)."
+        "", "File with one line of at least 16 characters that whoever asks for metrics must send (Authorization: Bearer)."
     )
     metrics_open: bool = _option(False, "Let whoever reaches that address read the metrics without such a token.")
     log_format: Literal["auto", "human", "journal", "json"] = _option(
@@ -235,7 +235,7 @@ def load(file: str | None, environment: Mapping[str, str], flags: Mapping[str, o
 
     Args:
         file: the YAML file; None for $XDG_CONFIG_HOME/orientd/orientd.yaml, if there is one.
-        environment: ORIENTD_<OPTION> set options (a list is parted by colons, an empty value counts as not given); HOME,
+        environment: ORIENTD_<OPTION> set options (a list is separated by colons, an empty value counts as not given); HOME,
             XDG_CONFIG_HOME, XDG_STATE_HOME and systemd's STATE_DIRECTORY say where things are.
         flags: by option name; None and () mean not given.
 
@@ -347,7 +347,7 @@ def _from_text(kind: object, text: str) -> Any:
         return _SWITCH.get(text.lower(), text)
     if kind == tuple[str, ...]:
         if "," in text and ":" not in text:
-            raise ValueError(f"is one text, got {text!r}: write several as a list, [a, b], or parted by colons, a:b")
+            raise ValueError(f"is one text, got {text!r}: write several as a list, [a, b], or separated by colons, a:b")
         return tuple(filter(None, text.split(":")))
     if kind == tuple[_Writable, ...]:
         return tuple(filter(None, text.replace(":", ",").replace(" ", "").split(",")))
@@ -358,13 +358,13 @@ def _from_text(kind: object, text: str) -> Any:
 
 
 def check_modes(config: Config) -> None:
-    """See that what a watcher shall do with photos shown wrong does not contradict itself.
+    """See that what a watcher shall do with photos sideways or upside down does not contradict itself.
 
     Raises:
         ConfigError: it does.
     """
     if config.fix and config.plan:
-        raise ConfigError("fix and plan exclude each other: put photos right at once, or collect them in a plan")
+        raise ConfigError("fix and plan exclude each other: fix photos at once, or collect them in a plan")
 
 
 def origins(file: str | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> dict[str, str]:

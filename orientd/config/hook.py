@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from orientd.config.places import at_home as path_at_home
 
-_WANTED: Final = "a list of a program and its arguments, such as [/usr/local/bin/tell, photos], or an address (https)"
+_WANTED: Final = "a list of a program and its arguments, such as [/usr/local/bin/notify, photos], or an address (https)"
 _OPEN: Final = re.compile(r"http://", re.IGNORECASE)
 _WEB: Final = re.compile(r"https?://", re.IGNORECASE)
 _NAMES_AT_HOME: Final = (".local", ".lan", ".internal", ".home.arpa", ".localhost")

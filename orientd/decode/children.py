@@ -250,7 +250,7 @@ def _cause(code: int, limits: Limits) -> Exception:
     if -code in FAULTS:
         return _Crashed(signal.Signals(-code).name)
     how = f"exit code {code}" if code >= 0 else f"signal {-code}"
-    return RuntimeError(f"the decoder could not work ({how}): what it says on standard error tells why")
+    return RuntimeError(f"the decoder could not work ({how}): what it says on standard error explains it")
 
 
 def _end(children: list[_Child]) -> None:

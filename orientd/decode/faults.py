@@ -100,7 +100,7 @@ def _damaged(name: str, detail: str) -> Told:
 
 
 def _unsupported(name: str, what: str) -> Told:
-    return Reason.UNSUPPORTED, f"this kind of {name} is not supported ({what}): turn it by hand if it is shown wrong"
+    return Reason.UNSUPPORTED, f"this kind of {name} is not supported ({what}): turn it by hand if it needs it"
 
 
 def _tiff(tags: _Tags, size: int, detail: str) -> Told:

@@ -1,4 +1,4 @@
-"""Which file system a folder is on, and whether the kernel tells what happens there.
+"""Which file system a folder is on, and whether the kernel reports changes there.
 
 inotify sees what goes through this machine's kernel. What another machine writes to a network share, or the program behind a
 FUSE mount by itself, it never sees: https://man7.org/linux/man-pages/man7/inotify.7.html, "Limitations and caveats".

@@ -188,7 +188,7 @@ def _check_family(listed: Catalogue, family: set[int], mapped: set[int]) -> None
             raise Refused(Reason.UNUSUAL, "its thumbnail or auxiliary picture belongs to another picture, too")
     for kind, members in listed.groups:
         if kind in _INSTEAD and family & set(members) and not set(members) <= family | mapped:
-            raise Refused(Reason.SEVERAL_PICTURES, "it holds another picture to be shown in its place, or beside it")
+            raise Refused(Reason.SEVERAL_PICTURES, "it holds another picture to be shown in its place, or next to it")
     if any(_orientation(listed, item) != group.UPRIGHT for item in _sources(listed.references, family)):
         raise Refused(Reason.UNUSUAL, "the pieces it is made of are turned themselves")
 

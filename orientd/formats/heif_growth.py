@@ -91,7 +91,7 @@ def _shifted(listed: Catalogue, inserted: dict[int, int]) -> Iterator[Splice]:
     _check_behind(listed, trailer)
     for location in listed.locations.values():
         if location.external or location.method > 1:
-            raise Refused(Reason.CANNOT_GROW, "it would have to grow, and an item is not told by its place in this file")
+            raise Refused(Reason.CANNOT_GROW, "it would have to grow, and an item is not stored in this file")
         if location.method == 0:
             yield from _moved(location, inserted, len(listed.data))
     if trailer:
@@ -116,7 +116,7 @@ def _check_behind(listed: Catalogue, trailer: samsung.Trailer | None) -> None:
         raise Refused(Reason.CANNOT_GROW, f"it would have to grow, and {what} may count bytes from the start of the file")
     if not trailer and listed.data.find(samsung.VIDEO, listed.meta.end) >= 0:
         raise Refused(
-            Reason.CANNOT_GROW, "it would have to grow, and Samsung's trailer, which tells where the video is, cannot be read"
+            Reason.CANNOT_GROW, "it would have to grow, and Samsung's trailer, which says where the video is, cannot be read"
         )
     videos = [(part.body, part.end) for part in listed.top if part.kind == _VIDEO] + [(listed.end, len(listed.data))]
     if any(place >= end - start for start, end in videos for place in _chunks(listed.data, start, end)):

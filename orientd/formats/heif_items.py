@@ -271,12 +271,12 @@ def _locations(data: bytes, iloc: Box) -> dict[int, Location]:
         method = reader.value(2) & 15 if version else 0
         external, start, count = bool(reader.value(2)), reader.number(base), reader.value(2)
         if count > 1 and not offset + length:
-            raise Refused(Reason.DAMAGED, "broken HEIF: an item is said to be in several places that are not told")
+            raise Refused(Reason.DAMAGED, "broken HEIF: an item is said to be in several places that are not named")
         extents = []
         for _ in range(count):
             reader.value(index if version else 0)
             extents.append((reader.number(offset), reader.value(length)))
         if item in found:
-            raise Refused(Reason.DAMAGED, "broken HEIF: it tells the place of an item twice")
+            raise Refused(Reason.DAMAGED, "broken HEIF: it names the place of an item twice")
         found[item] = Location(method, external, start, tuple(extents))
     return found

@@ -127,7 +127,7 @@ def _layout(data: bytes) -> _Layout:
             layout.frames.append(segment)
         layout.scan = segment.end
     if not layout.frames or any(b"\0\0" in _sides(data, frame) for frame in layout.frames):
-        raise Refused(Reason.DAMAGED, "the frame has no size, or one that is only told after the scan (DNL)")
+        raise Refused(Reason.DAMAGED, "the frame has no size, or one that is only given after the scan (DNL)")
     return layout
 
 

@@ -76,11 +76,11 @@ def _check_agreement(contents: Contents, own: int | None, sides: tuple[int, int]
     if own is not None and file is not None and normalise(own) != normalise(file):
         raise Refused(
             Reason.ORIENTATIONS_DISAGREE,
-            f"this raw file says orientation {file}, its preview says {own}: nobody knows how it is shown",
+            f"this raw file says orientation {file}, its preview says {own}: it is not clear how it is displayed",
         )
     if _lies(sides) != _lies(contents.sensor) and None not in (_lies(sides), _lies(contents.sensor)):
         raise Refused(
-            Reason.ORIENTATIONS_DISAGREE, "the preview of this raw file is turned already: nobody knows how it is shown"
+            Reason.ORIENTATIONS_DISAGREE, "the preview of this raw file is turned already: it is not clear how it is displayed"
         )
 
 

@@ -91,5 +91,5 @@ def _pointers(data: bytes, listed: list[_Entry]) -> Iterator[Pointer]:
             yield Pointer(Number(start + 4, 4, int.from_bytes(held[4:8], "big")), int.from_bytes(held[8:], "big"))
         elif held[4:8] != b"ftyp":  # else it is the video itself
             raise Refused(
-                Reason.CANNOT_GROW, "it would have to grow, and Samsung's trailer tells in an unknown way where its video is"
+                Reason.CANNOT_GROW, "it would have to grow, and Samsung's trailer says in an unknown way where its video is"
             )

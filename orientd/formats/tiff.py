@@ -235,6 +235,6 @@ def _check_growth(block: TiffBlock, chain: list[Directory], extents: list[tuple[
         raise Refused(*_OLD_STYLE)
     end = max(*(directory.end + block.layout.offset for directory in block.every()), *(end for _, end in extents))
     if block.strays and min(block.strays) < size:
-        raise Refused(Reason.BROKEN_METADATA, "it tells of a directory just behind its end, where it would have to grow")
+        raise Refused(Reason.BROKEN_METADATA, "it names a directory just behind its end, where it would have to grow")
     if block.data[end:].strip(b"\0"):
         raise Refused(Reason.CANNOT_GROW, "bytes at its end belong to nothing that it lists, so it cannot grow")

@@ -140,7 +140,7 @@ class TiffBlock:
         inside = entry.offset + 4 + wide
         start = inside if size <= wide else self.number(inside, wide)
         if start + size > len(self.data):
-            raise Refused(Reason.CANNOT_GROW, f"EXIF tag 0x{entry.tag:04x} points past its block, so the block cannot grow")
+            raise Refused(Reason.CANNOT_GROW, f"EXIF tag 0x{entry.tag:04x} points outside its block, so the block cannot grow")
         return start, start + size
 
     def numbers(self, entry: Entry) -> list[int]:
@@ -171,7 +171,7 @@ class TiffBlock:
         places, sizes = self._numbers(directory, starts), self._numbers(directory, lengths)
         for start, length in zip_longest(places, sizes[: len(places)], fillvalue=0):  # a length alone is no place
             if start + length > len(self.data):
-                raise Refused(Reason.CANNOT_GROW, "the EXIF thumbnail lies past its block, so the block cannot grow")
+                raise Refused(Reason.CANNOT_GROW, "the EXIF thumbnail lies outside its block, so the block cannot grow")
             yield start, start + length
 
     def _numbers(self, directory: Directory, tag: int) -> list[int]:

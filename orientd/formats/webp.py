@@ -40,7 +40,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         raise Refused(Reason.DAMAGED, "not a WebP: it does not start with a RIFF header")
     place, end = _HEADER, _riff_end(data)
     if end > len(data) or end % 2:
-        raise Refused(Reason.DAMAGED, "cut short, or its RIFF header tells a wrong size")
+        raise Refused(Reason.DAMAGED, "cut short, or its RIFF header gives a wrong size")
     while place < end:
         start = place + 8
         chunk = Chunk(data[place : place + 4], start, start + int.from_bytes(data[place + 4 : start], "little"))
@@ -157,7 +157,7 @@ def _extended(bitstream: bytes, name: bytes) -> bytes:
     else:
         raise Refused(Reason.DAMAGED, "the header of its picture is broken")
     if not all(sides):
-        raise Refused(Reason.DAMAGED, "the header of its picture tells no size")
+        raise Refused(Reason.DAMAGED, "the header of its picture gives no size")
     flags = _EXIF_FLAG | (_ALPHA_FLAG if alpha else 0)
     return bytes([flags, 0, 0, 0]) + b"".join((side - 1).to_bytes(3, "little") for side in sides)
 

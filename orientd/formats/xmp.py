@@ -91,7 +91,7 @@ def _check_flat(packet: bytes) -> None:
     if kinds - _FLAT or any("true" in values for values in uses):
         raise Refused(
             Reason.NOT_TO_BE_TURNED,
-            "a panorama that viewers show on a sphere (GPano in XMP): turned it would always be shown wrong",
+            "a panorama that viewers show on a sphere (GPano in XMP): turned it would always be displayed wrongly",
         )
 
 

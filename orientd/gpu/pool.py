@@ -139,7 +139,7 @@ class GpuPool:
 
 
 def chosen(gpus: str) -> list[Card]:
-    """The GPUs of a setting: "all", or numbers parted by commas.
+    """The GPUs of a setting: "all", or numbers separated by commas.
 
     Raises:
         EngineUnavailable: there are none, not all of these, or no ONNX Runtime for them.
@@ -148,7 +148,7 @@ def chosen(gpus: str) -> list[Card]:
     there = cuda.names()
     numbers = list(range(len(there))) if gpus == "all" else sorted({int(each) for each in gpus.split(",")})
     if not there:
-        raise EngineUnavailable("CUDA shows no GPU here: see to its driver (nvidia-smi), or ask for the CPU")
+        raise EngineUnavailable("CUDA shows no GPU here: check its driver (nvidia-smi), or ask for the CPU")
     if numbers[-1] >= len(there):
         shown = ", ".join(f"{number} ({name})" for number, name in enumerate(there))
         raise EngineUnavailable(f"there is no GPU {numbers[-1]}, only {shown}: name others with --gpus")

@@ -85,7 +85,7 @@ class EngineBuilder:
         try:
             keep.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            advice = "see to its rights, or name another by XDG_CACHE_HOME"
+            advice = "check its permissions, or name another by XDG_CACHE_HOME"
             raise StateError(f"{keep} cannot be written ({error.strerror}): {advice}") from error
         tidy(keep)
 

@@ -41,7 +41,7 @@ def export(model: Model, folder: Path) -> list[Path]:
     try:
         return _written(files, folder)
     except OSError as error:
-        raise StateError(f"{folder} cannot be written ({error.strerror}): see to its rights and the space left") from error
+        raise StateError(f"{folder} cannot be written ({error.strerror}): check its permissions and the space left") from error
 
 
 def _known(name: str, sha256: str, spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def add(source: str, folder: Path, name: str, preset: str = "", sha256: str = ""
         _write(partial, json.dumps({"sha256": made.sha256, "preset": preset}).encode())
         os.replace(partial, made.path.with_suffix(".json"))
     except OSError as error:
-        raise StateError(f"{folder} cannot be written ({error.strerror}): see to its rights and the space left") from error
+        raise StateError(f"{folder} cannot be written ({error.strerror}): check its permissions and the space left") from error
     finally:
         with suppress(OSError):
             partial.unlink()
@@ -170,7 +170,7 @@ def remove(name: str, folder: Path) -> None:
         record.unlink()
         (folder / f"{name}.onnx").unlink(missing_ok=True)
     except OSError as error:
-        raise StateError(f"{folder} cannot be written ({error.strerror}): see to its rights") from error
+        raise StateError(f"{folder} cannot be written ({error.strerror}): check its permissions") from error
 
 
 def facts(model: Model, in_use: Model) -> dict[str, Any]:

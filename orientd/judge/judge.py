@@ -166,7 +166,7 @@ class Judge:
                 decision = replace(decision, reason=remark, code=code)
             except Exception as error:  # as above
                 why = error if isinstance(error, Refused) else _unexpected(error)
-                reason = f"shown wrong, but not to be written: {why}"
+                reason = f"sideways or upside down, but not to be written: {why}"
                 decision = Decision(Verdict.SKIP, decision.turn, decision.confidence, reason, code_of(error))
         return self._row(photo, picture, opinion, decision, method)
 

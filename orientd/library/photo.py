@@ -22,7 +22,7 @@ _UNTOUCHED: Final = {
         Reason.RAW_FILE,
         "raw files are never changed: turn it in your raw developer, or have sidecars written (--sidecar write)",
     ),
-    Format.JPEG_XL: (Reason.UNSUPPORTED, "JPEG XL is neither judged nor changed: turn it by hand if it is shown wrong"),
+    Format.JPEG_XL: (Reason.UNSUPPORTED, "JPEG XL is neither judged nor changed: turn it by hand if it needs it"),
 }
 
 

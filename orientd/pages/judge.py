@@ -57,7 +57,7 @@ def judge(levels: Pixels, ask: Ask) -> Finding:
     ways, likeness = which_way(level, ask)
     sure = skew.confidence(likeness)
     if sure < LEAST_ANGLE_CONFIDENCE:
-        return _without_text("no lines of text tell how it lies for certain: turn it by hand if it is shown wrong", sure)
+        return _without_text("no lines of text show for certain how it lies: turn it by hand if it needs it", sure)
     return decided(skew.angle, sure, ways)
 
 
@@ -67,7 +67,7 @@ def decided(angle: float, sure: float, ways: Probabilities) -> Finding:
     turn = TURNS[ways.index(confidence)]
     found = Finding(PageVerdict.COPY, angle, sure, turn, confidence)
     if confidence < LEAST_CONFIDENCE:
-        reason = "which way is up is not certain: turn it by hand if it is shown wrong"
+        reason = "which way is up is not certain: turn it by hand if it needs it"
         return replace(found, verdict=PageVerdict.UNSURE, code=Reason.LOW_CONFIDENCE, reason=reason)
     return replace(found, verdict=PageVerdict.KEEP) if abs(found.total) < STRAIGHT else found
 

@@ -13,7 +13,7 @@ from orientd.state.in_hand import Hand
 from orientd.write.writer import Writer
 
 _OUTSIDE: Final = (
-    "it is outside the folders named or, if none is, outside all that was ever scanned: if it shall be written, name its folder, "
+    "it is outside the folders named or, if none is, outside all that was ever scanned: to have it written, name its folder, "
     "as in {} PLAN.csv FOLDER"
 )
 _ONLY_FOLDERS: Final = "it lies on a server, and folders were named: name none to have it turned"
@@ -31,7 +31,7 @@ def carry_out(row: Row, writer: Writer, allowed: Sequence[str], exclusion: Exclu
     if not above:
         return _failed(writer, row, _OUTSIDE.format(commands.line("apply")), Reason.NOT_ALLOWED)
     if by := next(filter(None, (exclusion.within(row.path, False, root) for root in above)), ""):
-        return _failed(writer, row, f"it is excluded, by {by}: take that away if it shall be written", Reason.EXCLUDED)
+        return _failed(writer, row, f"it is excluded, by {by}: remove that to have it written", Reason.EXCLUDED)
     if reason := deaths.why_left_out(hand, row.path):
         return _failed(writer, row, reason, Reason.CRASHES)
     return writer.fix(row, method_of(row))[0]

@@ -268,7 +268,7 @@ def put_right_now(writer: Writer, row: Row) -> Row:
 
 def recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:
     """Remembers what the content decided. What may be better next time is asked again: a file that could not be read, or one
-    that is shown wrong and must not be written, for its other names, say."""
+    that is sideways or upside down and must not be written, for its other names, say."""
 
     def lasting(row: Row) -> bool:
         return bool(row.sha256) if row.decision is Verdict.ERROR else not row.beyond_reach

@@ -33,7 +33,7 @@ class Kind:
 
 
 class Chosen:
-    """Of what a run has met: what is shown wrong, by rising confidence; what orientd is not sure of, by falling probability of
+    """Of what a run has met: what needs a turn, by rising confidence; what orientd is not sure of, by falling probability of
     its best turn; and what could not be judged or written."""
 
     def __init__(self, most: int = MOST) -> None:

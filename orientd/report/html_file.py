@@ -19,7 +19,7 @@ Draw = Callable[[Iterable[Row]], Iterator[Card]]
 _BESIDE: Final = ("", ".partial", ".json", ".verdicts")  # names that a CSV report, or what belongs to it, may have
 _WRONG: Final = "As each is shown now, and as it would be; those first of which orientd is the least sure."
 _FIXED: Final = "As each was shown before, and as it is now; those first of which orientd was the least sure."
-_UNSURE: Final = "They are left as they are. Those first that most likely need the turn that is shown beside them."
+_UNSURE: Final = "They are left as they are. Those first that most likely need the turn that is shown next to them."
 
 
 class HtmlFile:
@@ -72,23 +72,30 @@ class HtmlFile:
 
     def _page(self, plan: str, draw: Draw) -> Iterator[str]:
         found = self._tally.count(Verdict.FIX)
-        title = photos(found, "is", "are") + " shown wrong" if found else "No photo is shown wrong for certain"
+        title = (
+            photos(found, "is", "are") + " sideways or upside down"
+            if found
+            else "No photo is sideways or upside down for certain"
+        )
         return page(title, list(self._facts(plan)), list(_steps(plan, self._tally)), list(self._sections(plan, draw)))
 
     def _facts(self, plan: str) -> Iterator[str]:
         yield (f"{plan}, " if plan else "") + f"{self._now:%Y-%m-%d %H:%M}"
         tally = self._tally
-        kinds = ((Verdict.KEEP, "shown right"), (Verdict.UNSURE, "not sure"), (Verdict.SKIP, "left alone"))
+        kinds = ((Verdict.KEEP, "upright"), (Verdict.UNSURE, "not sure"), (Verdict.SKIP, "left alone"))
         numbers = [f"{number:,} {what}" for kind, what in kinds if (number := tally.count(kind))]
         yield f"{photos(tally.count(), 'was', 'were')} looked at" + (f": {', '.join(numbers)}." if numbers else ".")
         fixed = tally.count(outcome=Status.FIXED)
-        yield f"{photos(fixed, 'was', 'were')} put right." if fixed else "Nothing was changed."
+        yield f"{photos(fixed, 'was', 'were')} fixed." if fixed else "Nothing was changed."
 
     def _sections(self, plan: str, draw: Draw) -> Iterator[Section]:
         wrong, unsure, failed = self._chosen.wrong, self._chosen.unsure, self._chosen.failed
         if wrong.number:
             is_fixed = self._tally.count(outcome=Status.FIXED)
-            title = photos(wrong.number, "is" if not is_fixed else "was", "are" if not is_fixed else "were") + " shown wrong"
+            title = (
+                photos(wrong.number, "is" if not is_fixed else "was", "are" if not is_fixed else "were")
+                + " sideways or upside down"
+            )
             yield Section("wrong", title, [_FIXED if is_fixed else _WRONG, *_rest(wrong, plan)], draw(wrong.rows))
         if unsure.number:
             title = f"orientd is not sure of {photos(unsure.number, '', '').strip()}"
@@ -109,7 +116,7 @@ def _steps(plan: str, tally: Tally) -> Sequence[tuple[str, str]]:
         return ()
     return (
         ("To decide photo by photo, in a browser:", commands.line("review", commands.path(plan))),
-        ("To turn all that are shown wrong:", commands.line("apply", commands.path(plan))),
+        ("To turn all that are sideways or upside down:", commands.line("apply", commands.path(plan))),
     )
 
 

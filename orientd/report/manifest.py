@@ -64,7 +64,7 @@ class Manifest:
         except OSError as error:
             raise ConfigError(f"{printable(str(error.filename))} cannot be read: {error.strerror}: {_MEANT}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError(f"{printable(place)} is not what a scan with --shard leaves beside a plan: {_MEANT}") from error
+            raise ConfigError(f"{printable(place)} is not what a scan with --shard leaves next to a plan: {_MEANT}") from error
         if sha256 != found.sha256:
             raise ConfigError(
                 f"{printable(part)} is not as the scan left it: copy it again, or scan --shard {found.shard}/{found.of} again;"
@@ -101,7 +101,7 @@ class Manifest:
             raise ReportError(f"{printable(place)} cannot be written: {error.strerror}: choose another --report") from error
 
 
-_MEANT: Final = "name the plans that scan --shard wrote, each with its .json beside it"
+_MEANT: Final = "name the plans that scan --shard wrote, each with its .json next to it"
 
 
 def name_of_part(shard: int, of: int) -> str:

@@ -26,7 +26,7 @@ class Words:
     """What is counted, and what those of them are that are counted apart; `first` is said before there is a number."""
 
     things: str = "photos"
-    apart: str = "shown wrong"
+    apart: str = "sideways or upside down"
     first: str = "looking for photos"
 
 
@@ -72,7 +72,7 @@ class Meter:
         self._next = self._samples[0][0] + every
 
     def advance(self, row: Row) -> None:
-        """Count one row, apart if it is shown wrong; show how far we are if it is time to."""
+        """Count one row, apart if it is sideways or upside down; show how far we are if it is time to."""
         self.count(row.decision is Verdict.FIX)
 
     def count(self, apart: bool) -> None:

@@ -53,8 +53,8 @@ def summary(
 
 
 _MEANING: Final[Mapping[Verdict, str]] = {
-    Verdict.KEEP: "shown right",
-    Verdict.FIX: "shown wrong",
+    Verdict.KEEP: "upright",
+    Verdict.FIX: "sideways or upside down",
     Verdict.UNSURE: "not sure",
     Verdict.SKIP: "left alone",
     Verdict.ERROR: "not readable",
@@ -104,13 +104,13 @@ def _outcome(tally: Tally, wrote: bool, interrupted: bool) -> Iterator[str]:
         yield "No photo could be judged: the column 'reason' of the report says why."
     elif not found:
         which = " that can be written" if tally.beyond_reach else ""
-        yield f"No photo{which} is shown wrong{' for certain' if tally.count(Verdict.UNSURE) else ''}."
+        yield f"No photo{which} is sideways or upside down{' for certain' if tally.count(Verdict.UNSURE) else ''}."
     elif not wrote:
-        yield f"{photos(found, 'is', 'are')} shown wrong. Nothing was changed."
+        yield f"{photos(found, 'is', 'are')} sideways or upside down. Nothing was changed."
         if tally.forbidden:
-            yield f"{tally.forbidden:,} of them cannot be written by you as things are: see the column 'reason'."
+            yield f"{tally.forbidden:,} of them cannot be written by you now: see the column 'reason'."
     else:
-        yield f"{photos(found, 'was', 'were')} shown wrong: {fixed:,} put right."
+        yield f"{photos(found, 'was', 'were')} sideways or upside down: {fixed:,} fixed."
         if left := found - fixed - failed:
             yield f"{photos(left, 'was', 'were')} left alone: the column 'reason' of the report says why."
         if failed:
@@ -119,7 +119,7 @@ def _outcome(tally: Tally, wrote: bool, interrupted: bool) -> Iterator[str]:
         does, kept = ("were turned by pixels", "are kept") if wrote else ("of them by pixels", "will be kept")
         yield f"{tally.rotated:,} {does}: copies of {megabytes(tally.rotated_bytes)} {kept} in the state folder, to undo that."
     if tally.beyond_reach:
-        yield f"{photos(tally.beyond_reach, 'is', 'are')} shown wrong and cannot be written: see the column 'reason'."
+        yield f"{photos(tally.beyond_reach, 'is', 'are')} sideways or upside down and cannot be written: see the column 'reason'."
 
 
 def _of_part(report: str, part: str) -> Iterator[str]:

@@ -47,7 +47,7 @@ class Tally:
         return sorted(found, key=lambda item: (-item[1], item[0]))
 
     def exit_code(self, *, when_found: bool = False, interrupted: bool = False) -> ExitCode:
-        """INTERRUPTED, else INCOMPLETE if anything failed, else FOUND if asked for and a photo is shown wrong, else OK."""
+        """INTERRUPTED, else INCOMPLETE if anything failed, else FOUND if asked for and a photo needs a turn, else OK."""
         if interrupted:
             return ExitCode.INTERRUPTED
         if self.count(Verdict.ERROR) or self.count(outcome=Status.FAILED):

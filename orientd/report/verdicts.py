@@ -70,7 +70,7 @@ def append(plan: str, verdicts: Iterable[PersonVerdict]) -> None:
             _append(file, lines, path)
     except OSError as error:
         raise StateError(
-            f"{printable(path)} cannot be written: {error.strerror}: free some space, or see to its rights", code_of(error)
+            f"{printable(path)} cannot be written: {error.strerror}: free some space, or check its permissions", code_of(error)
         ) from error
 
 

@@ -140,7 +140,7 @@ class Kept:
             raise damage(verdict)
 
     def _moved_aside(self, kept: str) -> None:
-        self._notify(f"the memory of photos that are to stay as they are was damaged; it is kept as {kept} and begun anew")
+        self._notify(f"the list of photos that are to stay as they are was damaged; it is kept as {kept} and begun anew")
 
 
 def _bytes(sha256: str) -> str:

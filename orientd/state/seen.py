@@ -121,7 +121,7 @@ class Seen:
         return open_database(str(self.path), _prepare, self._moved_aside)
 
     def _moved_aside(self, kept: str) -> None:
-        self._notify(f"the memory of photos already seen was damaged; it is kept as {kept} and built anew")
+        self._notify(f"the cache of photos already judged was damaged; it is kept as {kept} and built anew")
 
 
 def _prepare(db: sqlite3.Connection) -> None:

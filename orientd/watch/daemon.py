@@ -300,7 +300,7 @@ class Daemon:
             metrics.save(facts, self.config.state_dir)
             photos = facts["photos"]
             judged = sum(photos.get(name, 0) for name in ("keep", "fix", "unsure", "skip", "error"))
-            done = f"{judged:,} judged, {photos.get('fixed', 0):,} put right, {facts['waiting']:,} waiting"
+            done = f"{judged:,} judged, {photos.get('fixed', 0):,} fixed, {facts['waiting']:,} waiting"
             self._systemd.status(f"{facts['state']}: {done}")
 
 

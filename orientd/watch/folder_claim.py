@@ -60,7 +60,7 @@ class Claim:
             self._sockets[-1].bind(b"\0" + name.encode())
         except OSError as error:
             raise StateError(
-                f"no socket can be had to tell others who watches ({error.strerror}): see what forbids it"
+                f"no socket is available to tell others who watches ({error.strerror}): see what forbids it"
             ) from error
 
 

@@ -102,7 +102,7 @@ class Proposals:
                 self._append(self._pending.values())
         except OSError as error:
             raise StateError(
-                f"{printable(self.path)} cannot be written: {error.strerror}: free some space, or see to its rights",
+                f"{printable(self.path)} cannot be written: {error.strerror}: free some space, or check its permissions",
                 code_of(error),
             ) from error
         self._known |= {photo: row.decision is Verdict.UNSURE for photo, row in self._pending.items()}

@@ -1,4 +1,4 @@
-"""The folders that are watched: whether they are there, and whether the kernel tells what happens in them.
+"""The folders that are watched: whether they are there, and whether the kernel reports changes in them.
 
 A root is known by device and inode. If these change, another folder is seen there: its disk was unmounted, or mounted again. What
 is mounted below it is part of it; if that changes, it has to be watched and looked through anew.
@@ -130,12 +130,12 @@ class Roots:
 
     def _enter(self, root: _Root, observer: str) -> None:
         kind = next((mount.kind for mount in root.mounts if mount.silent), "") if observer == "auto" else ""
-        root.polled = f"{kind} tells no changes" if kind else ""
+        root.polled = f"{kind} reports no changes" if kind else ""
         if observer == "polling":
             root.polled = "as configured (observer: polling)"
         if not root.polled:
             root.polled = self._watch(root.path)
-        how = f"it is looked through at intervals: {root.polled}" if root.polled else "the kernel tells what happens"
+        how = f"it is looked through at intervals: {root.polled}" if root.polled else "the kernel reports changes"
         self._say(f"watching {root.path}: {how}")
 
     def _watch(self, path: str) -> str:

@@ -51,7 +51,7 @@ class Systemd:
                 to.connect(name)
                 to.sendall(text.encode("utf-8", "backslashreplace"))
         except OSError as error:
-            logging.getLogger(__name__).warning("systemd cannot be told %s: %s", text.partition("=")[0], error.strerror)
+            logging.getLogger(__name__).warning("systemd cannot be notified (%s): %s", text.partition("=")[0], error.strerror)
 
 
 def systemd(environment: MutableMapping[str, str], pid: int) -> Systemd:

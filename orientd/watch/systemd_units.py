@@ -219,7 +219,7 @@ def _check_runs(place: Place, user: pwd.struct_passwd) -> None:
             " in /opt/orientd for example, not in a home"
         )
     if os.path.exists(settings) and not _succeeds(user, "test", "-r", settings):
-        raise ConfigError(f"{user.pw_name} cannot read {settings}: see to its rights")
+        raise ConfigError(f"{user.pw_name} cannot read {settings}: check its permissions")
 
 
 def _shut(user: pwd.struct_passwd, folders: Sequence[str], fix: bool) -> Iterator[str]:
@@ -227,7 +227,7 @@ def _shut(user: pwd.struct_passwd, folders: Sequence[str], fix: bool) -> Iterato
         rights = {"read": ["-r", folder, "-a", "-x", folder], **({"write": ["-w", folder]} if fix else {})}
         for right, test in rights.items():
             if not _succeeds(user, "test", *test):
-                yield f"But {user.pw_name} cannot {right} {printable(folder)}: see to its rights, or name another user with --as."
+                yield f"But {user.pw_name} cannot {right} {printable(folder)}: check its permissions, or name another with --as."
 
 
 def _shut_to_hooks(user: pwd.struct_passwd, config: Config) -> Iterator[str]:
@@ -240,7 +240,7 @@ def _shut_to_hooks(user: pwd.struct_passwd, config: Config) -> Iterator[str]:
         tests[f"write {folder}, for metrics_textfile"] = ["-w", folder]
     for what, test in tests.items():
         if not _succeeds(user, "test", *test):
-            yield f"But {user.pw_name} cannot {printable(what)}: see to its rights."
+            yield f"But {user.pw_name} cannot {printable(what)}: check its permissions."
 
 
 def _succeeds(user: pwd.struct_passwd, *command: str) -> bool:
@@ -305,11 +305,11 @@ def _elsewhere(place: Place, folder: str) -> list[str]:
 
 def _promise(config: Config) -> str:
     if config.fix:
-        return "It will put right what is shown wrong."
+        return "It will fix photos that are sideways or upside down."
     if config.plan:
         command = commands.line("apply", config.plan, "--state-dir", config.state_dir)
-        return f"It will collect what it would put right in {printable(config.plan)}, to be carried out by: {command}"
-    return "It will only tell what is shown wrong: to have it put right, install it with --fix."
+        return f"It will collect what it would fix in {printable(config.plan)}, to be carried out by: {command}"
+    return "It will only log photos that are sideways or upside down: to have them fixed, install it with --fix."
 
 
 def _owner(folders: Sequence[str], wanted: str | None) -> pwd.struct_passwd:
@@ -320,7 +320,7 @@ def _owner(folders: Sequence[str], wanted: str | None) -> pwd.struct_passwd:
     except KeyError as error:
         raise ConfigError(f"there is no user {wanted or os.stat(folders[0]).st_uid}: name one with --as") from error
     if found.pw_uid == 0:
-        raise ConfigError("the service shall not run as root: name the user who owns the photos with --as")
+        raise ConfigError("the service must not run as root: name the user who owns the photos with --as")
     return found
 
 
@@ -342,7 +342,7 @@ def _reload(place: Place) -> Iterator[str]:
         return
     ran = subprocess.run([*place.manager, "daemon-reload"], capture_output=True, check=False)
     if ran.returncode:
-        yield f"The service manager could not be told; once it runs: {' '.join(place.manager)} daemon-reload"
+        yield f"The service manager could not be reached; once it runs: {' '.join(place.manager)} daemon-reload"
 
 
 def _asked(place: Place, question: str, name: str) -> str:

@@ -49,7 +49,7 @@ def put(file: Path, text: str) -> str:
         file.chmod(0o644)
     except OSError as error:
         advice = (
-            "run it as root, or with --user" if isinstance(error, PermissionError) else "see to its rights and the space left"
+            "run it as root, or with --user" if isinstance(error, PermissionError) else "check its permissions and the space left"
         )
         raise OrientdError(f"{file} cannot be written ({error.strerror}): {advice}") from error
     return f"{file}: installed"

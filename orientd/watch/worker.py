@@ -48,7 +48,7 @@ def _nobody(_: Row, __: int | None) -> None:
 
 @dataclass
 class Worker:
-    """Judges, and fixes or proposes what is shown wrong, by the configuration.
+    """Judges, and fixes or proposes what is sideways or upside down, by the configuration.
 
     stop: true once nothing new shall be begun. alive: called after every photo. roots: the folders watched, real paths.
     told: gets the rows of photos judged or put right just now, and the number of the run that wrote.
@@ -253,7 +253,7 @@ class Worker:
         if row.outcome:
             self.metrics.count(row.outcome)
         if row.outcome is Status.FAILED:
-            self._remarks.add(logging.WARNING, "not put right", row.path, row.reason, row.reason_code)
+            self._remarks.add(logging.WARNING, "not fixed", row.path, row.reason, row.reason_code)
         elif row.decision is Verdict.ERROR and look(row.path):  # one that was deleted meanwhile is no trouble
             self._remarks.add(logging.WARNING, "not judged", row.path, row.reason, row.reason_code)
         elif row.decided_by or (row.decision is Verdict.SKIP and row.turn):
@@ -266,13 +266,13 @@ class Worker:
         self.metrics.count("fixed")
         old = "none" if row.orientation is None else row.orientation
         facts = {"path": row.path, "run": run, "turn": row.turn, "old": row.orientation, "new": row.new_orientation}
-        text = "put right: %s: orientation %s → %s (%s° clockwise by %s) in run %s"
+        text = "fixed: %s: orientation %s → %s (%s° clockwise by %s) in run %s"
         self.log.info(text, row.path, old, row.new_orientation, row.turn, row.method, run, extra=facts)
 
     def _tell_wrong(self, row: Row, fresh: bool) -> None:
         proposed = self._propose(row)
         if proposed or fresh:
-            what = "proposed" if proposed else "shown wrong"
+            what = "proposed" if proposed else "sideways or upside down"
             self.log.info("%s: %s: needs %s° clockwise", what, row.path, row.turn, extra={"path": row.path, "turn": row.turn})
 
     def _tell_unsure(self, row: Row, fresh: bool) -> None:

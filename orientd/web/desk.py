@@ -250,7 +250,7 @@ class Desk:
         self.rows.refresh()
         numbers = self._to_apply(which)
         if not numbers or len(numbers) != count:
-            raise NotPossible(f"There are {len(numbers):,} photos to turn now: look again.", 409)
+            raise NotPossible(f"There are {len(numbers):,} photos to turn now: check the number again.", 409)
         rules = self._rules
         planned = Planned(self.rows, numbers, partial(self._is_still_wanted, which))
         work = partial(jobs.apply, rules.config, self.rows, rules.roots, planned, rules.command)

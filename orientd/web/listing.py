@@ -26,7 +26,7 @@ ORDERS: Final = ("confidence", "folder")
 _TITLES: Final = {
     Verdict.FIX: "Proposals",
     Verdict.UNSURE: "Unsure",
-    Verdict.KEEP: "Shown right",
+    Verdict.KEEP: "Upright",
     Verdict.SKIP: "Left alone",
     Verdict.ERROR: "Not readable",
 }

@@ -51,7 +51,7 @@ def _note_again(fixer: Fixer, write: Write) -> Outcome:
         data, stat = read_now(done, fixer.disk)
         held = sha256_of(data)
         if held == done.new_sha256:
-            return Outcome(done.path, Status.UNCHANGED, "it is so already", stat, held, code=Reason.DONE_BEFORE)
+            return Outcome(done.path, Status.UNCHANGED, "it is turned already", stat, held, code=Reason.DONE_BEFORE)
         if held != done.old_sha256:
             raise Refused(Reason.CHANGED, "it changed since that was taken back: left alone")
         new = done.patch.apply(data)

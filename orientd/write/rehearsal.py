@@ -20,7 +20,7 @@ def rehearsed(row: Row, config: Config) -> Row:
         _check(row, config)
     except PhotoError as error:
         before = f" ({row.reason})" if row.reason else ""
-        return row._replace(reason=f"it cannot be written as things are: {error}{before}", reason_code=error.code)
+        return row._replace(reason=f"it cannot be written now: {error}{before}", reason_code=error.code)
     except Exception:  # a file that has changed meanwhile may make a parser fail, and the write tells of that
         return row
     return row

@@ -11,11 +11,11 @@ from orientd.records import Row
 from orientd.state.journal import Journal, Write
 from orientd.write.recover import sha256_of
 
-MADE: Final = "run {} put it right while this one was looking"
+MADE: Final = "run {} fixed it while this one was looking"
 _LEFT: Final = "left alone; to have it judged like any other: {}"
 _TAKEN_BACK: Final = "run {} made this change, which was taken back: "
 _UNKNOWN: Final = (
-    "run {} made this change to a photo of this name; whether this is that one, turned back, or another cannot be told: "
+    "run {} made this change to a photo of this name; whether this is that one, turned back, or another is not clear: "
 )
 
 
@@ -37,7 +37,7 @@ def made_meanwhile(journal: Journal, row: Row) -> int | None:
 
 
 def turned_back(journal: Journal, row: Row, *, unattended: bool) -> str:
-    """Why a photo that is shown wrong is left alone: its owner took the turn back that it needs, with whatever program. Empty if
+    """Why a photo that needs a turn is left alone: its owner took the turn back that it needs, with whatever program. Empty if
     not so.
 
     A turn by tag and one by pixels are two questions: who took back the one with `orientd undo` may want the other. What was

@@ -67,7 +67,7 @@ class SidecarFixer:
         format_ = format_of(row.path, data)
         refuse(format_, self.naming)
         if format_ is Format.RAW:
-            raw.preview(data)  # without one nobody knows how it is shown
+            raw.preview(data)  # without one it is not clear how it is displayed
         if format_ is Format.UNKNOWN or not formats.needs_sidecar(format_, data):
             raise Refused(Reason.FORMAT_NEVER_WRITTEN, "sidecars are for photos that are never written themselves: scan again")
         beside = sidecars.find(row.path, self.naming, self.disk)

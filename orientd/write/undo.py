@@ -203,7 +203,7 @@ def _tried(write: Write, found: "_Prepared", disk: Disk) -> Outcome:
     try:
         rights.check(path, in_place=is_in_place(found.patch), dates=found.intent.mtime_ns is not None)
     except PhotoError as error:
-        return Outcome(path, Status.FAILED, f"it cannot be written as things are: {error}", code=error.code)
+        return Outcome(path, Status.FAILED, f"it cannot be written now: {error}", code=error.code)
     if against := _contradiction(write.intent, disk):
         reason = f"would get its old bytes back, but {against}"
         return Outcome(path, Status.PENDING, reason, code=Reason.SIDECAR_CONTRADICTS)

@@ -15,7 +15,7 @@ from orientd.records import Format, Method
 from orientd.state.journal_rows import Intent
 from orientd.write import rotate
 
-_NEVER = "the journal tells of a change that orientd {} makes: left alone; see who can write the state folder"
+_NEVER = "the journal contains a change that orientd {} makes: left alone; check who can write the state folder"
 _NOT_NOW = _NEVER.format("no longer") + ", and if nobody else can, name the photo or its folder: {}"
 
 
@@ -37,7 +37,7 @@ def admit(done: Intent, new: bytes, old: bytes, named: bool = False) -> None:
     except Exception as error:  # a parser's bug met by bytes that somebody chose must not end a run
         raise Refused(
             Reason.JOURNAL_DOUBTED,
-            f"what the journal tells of it cannot be checked ({type(error).__name__}: {error}): left alone",
+            f"what the journal holds of it cannot be checked ({type(error).__name__}: {error}): left alone",
         ) from error
 
 

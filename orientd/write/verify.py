@@ -42,7 +42,7 @@ def verify(journal: Journal, moves: Sequence[Move], elsewhere: Elsewhere | None 
 def _state(journal: Journal, write: Write) -> tuple[State, str]:
     intent = write.intent
     if write.status is WriteStatus.INTENDED:
-        return State.UNSETTLED, write.reason or "a write was interrupted: the next run that writes there finds out and mends it"
+        return State.UNSETTLED, write.reason or "a write was interrupted: the next run that writes there finds out and repairs it"
     try:
         data, there = read.read_whole(intent.path)[0], True
     except PhotoError as error:

@@ -149,7 +149,7 @@ def put_right(row: Row, outcome: records.Outcome, stat: FileStat, run: int) -> R
         decision=Verdict.KEEP,
         new_orientation=None,
         method=row.method if outcome.method is Method.SIDECAR else None,
-        reason=f"put right in run {run}",
+        reason=f"fixed in run {run}",
         reason_code=Reason.DONE_BEFORE,
         size=stat.size,
         mtime_ns=stat.mtime_ns,

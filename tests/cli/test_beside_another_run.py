@@ -27,9 +27,9 @@ def test_a_photo_put_right_meanwhile_was_not_taken_back(orientd, photos, tmp_pat
     monkeypatch.setattr(Session, "add", fix_meanwhile)
     assert orientd("scan", "--report", tmp_path / "dry.csv", photos) == 0
     assert done
-    assert "5 photos were shown wrong: 5 put right." in done[0].stdout
+    assert "5 photos were sideways or upside down: 5 fixed." in done[0].stdout
     rows = list(sky_library.rows(tmp_path / "dry.csv").values())
     told = {(row["decision"], row["reason_code"], row["reason"]) for row in rows[1:]}
-    assert told == {("skip", "done_before", "run 1 put it right while this one was looking")}
+    assert told == {("skip", "done_before", "run 1 fixed it while this one was looking")}
     assert "taken back" not in capsys.readouterr().out
     assert {sky_library.shown_turned(path) for path in photos.iterdir()} == {0}

@@ -39,7 +39,7 @@ def test_a_dry_run_finds_what_is_wrong_and_changes_nothing(orientd, photos, tmp_
     assert {row["decision"] for path, row in found.items() if needs[path]} == {"fix"}
     assert {row["decision"] for path, row in found.items() if not needs[path]} == {"keep"}
     assert {row["outcome"] for row in found.values()} == {""}
-    assert "4 photos are shown wrong. Nothing was changed." in capsys.readouterr().out
+    assert "4 photos are sideways or upside down. Nothing was changed." in capsys.readouterr().out
 
 
 def test_fix_mends_and_undo_brings_back_every_byte(orientd, photos, tmp_path):
@@ -245,7 +245,7 @@ def test_the_smaller_commands(orientd, photos, tmp_path, capsys):
     assert orientd("history") == 0
     assert "orientd scan" in capsys.readouterr().out.replace("\n", " ")
     assert orientd("status") == 0
-    assert "photos put right" in capsys.readouterr().out
+    assert "photos fixed" in capsys.readouterr().out
     assert orientd("doctor") == 0
     assert orientd("completion", "bash") == 0
     assert "_ORIENTD_COMPLETE" in capsys.readouterr().out

@@ -104,7 +104,7 @@ def test_a_dry_run_says_what_a_write_will_meet(orientd, place, become, drawn, ow
     assert dry["method"] == ("rotate" if drawn is PNG else "tag")
     if fixed["outcome"] == "failed":
         assert dry["reason_code"] == fixed["reason_code"]
-        assert dry["reason"].startswith(f"it cannot be written as things are: {fixed['reason']}")
+        assert dry["reason"].startswith(f"it cannot be written now: {fixed['reason']}")
 
 
 @as_root
@@ -146,7 +146,7 @@ def test_some_of_these_can_be_written_and_some_cannot(orientd, place, become, ca
     os.chmod(draw(place, seed=1), 0o444)
     become()
     assert told(orientd, place)[1]["outcome"] == "failed"
-    assert "1 of them cannot be written by you as things are" in capsys.readouterr().out
+    assert "1 of them cannot be written by you now" in capsys.readouterr().out
 
 
 @as_root
@@ -214,7 +214,7 @@ XMP = (
 
 
 def drawn_bitmap(place):
-    """A BMP that is shown wrong: it is written by a sidecar."""
+    """A BMP that is sideways or upside down: it is written by a sidecar."""
     return sky_library.draw(place / "photos" / "a.bmp", 90, by_tag=False, kind="BMP")
 
 
@@ -247,7 +247,7 @@ def test_a_trial_of_undo_tells_it_too(orientd, place, become, capsys, drawn):
     assert orientd("scan", place / "photos", "--fix", "--report", place / "reports" / "fix.csv") == 0
     os.chmod(path, 0o444)
     assert orientd("undo", "1", "--dry-run") == 3
-    assert "it cannot be written as things are: permission denied" in " ".join(capsys.readouterr().err.split())
+    assert "it cannot be written now: permission denied" in " ".join(capsys.readouterr().err.split())
     assert orientd("undo", "1") == 3
     os.chmod(path, 0o644)
     assert orientd("undo", "1", "--dry-run") == 0

@@ -9,7 +9,7 @@ from support import sky_library
 
 @pytest.fixture
 def library(photos):
-    """Photos shown wrong: two in folders to be protected, one beside them."""
+    """Photos sideways or upside down: two in folders to be protected, one beside them."""
     for name in ("protected/a.jpg", "deep/protected/b.jpg", "free/c.jpg"):
         sky_library.draw(photos / name, 90, seed=len(name))
     return photos

@@ -184,12 +184,12 @@ def test_a_report_goes_to_standard_output_and_all_else_to_standard_error(orientd
     told = capfd.readouterr()
     (tmp_path / "kept.csv").write_text(told.out)
     assert {path: int(row["turn"]) for path, row in sky_library.rows(tmp_path / "kept.csv").items()} == needs
-    assert ("4 photos are shown wrong. Nothing was changed." in told.err, "Report:" in told.err) == (True, False)
+    assert ("4 photos are sideways or upside down. Nothing was changed." in told.err, "Report:" in told.err) == (True, False)
     assert {path.name for path in tmp_path.iterdir()} == {"photos", "kept.csv"}
     assert orientd("apply", "kept.csv", "--report", "-") == 0
     told = capfd.readouterr()
     assert told.out.count(",fixed,") == 4
-    assert "4 photos were shown wrong: 4 put right." in told.err
+    assert "4 photos were sideways or upside down: 4 fixed." in told.err
     assert {path.name for path in tmp_path.iterdir()} == {"photos", "kept.csv"}
 
 

@@ -20,7 +20,7 @@ METHODS = dict.fromkeys(BY_PIXELS, "rotate") | dict.fromkeys(BY_TAG, "tag")
 
 @pytest.fixture
 def library(photos, monkeypatch):
-    """Photos shown wrong, of every kind; the library for JPEGs is missing. Returns the turn that each needs."""
+    """Photos sideways or upside down, of every kind; the library for JPEGs is missing. Returns the turn that each needs."""
     monkeypatch.setattr(turbojpeg, "_NAMES", ())
     monkeypatch.setattr(turbojpeg, "find_library", lambda name: None)
     draw(photos)
@@ -28,7 +28,7 @@ def library(photos, monkeypatch):
 
 
 def draw(photos):
-    """Photos of every kind: one is shown right, by its tag."""
+    """Photos of every kind: one is upright, by its tag."""
     sky_library.draw(photos / "plain.png", 90, by_tag=False, kind="PNG")
     sky_library.draw(photos / "tagged.png", 0, kind="PNG")
     sky_library.draw(photos / "photo.jpg", 90, by_tag=False)

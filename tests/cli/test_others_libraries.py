@@ -8,7 +8,7 @@ from support import sky_library
 
 @pytest.fixture
 def immich(photos):
-    """A folder as Immich keeps it, with a photo shown wrong, and one beside it."""
+    """A folder as Immich keeps it, with a photo sideways or upside down, and one beside it."""
     sky_library.draw(photos / "immich" / "library" / "ada" / "a.jpg", 90)
     sky_library.draw(photos / "own" / "b.jpg", 180)
     (photos / "immich" / "library" / ".immich").write_text("2026-11-29")
@@ -23,7 +23,7 @@ def test_photos_of_immich_are_judged_and_never_fixed(orientd, immich, tmp_path, 
         assert (row["decision"], row["turn"], row["reason_code"], row["outcome"]) == ("skip", "90", "others_library", "")
         assert f"{immich}/immich/library is Immich's own library" in row["reason"]
         assert "turn it in Immich" in row["reason"]
-        assert "1 photo is shown wrong and cannot be written" in capsys.readouterr().out
+        assert "1 photo is sideways or upside down and cannot be written" in capsys.readouterr().out
     assert sky_library.snapshot(immich / "immich") == before
     assert sky_library.shown_turned(immich / "own" / "b.jpg") == 0
 

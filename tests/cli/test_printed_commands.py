@@ -89,7 +89,7 @@ SITUATIONS = {
     "a copy for each": "scan photos/b.png --fix --method rotate --report r.csv",
     "copies kept": "status",
     "nothing to offer": "offer 1",
-    "which copies": "forget",
+    "the copies to delete": "forget",
     "none to delete": "forget 99",
     "a folder": "inspect photos",
     "no such model": "models remove nowhere",

@@ -37,7 +37,7 @@ def slowly(monkeypatch):
 
 @pytest.fixture
 def four(orientd, photos, tmp_path):
-    """Four photos put right in run 1."""
+    """Four photos fixed in run 1."""
     for number in range(4):
         sky_library.draw(photos / f"{number}.jpg", 90, seed=number)
     assert orientd("scan", photos, "--fix", "--report", tmp_path / "1.csv") == 0
@@ -71,7 +71,7 @@ def test_apply_does(orientd, photos, tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     monkeypatch.setattr(session, "meter", lambda stream, quiet, json: LineMeter(stream, Slow(), 20.0))
     assert orientd("apply", tmp_path / "plan.csv", "--report", tmp_path / "done.csv") == 0
-    assert lines(capsys) == ["4 of 4 photos · 0.2 a second · 4 shown wrong · 0 s left"]
+    assert lines(capsys) == ["4 of 4 photos · 0.2 a second · 4 sideways or upside down · 0 s left"]
 
 
 def test_quiet_ones_do_not(orientd, four, slowly, capsys):

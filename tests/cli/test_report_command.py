@@ -136,7 +136,7 @@ def test_a_report_is_told_again_with_what_a_person_decided(orientd, library, tmp
     row = next(row for row in read_rows(str(plan)) if row.path.endswith("a.jpg"))
     keeping.save(load(None, os.environ, {}), str(plan), [(row, Choice.KEEP, None)], "2026-11-29T12:00:00Z", pytest.fail)
     assert orientd("report", plan, "--html", tmp_path / "r.html") == 0
-    assert "2  shown wrong" in capsys.readouterr().out
+    assert "2  sideways or upside down" in capsys.readouterr().out
     assert set(pictures(tmp_path / "r.html")) == {"b.jpg", "large.jpg"}
 
 
@@ -191,7 +191,7 @@ def test_a_photo_of_any_format_is_shown_as_viewers_show_it(orientd, photos, tmp_
 def test_only_what_a_person_must_decide(orientd, library, tmp_path, capsys):
     plan = tmp_path / "r.csv"
     assert orientd("scan", library, "--report", plan, "--only", "fix, UNSURE,error") == 3
-    assert "1  shown right" in capsys.readouterr().out, "all are counted"
+    assert "1  upright" in capsys.readouterr().out, "all are counted"
     assert {(Path(row.path).name, row.decision.value) for row in read_rows(str(plan))} == {
         ("a.jpg", "fix"),
         ("b.jpg", "fix"),

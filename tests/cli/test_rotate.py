@@ -14,7 +14,7 @@ from orientd.write import turbojpeg
 
 @pytest.fixture
 def library(photos):
-    """Two photos shown wrong: of one the pixels can be turned, of the other they cannot. Returns their paths."""
+    """Two photos sideways or upside down: of one the pixels can be turned, of the other they cannot. Returns their paths."""
     good, bad = sky_library.draw(photos / "good.jpg", 90, by_tag=False), sky_library.draw(photos / "bad.jpg", 90, by_tag=False)
     with Image.open(bad) as image:
         image.resize((67, 99)).save(bad, "JPEG")

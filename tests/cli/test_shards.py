@@ -205,7 +205,7 @@ def test_parts_that_do_not_belong_together_are_refused(orientd, scan, library, t
         manifest(parts[1], places=[0]),
     ):
         copied(parts[1], other).with_name("other.csv.json").write_bytes(damaged)
-        assert "is not what a scan with --shard leaves beside a plan" in refused(parts[0], other, parts[2])
+        assert "is not what a scan with --shard leaves next to a plan" in refused(parts[0], other, parts[2])
     parts[1].write_bytes(parts[1].read_bytes().replace(b",fix,", b",keep,") + b"\n")
     assert "2.csv is not as the scan left it" in refused(*parts)
 

@@ -45,7 +45,7 @@ def test_by_default_it_is_left_alone_and_what_would_turn_it_is_said(scan, photos
     for more in ((), ("--fix",), ("--fix", "--method", "auto")):
         row = scan(*more)[path.name]
         assert (row["decision"], row["turn"], row["new_orientation"], row["outcome"]) == ("skip", "90", "6", "")
-        assert row["reason"].startswith("shown wrong, but not to be written: signed with content credentials (C2PA)")
+        assert row["reason"].startswith("sideways or upside down, but not to be written: signed with content credentials (C2PA)")
         assert "--sidecar write" in row["reason"]
     assert sky_library.snapshot(photos) == before
 
@@ -97,7 +97,7 @@ def test_a_sidecar_that_comes_changes_or_goes_is_noticed_without_a_rescan(scan, 
     assert (row["decision"], row["turn"], row["new_orientation"]) == ("fix", "90", "1")
     assert scan(*WRITE, "--fix")["a.jpg"]["outcome"] == "fixed"
     assert sidecar.stored(beside(path).read_bytes()) == 1
-    assert scan(*WRITE)["a.jpg"]["reason"].startswith("put right in run ")
+    assert scan(*WRITE)["a.jpg"]["reason"].startswith("fixed in run ")
     beside(path).write_bytes(sidecar.fresh(3))
     assert scan(*WRITE)["a.jpg"]["turn"] == "180"
     beside(path).unlink()

@@ -36,7 +36,7 @@ def edit(plan, change):
 def test_a_wrong_photo_that_cannot_be_written_is_not_passed_over(orientd, photos, tmp_path, capsys):
     sky_library.draw(photos / "a.bmp", 90, by_tag=False, kind="BMP")
     assert orientd("scan", photos, "--exit-code", "--report", tmp_path / "1.csv") == 11
-    assert "1 photo is shown wrong and cannot be written" in capsys.readouterr().out
+    assert "1 photo is sideways or upside down and cannot be written" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("instead", ["nothing", "an empty folder"])
@@ -172,7 +172,7 @@ def test_undo_says_when_there_is_nothing_left(orientd, photos, tmp_path, capsys)
         assert f"run {run} has nothing to undo" in capsys.readouterr().err
     assert orientd("undo", 2**64) == 2
     assert orientd("status") == 0
-    assert "photos put right    0" in capsys.readouterr().out
+    assert "photos fixed        0" in capsys.readouterr().out
 
 
 def test_a_killed_run_is_not_said_to_be_running(orientd, tmp_path, capsys):

@@ -106,9 +106,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_tiff_of_a_kind_that_is_not_supported_is_told_to_be_that(kind):
-    assert (
-        reason(KINDS[kind], Format.TIFF) == f"this kind of TIFF is not supported ({kind}): turn it by hand if it is shown wrong"
-    )
+    assert reason(KINDS[kind], Format.TIFF) == f"this kind of TIFF is not supported ({kind}): turn it by hand if it needs it"
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "La"])

@@ -105,7 +105,7 @@ def test_damage_in_what_is_left_out_is_noticed_before_a_write():
 
 
 def damaged_library(folder):
-    """Landscapes that are large enough to be read in part: two shown right, two wrong, one of either damaged; by path what a
+    """Landscapes that are large enough to be read in part: two upright, two wrong, one of either damaged; by path what a
     scan says of them."""
     said = {}
     folder.mkdir()

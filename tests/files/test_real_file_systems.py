@@ -114,7 +114,7 @@ def mounted(folder, name):
 
 
 def fill(root):
-    """Photos for every way to write, under names that not every file system takes; how many: all shown wrong but one."""
+    """Photos for every way to write, under names that not every file system takes; how many: all in need of a turn but one."""
     for seed, kind in enumerate(("JPEG", "PNG", "WEBP", "TIFF")):
         for by_tag in (True, False) if kind != "TIFF" else (False,):  # viewers disagree about the tag there
             sky_library.draw(root / f"{kind}-{by_tag}", 90, by_tag, seed, kind)

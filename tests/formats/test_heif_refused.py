@@ -136,8 +136,8 @@ def iloc_field(data: bytes, offset: int, old: bytes, new: bytes) -> bytes:
 def test_places_that_cannot_be_told_anew_forbid_growth():
     # In version 1 with one item: kind, version, sizes, count; then item, method, file, number of extents, offset, length.
     for offset, old, new, reason in (
-        (14, b"\0\0", b"\0\2", "not told by its place"),
-        (16, b"\0\0", b"\0\1", "not told by its place"),
+        (14, b"\0\0", b"\0\2", "not stored in this file"),
+        (16, b"\0\0", b"\0\1", "not stored in this file"),
         (20, PLAIN[(at := PLAIN.index(b"iloc") + 20) : at + 4], b"\0\0\0\x40", "not clear where an item lies"),
         (24, PLAIN[at + 4 : at + 8], bytes(4), "not clear where an item lies"),
         (24, PLAIN[at + 4 : at + 8], b"\x7f\xff\xff\xff", "not clear where an item lies"),

@@ -171,14 +171,14 @@ def test_a_video_whose_place_is_told_in_an_unknown_way_forbids_growth():
         if known:
             assert told_or_held(patched(data, 6)) == content
         else:
-            assert "tells in an unknown way where its video is" in refusal(data, 6)
+            assert "says in an unknown way where its video is" in refusal(data, 6)
 
 
 @pytest.mark.parametrize("within", [True, False])
 def test_a_trailer_that_is_not_sound_and_tells_where_the_video_is_forbids_growth(within):
     data = phone(LANDSCAPE, Tail(video=film(), within=within))
     reasons = {refusal(broken, 6) for broken in (data[:-1] + b"X", data.replace(b"SEFH", b"SEFX"))}
-    telling = "which tells where the video is, cannot be read" if within else "'sefd' box in it may count"
+    telling = "which says where the video is, cannot be read" if within else "'sefd' box in it may count"
     assert len(reasons) == 1
     assert telling in reasons.pop()
 

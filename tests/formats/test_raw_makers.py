@@ -104,7 +104,7 @@ def test_the_smallest_that_is_large_enough_is_judged():
 def test_a_preview_that_is_turned_already_is_refused():
     upright = raw_files.preview(width=320, height=480)
     for data in (raw_files.cr3(upright, 6, sides=(6000, 4000)), raw_notes.pef(upright, 6), raw_notes.crw(upright, 90)):
-        with pytest.raises(Refused, match="turned already: nobody knows how it is shown"):
+        with pytest.raises(Refused, match="turned already: it is not clear how it is displayed"):
             raw.preview(data)
     assert raw.preview(raw_files.cr3(upright, 6, sides=(4000, 6000))) == upright
     almost_square = raw_files.preview(width=320, height=330)

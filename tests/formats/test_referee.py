@@ -39,7 +39,7 @@ EXPECTED: dict[str, tuple[int | None, str]] = {
     "canon-digital-ixus-400.jpg": (None, GROWN),
     "monkey12.jpg": (None, GROWN),
     "kodak-proback.jpg": (None, "directories overlap or loop"),
-    "multiple-exif.jpg": (None, "points past its block"),
+    "multiple-exif.jpg": (None, "points outside its block"),
     "truncated-exif-dpi.jpg": (None, "points outside its block"),
     "junk-jpeg-header.jpg": (None, GROWN),
     "beach.jpg": (None, "the frame has no size"),

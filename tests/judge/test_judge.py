@@ -188,7 +188,7 @@ def test_a_refusal_keeps_what_should_be_done(error, words, code):
 
     (row,) = judge(Predictor(), check)(candidates(1))
     assert (row.decision, row.turn, row.new_orientation, row.beyond_reach) == ("skip", 90, 6, True)
-    assert (row.reason, row.reason_code) == (f"shown wrong, but not to be written: {words}", code)
+    assert (row.reason, row.reason_code) == (f"sideways or upside down, but not to be written: {words}", code)
 
 
 VOICES = (Voice("scene", 1.0, 4.0), Voice("faces", 1.0, 6.0))

@@ -1,4 +1,4 @@
-"""What the documents name is there, and what a user can call is in the README: commands, flags, exit codes, files, headings."""
+"""What the documents name is there, and what a user can call is documented: commands, options, exit codes, metrics, files."""
 
 import re
 import tomllib
@@ -9,41 +9,46 @@ import click
 import pytest
 from orientd_training.cli import cli as training
 
+from orientd.cli.helping import CODES
 from orientd.cli.main import cli
-from orientd.cli.options import EXIT_CODES
+from orientd.config import OPTIONS
 from orientd.errors import ExitCode
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = (
-    "README.md",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "benchmarks/README.md",
-    "orientd/models/README.md",
-    "docs/api.md",
-    "docs/json.md",
-    "docs/many-machines.md",
-    "docs/monitoring.md",
-)
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+OUTSIDE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md", "orientd/models/README.md")
+DOCUMENTS = (*OUTSIDE, *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")))
+USER = ("README.md", *(name for name in DOCUMENTS if name.startswith("docs/")))
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
 FOLDERS = ("orientd/", "training/", "tests/", "benchmarks/", "configs/", "systemd/", "docs/")
-STRANGERS = {"--out", "--kind", "--place", "--work"}  # of tests/power/run_cuts.py
+STRANGERS = {"--out", "--kind", "--place", "--work", "--array", "--help"}  # of tests/power/run_cuts.py, of Slurm, of all
 CRASHES = {"134", "139"}
 every_document = pytest.mark.parametrize("name", DOCUMENTS)
 
 
-def broken_links(text: str, folder: Path) -> list[str]:
-    """Targets of Markdown links that are neither web addresses, nor files seen from `folder`, nor headings of the text."""
-    headings = {
-        "#" + re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+def headings(text: str) -> set[str]:
+    """What `#…` of a link may be."""
+    return {
+        re.sub(r"[^\w -]", "", line.lower()).strip().replace(" ", "-") for line in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     }
-    targets = re.findall(r"\]\(([^)\s]+)\)", text)
-    return [
-        target
-        for target in targets
-        if not target.startswith(("http://", "https://")) and target not in headings and not (folder / target).exists()
-    ]
+
+
+def broken_links(text: str, folder: Path) -> list[str]:
+    """Targets of Markdown links that are neither web addresses, nor files seen from `folder`, nor headings in them."""
+    return [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not leads_somewhere(target, text, folder)]
+
+
+def leads_somewhere(target: str, text: str, folder: Path) -> bool:
+    if target.startswith(("http://", "https://")):
+        return True
+    name, _, heading = target.partition("#")
+    if name and not (folder / name).exists():
+        return False
+    return not heading or heading in headings((folder / name).read_text(encoding="utf-8") if name else text)
 
 
 def missing_paths(text: str) -> list[str]:
@@ -78,11 +83,11 @@ def test_every_link_leads_somewhere(name):
 
 
 def test_a_broken_link_is_found():
-    text = "# One thing\n[a](#one-thing) [b](#other) [c](README.md) [d](nowhere.md) [e](https://example.org/)"
-    assert broken_links(text, ROOT) == ["#other", "nowhere.md"]
+    text = "# One thing\n[a](#one-thing) [b](#other) [c](README.md#install) [d](nowhere.md) [e](README.md#no) [f](https://x.org/)"
+    assert broken_links(text, ROOT) == ["#other", "nowhere.md", "README.md#no"]
 
 
-@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"])
+@pytest.mark.parametrize("name", [*OUTSIDE[:4], *USER])
 def test_every_path_is_there(name):
     assert missing_paths((ROOT / name).read_text(encoding="utf-8")) == []
 
@@ -91,31 +96,54 @@ def test_a_missing_path_is_found():
     assert missing_paths("`tests/nowhere.py` `python tests/conftest.py --x` `configs/train/NAME.yaml`") == ["tests/nowhere.py"]
 
 
-@pytest.mark.parametrize("words", [words for words, _ in leaves(cli)], ids=" ".join)
-def test_the_readme_names_every_command(words):
-    assert re.search(rf"\b{words[0]}\b[^`\n]*\b{words[-1]}\b" if len(words) > 1 else rf"`orientd {words[0]}\b", README)
+COMMANDS = dict(leaves(cli))
+
+
+def section(words: tuple[str, ...]) -> str:
+    return text_of("docs/cli.md").partition(f"\n## orientd {' '.join(words)}\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_is_documented_with_every_option(words):
+    named = set(re.findall(r"(?<!\S)--?[a-z][a-z0-9-]*", " ".join(re.findall(r"^- `([^`]+)`:", section(words), re.MULTILINE))))
+    options = [each for each in COMMANDS[words].params if isinstance(each, click.Option) and not each.hidden]
+    assert named == {name for each in options for name in (*each.opts, *each.secondary_opts)}
+    assert section(words)
 
 
 @pytest.mark.parametrize("words", [words for words, command in leaves(training) if not command.hidden], ids=" ".join)
-def test_the_readme_names_every_command_of_the_training(words):
-    assert re.search(rf"- `{words[0]}\b|orientd-train {words[0]}\b", README)
+def test_every_command_of_the_training_is_documented(words):
+    assert re.search(rf"- `{words[0]}\b|orientd-train {words[0]}\b", text_of("docs/training.md"))
 
 
-def test_every_flag_in_the_readme_exists():
-    assert unknown_flags(README, flags() | STRANGERS) == set()
+def test_every_setting_is_documented():
+    assert re.findall(r"^## (\w+)$", text_of("docs/configuration.md"), re.MULTILINE) == list(OPTIONS)
+
+
+def test_every_metric_is_documented():
+    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "orientd").rglob("*.py"))]
+    metrics = {name for source in sources for name in re.findall(r"\borientd_[a-z_]+", source)}
+    listed = set(re.findall(r"`(orientd_[a-z_]+)", text_of("docs/monitoring.md")))
+    assert metrics - {"orientd_training"} == listed
+    assert len(listed) > 10
+
+
+@pytest.mark.parametrize("name", USER)
+def test_every_flag_in_the_documents_exists(name):
+    assert unknown_flags(text_of(name), flags() | STRANGERS) == set()
 
 
 def test_an_unknown_flag_is_found():
     assert unknown_flags("`orientd scan --fix --fixx` --prose", flags()) == {"--fixx"}
 
 
-def test_the_readme_and_the_help_tell_every_exit_code():
-    section = README.partition("## Exit codes")[2].partition("\n## ")[0]
+def test_the_manual_and_the_help_have_every_exit_code():
+    section = text_of("docs/scripting.md").partition("## Exit codes")[2].partition("\n## ")[0]
     rows = [
         (number, words.replace("`", "")) for number, words in re.findall(r"^\| (\d[\d, ]*) \| (.+) \|$", section, re.MULTILINE)
     ]
     assert rows[:-1] == [(str(code.value), code.meaning) for code in ExitCode]
-    assert rows == re.findall(r"^  (\d+(?:, \d+)*) +(\w.*)$", EXIT_CODES, re.MULTILINE)
+    assert rows == list(CODES)
     assert set(rows[-1][0].split(", ")) == CRASHES
 
 

@@ -112,7 +112,10 @@ def test_every_module_and_all_data_are_inside(wheel):
     assert {
         name for name in inside if name.startswith("orientd_training/recipes/")
     } == recipes  # no logs, and no weights of 10 MB
-    assert {name.split("/")[0] for name in inside} == {"orientd", "orientd_training", f"orientd-{orientd.__version__}.dist-info"}
+    beside = f"orientd-{orientd.__version__}"
+    tops = {"orientd", "orientd_training", f"{beside}.dist-info", f"{beside}.data"}
+    assert {name.split("/")[0] for name in inside} == tops
+    assert [name for name in inside if ".data/" in name] == [f"{beside}.data/data/share/man/man1/orientd.1"]
 
 
 def test_the_sdist_has_the_tests_and_documents_and_nothing_of_the_workplace(built):

@@ -151,17 +151,17 @@ def test_what_failed_and_what_cannot_be_written_is_told_with_its_reason():
     chosen = Chosen()
     failed = [
         FOUND._replace(outcome=Status.FAILED, reason="it changed"),
-        FOUND._replace(decision=Verdict.SKIP, new_orientation=6, reason="shown wrong, but not to be written"),
+        FOUND._replace(decision=Verdict.SKIP, new_orientation=6, reason="sideways or upside down, but not to be written"),
         FOUND._replace(decision=Verdict.ERROR, reason="", reason_code=Reason.DAMAGED),
     ]
     for row in failed:
         chosen.add(row)
     assert (chosen.wrong.number, chosen.failed.rows) == (0, failed)
     assert [
-        text for text in Page(made(*failed, pictures=False)).texts if "chang" in text or "shown" in text or "dam" in text
+        text for text in Page(made(*failed, pictures=False)).texts if "chang" in text or "written" in text or "dam" in text
     ] == [
         "it changed",
-        "shown wrong, but not to be written",
+        "sideways or upside down, but not to be written",
         "damaged",
     ]
 
@@ -180,9 +180,9 @@ def texts(path):
 
 def test_the_page_tells_the_numbers_and_what_to_do(tmp_path):
     told = texts(written(tmp_path / "r.html", *rows(3), FOUND._replace(decision=Verdict.KEEP), most=2))
-    assert "3 photos are shown wrong" in told
+    assert "3 photos are sideways or upside down" in told
     assert "/plan.csv, 2026-11-29 12:30" in told
-    assert "4 photos were looked at: 1 shown right." in told
+    assert "4 photos were looked at: 1 upright." in told
     assert "Shown here: 2 of 3; to see them all: orientd review /plan.csv" in told
     assert "orientd apply /plan.csv" in told
     assert "Nothing was changed." in told
@@ -190,8 +190,8 @@ def test_the_page_tells_the_numbers_and_what_to_do(tmp_path):
 
 def test_after_a_run_that_fixed_nothing_is_left_to_apply(tmp_path):
     told = texts(written(tmp_path / "r.html", *rows(2, outcome=lambda _: Status.FIXED)))
-    assert "2 photos were shown wrong" in told
-    assert "2 photos were put right." in told
+    assert "2 photos were sideways or upside down" in told
+    assert "2 photos were fixed." in told
     assert "orientd apply" not in told
 
 
@@ -202,7 +202,7 @@ def test_without_a_plan_no_command_is_told(tmp_path):
 
 
 def test_nothing_wrong_is_a_page_too(tmp_path):
-    assert "No photo is shown wrong for certain" in texts(written(tmp_path / "r.html"))
+    assert "No photo is sideways or upside down for certain" in texts(written(tmp_path / "r.html"))
 
 
 def test_in_a_folder_it_gets_a_name_of_its_own(tmp_path):

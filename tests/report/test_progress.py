@@ -34,13 +34,13 @@ def run(shown: Meter, clock: Clock, rows: list[Row], seconds_each: float) -> Non
 @pytest.mark.parametrize(
     ("snapshot", "words"),
     [
-        (Snapshot(0, 0, 0.0), "0 photos · 0.0 a second · 0 shown wrong"),
-        (Snapshot(1234, 5, 45.2), "1,234 photos · 45 a second · 5 shown wrong"),
-        (Snapshot(90, 1, 2.0, 100), "90 of 100 photos · 2.0 a second · 1 shown wrong · 5 s left"),
-        (Snapshot(0, 0, 1.0, 300), "0 of 300 photos · 1.0 a second · 0 shown wrong · 5 min left"),
-        (Snapshot(0, 0, 1.0, 3600 * 26 + 90), "0 of 93,690 photos · 1.0 a second · 0 shown wrong · 26 h 2 min left"),
-        (Snapshot(5, 0, 0.0, 100), "5 of 100 photos · 0.0 a second · 0 shown wrong"),
-        (Snapshot(101, 0, 10.0, 100), "101 of 100 photos · 10 a second · 0 shown wrong · 0 s left"),
+        (Snapshot(0, 0, 0.0), "0 photos · 0.0 a second · 0 sideways or upside down"),
+        (Snapshot(1234, 5, 45.2), "1,234 photos · 45 a second · 5 sideways or upside down"),
+        (Snapshot(90, 1, 2.0, 100), "90 of 100 photos · 2.0 a second · 1 sideways or upside down · 5 s left"),
+        (Snapshot(0, 0, 1.0, 300), "0 of 300 photos · 1.0 a second · 0 sideways or upside down · 5 min left"),
+        (Snapshot(0, 0, 1.0, 3600 * 26 + 90), "0 of 93,690 photos · 1.0 a second · 0 sideways or upside down · 26 h 2 min left"),
+        (Snapshot(5, 0, 0.0, 100), "5 of 100 photos · 0.0 a second · 0 sideways or upside down"),
+        (Snapshot(101, 0, 10.0, 100), "101 of 100 photos · 10 a second · 0 sideways or upside down · 0 s left"),
     ],
 )
 def test_words(snapshot, words):
@@ -56,8 +56,8 @@ def test_plain_lines_come_every_ten_seconds():
         shown.total(120)
         run(shown, clock, [KEEP] * 40, 0.25)
     assert stream.getvalue().splitlines() == [
-        "40 photos · 4.0 a second · 1 shown wrong",
-        "80 of 120 photos · 4.0 a second · 1 shown wrong · 10 s left",
+        "40 photos · 4.0 a second · 1 sideways or upside down",
+        "80 of 120 photos · 4.0 a second · 1 sideways or upside down · 10 s left",
     ]
 
 
@@ -90,9 +90,9 @@ def test_the_live_line(monkeypatch):
         shown.total(1004)
         run(shown, clock, [KEEP] * 1000, 0.015625)
     text = stream.getvalue()
-    assert "2 photos · 16 a second · 2 shown wrong" in text
+    assert "2 photos · 16 a second · 2 sideways or upside down" in text
     assert "of 1,004 photos · " in text
-    assert text.count("shown wrong") < 150
+    assert text.count("sideways or upside down") < 150
     assert text.index("\x1b[?25l") < text.rindex("\x1b[?25h")
 
 

@@ -317,12 +317,12 @@ def words(tally: Tally, width: int = 100, **options: object) -> list[str]:
 def test_the_summary_of_a_scan_says_what_to_run_next():
     rows = [("keep", "", "")] * 1200 + [("fix", "", "")] * 2 + [("unsure", "", Reason.VIEWS_DISAGREE)]
     assert words(tally_of(*rows, ("skip", "", Reason.RAW_FILE), ("error", "", Reason.DAMAGED))) == [
-        "1,200  shown right",
-        "    2  shown wrong",
-        "    1  not sure      views disagree (1)",
-        "    1  left alone    raw file (1)",
-        "    1  not readable  damaged (1)",
-        "2 photos are shown wrong. Nothing was changed.",
+        "1,200  upright",
+        "    2  sideways or upside down",
+        "    1  not sure                 views disagree (1)",
+        "    1  left alone               raw file (1)",
+        "    1  not readable             damaged (1)",
+        "2 photos are sideways or upside down. Nothing was changed.",
         "Report: r.csv",
         "Look at it, delete the rows you do not want, then run:",
         "  orientd apply r.csv",
@@ -336,7 +336,7 @@ def test_the_summary_after_writing_says_how_to_take_it_back():
     assert words(tally, wrote=True, run=7, interrupted=True)[-8:] == [
         "Stopped before the end: the numbers are those of the photos looked at until then.",
         "To go on from there, run the same command again.",
-        "3 photos were shown wrong: 1 put right.",
+        "3 photos were sideways or upside down: 1 fixed.",
         "1 photo was left alone: the column 'reason' of the report says why.",
         "1 photo was not changed, as something failed: see the column 'reason'.",
         "Report: r.csv",
@@ -347,20 +347,28 @@ def test_the_summary_after_writing_says_how_to_take_it_back():
 
 def test_the_summary_when_there_is_nothing_to_do():
     assert words(tally_of(), report="") == ["No photos were found there."]
-    assert words(tally_of(("keep", "", "")), report="") == ["1  shown right", "No photo is shown wrong."]
+    assert words(tally_of(("keep", "", "")), report="") == ["1  upright", "No photo is sideways or upside down."]
 
 
 def test_the_summary_never_says_that_all_is_well_when_it_is_not():
     beyond_reach = tally_of()
     beyond_reach.add(
-        Row("/a.png", decision=Verdict.SKIP, turn=90, new_orientation=6, reason="shown wrong, but not to be written: PNG")
+        Row(
+            "/a.png",
+            decision=Verdict.SKIP,
+            turn=90,
+            new_orientation=6,
+            reason="sideways or upside down, but not to be written: PNG",
+        )
     )
     assert words(beyond_reach, report="")[1:] == [
-        "No photo that can be written is shown wrong.",
-        "1 photo is shown wrong and cannot be written: see the column 'reason'.",
+        "No photo that can be written is sideways or upside down.",
+        "1 photo is sideways or upside down and cannot be written: see the column 'reason'.",
     ]
     assert beyond_reach.exit_code(when_found=True) is ExitCode.FOUND
-    assert words(tally_of(("unsure", "", Reason.VIEWS_DISAGREE)), report="")[1] == "No photo is shown wrong for certain."
+    assert (
+        words(tally_of(("unsure", "", Reason.VIEWS_DISAGREE)), report="")[1] == "No photo is sideways or upside down for certain."
+    )
     unread = tally_of(("error", "", Reason.DAMAGED), ("skip", "", Reason.RAW_FILE))
     assert words(unread, report="")[2:] == ["No photo could be judged: the column 'reason' of the report says why."]
 

@@ -44,7 +44,7 @@ def draw(path, turn=0, by_tag=True, seed=0, kind="JPEG"):
 
 
 def library(folder, number=8):
-    """Landscapes, every second of them shown wrong; returns the turn each path needs."""
+    """Landscapes, every second of them sideways or upside down; returns the turn each path needs."""
     needs = {}
     for i in range(number):
         turn = (0, 90, 0, 180, 0, 270)[i % 6]

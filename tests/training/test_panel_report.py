@@ -46,7 +46,7 @@ def sky(monkeypatch):
 
 @pytest.fixture
 def album(tmp_path):
-    """24 upright photos, one that is really shown wrong, one that no library can decode."""
+    """24 upright photos, one that is really sideways or upside down, one that no library can decode."""
     return make_album(tmp_path / "albums")
 
 

@@ -46,8 +46,8 @@ def test_what_is_shown_wrong_is_put_right_once_and_the_rest_left_alone(photos, c
         assert watcher.photos == {"fix": 4, "keep": 1, "fixed": 4}, "its own writes never come back as work"
         assert sky_library.snapshot(photos / "before.jpg") == before
     assert {sky_library.shown_turned(path) for path in photos.rglob("*.jpg")} == {0}
-    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("put right")]
-    assert lines[0] == f"put right: {photos}/before.jpg: orientation 8 → 1 (90° clockwise by tag) in run 1"
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("fixed")]
+    assert lines[0] == f"fixed: {photos}/before.jpg: orientation 8 → 1 (90° clockwise by tag) in run 1"
     assert len(lines) == 4
 
 
@@ -58,7 +58,9 @@ def test_without_a_mode_nothing_is_changed(photos, caplog):
         watcher.after(10_000)
         assert watcher.photos == {"fix": 1}
     assert sky_library.snapshot(photos) == before
-    assert [record.getMessage() for record in caplog.records].count(f"shown wrong: {photos}/a.jpg: needs 90° clockwise") == 1
+    assert [record.getMessage() for record in caplog.records].count(
+        f"sideways or upside down: {photos}/a.jpg: needs 90° clockwise"
+    ) == 1
 
 
 def test_what_was_judged_before_a_restart_is_not_judged_again(photos):

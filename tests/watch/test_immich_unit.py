@@ -92,7 +92,7 @@ def test_a_key_file_of_the_configuration_takes_the_place_of_the_credential(insta
     assert not [line for line in lines if line.startswith("But")]
     monkeypatch.setattr(systemd_units, "_succeeds", lambda user, *command: command[-1] != str(key))
     _, lines = install(f"immich_url: https://a.example\nimmich_key_file: {key}\n")
-    assert f"But daemon cannot read {key}, which immich_key_file names: see to its rights." in lines
+    assert f"But daemon cannot read {key}, which immich_key_file names: check its permissions." in lines
 
 
 def test_what_could_never_work_is_refused(install, tmp_path):

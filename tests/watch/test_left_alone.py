@@ -18,7 +18,7 @@ def test_what_is_excluded_or_belongs_to_another_is_left_alone(photos):
     (photos / "marked" / ".orientd-ignore").touch()
     (photos / "immich" / ".immich").touch()
     with Process(photos, "--fix").ready() as watcher:
-        watcher.says("put right")
+        watcher.says("fixed")
         watcher.says("left alone")
         assert watcher.end() == 0
     told = {line["path"]: line["message"] for line in watcher.lines if "path" in line}

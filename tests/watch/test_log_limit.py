@@ -28,30 +28,30 @@ def remarks(clock, caplog):
 
 def test_of_many_alike_a_few_are_named_and_the_rest_counted(remarks, caplog):
     for number in range(1050):
-        remarks.add(logging.WARNING, "not put right", f"/{number}", f"as disk {number} says", Reason.READ_ONLY)
-    remarks.add(logging.WARNING, "not put right", "/x", "damaged", Reason.DAMAGED)
+        remarks.add(logging.WARNING, "not fixed", f"/{number}", f"as disk {number} says", Reason.READ_ONLY)
+    remarks.add(logging.WARNING, "not fixed", "/x", "damaged", Reason.DAMAGED)
     assert len(caplog.messages) == 4
-    assert caplog.messages[0] == "not put right: /0: as disk 0 says"
-    assert caplog.messages[-1] == "not put right: /x: damaged", "another reason is told"
+    assert caplog.messages[0] == "not fixed: /0: as disk 0 says"
+    assert caplog.messages[-1] == "not fixed: /x: damaged", "another reason is told"
     assert (caplog.records[0].levelname, caplog.records[0].path) == ("WARNING", "/0")
     remarks.sum_up()
-    assert caplog.messages[4:] == ["not put right: 1,047 more: read only"]
+    assert caplog.messages[4:] == ["not fixed: 1,047 more: read only"]
     remarks.sum_up()
     assert len(caplog.messages) == 5
 
 
 def test_the_same_is_told_again_after_a_day_or_for_another_reason(remarks, caplog, clock):
     for _ in range(3):
-        remarks.add(logging.WARNING, "not put right", "/a", "read-only", Reason.READ_ONLY)
+        remarks.add(logging.WARNING, "not fixed", "/a", "read-only", Reason.READ_ONLY)
         remarks.sum_up()
     assert len(caplog.messages) == 1
-    remarks.add(logging.WARNING, "not put right", "/a", "full", Reason.NO_ROOM)
+    remarks.add(logging.WARNING, "not fixed", "/a", "full", Reason.NO_ROOM)
     assert len(caplog.messages) == 2
     clock.now += DAY - 1
-    remarks.add(logging.WARNING, "not put right", "/a", "full", Reason.NO_ROOM)
+    remarks.add(logging.WARNING, "not fixed", "/a", "full", Reason.NO_ROOM)
     assert len(caplog.messages) == 2
     clock.now += 1
-    remarks.add(logging.WARNING, "not put right", "/a", "full", Reason.NO_ROOM)
+    remarks.add(logging.WARNING, "not fixed", "/a", "full", Reason.NO_ROOM)
     assert len(caplog.messages) == 3
 
 

@@ -250,11 +250,11 @@ def test_a_read_only_library_is_told_in_a_few_lines_once_a_day(photos, caplog, m
             watcher.now += DAY / 4
             watcher.after(100)
         assert watcher.photos["failed"] == 24, "it is tried again every hour"
-        assert len(lines(caplog, "not put right: ")) == 4
-        assert lines(caplog, "not put right: 5 more: ")
+        assert len(lines(caplog, "not fixed: ")) == 4
+        assert lines(caplog, "not fixed: 5 more: ")
         watcher.now += DAY
         watcher.after(100)
-    assert len(lines(caplog, "not put right: ")) == 8
+    assert len(lines(caplog, "not fixed: ")) == 8
 
 
 def test_one_that_has_other_names_is_told_once_although_it_is_judged_again(photos, caplog):

@@ -83,7 +83,7 @@ def test_folders_that_are_deleted_within_are_no_loss(watched, folder):
     library = watched(folder)
     shutil.rmtree(folder / "deep")
     library.hear()
-    assert library.said == [f"watching {folder}: the kernel tells what happens"]
+    assert library.said == [f"watching {folder}: the kernel reports changes"]
     assert library.after(900) == []
 
 
@@ -112,7 +112,7 @@ def test_a_network_drive_mounted_below_later_is_looked_through_at_intervals(watc
     library = watched(folder)
     mount(library, 2, folder / "nas", "nfs4")
     library.arrivals.check(library.now)
-    assert library.said[1:] == [f"watching {folder}: it is looked through at intervals: nfs4 tells no changes"]
+    assert library.said[1:] == [f"watching {folder}: it is looked through at intervals: nfs4 reports no changes"]
     assert library.after(5) == []
     put(folder / "nas" / "a.jpg")
     assert library.after(110) == ["a.jpg"]
@@ -143,7 +143,7 @@ def test_the_bare_folder_of_an_unmounted_disk_is_not_watched_but_waited_at(watch
         put(folder / "stray.jpg")
         assert library.after(5000) == []
         library.arrivals.change(WAIT, library.now)
-        assert library.said[2:] == [f"watching {folder}: the kernel tells what happens"], "who reloads means what is there"
+        assert library.said[2:] == [f"watching {folder}: the kernel reports changes"], "who reloads means what is there"
         assert library.after(5) == ["stray.jpg"]
         library.known.add(str(folder / "stray.jpg"))
         put(folder / "a.jpg")

@@ -15,17 +15,17 @@ _model, photos = watching.model_of_skies, watching.photos
 
 
 def arrive(path):
-    """A photo that is shown wrong, whole at once: however slow the machine is, it is not judged half-written."""
+    """A photo that is sideways or upside down, whole at once: however slow the machine is, it is not judged half-written."""
     return sky_library.draw(path.parent.parent / path.name, 90).rename(path)
 
 
 def test_from_start_to_end_as_systemd_sees_it(photos, tmp_path):
     with Process(photos, "--fix").ready() as watcher:
         wrong = arrive(photos / "a.jpg")
-        watcher.says("put right")
-        (line,) = [line for line in watcher.lines if line["message"].startswith("put right")]
+        watcher.says("fixed")
+        (line,) = [line for line in watcher.lines if line["message"].startswith("fixed")]
         assert (line["path"], line["old"], line["new"], line["turn"], line["run"]) == (str(wrong), 8, 1, 90, 1)
-        watcher.until(lambda: any(text.startswith("STATUS=idle: 1 judged, 1 put right") for text in watcher.heard))
+        watcher.until(lambda: any(text.startswith("STATUS=idle: 1 judged, 1 fixed") for text in watcher.heard))
         watcher.until(lambda: watcher.heard.count("WATCHDOG=1") >= 5)
         with Process(photos) as second:
             assert second.code() == 4
@@ -79,7 +79,7 @@ Judge.__call__ = lambda self, candidates: threading.Event().wait()
 def test_a_stuck_judge_gives_no_sign_of_life_so_that_it_is_restarted(photos, tmp_path):
     wrong = sky_library.draw(photos / "a.jpg", 90)
     with Process(photos, "--fix", first="from orientd.judge.judge import Judge").ready() as healthy:
-        healthy.says("put right")
+        healthy.says("fixed")
         assert not healthy.is_silent(PATIENCE)
         assert healthy.end() == 0
     sky_library.draw(photos / "b.jpg", 90)
@@ -88,7 +88,7 @@ def test_a_stuck_judge_gives_no_sign_of_life_so_that_it_is_restarted(photos, tmp
         assert stuck.is_silent(2 * WATCHDOG)
         assert stuck.end(signal.SIGABRT) == -signal.SIGABRT, "as systemd does then"
     with Process(photos, "--fix").ready() as again:
-        again.says("put right")
+        again.says("fixed")
         again.end()
     assert [sky_library.shown_turned(path) for path in (wrong, photos / "b.jpg")] == [0, 0]
 
@@ -98,13 +98,13 @@ def test_the_configuration_is_read_anew_on_sighup(photos, tmp_path):
     config.write_text(f"fix: false\nlibraries: ['{photos}']\n")
     with Process("--config", config).ready() as watcher:
         wrong = arrive(photos / "a.jpg")
-        watcher.says("shown wrong")
+        watcher.says("sideways or upside down")
         config.write_text("fix: perhaps\n")
         watcher.process.send_signal(signal.SIGHUP)
         watcher.says("was not reloaded")
         config.write_text(f"fix: true\nlibraries: ['{photos}']\n")
         watcher.process.send_signal(signal.SIGHUP)
-        watcher.says("put right")
+        watcher.says("fixed")
         assert watcher.end(signal.SIGINT) == 130
         reloading = next(index for index, text in enumerate(watcher.heard) if text.startswith("RELOADING=1"))
         assert "MONOTONIC_USEC=" in watcher.heard[reloading]
@@ -115,7 +115,7 @@ def test_the_configuration_is_read_anew_on_sighup(photos, tmp_path):
 def test_a_sudden_death_loses_nothing(photos, tmp_path):
     wrong = [sky_library.draw(photos / f"{number:02}.jpg", 90, seed=number) for number in range(40)]
     with Process(photos, "--fix", batch="2", workers="1") as watcher:
-        watcher.says("put right")
+        watcher.says("fixed")
         watcher.end(signal.SIGKILL)
     with Process(photos, "--fix").ready() as watcher:
         watcher.until(lambda: all(sky_library.shown_turned(path) == 0 for path in wrong))

@@ -1,5 +1,5 @@
 """A simulated phone, and everything that may go wrong meanwhile, in real time: afterwards every photo that exists was judged once
-as it is, every one shown wrong was put right once, and nothing has grown.
+as it is, every one sideways or upside down was put right once, and nothing has grown.
 
 As root the library is a small disk of its own, which is filled and made read-only; otherwise these two are left out. The kernel's
 queue overflows as nobody reads it for a while, and the clock on the wall jumps by decades.

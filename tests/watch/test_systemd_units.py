@@ -158,7 +158,7 @@ def test_install_names_the_program_the_user_and_what_may_be_written(installed):
 def test_without_fix_nothing_may_be_written_and_a_user_needs_no_name(installed):
     place, _, lines = installed(fix=False)
     assert written(place) == []
-    assert any("It will only tell" in line for line in lines)
+    assert any("It will only log" in line for line in lines)
     place, _, lines = installed(user=True)
     text = (place.folder / systemd_units._DROP_IN).read_text()
     assert "User=" not in text
@@ -171,7 +171,7 @@ def test_what_the_configuration_says_is_as_good_as_a_flag(installed, configured)
     place, library, lines = installed(fix=False)
     assert written(place) == ["-" + str(library).replace('"', '\\"').replace("%", "%%")]
     assert '"--fix"' not in (place.folder / systemd_units._DROP_IN).read_text()
-    assert any("put right what is shown wrong" in line for line in lines)
+    assert any("fix photos that are sideways or upside down" in line for line in lines)
 
 
 def test_the_place_of_a_plan_may_be_written_and_that_of_a_state_too(installed, configured, tmp_path):
@@ -285,7 +285,7 @@ def test_a_program_as_a_hook_is_told_its_limits_and_one_that_cannot_be_run_is_to
     assert not [line for line in lines if line.startswith("But")]
     monkeypatch.setattr(systemd_units, "_succeeds", lambda user, *command: str(tmp_path / "tell") not in command)
     _, _, lines = installed(fix=False)
-    assert f"But daemon cannot run {tmp_path}/tell, which on_found names: see to its rights." in lines
+    assert f"But daemon cannot run {tmp_path}/tell, which on_found names: check its permissions." in lines
 
 
 def test_the_nightly_scan_may_write_the_folder_of_the_textfile(installed, configured, monkeypatch, tmp_path):
@@ -299,8 +299,8 @@ def test_the_nightly_scan_may_write_the_folder_of_the_textfile(installed, config
     monkeypatch.setattr(systemd_units, "_succeeds", lambda user, *command: command[-1] not in shut)
     _, _, lines = installed(fix=False)
     assert [line for line in lines if line.startswith("But")] == [
-        f"But daemon cannot read {tmp_path}/token, which metrics_token_file names: see to its rights.",
-        f"But daemon cannot write {tmp_path}/collector, for metrics_textfile: see to its rights.",
+        f"But daemon cannot read {tmp_path}/token, which metrics_token_file names: check its permissions.",
+        f"But daemon cannot write {tmp_path}/collector, for metrics_textfile: check its permissions.",
     ]
 
 

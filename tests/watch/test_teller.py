@@ -173,7 +173,7 @@ def test_a_real_watcher_runs_a_real_hook(photos, tmp_path):
     config.write_text(f"on_found: ['{program}', two words]\n")
     sky_library.draw(photos / "a.jpg", 90)
     with Process(photos, "--config", config) as watching_:
-        watching_.says("shown wrong")
+        watching_.says("sideways or upside down")
         watching_.until(lambda: noted(notes))
         assert watching_.end() == 0
     (call,) = noted(notes)

@@ -14,7 +14,7 @@ folder, watched = watching.photos, watching.watched
 
 def test_where_the_kernel_tells_nothing_the_library_is_walked_at_intervals(watched, folder):
     library = watched(folder, silent="nfs4")
-    assert library.said == [f"watching {folder}: it is looked through at intervals: nfs4 tells no changes"]
+    assert library.said == [f"watching {folder}: it is looked through at intervals: nfs4 reports no changes"]
     assert library.arrivals._roots._inotify is None
     put(folder / "a.jpg")
     assert library.after(99) == []
@@ -26,7 +26,7 @@ def test_where_the_kernel_tells_nothing_the_library_is_walked_at_intervals(watch
 
 def test_polling_by_choice_and_inotify_in_spite_of_the_file_system(watched, folder):
     assert "observer: polling" in watched(folder, terms=WatchOptions(observer="polling")).said[0]
-    assert "the kernel tells" in watched(folder, terms=WatchOptions(observer="inotify"), silent="nfs4").said[0]
+    assert "the kernel reports changes" in watched(folder, terms=WatchOptions(observer="inotify"), silent="nfs4").said[0]
 
 
 def test_the_library_is_walked_now_and_then_for_what_the_kernel_did_not_tell(watched, folder):

@@ -19,7 +19,7 @@ from orientd.web.desk import Desk
 
 @pytest.fixture
 def plan(orientd, photos, tmp_path):
-    """Of eight photos, 1, 3, 5 and 7 are shown wrong."""
+    """Of eight photos, 1, 3, 5 and 7 are sideways or upside down."""
     sky_library.library(photos)
     assert orientd("scan", photos, "--report", tmp_path / "plan.csv", "-q") == 0
     return tmp_path / "plan.csv"

@@ -40,7 +40,7 @@ def opened(browser):
 
 @pytest.fixture
 def plan(orientd, photos, tmp_path):
-    """Of 24 photos 12 are shown wrong."""
+    """Of 24 photos 12 are sideways or upside down."""
     sky_library.library(photos, 24)
     assert orientd("scan", photos, "--report", tmp_path / "plan.csv", "-q") == 0
     return tmp_path / "plan.csv"

@@ -187,7 +187,7 @@ def test_a_half_done_write_is_finished_by_the_next_command_for_its_folder(orient
     capsys.readouterr()
     assert orientd("status") == 0
     told = capsys.readouterr().out
-    assert ("1, mended by the next run that writes there" in told, "To see them: orientd verify" in told) == (True, True)
+    assert ("1, repaired by the next run that writes there" in told, "To see them: orientd verify" in told) == (True, True)
     assert orientd("scan", photo.parent, "--fix", *more) == 0
     assert (os.stat(photo).st_mtime_ns > 5, left.exists()) == (True, False)
 

@@ -78,7 +78,7 @@ def test_another_copy_of_a_photo_that_was_put_right_is_put_right_too(scan, photo
     edited.write_bytes(path.read_bytes() + b"edited")
     assert scan() == {"a.jpg": "fixed", "b.jpg": "fixed", "c.jpg": "fixed"}
     later = shot(photos / "d.jpg")
-    assert scan() == {"d.jpg": "fixed"} | dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), "keepput right in run 1")
+    assert scan() == {"d.jpg": "fixed"} | dict.fromkeys(("a.jpg", "b.jpg", "c.jpg"), "keepfixed in run 1")
     assert sky_library.shown_turned(later) == 0
 
 

@@ -52,7 +52,9 @@ def test_it_is_left_alone_with_the_turn_it_needs_until_the_sidecar_stores_none(s
         row = scan(*more)[path.name]
         assert (row["decision"], row["turn"], row["outcome"]) == ("skip", "90", "")
         assert row["new_orientation"] == {1: "6", 6: "3"}[stored]
-        wanted = f"shown wrong, but not to be written: its sidecar {beside.name} stores an orientation ({noted}), which"
+        wanted = (
+            f"sideways or upside down, but not to be written: its sidecar {beside.name} stores an orientation ({noted}), which"
+        )
         assert row["reason"].startswith(wanted)
     assert sky_library.snapshot(photos) == before
     beside.write_bytes(RATED)

@@ -69,7 +69,7 @@ def _swapped(block: TiffBlock, found: dict[int, Entry], pair: tuple[int, int]) -
     if not entries:
         return []
     if len(entries) == 1:
-        raise Refused(Reason.NOT_LOSSLESS, f"EXIF tells only one of a width and a height (tag 0x{entries[0].tag:04x})")
+        raise Refused(Reason.NOT_LOSSLESS, f"EXIF holds only one of a width and a height (tag 0x{entries[0].tag:04x})")
     places = [block.value(entry) for entry in entries]
     old = [block.data[start:end] for start, end in places]
     same = entries[0].type == entries[1].type and len(old[0]) == len(old[1])

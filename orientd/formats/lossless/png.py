@@ -108,7 +108,7 @@ def _checked(data: bytes) -> _Header:
     for chunk in png.chunks(data):
         name, end = chunk.name, chunk.end + 4
         if name in _PLACES:
-            raise Refused(Reason.NOT_LOSSLESS, f"it has a chunk ({_told(name)}) that tells of {_PLACES[name]}")
+            raise Refused(Reason.NOT_LOSSLESS, f"it has a chunk ({_told(name)}) that holds {_PLACES[name]}")
         safe = name.isalpha() and name[0] & ~name[2] & name[3] & 0x20  # ancillary, of this edition, safe to copy
         if name not in _STAYS | _TURNS and not safe:
             raise Refused(Reason.NOT_LOSSLESS, f"it has a chunk ({_told(name)}) that may not be true of a turned picture")
@@ -116,7 +116,7 @@ def _checked(data: bytes) -> _Header:
         if name in png_text.TEXTS and (png_text.exif(name, body) or png_text.plain_exif(name, body) is not None):
             raise Refused(Reason.NOT_LOSSLESS, "its EXIF stands in an old text chunk")
         if name in png_text.TEXTS and _TEXT_IN_PIXELS.fullmatch(data[chunk.start : chunk.end].partition(b"\0")[0]):
-            raise Refused(Reason.NOT_LOSSLESS, "a text in it tells its orientation or its size")
+            raise Refused(Reason.NOT_LOSSLESS, "a text in it states its orientation or its size")
     if name != b"IEND":
         raise Refused(Reason.NOT_LOSSLESS, "it has no end")
     if data[end:].strip(b"\0"):
@@ -153,7 +153,7 @@ def _inflated(data: bytes, size: int) -> bytes:
     except zlib.error as error:
         raise Refused(Reason.DAMAGED, f"damaged: its picture cannot be unpacked ({error})") from error
     if len(unpacked) != size or not unpacker.eof or unpacker.unused_data:
-        raise Refused(Reason.DAMAGED, "damaged: its picture has not the size that its header tells")
+        raise Refused(Reason.DAMAGED, "damaged: its picture has not the size that its header gives")
     return unpacked
 
 
@@ -194,6 +194,6 @@ def _text(data: bytes, chunk: Chunk, orientation: int) -> bytes:
     start, packet = png.packet(data, chunk)
     splices = sorted(xmp.patch(packet, orientation), key=lambda splice: splice.offset)
     if start is None and splices:
-        raise Refused(Reason.NOT_LOSSLESS, "XMP tells width and height in compressed form")
+        raise Refused(Reason.NOT_LOSSLESS, "XMP holds width and height in compressed form")
     head = data[chunk.start : chunk.end if start is None else start]
     return head + (b"" if start is None else Patch(tuple(splices)).apply(packet))

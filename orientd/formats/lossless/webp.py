@@ -79,7 +79,7 @@ def _sides(data: bytes, still: Chunk) -> tuple[int, int]:
     sides = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     for chunk in webp.chunks(data):
         if chunk.name == b"VP8X" and data[chunk.start + 4 : chunk.end] != b"".join(_less_one(side) for side in sides):
-            raise Refused(Reason.DAMAGED, "its header tells another size than its picture")
+            raise Refused(Reason.DAMAGED, "its header gives another size than its picture")
     return sides
 
 

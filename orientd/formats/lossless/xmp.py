@@ -60,7 +60,7 @@ def _swapped(packet: bytes, one: bytes, other: bytes) -> list[Splice]:
         return []
     values = [list(re.finditer(rb""":%s(?:\s*=\s*["']|>)\s*([0-9/.]+)\s*["'<]""" % name, packet)) for name in (one, other)]
     if [len(value) for value in values] != [1, 1]:
-        raise Refused(Reason.NOT_LOSSLESS, "XMP tells width and height in a form that cannot be changed in place")
+        raise Refused(Reason.NOT_LOSSLESS, "XMP holds width and height in a form that cannot be changed in place")
     first, second = values[0][0], values[1][0]
     if first[1] == second[1]:
         return []

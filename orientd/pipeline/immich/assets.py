@@ -12,7 +12,7 @@ from orientd.records import Candidate, FileStat
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ANIMATED: Final = "an animation: Immich would show it turned, and play it as it lies"
-_NOT_EDITED: Final = "Immich does not let {} be turned: turn the file itself, outside Immich's own folders, if it is shown wrong"
+_NOT_EDITED: Final = "Immich does not let {} be turned: turn the file itself, outside Immich's own folders, if it needs it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,8 +103,10 @@ class Client:
         try:
             version = self._json("GET", "server/version", patience=_AT_THE_START)
             if (version["major"], version["minor"]) < OLDEST:
-                told = ".".join(str(version[part]) for part in ("major", "minor", "patch"))
-                raise ConfigError(f"{self.server.url} is Immich {told}, which has no edits of photos: upgrade it to 2.5 or later")
+                named = ".".join(str(version[part]) for part in ("major", "minor", "patch"))
+                raise ConfigError(
+                    f"{self.server.url} is Immich {named}, which has no edits of photos: upgrade it to 2.5 or later"
+                )
             given = self._json("GET", "api-keys/me")["permissions"]
             if lacking := [one for one in needed if one not in given and "all" not in given]:
                 raise ConfigError(f"the key of {self.server.url} lacks the permission {', '.join(lacking)}: add it in Immich")

@@ -73,7 +73,7 @@ class EditedPhoto:
             found = json.loads(data)
             checksum, edits = found["checksum"], found["edits"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise Refused(Reason.JOURNAL_DOUBTED, "the journal tells of edits that Immich does not have: left alone") from error
+            raise Refused(Reason.JOURNAL_DOUBTED, "the journal contains edits that Immich does not have: left alone") from error
         return cls(str(checksum), checked(edits))
 
     @property

@@ -13,7 +13,7 @@ from orientd.pipeline.immich.edits import EditedPhoto
 from orientd.reasons import Reason
 from orientd.records import FileStat, Photo
 
-_LATE: Final = "it was edited in Immich, which does not show it so yet: look again later"
+_LATE: Final = "it was edited in Immich, which does not show it so yet: try again later"
 
 
 @dataclass(frozen=True, slots=True)

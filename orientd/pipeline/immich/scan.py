@@ -72,7 +72,7 @@ def scan(
     begun: Callable[[int], object],
     wait: float = 0.0,
 ) -> Generator[Row, None, None]:
-    """Judge photos of the server and, if wished, have those turned that are shown wrong; one row each, the oldest first.
+    """Judge photos of the server and, if wished, have those turned that need it; one row each, the oldest first.
 
     Raises:
         OrientdError: what must stop the run: a server that does not answer, a wrong key, and as `app.scan`.

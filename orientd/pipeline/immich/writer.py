@@ -32,7 +32,7 @@ _LATE: Final = "turned, but not yet shown so after a minute: the server is still
 _MAY_COME: Final = "the server may do it yet: the next command that writes finds that out"
 _INTERRUPTED: Final = "an earlier run was interrupted at this photo"
 _CHANGED: Final = "its edits in Immich were changed since, or its file: left alone"
-_NEVER: Final = "the journal tells of edits that orientd does not make: left alone; see who can write the state folder"
+_NEVER: Final = "the journal contains edits that orientd could not have made: left alone; check who can write the state folder"
 
 Look = Callable[[Photo], NDArray[np.uint8]]
 _log = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ const page = sessionStorage.page ||= crypto.getRandomValues(new Uint32Array(4)).
 
 async function answered(request) {
   const response = await request;
-  const told = await response.json().catch(() => ({ error: `The server answered with ${response.status}.` }));
-  if (!response.ok) throw new Error(told.error || `The server answered with ${response.status}.`);
-  return told;
+  const reply = await response.json().catch(() => ({ error: `The server answered with ${response.status}.` }));
+  if (!response.ok) throw new Error(reply.error || `The server answered with ${response.status}.`);
+  return reply;
 }
 
 export function get(path, query = {}) {

@@ -4,7 +4,7 @@ import { drop, photo, show } from "./api.js";
 
 export const TURNS = { 0: "as it is", 90: "turn right", 180: "turn upside down", 270: "turn left" };
 const ICONS = { 90: "right", 180: "around", 270: "left" };
-const DECISIONS = { fix: "proposal", unsure: "unsure", keep: "shown right", skip: "left alone", error: "not readable" };
+const DECISIONS = { fix: "proposal", unsure: "unsure", keep: "upright", skip: "left alone", error: "not readable" };
 const CHOICES = { accept: "Accepted", keep: "Kept as it is", turn: "Turned by you", skip: "Later" };
 const ENDS = { done: "Done", unchanged: "Was so already", failed: "Not turned", undone: "", changed: "Changed since" };
 export const ACTIONS = [

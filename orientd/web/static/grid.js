@@ -3,7 +3,7 @@
 const TITLE = 44, GAP = 14, WORDS = 146, TALLEST = 15_000_000; // pixels; browsers know no taller pages than some 17 million
 
 export class Grid {
-  // make(index) gives the element of a card, gone(element, index) is told of one that is taken away, seen(first, last) of the range.
+  // make(index) gives the element of a card, gone(element, index) is reply of one that is taken away, seen(first, last) of the range.
   constructor(scroller, titles, cards, { make, gone, seen }) {
     Object.assign(this, { scroller, titles, cards, make, gone, seen });
     this.elements = new Map();

@@ -1,4 +1,4 @@
-// Dialogs, and the bar that tells of the job in hand.
+// Dialogs, and the bar that shows the job in hand.
 
 import { get, post } from "./api.js";
 
@@ -41,18 +41,18 @@ export class Panels {
   }
 
   // Shows what the server tells; true while a job goes on.
-  state(told) {
-    this.isBusy = Boolean(told.job && !told.job.ended);
-    this.totals(told);
-    if (JSON.stringify(told.job) !== JSON.stringify(this.job)) {
-      const ended = this.job && !this.job.ended && told.job?.ended;
-      this.job = told.job;
-      this.bar(told.job);
+  state(reply) {
+    this.isBusy = Boolean(reply.job && !reply.job.ended);
+    this.totals(reply);
+    if (JSON.stringify(reply.job) !== JSON.stringify(this.job)) {
+      const ended = this.job && !this.job.ended && reply.job?.ended;
+      this.job = reply.job;
+      this.bar(reply.job);
       if (ended) this.page.say($("job-text").textContent);
     }
-    if (!told.ready) {
+    if (!reply.ready) {
       $("empty").hidden = false;
-      $("empty").textContent = told.job?.ended ? "There is nothing to review." : "The photos come as soon as all of them were looked at.";
+      $("empty").textContent = reply.job?.ended ? "There is nothing to review." : "The photos come as soon as all of them were looked at.";
     }
     return this.isBusy;
   }
@@ -95,9 +95,9 @@ export class Panels {
     all.checked = !mine.checked;
     all.parentElement.hidden = !rest;
     const count = () => (mine.checked ? this.accepted : this.proposed);
-    const told = () => { $("apply-yes").textContent = `Turn ${photos(count())}`; };
-    dialog.onchange = told;
-    told();
+    const reply = () => { $("apply-yes").textContent = `Turn ${photos(count())}`; };
+    dialog.onchange = reply;
+    reply();
     if (await confirmed(dialog)) await this.post("apply", { which: mine.checked ? "accepted" : "all", count: count() });
   }
 
@@ -118,9 +118,9 @@ export class Panels {
     if (!(await confirmed(dialog))) return;
     const query = { ...this.page.filters(), ...(here.checked && option ? { folder: option.value } : {}) };
     try {
-      const told = await post("accept", { query, above: Number(form.elements.above.value) / 100 });
-      this.page.took(told);
-      this.page.say(told.changed.length ? `${photos(told.changed.length)} accepted` : "No proposal here is that certain.", true);
+      const reply = await post("accept", { query, above: Number(form.elements.above.value) / 100 });
+      this.page.took(reply);
+      this.page.say(reply.changed.length ? `${photos(reply.changed.length)} accepted` : "No proposal here is that certain.", true);
     } catch (error) {
       this.page.warn(error);
     }
@@ -130,7 +130,7 @@ export class Panels {
 function words(job) {
   const end = job.error || (job.stopped ? "Stopped before the end." : "");
   if (job.kind === "scan") {
-    return job.error ? `The scan failed: ${job.error}` : job.stopped && job.ended ? "The scan was stopped." : `Looking at your photos: ${job.done.toLocaleString()}${job.total ? ` of ${job.total.toLocaleString()}` : ""}, ${job.found.toLocaleString()} shown wrong so far`;
+    return job.error ? `The scan failed: ${job.error}` : job.stopped && job.ended ? "The scan was stopped." : `Looking at your photos: ${job.done.toLocaleString()}${job.total ? ` of ${job.total.toLocaleString()}` : ""}, ${job.found.toLocaleString()} sideways or upside down so far`;
   }
   const done = job.kind === "apply" ? "turned" : "with their old bytes again";
   if (!job.ended) return `${job.kind === "apply" ? "Turning" : "Undoing"}: ${job.done.toLocaleString()} of ${job.total.toLocaleString()}`;

@@ -31,27 +31,27 @@ const query = () => Object.fromEntries(new FormData(filters));
 
 let lists = 0;
 async function list() {
-  const mine = ++lists, told = await get("list", query()), was = numbers[current];
-  if (!told.sections || mine !== lists) return false; // there is no plan yet, or something else was chosen meanwhile
+  const mine = ++lists, reply = await get("list", query()), was = numbers[current];
+  if (!reply.sections || mine !== lists) return false; // there is no plan yet, or something else was chosen meanwhile
   numbers.length = 0;
-  for (const section of told.sections) for (const number of section.numbers) numbers.push(number);
+  for (const section of reply.sections) for (const number of section.numbers) numbers.push(number);
   places.clear();
   numbers.forEach((number, index) => places.set(number, index));
   decided.clear();
-  told.decided.forEach((number) => decided.add(number));
-  version ??= told.version;
+  reply.decided.forEach((number) => decided.add(number));
+  version ??= reply.version;
   known.clear();
-  told.cards.forEach((card) => known.set(card.n, card));
-  choices("folder", told.folders.map(([number, name, count]) => [number, name, count]));
-  choices("reason", told.reasons);
-  choices("witness", told.witnesses.map(([name, count]) => [name, name, count]));
+  reply.cards.forEach((card) => known.set(card.n, card));
+  choices("folder", reply.folders.map(([number, name, count]) => [number, name, count]));
+  choices("reason", reply.reasons);
+  choices("witness", reply.witnesses.map(([name, count]) => [name, name, count]));
   anchor = null;
   current = places.get(was) ?? 0;
   grid.current = current;
-  grid.list(told.sections);
+  grid.list(reply.sections);
   $("cards").setAttribute("aria-busy", "false");
   $("empty").hidden = numbers.length > 0;
-  $("empty").textContent = filters.elements.show.value === "decide" ? "Nothing here needs a decision: as far as orientd can tell, every photo is shown right." : "No photo here. Choose something else above.";
+  $("empty").textContent = filters.elements.show.value === "decide" ? "Nothing here needs a decision: as far as orientd can tell, every photo is upright." : "No photo here. Choose something else above.";
   tally();
   if (numbers.length) grid.reveal(current);
   if (large.isOpen) places.has(was) ? openLarge().catch(warn) : large.close();
@@ -191,11 +191,11 @@ function send(chosen, choice, turn) {
   $("saving").hidden = false;
   sending = sending.then(async () => {
     try {
-      const told = await post("verdict", { numbers: chosen, choice, turn });
-      took(told);
+      const reply = await post("verdict", { numbers: chosen, choice, turn });
+      took(reply);
       if (chosen.length > 1) {
-        const left = chosen.length - told.changed.length;
-        say(`${WORDS[choice]}: ${told.changed.length} photos` + (left ? `; ${left} ${choice === "accept" ? "that are no proposals were" : "could not be judged and were"} left` : ""), true);
+        const left = chosen.length - reply.changed.length;
+        say(`${WORDS[choice]}: ${reply.changed.length} photos` + (left ? `; ${left} ${choice === "accept" ? "that are no proposals were" : "could not be judged and were"} left` : ""), true);
       }
     } catch (error) {
       warn(error);
@@ -222,23 +222,23 @@ function mark(number, isDecided) {
   tally();
 }
 
-function took(told) {
-  for (const [number, isDecided] of told.changed ?? []) mark(number, isDecided);
-  if (unsent <= 1) (told.cards ?? []).forEach(learn);
-  const missing = (told.changed ?? []).map(([number]) => number).filter((number) => !(told.cards ?? []).some((card) => card.n === number));
+function took(reply) {
+  for (const [number, isDecided] of reply.changed ?? []) mark(number, isDecided);
+  if (unsent <= 1) (reply.cards ?? []).forEach(learn);
+  const missing = (reply.changed ?? []).map(([number]) => number).filter((number) => !(reply.cards ?? []).some((card) => card.n === number));
   missing.forEach((number) => known.delete(number));
   if (missing.length) grid.render();
-  panels.totals(told);
+  panels.totals(reply);
 }
 
 async function takeBack() {
   await sending;
   try {
-    const told = await post("take-back");
-    took(told);
-    if (!told.changed.length) return say("There is nothing to take back.", true);
-    say(`Taken back: ${told.changed.length === 1 ? told.cards[0]?.name ?? "one photo" : `${told.changed.length} photos`}`);
-    const index = places.get(told.changed[0][0]);
+    const reply = await post("take-back");
+    took(reply);
+    if (!reply.changed.length) return say("There is nothing to take back.", true);
+    say(`Taken back: ${reply.changed.length === 1 ? reply.cards[0]?.name ?? "one photo" : `${reply.changed.length} photos`}`);
+    const index = places.get(reply.changed[0][0]);
     if (index !== undefined) go(index);
   } catch (error) {
     warn(error);
@@ -343,25 +343,25 @@ async function poll() {
   clearTimeout(polling);
   let isBusy = false;
   try {
-    const told = await get("state", version === null ? {} : { since: version });
-    isBusy = panels.state(told);
-    if (told.ready && !isListed) {
+    const reply = await get("state", version === null ? {} : { since: version });
+    isBusy = panels.state(reply);
+    if (reply.ready && !isListed) {
       isListed = true;
       if (!(await early)) await list();
       focus();
-    } else if (told.ready && !unsent) await follow(told);
+    } else if (reply.ready && !unsent) await follow(reply);
   } catch (error) {
     warn(error);
   }
   polling = setTimeout(poll, isBusy ? 300 : 1500);
 }
 
-async function follow(told) {
-  if (told.version === version) return;
-  version = told.version;
-  if (!told.changed) return list();
-  told.changed.forEach(([number, isDecided]) => mark(number, isDecided));
-  const seen = told.changed.map(([number]) => number).filter((number) => known.has(number));
+async function follow(reply) {
+  if (reply.version === version) return;
+  version = reply.version;
+  if (!reply.changed) return list();
+  reply.changed.forEach(([number, isDecided]) => mark(number, isDecided));
+  const seen = reply.changed.map(([number]) => number).filter((number) => known.has(number));
   const here = seen.filter((number) => grid.elements.has(places.get(number)));
   seen.forEach((number) => { if (!here.includes(number)) known.delete(number); });
   for (let from = 0; from < here.length; from += 100) await take(here.slice(from, from + 100));
