@@ -1,8 +1,8 @@
 """How pages stand, by their text: what two networks say of it, which seldom fail on the same page.
 
-One is PP-LCNet x1.0 as PaddlePaddle trained it on documents (Cui et al. 2021, arXiv:2109.15099), the other a MobileNetV2 trained by
-`configs/train/pages.yaml`. Both answer with as much confidence about photos, where they know nothing. So they are heard only about
-what looks like a page, which a second answer of the first one's graph tells (`orientd_training.export.page_likeness`).
+One is PP-LCNet x1.0 as PaddlePaddle trained it on documents (Cui et al. 2021, arXiv:2109.15099), the other a MobileNetV2 trained
+by `configs/train/pages.yaml`. Both answer with as much confidence about photos, where they know nothing. So they are heard only
+about what looks like a page, which a second answer of the first one's graph tells (`orientd_training.export.page_likeness`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -2,8 +2,8 @@
 
     python -m orientd_training.export.witnesses FOLDER [OUT] [--print MODEL]
 
-`FOLDER` holds the files that the card names (`orientd/models/witnesses/README.md`); `OUT` is where orientd keeps its own. `MODEL` is
-what `orientd-train export` wrote of a run of `configs/train/pages.yaml`; without it that network stays as it is.
+`FOLDER` holds the files that the card names (`orientd/models/witnesses/README.md`); `OUT` is where orientd keeps its own. `MODEL`
+is what `orientd-train export` wrote of a run of `configs/train/pages.yaml`; without it that network stays as it is.
 """
 
 import argparse
