@@ -21,13 +21,19 @@ FOLDER: Final = BUNDLED / "witnesses"
 SIDE: Final = 640
 """The longer side, in pixels, of the pictures that witnesses are shown, at most."""
 
-MODELS: Final[Mapping[str, tuple[type[Pages | Faces | People | Things], str]]] = {
-    "pages": (Pages, "f9ad92e2b42ba8968e205add8e6e25d658d8bc0f888759fc60e6aa5bcca3bb0f"),
-    "faces": (Faces, "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"),
-    "people": (People, "67dc571263b4e16b2622b2b460bad3157a7b5d941eac58d768a7fbfb10d41435"),
-    "things": (Things, "36c5ecbf5bf32391f1d050aa3a058216aabc64e67caa8ad892e76ca16f3f68e4"),
+MODELS: Final[Mapping[str, tuple[type[Pages | Faces | People | Things], Mapping[str, str]]]] = {
+    "pages": (
+        Pages,
+        {
+            "pages": "f9ad92e2b42ba8968e205add8e6e25d658d8bc0f888759fc60e6aa5bcca3bb0f",
+            "print": "0081f52114e521cda9fe851a9164bb677bfd21f82bdee977ca86e4ac39cdb4c6",
+        },
+    ),
+    "faces": (Faces, {"faces": "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"}),
+    "people": (People, {"people": "67dc571263b4e16b2622b2b460bad3157a7b5d941eac58d768a7fbfb10d41435"}),
+    "things": (Things, {"things": "36c5ecbf5bf32391f1d050aa3a058216aabc64e67caa8ad892e76ca16f3f68e4"}),
 }
-"""What asks each model that comes with orientd, and the SHA-256 of its file; in the order of what a look costs."""
+"""What asks the models that come with orientd, and the SHA-256 of each file by its name; in the order of what a look costs."""
 
 
 class Witness(Protocol):
@@ -74,18 +80,26 @@ def open_pages(folder: Path = FOLDER) -> Pages:
         EngineUnavailable: ONNX Runtime is not there.
         ModelError: its model is missing or damaged.
     """
-    return Pages(Graph(folder / "pages.onnx", MODELS["pages"][1]))
+    return Pages(_graph("pages", MODELS["pages"][1]["pages"], folder))
 
 
 def _is_sound(name: str, folder: Path) -> bool:
-    path = folder / f"{name}.onnx"
-    return name in MODELS and path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == MODELS[name][1]
+    files = MODELS[name][1] if name in MODELS else {}
+    return bool(files) and all(_is_file(folder / f"{file}.onnx", sha256) for file, sha256 in files.items())
+
+
+def _is_file(path: Path, sha256: str) -> bool:
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 
 def _opened(name: str, folder: Path, notify: Notify) -> Witness | None:
-    kind, sha256 = MODELS[name]
+    kind, files = MODELS[name]
     try:
-        return kind(Graph(folder / f"{name}.onnx", sha256))
+        return kind(*(_graph(file, sha256, folder) for file, sha256 in files.items()))
     except ModelError as error:
         notify(f"orientd judges without its witness {name!r}: {error}")
         return None
+
+
+def _graph(file: str, sha256: str, folder: Path) -> Graph:
+    return Graph(folder / f"{file}.onnx", sha256)

@@ -256,7 +256,7 @@ def test_the_smaller_commands(orientd, photos, tmp_path, capsys):
 def test_the_doctor_names_a_witness_that_is_damaged(orientd, capsys, monkeypatch):
     assert orientd("doctor") == 0
     assert re.search(r"✓ +witnesses +scene, pages, faces, people, things", capsys.readouterr().out)
-    monkeypatch.setitem(opened.MODELS, "faces", (opened.Faces, "0" * 64))
+    monkeypatch.setitem(opened.MODELS, "faces", (opened.Faces, {"faces": "0" * 64}))
     assert orientd("doctor") == 0
     assert re.search(r"– +witnesses +orientd judges without its witness 'faces'", capsys.readouterr().out)
 

@@ -194,7 +194,7 @@ def _witnesses(say):
     with say._monkeypatch.context() as monkeypatch:
         monkeypatch.delenv("ORIENTD_MODEL")
         say("inspect", photo)
-        monkeypatch.setitem(opened.MODELS, "faces", (opened.Faces, 64 * "0"))
+        monkeypatch.setitem(opened.MODELS, "faces", (opened.Faces, {"faces": 64 * "0"}))
         say("doctor")
         say("inspect", photo)
         say("scan", photo, "--report", place / "1.csv", "--second-look-below", 1)

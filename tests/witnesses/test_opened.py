@@ -9,7 +9,7 @@ from support import onnx_graphs, seen_by_witnesses
 
 from orientd.infer import registry
 from orientd.infer.engine import Engine
-from orientd.witnesses.opened import FOLDER, MODELS, open_witnesses
+from orientd.witnesses.opened import FOLDER, MODELS, askable, open_witnesses
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +24,20 @@ def test_all_that_come_with_orientd_are_there(engine):
     assert all(witness.name == name for name, witness in found.items())
 
 
-@pytest.mark.parametrize("name", MODELS)
+FILES = {file: sha256 for _, files in MODELS.values() for file, sha256 in files.items()}
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_the_files_are_those_on_record(name):
-    assert hashlib.sha256((FOLDER / f"{name}.onnx").read_bytes()).hexdigest() == MODELS[name][1]
+    assert hashlib.sha256((FOLDER / f"{name}.onnx").read_bytes()).hexdigest() == FILES[name]
+
+
+def test_a_witness_of_two_files_cannot_be_asked_without_one_of_them(tmp_path):
+    folder = tmp_path / "witnesses"
+    shutil.copytree(FOLDER, folder)
+    assert askable(MODELS, 288, folder) == tuple(MODELS)
+    (folder / "print.onnx").unlink()
+    assert askable(MODELS, 288, folder) == tuple(name for name in MODELS if name != "pages")
 
 
 def test_one_that_is_missing_or_damaged_is_told_and_the_others_speak(engine, tmp_path):
@@ -55,7 +66,7 @@ def test_a_model_of_one_size_has_no_second_scene(tmp_path):
 
 def test_every_model_has_its_card_and_licence():
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
-    for name, (_, sha256) in MODELS.items():
+    for name, sha256 in FILES.items():
         row = next(line for line in card.splitlines() if line.startswith(f"| `{name}.onnx` |"))
         assert sha256 in row
         assert f"{(FOLDER / f'{name}.onnx').stat().st_size:,} bytes" in row

@@ -14,6 +14,7 @@ from orientd.infer import registry
 from orientd.infer.engine import VIEWS
 from orientd.witnesses.faces import Faces
 from orientd.witnesses.opened import open_witnesses
+from orientd.witnesses.pages import Pages
 from orientd.witnesses.people import SIDE, People
 from orientd.witnesses.scene import Scene, mean
 from orientd.witnesses.things import Things
@@ -112,6 +113,41 @@ def test_pages_are_heard_about_pages_alone(witnesses):
     hear = witnesses["pages"].look
     assert hear(pictures.page())
     assert [hear(picture) for picture in (pictures.hiker(), pictures.people())] == [None, None]
+
+
+class Reader:
+    """Stands for both networks of pages: a picture is redder at the top, as it should be, and looks so much like a page."""
+
+    def __init__(self, likeness):
+        self.likeness = likeness
+        self.asked = 0
+
+    def __call__(self, given):
+        self.asked += 1
+        red = given[0, :, :, 0] if given.dtype == np.uint8 else given[0, 0]
+        edges = [red[:9].mean(), red[:, :9].mean(), red[-9:].mean(), red[:, -9:].mean()]  # the turn that mends: 0, 90, 180, 270
+        mends = int(np.argmax(edges))
+        stands = np.eye(4, dtype=np.float32)[-mends % 4] * 0.8 + 0.05
+        return {"fetch_name_0": stands[None], "page": np.array([[self.likeness]]), "logits": np.eye(4)[[mends]] * 3}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_what_both_networks_say_of_a_page_is_added_up(turn):
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[:16, :, 0] = 250
+    shown = orientation.apply(picture, orientation.from_turn(turn))
+    alone, both = (Pages(Reader(1.0), more).look(shown).scores for more in (None, Reader(1.0)))
+    mends = TURNS.index(-turn % 360)
+    said = np.log(np.array([np.exp(3) if place == mends else 1 for place in range(4)]) / (np.exp(3) + 3))
+    assert np.argmax(alone) == mends
+    assert np.array(both) - alone == pytest.approx(said)
+
+
+def test_the_second_network_is_asked_about_pages_alone():
+    for likeness, asked in ((1.0, 4), (-1.0, 0)):
+        second = Reader(likeness)
+        Pages(Reader(likeness), second).look(pictures.page())
+        assert second.asked == asked
 
 
 @pytest.mark.parametrize(("needs", "told"), [(3, 3), (-7, -7), (90, 0), (184, 4)])

@@ -1,10 +1,12 @@
 """The models of the witnesses that come with orientd, made from those that their authors publish.
 
-    python -m orientd_training.export.witnesses FOLDER [OUT]
+    python -m orientd_training.export.witnesses FOLDER [OUT] [--print MODEL]
 
-`FOLDER` holds the files that the card names (`orientd/models/witnesses/README.md`); `OUT` is where orientd keeps its own.
+`FOLDER` holds the files that the card names (`orientd/models/witnesses/README.md`); `OUT` is where orientd keeps its own. `MODEL`
+is what `orientd-train export` wrote of a run of `configs/train/pages.yaml`; without it that network stays as it is.
 """
 
+import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,14 +36,24 @@ def make(name: str, folder: Path) -> bytes:
     model = onnx.load_from_string(published)
     if name == "pages":
         model = page_likeness.with_likeness(model, page_likeness.kept())
+    return _halved(model)
+
+
+def _halved(model: onnx.ModelProto) -> bytes:
     made: bytes = with_half_weights(model).SerializeToString(deterministic=True)
     return made
 
 
 def main(words: Sequence[str]) -> None:
-    folder, out = Path(words[0]), Path(words[1]) if len(words) > 1 else FOLDER
+    parser = argparse.ArgumentParser(prog="python -m orientd_training.export.witnesses")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("out", type=Path, nargs="?", default=FOLDER)
+    parser.add_argument("--print", type=Path, dest="printed")
+    given = parser.parse_args(words)
     for name in SOURCES:
-        (out / f"{name}.onnx").write_bytes(make(name, folder))
+        (given.out / f"{name}.onnx").write_bytes(make(name, given.folder))
+    if given.printed:
+        (given.out / "print.onnx").write_bytes(_halved(onnx.load(given.printed)))
 
 
 if __name__ == "__main__":
