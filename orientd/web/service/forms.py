@@ -79,7 +79,7 @@ def _files(content_type: str, body: bytes) -> Iterator[Sent]:
 def _part(body: bytes, start: int, limit: bytes) -> tuple[bytes, bytes, int]:
     """Header lines, content and the beginning of the next limit of the part whose limit ends at `start`."""
     head_end = body.find(b"\r\n\r\n", start, start + _MOST_HEADER)
-    end = body.find(limit, head_end + 2) if head_end >= 0 else -1
+    end = body.find(limit, head_end + 4) if head_end >= 0 else -1
     if end < 0 or not body.startswith(b"\r\n", start):
         raise Misunderstood(Refusal.BAD_REQUEST, 400, "the form is broken, or was cut short")
     return body[start:head_end], body[head_end + 4 : end], end + 2

@@ -14,7 +14,7 @@ from orientd.decode import admitted, encoded, straight
 from orientd.judge.judge import Judge
 from orientd.judge.panel import Opinion
 from orientd.library import handed
-from orientd.pages.judge import Finding
+from orientd.pages.judge import STRAIGHT, Finding
 from orientd.pages.judge import judge as judge_page
 from orientd.pages.skew import SIDE as PAGE_SIDE
 from orientd.pipeline.inspection import inspected
@@ -126,7 +126,8 @@ class Judging:
         found = judge_page(straight.gray(picture.pixels), self._ask)
         values = {"name": task.name or None, **_of_file(photo, picture), **_of_page(found)}
         turns = found.verdict is PageVerdict.COPY
-        return self._with_file(task, photo, values, found.quarters if turns else 0, found.rest if turns else 0.0)
+        rest = found.rest if turns and abs(found.rest) >= STRAIGHT else 0.0
+        return self._with_file(task, photo, values, found.quarters if turns else 0, rest)
 
     def _with_file(self, task: Task, photo: Photo, values: dict[str, Any], quarters: int, rest: float = 0.0) -> Answer:
         if task.wanted is not Wanted.IMAGE:
