@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import closing, contextmanager
 
 from support.review_pages import Client
@@ -91,3 +92,22 @@ def ask(port, method, path, body=None, headers=None, timeout=60):
         content = answer.read()
     is_json = answer.headers.get_content_type() == "application/json"
     return answer.status, answer.headers, json.loads(content) if is_json else content
+
+
+@contextmanager
+def running(work, terms=None, token="", threads=1, queue=8):
+    """The service on a socket, in threads of this process, with that work; its port, and its numbers."""
+    from orientd.web.listening import listening
+    from orientd.web.service import serving
+
+    ended, numbers = threading.Event(), Numbers("a model", logging.getLogger("orientd"))
+    terms = terms or serving.Terms(token, Limits(), threads, queue)
+    with listening("127.0.0.1:0") as (bound, access), closing(Workers(work, terms.threads, terms.queue)) as workers:
+        server = serving.server(workers, access, terms, numbers, ended.is_set, lambda: None)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        try:
+            yield access.port, numbers
+        finally:
+            ended.set()
+            thread.join(60)
