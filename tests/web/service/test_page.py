@@ -211,6 +211,7 @@ def test_a_phone(opened, sky):
     page.set_input_files("#files", [sky("a long name that does not fit into one line of a phone.jpg", 90), sky("b.jpg", 0)])
     until(page, READY, "2 pictures: 1 to be turned, 1 upright")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_timeout(400)
     assert (
         page.evaluate("Math.max(...[...document.querySelectorAll('.picture *')].map((one) => one.getBoundingClientRect().right))")
         <= 390
