@@ -33,8 +33,8 @@ _JUDGING: Final = (
     "log_format",
 )
 _REACHED: Final = (
-    "others can reach {}: name a --token-file, or set {} (openssl rand -hex 16 prints one); or listen on 127.0.0.1 and put a proxy"
-    " with TLS before it"
+    "others can reach {}: name a --token-file, or set {} (openssl rand -hex 16 prints one); or listen on 127.0.0.1 and put a"
+    " proxy with TLS before it"
 )
 _OPEN_TO_OTHERS: Final = (
     "what is sent to this address is not encrypted: anybody on the way can see the pictures and the token, so rather put a proxy"
@@ -47,7 +47,7 @@ _OPEN_TO_OTHERS: Final = (
 @click.option(
     "--token-file", metavar="FILE", help=f"File with the token that who asks must know (default: {TOKEN_VARIABLE}, or none)."
 )
-@click.option("--queue", type=click.IntRange(1, 10_000), default=64, help="Pictures that may wait.", show_default=True)
+@click.option("--queue", type=click.IntRange(1, 10_000), default=64, help="How many may wait.", show_default=True)
 @click.option("--max-body", type=click.IntRange(1, 4096), default=64, help="MiB of one request at most.", show_default=True)
 @click.option(
     "--max-bodies", type=click.IntRange(1, 2**20), default=256, help="MiB of all requests together at most.", show_default=True

@@ -1,5 +1,7 @@
 """Where faces and things were seen: the same places of the picture, however it is turned or mirrored."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from support import seen_by_witnesses as pictures
@@ -42,7 +44,7 @@ def test_faces_are_where_they_are(witnesses):
     faces = sorted(witnesses["faces"].look(pictures.people()).frames, key=lambda face: face.left)
     assert [face.what for face in faces] == ["face"] * 3
     assert all(0 <= face.left < face.right <= 1 and 0 <= face.top < face.bottom <= 1 for face in faces)
-    assert all(one.right < other.left + 0.1 for one, other in zip(faces, faces[1:], strict=False))
+    assert all(one.right < other.left + 0.1 for one, other in pairwise(faces))
     assert max(face.top for face in faces) < 0.5
 
 

@@ -4,7 +4,7 @@ import http.client
 import socket
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from support.serving import JPEG, ask, running
@@ -53,9 +53,11 @@ def test_who_does_not_begin_or_end_a_request_is_cut_off(hasty, said):
 
 def test_a_header_without_an_end_is_cut_off(hasty):
     with running(work) as (port, _), connected(port, b"GET / HTTP/1.1\r\nX: ") as one:
-        with pytest.raises(OSError):  # noqa: PT011
-            while True:
+        end = time.monotonic() + 60
+        with suppress(OSError):
+            while time.monotonic() < end:
                 one.sendall(b"x" * 4096)
+        assert time.monotonic() < end
 
 
 def test_who_goes_on_with_requests_is_not_cut_off(hasty):
@@ -72,7 +74,7 @@ def test_who_does_not_read_is_cut_off(hasty, monkeypatch):
     """What is on the way to a client is held, and so is the place among the connections."""
     monkeypatch.setattr(Connection, "in_hand", 0.2)
     large = [Answer({"decision": "keep", "seconds": SECONDS}, bytes(50_000_000), "image/jpeg")]
-    with running(lambda tasks: large) as (port, numbers):
+    with running(lambda tasks: large) as (port, _):
         one = socket.socket()
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         one.settimeout(60)
@@ -110,7 +112,7 @@ def test_a_body_without_an_end_is_cut_off():
 def test_a_thousand_connections_are_bounded_and_answered(monkeypatch, caplog):
     monkeypatch.setattr(Connection, "most", 100)
     monkeypatch.setattr(connections, "_LEAVING", 0.2)
-    with running(work) as (port, numbers):
+    with running(work) as (port, _):
         many = [connected(port) for _ in range(100)]
         assert ask_in(many[0])[0] == b"HTTP/1.1 200 OK"
         refused = b"HTTP/1.1 503 Service Unavailable"

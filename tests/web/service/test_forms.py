@@ -1,5 +1,7 @@
 """Pictures in bodies: what programs and browsers send, and what no program should."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ def test_a_picture_by_itself(kind):
     assert pictures(kind, b"abc") == [Sent("", b"abc")]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/json", "application/x-www-form-urlencoded", "video/mp4", "images/x"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "application/x-www-form-urlencoded", "video/mp4", "images"])
 def test_other_types_are_no_pictures(kind):
     with pytest.raises(Misunderstood, match="no type of a picture") as error:
         pictures(kind, b"abc")
@@ -40,7 +42,8 @@ def test_the_boundary_in_a_picture_is_no_boundary_without_its_line():
 
 def test_as_curl_and_others_say_it():
     body = (
-        b'preamble\r\n--b c\r\nContent-Type: image/png\r\ncontent-disposition: form-data; name=x; filename="a \\"b\\" \xc3\xa9.png"'
+        b"preamble\r\n--b c\r\nContent-Type: image/png\r\n"
+        b'content-disposition: form-data; name=x; filename="a \\"b\\" \xc3\xa9.png"'
         b"\r\n\r\n12\r\n--b c--\r\nepilogue"
     )
     assert pictures('Multipart/Form-Data; charset=utf-8; Boundary="b c"', body) == [Sent('a "b" é.png', b"12")]
@@ -71,10 +74,8 @@ def test_a_broken_form_is_refused(body):
 @given(st.binary(max_size=300))
 def test_whatever_comes_is_answered_or_refused(noise):
     for body in (noise, b"--b\r\n" + noise + b"\r\n--b--"):
-        try:
-            pictures("multipart/form-data; boundary=b", body)
-        except Misunderstood:
-            pass
+        with suppress(Misunderstood):
+            assert pictures("multipart/form-data; boundary=b", body)
 
 
 def test_a_form_without_a_boundary():

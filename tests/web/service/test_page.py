@@ -1,4 +1,4 @@
-"""The page in a real browser: by drop, paste and file dialog, on a phone, with what is broken, and for those who cannot see it."""
+"""The page in a real browser: by drop, paste and file dialog, on a phone, with broken files, for those who cannot see it."""
 
 import io
 import re
