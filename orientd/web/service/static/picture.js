@@ -174,7 +174,8 @@ export class Picture {
   }
 
   frames() {
-    return this.found.witnesses.filter((one) => ["faces", "things"].includes(one.name)).flatMap((one) => one.frames.map((frame) => {
+    const certain = (one) => one.frames.filter((frame) => one.name === "faces" || frame.sure >= 0.5);
+    return this.found.witnesses.flatMap((one) => certain(one).map((frame) => {
       const box = made("div", `seen ${one.name === "faces" ? "face" : "thing"}`), share = (value) => `${100 * value}%`;
       Object.assign(box.style, { left: share(frame.left), top: share(frame.top), width: share(frame.right - frame.left), height: share(frame.bottom - frame.top) });
       box.title = `${frame.what} ${percent(frame.sure)}`;
