@@ -54,13 +54,13 @@ _OPEN_TO_OTHERS: Final = (
 )
 @click.option(
     "--max-seconds",
-    type=click.FloatRange(1, 150),
+    type=click.FloatRange(1, 80),
     default=60.0,
     help="To receive a request, and to answer it.",
     show_default=True,
 )
 @click.option(
-    "--latency",
+    "--gather",
     type=click.FloatRange(0, 10),
     default=0.02,
     help="Seconds for which a picture waits for others, where a graphics card judges many together.",
@@ -75,7 +75,7 @@ def serve(
     max_body: int,
     max_bodies: int,
     max_seconds: float,
-    latency: float,
+    gather: float,
 ) -> int:
     """Answer other programs over HTTP which way pictures are up, and show a page to try it.
 
@@ -94,7 +94,7 @@ def serve(
     if not token and not is_of_this_machine(listen):
         raise ConfigError(_REACHED.format(listen, TOKEN_VARIABLE))
     limits = Limits(max_body * _MIB, max(max_body, max_bodies) * _MIB, max_seconds, max_seconds)
-    terms = serving.Terms(token, limits, config.workers or os.cpu_count() or 1, queue, latency)
+    terms = serving.Terms(token, limits, config.workers or os.cpu_count() or 1, queue, gather)
     with logging_to(sys.stderr, config.log_format) as log, listening(listen) as (bound, access), stoppable() as stop:
 
         def begin() -> None:

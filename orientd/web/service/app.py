@@ -5,7 +5,6 @@ Whoever gets here has passed the door, which has the whole body.
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -38,8 +37,6 @@ _GONE: Final = 499  # whoever asked is there no more
 
 Answers = Workers[Task, Answer]
 Handler = Callable[[Request], Awaitable[Response]]
-
-_log = logging.getLogger(__name__)
 
 
 class Service:
@@ -146,7 +143,7 @@ class Service:
             return status_of(error.code), {"error": printable(str(error)), "reason_code": error.code}
         code = code_of(error) if isinstance(error, Exception) else Reason.UNEXPECTED
         if code is Reason.UNEXPECTED:
-            _log.error("a picture met a fault of orientd", exc_info=error)
+            self._numbers.fault(error)
             return 500, {"error": f"a fault of orientd: {printable(f'{type(error).__name__}: {error}')}", "reason_code": code}
         return status_of(code), {"error": printable(str(error)), "reason_code": code}
 

@@ -43,13 +43,22 @@ class Numbers:
         """Somebody was turned away."""
         with self._lock:
             self._refused[kind] += 1
-            total, now = self._refused[kind], self._clock()
-            told, before = self._told.get(kind, (now - _MINUTE, 0))
-            if now - told < _MINUTE:
-                return
-            self._told[kind] = now, total
-        more = total - before
-        self._log.warning("turned away (%s%s): %s", kind, f", {more:,} times" if more > 1 else "", message)
+        if more := self._untold(kind):
+            self._log.warning("turned away (%s%s): %s", kind, f", {more:,} times" if more > 1 else "", message)
+
+    def fault(self, error: BaseException) -> None:
+        """A picture met a fault of orientd."""
+        if more := self._untold("fault"):
+            self._log.error("a picture met a fault of orientd (%s in all since the last was told)", f"{more:,}", exc_info=error)
+
+    def _untold(self, kind: str) -> int:
+        """How many of a kind are to be told of, this one among them; 0 while the last time is less than a minute ago."""
+        with self._lock:
+            now = self._clock()
+            told, untold = self._told.get(kind, (now - _MINUTE, 0))
+            due = now - told >= _MINUTE
+            self._told[kind] = (now, 0) if due else (told, untold + 1)
+            return untold + 1 if due else 0
 
     def text(self, load: Load, connections: int) -> str:
         """Prometheus' text format."""
