@@ -5,6 +5,7 @@ import io
 import json
 import os
 import struct
+import sys
 import zlib
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from orientd import app, formats, orientation
 from orientd.config import load
 from orientd.errors import PhotoError
 from orientd.formats import c2pa
+from orientd.library import others, sidecars
 from orientd.orientation import TURNS, inverse
 from orientd.pages.judge import judge
 from orientd.pipeline.page_run import make_ask
@@ -290,6 +292,33 @@ def test_names_are_told_and_lead_nowhere(sky, tmp_path):
     (found,) = sky.send_form(PATH, (odd, landscape(0))).json["images"]
     assert found["name"].isprintable()
     assert (hashlib.sha256(place.read_bytes()).digest(), os.listdir(tmp_path)) == before
+
+
+def test_no_file_is_looked_for_or_opened(sky, monkeypatch, tmp_path):
+    """Not even beside a path that is empty."""
+    opened = []
+
+    def forbidden(*_):
+        raise AssertionError("it looks for what lies beside a photo")
+
+    for module, name in ((sidecars, "check_silent"), (sidecars, "find"), (others, "check")):
+        monkeypatch.setattr(module, name, forbidden)
+    monkeypatch.chdir(tmp_path)
+    for query in ("", "?detail=full", "?return=image", "?return=preview"):
+        sky.send(PATH + query, landscape(90))  # all that is imported late is there
+    watching = [True]
+    sys.addaudithook(
+        lambda event, args: opened.append(args) if watching and event in ("open", "os.listdir", "os.scandir") else None
+    )
+    try:
+        for query in ("", "?detail=full", "?return=image", "?return=preview"):
+            answer = sky.send_form(PATH + query, (str(tmp_path / "x.jpg"), landscape(90)))
+            assert answer.status == 200
+            if query in ("", "?detail=full"):
+                assert answer.json["images"][0].get("refusal") is None
+    finally:
+        watching.clear()
+    assert opened == []
 
 
 def test_a_graphics_card_is_asked_about_many_at_once(model):
