@@ -81,7 +81,9 @@ def written(place, name="orientd.service"):
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", [*SANDBOXED, "orientd-serve.service", "orientd-scan.timer", "orientd-immich.timer", "orientd-user.service"])
+@pytest.mark.parametrize(
+    "name", [*SANDBOXED, "orientd-serve.service", "orientd-scan.timer", "orientd-immich.timer", "orientd-user.service"]
+)
 def test_systemd_finds_no_fault_with_a_unit(name, tmp_path):
     for file in UNITS.iterdir():
         (tmp_path / file.name).write_text(file.read_text().replace("/usr/bin/orientd", sys.executable))
