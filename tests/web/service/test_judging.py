@@ -85,7 +85,7 @@ def drawn(folder):
 def seen(path):
     """What inspect tells of a file, or why nothing."""
     try:
-        return app.inspect(config(), str(path)).values(), None
+        return app.inspect(config(), str(path), print).values(), None
     except PhotoError as error:
         return None, error.code
 
