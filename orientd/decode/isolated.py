@@ -105,14 +105,14 @@ class IsolatedRotator:
             raise Refused(error.code, str(error)) from error
 
 
-class IsolatedPages:
-    """Image files as pages, see `page_files`, in child processes. Each method raises as that and as `Children.ask`."""
+class IsolatedPacker:
+    """Packs image files again, see `page_files`, in child processes. Each method raises as that and as `Children.ask`."""
 
     def __init__(self, max_pixels: int, children: Children = CHILDREN, limits: Limits = DECODING) -> None:
         self._max_pixels, self._children, self._limits = max_pixels, children, limits
 
     def count(self, photo: Photo) -> int:
-        """How many pages it has."""
+        """How many pages a file has."""
         number: int = self._ask("pages", photo)[0]["pages"]
         return number
 

@@ -42,7 +42,7 @@ class Faces:
         best = max(TURNS, key=lambda turn: sums[turn // 90])
         faces = tuple(face for turn, face in found if turn == best)
         note = f"{len(faces)} face{'' if len(faces) == 1 else 's'}, heads {_HEAD[best]}"
-        return Evidence(self.name, (upright, right, down, left), note, faces)
+        return Evidence(self.name, (upright, right, down, left), note, frames=faces)
 
     def _found(self, shown: Pixels) -> list[tuple[float, NDArray[np.float32]]]:
         """Score and box of each face in a picture taken to be upright."""

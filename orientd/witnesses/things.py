@@ -55,7 +55,7 @@ class Things:
         upright, right, down, left = (log(_DOUBT + amount) for amount in sums)
         best = max(range(4), key=sums.__getitem__)
         things = tuple(thing for turn, thing in found if turn == 90 * best)
-        return Evidence(self.name, (upright, right, down, left), _told(things), things)
+        return Evidence(self.name, (upright, right, down, left), _told(things), frames=things)
 
     def _found(self, shown: Pixels) -> list[tuple[str, NDArray[np.float32], float]]:
         """Kind, box and confidence of each thing in a picture taken to be upright."""

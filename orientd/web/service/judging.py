@@ -11,12 +11,12 @@ import numpy as np
 from orientd import formats
 from orientd.config import Config
 from orientd.decode import admitted, encoded, straight
+from orientd.decode.skew import SIDE as PAGE_SIDE
 from orientd.judge.judge import Judge
 from orientd.judge.panel import Opinion
 from orientd.library import handed
 from orientd.pages.judge import STRAIGHT, Finding
 from orientd.pages.judge import judge as judge_page
-from orientd.pages.skew import SIDE as PAGE_SIDE
 from orientd.pipeline.inspection import inspected
 from orientd.pipeline.page_run import make_ask
 from orientd.pipeline.stages import make_judge, model_name

@@ -11,14 +11,14 @@ from orientd import formats, orientation
 from orientd.config import Config
 from orientd.decode import admitted
 from orientd.decode.children import DECODING
-from orientd.decode.isolated import IsolatedPages
+from orientd.decode.isolated import IsolatedPacker
+from orientd.decode.page_files import SEVERAL
 from orientd.errors import Refused
 from orientd.reasons import Reason
 from orientd.records import Format, Photo
 from orientd.write import rotate
 
 _OBEYED: Final = (Format.HEIF, Format.AVIF)
-_OF_SEVERAL: Final = (Format.TIFF, Format.PNG, Format.WEBP, Format.GIF)
 
 
 class How(StrEnum):
@@ -37,7 +37,7 @@ class Upright:
     """Makes such files; used from several threads at once. What decodes runs in child processes."""
 
     def __init__(self, config: Config) -> None:
-        self._memory, self._pages, self._rotate = config.max_memory, IsolatedPages(config.max_pixels), rotate.isolated(DECODING)
+        self._memory, self._packer, self._rotate = config.max_memory, IsolatedPacker(config.max_pixels), rotate.isolated(DECODING)
 
     def turned(self, photo: Photo, quarters: int, rest: float = 0.0) -> tuple[bytes, How]:
         """The file turned by so many degrees clockwise from how viewers show it; by any angle only packed again.
@@ -50,11 +50,11 @@ class Upright:
             return patched
         with admitted.room(self._memory, photo):
             self.check_single(photo)
-            return self._pages.turned(photo, quarters, rest), How.PACKED
+            return self._packer.turned(photo, quarters, rest), How.PACKED
 
     def check_single(self, photo: Photo) -> None:
         """Raises Refused if a file has several pages or is an animation, DecodeError if that cannot be told."""
-        if photo.format in _OF_SEVERAL and (pages := self._pages.count(photo)) > 1:
+        if photo.format in SEVERAL and (pages := self._packer.count(photo)) > 1:
             raise Refused(Reason.SEVERAL_PICTURES, f"it has {pages:,} pages: send each by itself")
 
     def _patched(self, photo: Photo, quarters: int) -> tuple[bytes, How] | None:
