@@ -140,13 +140,16 @@ def test_one_is_pasted(opened, sky):
 
 
 def test_files_are_chosen_by_keyboard(opened, sky):
-    page = opened()
+    page, choosers = opened(), []
+    page.on(
+        "filechooser", lambda chooser: choosers.append(chooser)
+    )  # Playwright asks the browser for it in its own time, so before any key is pressed
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "files"
-    with page.expect_file_chooser() as chooser:
+    with page.expect_event("filechooser"):
         page.keyboard.press("Space")
-    chooser.value.set_files([sky("a.jpg", 90), sky("b.jpg", 0)])
+    choosers[0].set_files([sky("a.jpg", 90), sky("b.jpg", 0)])
     until(page, READY, "2 pictures: 1 to be turned, 1 upright")
     page.get_by_role("button", name="Clear").click()
     assert (page.locator(".picture").count(), page.locator("#tally").is_visible()) == (0, False)
