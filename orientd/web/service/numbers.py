@@ -12,7 +12,6 @@ from orientd.report.prometheus import Family
 from orientd.web.service.workers import Load
 
 _MINUTE: Final = 60.0
-_PREFIX: Final = "orientd_serve"
 
 
 class Numbers:
@@ -67,14 +66,16 @@ class Numbers:
             seconds = {name: round(value, 3) for name, value in self._seconds.items()}
         return prometheus.text(
             [
-                Family.by("status", f"{_PREFIX}_requests_total", "counter", "Requests answered.", requests),
-                Family.by("decision", f"{_PREFIX}_images_total", "counter", "Pictures answered, by what came of it.", images),
-                Family.by("reason", f"{_PREFIX}_refused_total", "counter", "Requests and connections turned away.", refused),
-                Family.by("stage", f"{_PREFIX}_seconds_total", "counter", "Time of pictures, summed over them.", seconds),
-                Family.single(f"{_PREFIX}_waiting", "gauge", "Pictures in the queue.", load.waiting),
-                Family.single(f"{_PREFIX}_working", "gauge", "Pictures being judged.", load.working),
-                Family.single(f"{_PREFIX}_connections", "gauge", "Open connections.", connections),
-                Family.single(f"{_PREFIX}_start_time_seconds", "gauge", "When it started, since the epoch.", int(self._started)),
+                Family.by("status", "orientd_serve_requests_total", "counter", "Requests answered.", requests),
+                Family.by("decision", "orientd_serve_images_total", "counter", "Pictures answered, by what came of it.", images),
+                Family.by("reason", "orientd_serve_refused_total", "counter", "Requests and connections turned away.", refused),
+                Family.by("stage", "orientd_serve_seconds_total", "counter", "Time of pictures, summed over them.", seconds),
+                Family.single("orientd_serve_waiting", "gauge", "Pictures in the queue.", load.waiting),
+                Family.single("orientd_serve_working", "gauge", "Pictures being judged.", load.working),
+                Family.single("orientd_serve_connections", "gauge", "Open connections.", connections),
+                Family.single(
+                    "orientd_serve_start_time_seconds", "gauge", "When it started, since the epoch.", int(self._started)
+                ),
                 prometheus.build(self._model),
             ]
         )
