@@ -1,9 +1,11 @@
-"""Makes the pictures of the documents: a photo before and after, and the review page in light, dark, large and on a phone.
+"""Makes the pictures of the documents: a photo before and after, and the pages of review and serve, light, dark and on a phone.
 
     python docs/make_pictures.py            # all of them, with chromium
     python docs/make_pictures.py --photo    # the photo alone, without
+    python docs/make_pictures.py serve      # one of the two pages
 
-The photos on them are drawn by this script, and what the witnesses say of them is made up.
+The photos on them are drawn by this script. What the witnesses say of them on the review page is made up; on the page of orientd
+serve it is what they say.
 """
 
 import random
@@ -20,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.review import CHROMIUM, review  # noqa: E402
+from benchmarks.serving import served  # noqa: E402
 from orientd.orientation import from_turn, inverse  # noqa: E402
 from orientd.reasons import Reason  # noqa: E402
 from orientd.records import Method, Row, Verdict  # noqa: E402
@@ -236,42 +239,81 @@ def before_and_after(out: Path) -> None:
     both.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out / "before-after.png", optimize=True)
 
 
-def main(out: Path = ROOT / "docs") -> None:
-    before_and_after(out)
-    if sys.argv[1:] == ["--photo"]:
+def review_pages(browser: "object", folder: Path, out: Path) -> None:
+    plan = make_plan(folder)
+    with review(plan, folder / "state") as address:
+
+        def opened(**context: object) -> "object":
+            page = browser.new_context(**{"viewport": {"width": 1280, "height": 820}, **context}).new_page()
+            page.goto(address)
+            page.wait_for_selector(":nth-match(.frame img.there, 2)")
+            page.wait_for_timeout(700)
+            return page
+
+        page = opened(color_scheme="light")
+        for key in ("a", "a", "k", "a"):
+            page.keyboard.press(key)
+        page.wait_for_timeout(500)
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(900)
+        page.screenshot(path=out / "review-light.png")
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(900)
+        page.screenshot(path=out / "review-large.png")
+        opened(color_scheme="dark").screenshot(path=out / "review-dark.png")
+        opened(**_PHONE).screenshot(path=out / "review-phone.png")
+
+
+def serve_pages(browser: "object", folder: Path, out: Path) -> None:
+    """The portraits first, of which most networks have something to say, and a file that is cut short."""
+    paths = []
+    for number, (place, turn) in enumerate(((5, 90), (4, 180), (2, 0), (0, 270))):
+        paths.append(folder / f"IMG_{2041 + 37 * number}.jpg")
+        paths[-1].write_bytes(photo(SCENES[place][1], place, turn))
+    paths[-1].write_bytes(paths[-1].read_bytes()[:30_000])
+    with served() as (_, port):
+
+        def opened(path: str = "", **context: object) -> "object":
+            page = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}).new_page()
+            page.goto(f"http://127.0.0.1:{port}/{path}")
+            return page
+
+        def given(**context: object) -> "object":
+            page = opened(**context)
+            page.set_input_files("#files", paths)
+            page.wait_for_selector("#live:not(:empty)", state="attached")
+            page.wait_for_timeout(900)
+            return page
+
+        given(color_scheme="light").screenshot(path=out / "serve-light.png")
+        given(color_scheme="dark").screenshot(path=out / "serve-dark.png")
+        given(**_PHONE).screenshot(path=out / "serve-phone.png")
+        page = opened("docs", viewport={"width": 900, "height": 1000})
+        page.wait_for_selector("[data-ready]")
+        page.screenshot(path=out / "serve-docs.png")
+
+
+PAGES = {"review": review_pages, "serve": serve_pages}
+
+
+def main(names: Sequence[str], out: Path = ROOT / "docs") -> None:
+    """Those of the pages named; all, and the photo, without any."""
+    if not names or "--photo" in names:
+        before_and_after(out)
+    if "--photo" in names:
         return
     from playwright.sync_api import sync_playwright
 
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        folder = Path(name)
-        plan = make_plan(folder)
+    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        with review(plan, folder / "state") as address:
-
-            def opened(**context: object) -> "object":
-                page = browser.new_context(**{"viewport": {"width": 1280, "height": 820}, **context}).new_page()
-                page.goto(address)
-                page.wait_for_selector(":nth-match(.frame img.there, 2)")
-                page.wait_for_timeout(700)
-                return page
-
-            page = opened(color_scheme="light")
-            for key in ("a", "a", "k", "a"):
-                page.keyboard.press(key)
-            page.wait_for_timeout(500)
-            page.keyboard.press("ArrowUp")
-            page.keyboard.press("ArrowRight")
-            page.wait_for_timeout(900)
-            page.screenshot(path=out / "review-light.png")
-            page.keyboard.press("Enter")
-            page.wait_for_timeout(900)
-            page.screenshot(path=out / "review-large.png")
-            opened(color_scheme="dark").screenshot(path=out / "review-dark.png")
-            opened(**_PHONE).screenshot(path=out / "review-phone.png")
+        for name in names or PAGES:
+            (folder := Path(place, name)).mkdir()
+            PAGES[name](browser, folder, out)
+            for path in sorted(out.glob(f"{name}-*.png")):
+                _shrink(path)
+                print(f"{path.stat().st_size:9,}  {path}")
         browser.close()
-    for path in sorted(out.glob("review-*.png")):
-        _shrink(path)
-        print(f"{path.stat().st_size:9,}  {path}")
 
 
 def _shrink(path: Path) -> None:
@@ -280,4 +322,4 @@ def _shrink(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*(Path(name) for name in sys.argv[1:] if name != "--photo"))
+    main(sys.argv[1:])

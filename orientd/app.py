@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,9 +10,8 @@ from pathlib import Path
 
 from orientd import commands, records
 from orientd.config import Config
-from orientd.errors import ConfigError, ReadError, Refused
-from orientd.judge.judge import NOT_A_PHOTO, Judge
-from orientd.judge.panel import SCENE, Opinion, scene
+from orientd.errors import ConfigError, ReadError
+from orientd.judge.judge import NOT_A_PHOTO
 from orientd.library import left_out as leaving_out
 from orientd.library.exclude import Exclusion, read_patterns
 from orientd.library.given import own_roots, to_judge
@@ -21,15 +20,15 @@ from orientd.library.paths import below, folders, presence
 from orientd.library.reader import PhotoReader
 from orientd.library.shard import Part, Shard
 from orientd.library.walk import walk
-from orientd.orientation import turned
 from orientd.pipeline import deaths, planned
 from orientd.pipeline import run as pipeline
 from orientd.pipeline.cluster.scan import Cluster
 from orientd.pipeline.immich import scan as immich
 from orientd.pipeline.immich.pictures import ImmichPhotos
+from orientd.pipeline.inspection import Inspection, inspected
 from orientd.pipeline.stages import at_once, chosen_model, make_judge, make_stages, naming_of, open_seen
 from orientd.reasons import Reason
-from orientd.records import Evidence, Method, Notify, Photo, Picture, Prediction, Row, Scores, Status, Verdict
+from orientd.records import Method, Notify, Row, Status, Verdict
 from orientd.state.in_hand import Hand
 from orientd.state.journal import Run, open_journal
 from orientd.state.kept import Kept
@@ -316,38 +315,6 @@ def status(config: Config, notify: Notify) -> Standing:
     return Standing(config.state_dir, str(chosen_model(config).path), known, runs, originals, unsettled)
 
 
-@dataclass(frozen=True, slots=True)
-class Testimony:
-    """What one witness says of a photo, whether a scan `asked` it or not; `scores` is None if it has nothing to say.
-
-    `against` is what that counts against each turn, in natural logarithms of odds, `cap` at the most.
-    """
-
-    witness: str
-    asked: bool
-    scores: Scores | None
-    against: Scores
-    cap: float
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """One photo and all that was thought about it.
-
-    `testimonies` are those of all the witnesses of the panel; `opinion` is what a scan makes of those it asks. `refusal` is why
-    the photo could not be written, if so.
-    """
-
-    photo: Photo
-    picture: Picture
-    first: Prediction
-    second: Prediction
-    testimonies: tuple[Testimony, ...]
-    opinion: Opinion
-    refusal: Refused | None
-
-
 def inspect(config: Config, path: str, notify: Notify) -> Inspection:
     """Judge one photo with every view and every witness, whatever the first look says; the decision is the one a scan takes.
 
@@ -360,34 +327,10 @@ def inspect(config: Config, path: str, notify: Notify) -> Inspection:
     if path.startswith(records.ON_SERVERS):
         with closing(ImmichPhotos(config, notify)) as served:
             check = served.checked(path)
-            return _inspection(make_judge(config, check=check)[0], served.read(path))
+            return inspected(make_judge(config, check=check)[0], served.read(path))
     judge, _ = make_judge(config)
     candidate = next(walk([path]), None)
     photo = judge.read(candidate) if candidate else None
     if photo is None:
         raise ReadError(Reason.NOT_A_PHOTO, NOT_A_PHOTO)
-    return _inspection(judge, photo)
-
-
-def _inspection(judge: Judge, photo: Photo) -> Inspection:
-    picture = judge.decode(photo)
-    first = judge.eyes().look(picture.pixels[None])[0]
-    second = judge.eyes().look_again(picture.pixels)
-    opinion = judge.opinion(photo, picture, first)
-    try:
-        judge.check(photo, turned(photo.orientation, opinion.decision.turn))
-        refusal = None
-    except Refused as error:
-        refusal = error
-    return Inspection(photo, picture, first, second, tuple(_testimonies(judge, photo, second, opinion)), opinion, refusal)
-
-
-def _testimonies(judge: Judge, photo: Photo, second: Prediction, opinion: Opinion) -> Iterator[Testimony]:
-    questions: dict[str, Callable[[], Evidence | None]] = {SCENE: lambda: scene(second), **dict(judge.ask(photo))}
-    asked = {one.witness for one in opinion.evidence}
-    for voice in judge.voices:
-        if ask := questions.get(voice.witness):
-            said = ask() or Evidence(voice.witness, (0.0, 0.0, 0.0, 0.0))
-            silent = said.scores == (0.0, 0.0, 0.0, 0.0)
-            scores = None if silent else said.scores
-            yield Testimony(voice.witness, voice.witness in asked, scores, voice.against(said.scores), voice.cap, said.note)
+    return inspected(judge, photo)

@@ -141,18 +141,31 @@ Scores = tuple[float, float, float, float]
 """One number for each turn of 0, 90, 180 and 270° clockwise; the more, the more likely it makes the photo upright."""
 
 
+class Frame(NamedTuple):
+    """What was seen where in a picture as it is shown: shares of its width and height, 0–1 from its upper left corner; and how
+    surely, 0–1."""
+
+    what: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    sure: float
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What one witness has to say: scores like logarithms of probabilities, to be weighed; `note` tells a person what it saw.
 
     `skew`: of what looks like a page, the degrees clockwise, −45 to 45, that make its lines of text level or plumb, where that
-    is clear.
+    is clear. `frames`: where it saw what, of those witnesses that can tell.
     """
 
     witness: str
     scores: Scores
     note: str = ""
     skew: float | None = None
+    frames: tuple[Frame, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,10 +114,10 @@ def main() -> None:
             watch.put(place, name)
     run, ready = pipeline.run, []
 
-    def begun(*arguments: Any) -> Any:
+    def begun(*arguments: Any, **named: Any) -> Any:
         ready.append(time.process_time())
         watch.seconds.clear()
-        return run(*arguments)
+        return run(*arguments, **named)
 
     pipeline.run = begun  # type: ignore[assignment]
     sys.argv = ["orientd", *options.arguments]

@@ -10,6 +10,10 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
         ("scan ~/Pictures --report plan.csv", "Look at all photos below a folder and write a plan; nothing is changed."),
         ("scan ~/Pictures --fix", "Look, and fix what is certain."),
     ),
+    "serve": (
+        ("serve", "Answer on this machine; the page to try it is at the address that is printed."),
+        ("serve --token-file token --listen 0.0.0.0:8765", "For other machines, who know the token."),
+    ),
     "review": (
         ("review plan.csv", "Decide photo by photo in the browser."),
         ("review ~/Pictures", "The same, with a scan before it."),

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +16,7 @@ from orientd.report.json_lines import JsonLines
 from orientd.report.text import printable
 
 if TYPE_CHECKING:
-    from orientd.app import Inspection, Testimony
+    from orientd.pipeline.inspection import Inspection, Testimony
 
 _BAR = 30
 
@@ -57,38 +57,7 @@ def _conclusion(seen: "Inspection") -> Iterator[Text]:
 
 def show_json(seen: "Inspection") -> None:
     """Print the same as one line of JSON."""
-    photo, opinion = seen.photo, seen.opinion
-    values: dict[str, Any] = {
-        "path": photo.path,
-        "format": photo.format.value,
-        "width": seen.picture.width,
-        "height": seen.picture.height,
-        "orientation": photo.orientation,
-        "sha256": photo.sha256,
-        "first_look": seen.first.probabilities,
-        "second_look": seen.second.probabilities,
-        "second_look_by_view": seen.second.by_view,
-        "witnesses": [
-            {
-                "name": one.witness,
-                "asked": one.asked,
-                "scores": one.scores,
-                "against": one.against,
-                "cap": one.cap,
-                "note": one.note or None,
-            }
-            for one in seen.testimonies
-        ],
-        "probabilities": opinion.prediction.probabilities,
-        "decision": opinion.decision.verdict.value,
-        "turn": opinion.decision.turn,
-        "confidence": opinion.decision.confidence,
-        "reason": opinion.decision.reason or None,
-        "reason_code": opinion.decision.code,
-        "refusal": None if seen.refusal is None else str(seen.refusal),
-        "refusal_code": None if seen.refusal is None else seen.refusal.code,
-    }
-    JsonLines(sys.stdout).write("inspection", values)
+    JsonLines(sys.stdout).write("inspection", seen.values())
 
 
 def fault_in_json(path: str, error: PhotoError) -> None:

@@ -19,6 +19,7 @@ from orientd.cli.pages import pages
 from orientd.cli.report import report
 from orientd.cli.review import review
 from orientd.cli.scan import apply_, inspect, scan
+from orientd.cli.serve import serve
 from orientd.cli.service import config, service, watch
 from orientd.cli.sharding import plan
 from orientd.config import Config
@@ -40,6 +41,7 @@ _SECTIONS: Final = {
     "Check and take back": (history, verify_written, undo, redo, offer, forget),
     "Keep watching": (watch, service),
     "Other libraries": (pages, immich, plan),
+    "Answer programs": (serve,),
 }
 for command in chain(*_SECTIONS.values(), (status, models, config)):
     cli.add_command(command)

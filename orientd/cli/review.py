@@ -42,7 +42,7 @@ def review(config: Config, paths: tuple[str, ...], listen: str, browser: bool, r
     PLAN.csv.verdicts, and orientd apply, the watcher and the next review go by it. Photos are changed only by Apply on the page,
     once you have confirmed it, and can be undone there. Ctrl-C ends it.
     """
-    _check_installed()
+    check_installed("review")
     from orientd.cli import output
     from orientd.library.paths import real_roots
     from orientd.web import serve
@@ -70,14 +70,14 @@ def _scan(desk: "Desk", config: Config, report: str | None) -> None:
     desk.scan(KeptReport(report or "", config.state_dir, datetime.now(), overwrite=False))
 
 
-def _check_installed() -> None:
+def check_installed(command: str) -> None:
     """See that what serves pages is there.
 
     Raises:
         OrientdError: says which command brings it.
     """
     if missing := [name for name in ("starlette", "uvicorn") if find_spec(name) is None]:
-        raise OrientdError(f'review needs {" and ".join(missing)}: run pip install "orientd[web]"')
+        raise OrientdError(f'{command} needs {" and ".join(missing)}: run pip install "orientd[web]"')
 
 
 def _sorted_out(paths: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

@@ -20,6 +20,9 @@ from orientd.errors import ConfigError
 from orientd.judge.policy import DEFAULT, Policy
 
 ENVIRONMENT_PREFIX: Final = "ORIENTD_"
+TOKEN_VARIABLE: Final = "ORIENTD_SERVE_TOKEN"
+"""No option but a secret, which `config show` must never tell."""
+
 HOURS: Final = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"  # 22:00-07:30
 _Writable = Literal["jpeg", "mpo", "png", "webp", "tiff", "heif", "avif"]
 OF_MODEL: Final = "model"
@@ -268,7 +271,7 @@ def _given(
         for name, value in _from_file(path, problems):
             yield f"{path}: {name}", name, value
     for variable, text in sorted(environment.items()):
-        if variable.startswith(ENVIRONMENT_PREFIX) and text:
+        if variable.startswith(ENVIRONMENT_PREFIX) and text and variable != TOKEN_VARIABLE:
             yield variable, variable.removeprefix(ENVIRONMENT_PREFIX).lower(), text
     for name, flag in flags.items():
         if flag is not None and flag != ():

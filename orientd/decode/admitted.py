@@ -1,7 +1,8 @@
 """Decoding that waits for its turn: what is decoded at the same time, to be judged or to check a write, fits the memory that
 there is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from orientd.decode import Decoder, isolated
@@ -47,6 +48,14 @@ def make_second_reader(max_memory: int, *, isolate: bool) -> Callable[[bytes], i
             return read(data)
 
     return second_reader
+
+
+@contextmanager
+def room(max_memory: int, photo: Photo) -> Iterator[None]:
+    """Have the memory that decoding a whole photo takes, for what else is done to it; in turn with the decoders of the same
+    `max_memory`."""
+    with _shared(max_memory).taking(footprint(photo.format, photo.data, whole=True)):
+        yield
 
 
 @cache

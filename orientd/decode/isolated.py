@@ -80,9 +80,9 @@ class IsolatedRotator:
     """A `Rotator` that has child processes turn and check. One of them may take as much memory as the machine has, and an hour:
     packing a photo of 200 megapixels takes minutes."""
 
-    def __init__(self, *, jpeg: bool = True, children: Children = CHILDREN) -> None:
-        """With `jpeg` the library is there that JPEGs need."""
-        self._jpeg, self._children = jpeg, children
+    def __init__(self, *, jpeg: bool = True, children: Children = CHILDREN, limits: Limits = TURNING) -> None:
+        """With `jpeg` the library is there that JPEGs need; `limits` are what one photo may take."""
+        self._jpeg, self._children, self._limits = jpeg, children, limits
 
     def plan(self, format: Format, data: bytes, orientation: int) -> Patch:  # noqa: A002
         """See `Rotator.plan`; raises as that and `Children.ask`."""
@@ -100,6 +100,26 @@ class IsolatedRotator:
     def _ask(self, task: str, format_: Format, orientation: int, *parts: bytes) -> tuple[dict[str, Any], bytes]:
         question = {"task": task, "format": format_, "orientation": orientation, "jpeg": self._jpeg}
         try:
-            return self._children.ask(question, parts, TURNING)
+            return self._children.ask(question, parts, self._limits)
         except DecodeError as error:
             raise Refused(error.code, str(error)) from error
+
+
+class IsolatedPacker:
+    """Packs image files again, see `page_files`, in child processes. Each method raises as that and as `Children.ask`."""
+
+    def __init__(self, max_pixels: int, children: Children = CHILDREN, limits: Limits = DECODING) -> None:
+        self._max_pixels, self._children, self._limits = max_pixels, children, limits
+
+    def count(self, photo: Photo) -> int:
+        """How many pages a file has."""
+        number: int = self._ask("pages", photo)[0]["pages"]
+        return number
+
+    def turned(self, photo: Photo, quarters: int, rest: float) -> bytes:
+        """The file with its first page turned clockwise, packed again; it may be of another format then."""
+        return self._ask("turned_page", photo, quarters=quarters, rest=rest)[1]
+
+    def _ask(self, task: str, photo: Photo, **more: float) -> tuple[dict[str, Any], bytes]:
+        question = {"task": task, "format": photo.format, "max_pixels": self._max_pixels, **more}
+        return self._children.ask(question, [photo.data], self._limits)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from orientd import formats
 from orientd.errors import DecodeError, ReadError
 from orientd.files.syscalls import code_of
-from orientd.library.photo import UNKNOWN, refuse
+from orientd.library.photo import UNKNOWN, format_of, refuse
 from orientd.reasons import Reason
 from orientd.records import Candidate, FileStat, Format, Photo
 
@@ -31,14 +31,14 @@ def by_path(path: str, read: Callable[[Candidate], Photo | None]) -> Photo:
     return photo
 
 
-def by_bytes(data: bytes) -> Photo:
-    """The photo that a whole file holds, told by its content alone: most raw files are TIFFs then.
+def by_bytes(data: bytes, name: str = "") -> Photo:
+    """The photo that a whole file holds, told by its content alone: most raw files are TIFFs then, unless its `name` is known.
 
     Raises:
         Refused: it is never judged.
         DecodeError: it is no photo.
     """
-    kind = formats.sniff(data)
+    kind = format_of(name, data)
     refuse(kind)
     if kind is Format.UNKNOWN:
         raise DecodeError(Reason.UNKNOWN_CONTENT, UNKNOWN)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from io import BytesIO
 from typing import Any, Final
 
 from orientd.decode.children import WALL, load, receive, send, store
@@ -106,6 +107,20 @@ def _check(question: dict[str, Any], old: bytes, new: bytes) -> Answer:
     return {}, []
 
 
+def _pages(question: dict[str, Any], data: bytes) -> Answer:
+    from orientd.decode import page_files  # most children know no pages
+
+    return {"pages": len(page_files.frames(Format(question["format"]), data))}, []
+
+
+def _turned_page(question: dict[str, Any], data: bytes) -> Answer:
+    from orientd.decode import page_files  # as above
+
+    turns, made = {0: (question["quarters"], question["rest"])}, BytesIO()
+    page_files.write(Format(question["format"]), data, turns, made, question["max_pixels"])
+    return {}, [made.getvalue()]
+
+
 _TASKS: Final[dict[str, Callable[..., Answer]]] = {
     "decode": _decode,
     "fitted": _fitted,
@@ -113,6 +128,8 @@ _TASKS: Final[dict[str, Callable[..., Answer]]] = {
     "second_reader": _second_reader,
     "plan": _plan,
     "check": _check,
+    "pages": _pages,
+    "turned_page": _turned_page,
 }
 
 

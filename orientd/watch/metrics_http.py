@@ -7,20 +7,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from socketserver import ThreadingTCPServer
 from types import MappingProxyType
 from typing import Any, Final
 
+from orientd.config import token as tokens
 from orientd.config.address import parted
 from orientd.errors import ConfigError
-from orientd.report.text import printable
 
 _CLIENTS: Final = 8  # that are heard at the same time; no more are answered until one of them ends
-
-
 _HEARD: Final = 5.0  # seconds that a client may take in all
-_SHORTEST_TOKEN: Final = 16
 _TEXT: Final = "text/plain; charset=utf-8"
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -59,20 +55,7 @@ def read_token(file: str) -> str:
     Raises:
         ConfigError: it cannot be read, or holds anything else.
     """
-    if not file:
-        return ""
-    try:
-        token = Path(file).read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise ConfigError(f"metrics_token_file: {printable(file)} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        token = ""
-    if len(token) < _SHORTEST_TOKEN or not token.isprintable() or " " in token:
-        raise ConfigError(
-            f"metrics_token_file: {printable(file)} must hold one word of at least {_SHORTEST_TOKEN} letters, digits or signs,"
-            " such as openssl rand -hex 16 prints"
-        )
-    return token
+    return tokens.read(file, "metrics_token_file") if file else ""
 
 
 class _Server(ThreadingTCPServer):

@@ -28,13 +28,22 @@ _DROP_IN: Final = "orientd.service.d/install.conf"
 _INSTANCES: Final = "orientd@.service.d/install.conf"
 _NIGHTLY: Final = "orientd-scan.service.d/install.conf"
 _OF_SERVER: Final = "orientd-immich.service.d/install.conf"
-_DROP_INS: Final = (_DROP_IN, _INSTANCES, _NIGHTLY, _OF_SERVER)
-_MACHINE: Final = {name: name for name in ("orientd.service", "orientd@.service", "orientd-scan.service", "orientd-scan.timer")}
+_SERVING: Final = "orientd-serve.service.d/install.conf"
+_DROP_INS: Final = (_DROP_IN, _INSTANCES, _NIGHTLY, _OF_SERVER, _SERVING)
+_OF_MACHINE: Final = (
+    "orientd.service",
+    "orientd@.service",
+    "orientd-scan.service",
+    "orientd-scan.timer",
+    "orientd-serve.service",
+)
+_MACHINE: Final = {name: name for name in _OF_MACHINE}
 _USER: Final = {"orientd.service": "orientd-user.service"}
 _UNITS_OF_SERVER: Final = ("orientd-immich.service", "orientd-immich.timer")
 _BY_NIGHT: Final = ("--quiet", "--unattended")
 _REPORTS: Final = "--report ${STATE_DIRECTORY} --html ${STATE_DIRECTORY}"
 _OR_SERVER: Final = "; or, for a photo server alone, a user with --as, and the server in /etc/orientd/orientd.yaml (immich_url)"
+_LISTEN: Final = "127.0.0.1:8765"
 _TRIAL: Final = 60.0
 
 
@@ -278,6 +287,7 @@ def _drop_ins(place: Place, config: Config, folders: Sequence[str], flags: Seque
         _DROP_IN: unit_files.drop_in(watch, user, [*(folders if config.fix else []), *plan, *state], open_to_watch),
         _INSTANCES: unit_files.drop_in(unit_files.quoted(*_program(), "watch"), user),
         _NIGHTLY: unit_files.drop_in(scan, user, [*state, *textfile], grants.network(config, grants.OF_SCAN, serves=False)),
+        _SERVING: unit_files.drop_in(unit_files.quoted(*_program(), "serve", "--listen", _LISTEN)),
     }
 
 

@@ -43,7 +43,7 @@ STRANGERS: Final = (20.0, 60)
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE: Final = ("", "0.0.0.0", "::")
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:/@\s\[\]]+)(?::\d{1,5})?")
-_HEADERS: Final = {
+HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -241,7 +241,7 @@ def _once(body: bytes, receive: Receive) -> Receive:
 def _with_headers(send: Send) -> Send:
     async def sent(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), *_encoded(_HEADERS.items())]
+            message["headers"] = [*message.get("headers", ()), *encoded(HEADERS.items())]
         await send(message)
 
     return sent
@@ -249,10 +249,10 @@ def _with_headers(send: Send) -> Send:
 
 async def _answer(send: Send, status: int, text: str, more: Iterable[tuple[str, str]] = (), kind: str = "text/plain") -> None:
     body = text.encode()
-    headers = [("Content-Type", f"{kind}; charset=utf-8"), ("Content-Length", str(len(body))), *more, *_HEADERS.items()]
-    await send({"type": "http.response.start", "status": status, "headers": _encoded(headers)})
+    headers = [("Content-Type", f"{kind}; charset=utf-8"), ("Content-Length", str(len(body))), *more, *HEADERS.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded(headers)})
     await send({"type": "http.response.body", "body": body})
 
 
-def _encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+def encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]

@@ -7,70 +7,23 @@ import threading
 import webbrowser
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 
-from orientd.errors import ConfigError
 from orientd.web import app as pages
 from orientd.web.desk import Desk
 from orientd.web.guard import Access, Guard
+from orientd.web.listening import CONNECTIONS, Server
+from orientd.web.listening import listening as listening
 
-_CONNECTIONS: Final = 128
-_LAST_PORT: Final = 65_535
 _LEADS_THERE: Final = (
     '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
     '<meta http-equiv="refresh" content="0;url={0}"><title>orientd</title><a href="{0}">Open the photos</a>'
 )
-
-
-@contextmanager
-def listening(address: str) -> Iterator[tuple[socket.socket, Access]]:
-    """A socket at HOST:PORT that is bound and listens, and what opens the page there. Port 0 is a free one.
-
-    Raises:
-        ConfigError: the address cannot be used.
-    """
-    host, colon, port = address.rpartition(":")
-    host = host.strip("[]")
-    try:
-        if not colon or not host or not port.isdecimal() or int(port) > _LAST_PORT:
-            raise ValueError("it must be HOST:PORT")
-        family, kind, protocol, _, place = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
-        bound = _bound(socket.socket(family, kind, protocol), place)  # of no protocol it would send late, being no TCP to asyncio
-    except (OSError, OverflowError, ValueError) as error:
-        raise ConfigError(f"--listen {address} cannot be used: {getattr(error, 'strerror', None) or error}") from error
-    with bound:
-        yield bound, Access(host, bound.getsockname()[1])
-
-
-def _bound(made: socket.socket, place: Any) -> socket.socket:
-    with ExitStack() as failed:
-        failed.enter_context(made)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(place)
-        made.listen(_CONNECTIONS)
-        failed.pop_all()
-    return made
-
-
-class _Server(uvicorn.Server):
-    """Ends also if `stop` came true before it hears of signals itself."""
-
-    def __init__(self, config: uvicorn.Config, stop: Callable[[], bool]) -> None:
-        self._stop, self._ended = stop, False
-        super().__init__(config)
-
-    @property
-    def should_exit(self) -> bool:
-        return self._ended or self._stop()
-
-    @should_exit.setter
-    def should_exit(self, ended: bool) -> None:
-        self._ended = ended
 
 
 def server(desk: Desk, access: Access, hands: Executor, eyes: Executor, stop: Callable[[], bool]) -> uvicorn.Server:
@@ -87,12 +40,12 @@ def server(desk: Desk, access: Access, hands: Executor, eyes: Executor, stop: Ca
         proxy_headers=False,
         server_header=False,
         date_header=False,
-        limit_concurrency=_CONNECTIONS,
+        limit_concurrency=CONNECTIONS,
         timeout_keep_alive=10,
         timeout_graceful_shutdown=3,
         h11_max_incomplete_event_size=32 * 1024,
     )
-    return _Server(settings, stop)
+    return Server(settings, stop)
 
 
 def serve(

@@ -7,6 +7,7 @@ from math import log
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orientd.infer.session import Graph
 from orientd.orientation import TURNS
@@ -33,18 +34,18 @@ class Faces:
     def look(self, picture: Pixels) -> Evidence | None:
         """The logarithm of the sum of what each face's score has above 0.75, at each turn; None if none is seen at any."""
         looks = turned(picture, lambda pixels: within(pixels, SIDE))
-        found = [(look.turn, sure - _LEAST) for look in looks for sure in self._found(look.pixels)]
+        found = [(look.turn, look.frame("face", box, sure)) for look in looks for sure, box in self._found(look.pixels)]
         if not found:
             return None
-        sums = by_turn(found)
+        sums = by_turn((turn, face.sure - _LEAST) for turn, face in found)
         upright, right, down, left = (log(_DOUBT + amount) for amount in sums)
         best = max(TURNS, key=lambda turn: sums[turn // 90])
-        number = sum(turn == best for turn, _ in found)
-        note = f"{number} face{'' if number == 1 else 's'}, heads {_HEAD[best]}"
-        return Evidence(self.name, (upright, right, down, left), note)
+        faces = tuple(face for turn, face in found if turn == best)
+        note = f"{len(faces)} face{'' if len(faces) == 1 else 's'}, heads {_HEAD[best]}"
+        return Evidence(self.name, (upright, right, down, left), note, frames=faces)
 
-    def _found(self, shown: Pixels) -> list[float]:
-        """The scores of faces in a picture taken to be upright."""
+    def _found(self, shown: Pixels) -> list[tuple[float, NDArray[np.float32]]]:
+        """Score and box of each face in a picture taken to be upright."""
         height, width = (-(-side // _STRIDES[-1]) * _STRIDES[-1] for side in shown.shape[:2])
         answer = self._graph(planes(padded(shown, height, width, 0)))
         scores, boxes = [], []
@@ -58,7 +59,7 @@ class Faces:
             boxes.append(np.concatenate([middles - halves, middles + halves], axis=1))
         sure, place = np.concatenate(scores), np.concatenate(boxes)
         kept = distinct(place, sure, _OVERLAP)
-        return [float(sure[i]) for i in kept if min(place[i, 2:] - place[i, :2]) >= _SMALLEST]
+        return [(float(sure[i]), place[i]) for i in kept if min(place[i, 2:] - place[i, :2]) >= _SMALLEST]
 
 
 _MOST: Final = 10.0  # of a size's logarithm: no picture is that large

@@ -4,7 +4,7 @@ YOLOX-Nano (Ge et al. 2021, arXiv:2107.08430), trained on COCO, whose photos are
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import log
 from typing import Final
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orientd.infer.session import Graph
-from orientd.records import Evidence
+from orientd.records import Evidence, Frame
 from orientd.witnesses.views import Boxes, Look, Pixels, by_turn, cells, distinct, padded, planes, scaled, turned
 
 SIDE: Final = 416
@@ -48,21 +48,23 @@ class Things:
 
     def look(self, picture: Pixels) -> Evidence | None:
         """The logarithm of the sum of confidences at each turn; None if nothing is recognised at any."""
-        found = [(turn, kind, sure) for turn, shown, _ in _looks(picture) for kind, sure in self._found(shown)]
+        found = [(look.turn, look.frame(*thing)) for look in _looks(picture) for thing in self._found(look.pixels)]
         if not found:
             return None
-        sums = by_turn((turn, sure) for turn, _, sure in found)
+        sums = by_turn((turn, thing.sure) for turn, thing in found)
         upright, right, down, left = (log(_DOUBT + amount) for amount in sums)
         best = max(range(4), key=sums.__getitem__)
-        return Evidence(self.name, (upright, right, down, left), _told([f[1:] for f in found if f[0] == 90 * best]))
+        things = tuple(thing for turn, thing in found if turn == 90 * best)
+        return Evidence(self.name, (upright, right, down, left), _told(things), frames=things)
 
-    def _found(self, shown: Pixels) -> list[tuple[str, float]]:
-        """Kind and confidence of each thing in a picture taken to be upright."""
+    def _found(self, shown: Pixels) -> list[tuple[str, NDArray[np.float32], float]]:
+        """Kind, box and confidence of each thing in a picture taken to be upright."""
         (rows,) = self._graph(planes(padded(shown, SIDE, SIDE, _GREY))).values()
         confidences = rows[0, :, 4] * rows[0, :, 5:].max(axis=1)
         seen = np.flatnonzero(confidences > _LEAST)
-        kept = seen[distinct(_boxes(rows[0, :, :4])[seen], confidences[seen], _OVERLAP)]
-        return [(KINDS[int(rows[0, i, 5:].argmax())], float(confidences[i])) for i in kept]
+        boxes = _boxes(rows[0, :, :4])
+        kept = seen[distinct(boxes[seen], confidences[seen], _OVERLAP)]
+        return [(KINDS[int(rows[0, i, 5:].argmax())], boxes[i], float(confidences[i])) for i in kept]
 
 
 def _looks(picture: Pixels) -> Iterator[Look]:
@@ -76,9 +78,9 @@ def _boxes(raw: NDArray[np.float32]) -> Boxes:
     return np.concatenate([middles - halves, middles + halves], axis=1)
 
 
-def _told(things: list[tuple[str, float]]) -> str:
-    counts = Counter(kind for kind, _ in things)
-    surest = {kind: max(sure for other, sure in things if other == kind) for kind in counts}
+def _told(things: Sequence[Frame]) -> str:
+    counts = Counter(thing.what for thing in things)
+    surest = {kind: max(thing.sure for thing in things if thing.what == kind) for kind in counts}
     order = sorted(counts, key=lambda kind: (-surest[kind], kind))[:_NAMED]
     return ", ".join(f"{f'{counts[kind]} × ' if counts[kind] > 1 else ''}{kind} {surest[kind]:.1f}" for kind in order)
 

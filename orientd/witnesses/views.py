@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from orientd.decode.resize import resized
 from orientd.orientation import TURNS, apply, from_turn, inverse, then
-from orientd.records import Scores
+from orientd.records import Frame, Scores
 
 Pixels = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
@@ -35,6 +35,16 @@ class Look(NamedTuple):
     def turned_by(self, more: int) -> int:
         """The turn of the picture that shows it as a turn of this look by `more` degrees clockwise does, mirrors aside."""
         return (self.turn - more if self.mirrored else self.turn + more) % 360
+
+    def frame(self, what: str, box: NDArray[np.float32], sure: float) -> Frame:
+        """Where in the picture, as it was before it was turned, a box is: left, top, right, bottom in pixels of this look."""
+        height, width = self.pixels.shape[:2]
+        left, top, right, bottom = (float(np.clip(at, 0, side) / side) for at, side in zip(box, (width, height) * 2, strict=True))
+        if self.mirrored:
+            left, right = 1 - right, 1 - left
+        for _ in range(self.turn // 90):
+            left, top, right, bottom = top, 1 - right, bottom, 1 - left
+        return Frame(what, left, top, right, bottom, sure)
 
 
 def turned(picture: Pixels, resize: Resize, *, mirrors: bool = True) -> Iterator[Look]:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orientd import orientation as group
+from orientd.decode.children import Limits
 from orientd.decode.isolated import IsolatedRotator
 from orientd.errors import DecodeError, EngineUnavailable, Refused
 from orientd.formats.lossless import jpeg as jpeg_core
@@ -146,6 +147,15 @@ def checker() -> Callable[[Format, bytes, bytes, int], None]:
         return _rotator(jpeg=True, isolate=True).check
     except EngineUnavailable:
         return _rotator(jpeg=False, isolate=True).check
+
+
+def isolated(limits: Limits) -> IsolatedRotator:
+    """A `Rotator` in child processes, each photo within these limits; it refuses JPEGs where the library for them is missing."""
+    try:
+        TurboJpeg()  # a child would not find it either
+    except EngineUnavailable:
+        return IsolatedRotator(jpeg=False, limits=limits)
+    return IsolatedRotator(limits=limits)
 
 
 def planner_of(formats: Collection[str], *, isolate: bool = True) -> Rotate | None:

@@ -120,7 +120,7 @@ def test_the_state_may_be_elsewhere_and_a_missing_library_is_told(install, tmp_p
 def test_uninstall_takes_it_away(install, tmp_path):
     place, _ = install("immich_url: https://a.example", tmp_path)
     assert f"{TIMER}: installed, inactive, inactive" in list(systemd_units.status(place))
-    assert len(list(systemd_units.uninstall(place))) == len(place.units) + 2 + 4
+    assert len(list(systemd_units.uninstall(place))) == len(place.units) + 2 + 5
     assert list(place.folder.iterdir()) == []
     place, _ = install("immich_url: https://a.example")
     assert len(list(systemd_units.uninstall(place))) == 3

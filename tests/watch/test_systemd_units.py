@@ -81,7 +81,9 @@ def written(place, name="orientd.service"):
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", [*SANDBOXED, "orientd-scan.timer", "orientd-immich.timer", "orientd-user.service"])
+@pytest.mark.parametrize(
+    "name", [*SANDBOXED, "orientd-serve.service", "orientd-scan.timer", "orientd-immich.timer", "orientd-user.service"]
+)
 def test_systemd_finds_no_fault_with_a_unit(name, tmp_path):
     for file in UNITS.iterdir():
         (tmp_path / file.name).write_text(file.read_text().replace("/usr/bin/orientd", sys.executable))
@@ -97,7 +99,7 @@ def test_verify_finds_faults(tmp_path):
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", SANDBOXED)
+@pytest.mark.parametrize("name", [*SANDBOXED, "orientd-serve.service"])
 def test_the_sandbox_leaves_little_exposed(name, tmp_path):
     security = analyse(tmp_path, "security", "--offline=yes", f"--threshold={int(EXPOSURE * 10)}", "--no-pager", UNITS / name)
     found = re.search(r"Overall exposure level for \S+: ([\d.]+)", security.stdout)
@@ -118,6 +120,23 @@ def test_a_sandbox_is_the_same_everywhere(name):
     assert {line for line in settings[start:end] if not line.startswith(places)} <= set(lines_of(name))
     own = "orientd-%i" if "@" in name else "orientd"  # not below that of orientd.service, which may be another user's
     assert {f"StateDirectory={own}", f"CacheDirectory={own}"} <= set(lines_of(name))
+
+
+def test_the_sandbox_of_what_answers_over_http_is_stricter():
+    """It has all that stands in orientd.service from UMask= on, but for what is about the owners of photos and about idleness."""
+    settings = [line for line in lines_of("orientd.service") if re.match(r"[A-Z]\w+=", line)]
+    start, end = settings.index("UMask=0077"), settings.index("WantedBy=multi-user.target")
+    serving = set(lines_of("orientd-serve.service"))
+    of_photos = {"ProtectHome=read-only", "SystemCallFilter=@chown", "MemoryHigh=1G"}
+    idle = {"Nice=19", "CPUSchedulingPolicy=batch", "IOSchedulingClass=idle"}
+    assert set(settings[start:end]) - serving == of_photos | idle
+    assert {"DynamicUser=yes", "ProtectHome=yes", "PrivateUsers=yes"} <= serving
+    assert {
+        "InaccessiblePaths=-/srv -/mnt -/media -/var/lib/orientd",
+        "LoadCredential=serve-token:/etc/orientd/serve-token",
+    } <= serving
+    assert not [line for line in serving if line.startswith(("StateDirectory=", "ReadWritePaths="))], "it keeps nothing"
+    assert {"Type=notify", "WatchdogSec=5min", "Restart=on-failure", "RestartPreventExitStatus=2"} <= serving
 
 
 @pytest.mark.parametrize("name", ["orientd.service", "orientd@.service", "orientd-user.service"])
@@ -152,6 +171,10 @@ def test_install_names_the_program_the_user_and_what_may_be_written(installed):
     assert instances[2] == "ExecStart="
     assert instances[3].endswith(' "watch"')
     assert instances[4:] == ["User=daemon"]
+    serving = (place.folder / "orientd-serve.service.d" / "install.conf").read_text().splitlines()
+    assert serving[2] == "ExecStart="
+    assert serving[3].endswith(' "serve" "--listen" "127.0.0.1:8765"')
+    assert serving[4:] == []
     assert lines[-1].endswith("systemctl enable --now orientd")
 
 
@@ -321,7 +344,7 @@ def test_settings_of_the_metrics_that_could_never_work_are_told(installed, confi
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", ["orientd.service", "orientd@.service", "orientd-scan.service"])
+@pytest.mark.parametrize("name", ["orientd.service", "orientd@.service", "orientd-scan.service", "orientd-serve.service"])
 def test_systemd_reads_what_install_writes(installed, configured, name):
     configured("on_found: https://example.org/\non_error: 'http://[fd00::9]/x'\nmetrics: '[::]:9812'\nmetrics_open: true\n")
     place, _, _ = installed()
@@ -338,7 +361,7 @@ def test_uninstall_takes_away_what_install_brought_and_nothing_else(installed):
     other = place.folder / "other.service"
     other.write_text("")
     assert next(systemd_units.status(place)) == "orientd.service: installed, inactive, inactive"
-    assert len(list(systemd_units.uninstall(place))) == len(place.units) + 3
+    assert len(list(systemd_units.uninstall(place))) == len(place.units) + 4
     assert list(place.folder.iterdir()) == [other]
     assert next(systemd_units.status(place)) == "orientd.service: not installed"
     assert list(systemd_units.uninstall(place)) == [f"Nothing of it is installed in {place.folder}."]
@@ -351,7 +374,7 @@ def test_without_systemd_nothing_is_installed_but_all_can_be_removed(installed, 
         list(systemd_units.install(placed(tmp_path / "other"), [str(library)], True, "daemon"))
     assert not (tmp_path / "other").exists()
     assert next(systemd_units.status(place)) == "orientd.service: installed, no systemctl here, no systemctl here"
-    assert len(list(systemd_units.uninstall(place))) == len(place.units) + 3
+    assert len(list(systemd_units.uninstall(place))) == len(place.units) + 4
 
 
 def test_a_manager_that_does_not_answer_is_to_be_told_later(installed, manager):

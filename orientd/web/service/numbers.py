@@ -1,0 +1,81 @@
+"""What the service counts, for Prometheus, and what it tells its log of requests that it turned away."""
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from orientd.report import prometheus
+from orientd.report.prometheus import Family
+from orientd.web.service.workers import Load
+
+_MINUTE: Final = 60.0
+
+
+class Numbers:
+    """Counted since the start, by any thread. `log` is told of what was turned away, each kind once a minute at most."""
+
+    def __init__(self, model: str, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._model, self._log, self._clock = model, log, clock
+        self._started, self._lock = time.time(), threading.Lock()
+        self._requests: Counter[str] = Counter()
+        self._images: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._told: dict[str, tuple[float, int]] = {}
+        self._seconds = {"waited": 0.0, "took": 0.0}
+
+    def answered(self, status: int) -> None:
+        """A request was answered with that status."""
+        with self._lock:
+            self._requests[str(status)] += 1
+
+    def judged(self, outcome: str, waited: float = 0.0, took: float = 0.0) -> None:
+        """A picture was answered: a decision, or "error"; it waited and took so many seconds."""
+        with self._lock:
+            self._images[outcome] += 1
+            self._seconds["waited"] += waited
+            self._seconds["took"] += took
+
+    def refused(self, kind: str, message: str) -> None:
+        """Somebody was turned away."""
+        with self._lock:
+            self._refused[kind] += 1
+        if more := self._untold(kind):
+            self._log.warning("turned away (%s%s): %s", kind, f", {more:,} times" if more > 1 else "", message)
+
+    def fault(self, error: BaseException) -> None:
+        """A picture met a fault of orientd."""
+        if more := self._untold("fault"):
+            self._log.error("a picture met a fault of orientd (%s in all since the last was told)", f"{more:,}", exc_info=error)
+
+    def _untold(self, kind: str) -> int:
+        """How many of a kind are to be told of, this one among them; 0 while the last time is less than a minute ago."""
+        with self._lock:
+            now = self._clock()
+            told, untold = self._told.get(kind, (now - _MINUTE, 0))
+            due = now - told >= _MINUTE
+            self._told[kind] = (now, 0) if due else (told, untold + 1)
+            return untold + 1 if due else 0
+
+    def text(self, load: Load, connections: int) -> str:
+        """Prometheus' text format."""
+        with self._lock:
+            requests, images, refused = dict(self._requests), dict(self._images), dict(self._refused)
+            seconds = {name: round(value, 3) for name, value in self._seconds.items()}
+        return prometheus.text(
+            [
+                Family.by("status", "orientd_serve_requests_total", "counter", "Requests answered.", requests),
+                Family.by("decision", "orientd_serve_images_total", "counter", "Pictures answered, by what came of it.", images),
+                Family.by("reason", "orientd_serve_refused_total", "counter", "Requests and connections turned away.", refused),
+                Family.by("stage", "orientd_serve_seconds_total", "counter", "Time of pictures, summed over them.", seconds),
+                Family.single("orientd_serve_waiting", "gauge", "Pictures in the queue.", load.waiting),
+                Family.single("orientd_serve_working", "gauge", "Pictures being judged.", load.working),
+                Family.single("orientd_serve_connections", "gauge", "Open connections.", connections),
+                Family.single(
+                    "orientd_serve_start_time_seconds", "gauge", "When it started, since the epoch.", int(self._started)
+                ),
+                prometheus.build(self._model),
+            ]
+        )
