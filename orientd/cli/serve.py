@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from orientd.cli.helping import Command
 from orientd.cli.options import configured
 from orientd.cli.review import check_installed
 from orientd.cli.stopping import stoppable
@@ -42,7 +43,7 @@ _OPEN_TO_OTHERS: Final = (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--listen", default=_LISTEN, metavar="HOST:PORT", help="Where to answer; port 0 is a free one.", show_default=True)
 @click.option(
     "--token-file", metavar="FILE", help=f"File with the token that who asks must know (default: {TOKEN_VARIABLE}, or none)."

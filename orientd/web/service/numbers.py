@@ -48,7 +48,7 @@ class Numbers:
     def fault(self, error: BaseException) -> None:
         """A picture met a fault of orientd."""
         if more := self._untold("fault"):
-            self._log.error("a picture met a fault of orientd (%s in all since the last was told)", f"{more:,}", exc_info=error)
+            self._log.error("a picture met a fault of orientd (%s in all since the last message)", f"{more:,}", exc_info=error)
 
     def _untold(self, kind: str) -> int:
         """How many of a kind are to be told of, this one among them; 0 while the last time is less than a minute ago."""

@@ -51,6 +51,6 @@ def test_each_kind_is_told_once_a_minute_with_its_number(clock, caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "turned away (queue_full): full",
         "turned away (token_needed): a token",
-        "a picture met a fault of orientd (1 in all since the last was told)",
+        "a picture met a fault of orientd (1 in all since the last message)",
         "turned away (queue_full, 1,000 times): full",
     ]
