@@ -117,7 +117,7 @@ def calls_of_a_write(bench: Bench, state: Path) -> Iterator[str]:
 
 def server_killed(bench: Bench, state: Path, when: str, kill: str, start: str) -> Iterator[str]:
     """The server is killed before or after it got the third write, and started again."""
-    plan, turns = bench.take(state, 5)
+    plan, turns = bench.take(state, 4)
     puts = count(1)
 
     def deed(_: int, call: str) -> None:
@@ -134,7 +134,7 @@ def server_killed(bench: Bench, state: Path, when: str, kill: str, start: str) -
 def server_killed_unseen(bench: Bench, kill: str, start: str) -> Iterator[str]:
     """The same without a gate: once two photos are edited."""
     state = bench.state("direct", bench.url)
-    plan, turns = bench.take(state, 5)
+    plan, turns = bench.take(state, 4)
     process = subprocess.Popen(command(state, "apply", plan), cwd=state, stdout=subprocess.DEVNULL)
     bench.user.until(lambda: sum(bool(bench.user.edits(photo)) for photo in turns) >= 2)
     subprocess.run(kill, shell=True, check=True)
@@ -163,7 +163,7 @@ def again(bench: Bench, state: Path, plan: Path, turns: dict[str, int], first: D
 def key_withdrawn(bench: Bench) -> Iterator[str]:
     """While a plan is carried out; then there is a new one."""
     state, puts = bench.state("withdrawn"), count(1)
-    plan, turns = bench.take(state, 5)
+    plan, turns = bench.take(state, 4)
 
     def deed(_: int, call: str) -> None:
         if call.startswith("PUT") and next(puts) == 3:
@@ -194,7 +194,7 @@ def changed_meanwhile(bench: Bench, state: Path) -> Iterator[str]:
 def two_at_once(bench: Bench, state: Path) -> Iterator[str]:
     """Two commands with one state folder, then two with a folder each, as on two machines."""
     for other in (state, bench.state("other")):
-        plan, turns = bench.take(state, 4)
+        plan, turns = bench.take(state, 3)
         done: list[Done] = []
         with_it = threading.Thread(target=lambda: done.append(orientd(state, "apply", plan, ends=range(256))))  # noqa: B023
         with_it.start()

@@ -139,9 +139,7 @@ def trial(arguments: argparse.Namespace) -> None:
         seconds = orientd(state, *scan, plan).seconds
         turns = planned(plan)
         right = sum(turn == truth[photo] for photo, turn in turns.items())
-        print(
-            f"scan: {seconds:.1f} s; {right} of {sum(map(bool, truth.values()))} to be turned rightly, {len(turns) - right} wrongly"
-        )
+        print(f"scan: {seconds:.1f} s; {right} turned ones found, {len(turns) - right} wrong turns")
         done = orientd(state, "apply", plan, ends=(0, 3))
         print(f"apply: {done.seconds:.1f} s, {dict(done.outcomes)}")
         settled()
