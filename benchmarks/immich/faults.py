@@ -58,6 +58,15 @@ class Bench:
         self.applied.append((state, plan))
         return plan, chosen
 
+    def faults(self, state: Path, turns: dict[str, int]) -> Iterator[str]:
+        """Photos that are not turned just as planned, by their edits and by the journal."""
+        for photo, turn in turns.items():
+            if (edits := self.user.edits(photo)) != (("rotate", f"[('angle', {turn})]"),):
+                yield f"{photo}: planned {turn}, has {edits}"
+        verified = orientd(state, "verify", ends=range(256))
+        if verified.code:
+            yield f"verify: {verified.told[-3:]} {verified.said}"
+
     def is_there(self, photo: str) -> bool:
         try:
             return bool(self.user.ask("GET", f"assets/{photo}"))
@@ -83,10 +92,10 @@ def calls_of_a_write(bench: Bench, state: Path) -> Iterator[str]:
     plan, turns = bench.take(state, 1)
     bench.gate.forget()
     orientd(state, "apply", plan)
-    calls = [number for number, call in enumerate(bench.gate.calls, 1) if "/assets/" in call]
+    asked = [(number, call) for number, call in enumerate(bench.gate.calls, 1) if "/assets/" in call]
+    print("calls of a write:", ", ".join(f"{call.split()[0]} {'/'.join(call.split('/')[4:])}".strip() for _, call in asked))
     yield from bench.faults(state, turns)
-    print(f"{len(calls)} calls of a write: {[call.split('/', 4)[-1][36:] for call in bench.gate.calls if '/assets/' in call]}")
-    for number in range(calls[0], calls[-1] + 1):
+    for number in range(asked[0][0], asked[-1][0] + 1):
         for when in ("before", "after"):
             plan, turns = bench.take(state, 1)
             bench.gate.forget()

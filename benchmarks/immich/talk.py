@@ -28,10 +28,10 @@ class Shown:
 
 
 class Talk:
-    """Talks to the server at `url` (without /api) with an API key or, in its place, the token of a session."""
+    """Talks to the server at `url` (without /api) with an API key, the token of a session, or neither."""
 
-    def __init__(self, url: str, key: str, *, token: bool = False) -> None:
-        headers = {"Authorization": f"Bearer {key}" if key else ""} if token else {"x-api-key": key}
+    def __init__(self, url: str, key: str = "", *, token: str = "") -> None:
+        headers = {"x-api-key": key} if key else {"Authorization": f"Bearer {token}"} if token else {}
         self.url, self._http = url, httpx.Client(base_url=f"{url}/api/", headers=headers, timeout=120, trust_env=False)
 
     def ask(self, method: str, path: str, json: Any = None, **more: Any) -> Any:
@@ -44,8 +44,8 @@ class Talk:
         """A fresh user, whose library is empty; this must be an administrator."""
         account = {"email": f"{secrets.token_hex(8)}@example.com", "password": secrets.token_hex(16)}
         self.ask("POST", "admin/users", account | {"name": "Trial"})
-        login = Talk(self.url, "", token=True)  # a client of its own: it gets cookies, which go before keys
-        session = Talk(self.url, login.ask("POST", "auth/login", account)["accessToken"], token=True)
+        login = Talk(self.url).ask("POST", "auth/login", account)  # not by this: it would keep the cookies, which go before keys
+        session = Talk(self.url, token=login["accessToken"])
         return Talk(self.url, session.key(["all"])[1])
 
     def key(self, permissions: Sequence[str]) -> tuple[str, str]:
