@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from orientd.records import COLUMNS, Candidate, Row, Status
+from orientd.records import COLUMNS, ON_SERVERS, Candidate, Row, Status
 from orientd.state.database import damage, folder_explained, is_damage, move_aside, open_database
 
 _VERSION = 5
@@ -61,7 +61,12 @@ class Seen:
             self.flush()
 
     def forget(self, path: str) -> None:
-        """Have a file judged anew next time, even if this process is killed now."""
+        """Have a file judged anew next time, even if this process is killed now.
+
+        A photo on a server is not: whoever looks it up compares its fingerprint, which no change of it leaves the same.
+        """
+        if path.startswith(ON_SERVERS):
+            return
         self.flush()
         with self._mended(), self._db:
             self._db.execute("DELETE FROM seen WHERE path = ?", (os.fsencode(path),))

@@ -290,3 +290,16 @@ def test_a_list_of_servers_that_others_may_write_is_not_believed(tmp_path):
     os.chmod(tmp_path / "immich-servers.json", 0o620)
     with pytest.raises(StateError, match="by others"):
         servers.known(str(tmp_path))
+
+
+def test_a_photo_with_the_edits_it_was_judged_by_is_known_whatever_was_done_between(orientd, scan, fake, report, tmp_path):
+    turned, cropped = fake.add(landscape(90), "turned.jpg"), fake.add(landscape(90, 1), "cropped.jpg")
+    assert scan("-q") == ExitCode.OK
+    for command in (["apply", report, "--report", str(tmp_path / "done.csv"), "-q"], ["undo", "--yes", "-q"]):
+        assert orientd(*command) == ExitCode.OK
+    fake.change(fake.photos[cropped], [CROP])
+    fake.asked.clear()
+    assert scan("-q") == ExitCode.OK
+    assert [line for line in fake.asked if "thumbnail" in line] == [f"GET assets/{cropped}/thumbnail"]
+    assert by_name(report)["turned.jpg"]["decision"] == "fix"
+    assert fake.photos[turned].edits == []

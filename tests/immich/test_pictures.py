@@ -246,7 +246,16 @@ def test_both_scans_have_the_same_options(orientd, capsys):
         assert orientd(*command, "--help") == ExitCode.OK
         return set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", capsys.readouterr().out, flags=re.MULTILINE))
 
-    of_folders = {"--files-from", "--shard", "--first-look", "--method", "--metrics-textfile", "--exclude", "--exclude-file"}
+    of_folders = {
+        "--files-from",
+        "--shard",
+        "--cluster",
+        "--first-look",
+        "--method",
+        "--metrics-textfile",
+        "--exclude",
+        "--exclude-file",
+    }
     of_folders |= {"--one-file-system", "--mtime", "--hard-links", "--formats", "--sidecar", "--sidecar-naming"}
     of_servers = {"--url", "--key-file", "--ca-file", "--name", "--album", "--library", "--archived"}
     of_servers |= {"--taken-after", "--taken-before"}

@@ -168,6 +168,17 @@ def test_an_answer_that_was_lost_is_found_out(fake, writer, journal, photo, monk
     assert writer.fix(journal, journal.start_run("x"), row(fake, photo)).status is Status.FIXED
 
 
+def test_a_key_withdrawn_after_the_write_leaves_it_open_until_there_is_a_new_one(fake, writer, journal, photo, monkeypatch):
+    real, no = Client.put, fake_immich.JSONResponse({"message": "Invalid API key"}, 401)
+    monkeypatch.setattr(Client, "put", lambda client, *given: (real(client, *given), fake.faults.append(("GET assets", no))))
+    outcome = writer.fix(journal, journal.start_run("x"), row(fake, photo))
+    assert (outcome.status, outcome.code, len(journal.unsettled())) == (Status.FAILED, Reason.NO_PERMISSION, 1)
+    assert "sent to Immich, but whether it took effect could not be checked" in outcome.reason
+    assert "does not know the key" in outcome.reason
+    (found,) = recover(journal, elsewhere=writer)
+    assert (found.status, edits(fake, photo), journal.unsettled()) == (Status.FIXED, TURN, [])
+
+
 @pytest.mark.parametrize("trouble", [500, 502, 503, 504, httpx.ReadTimeout, httpx.ReadError, httpx.RemoteProtocolError])
 def test_what_the_server_does_late_is_found_out_by_the_next_run_and_can_be_undone(
     fake, writer, journal, photo, monkeypatch, trouble

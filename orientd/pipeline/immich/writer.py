@@ -32,6 +32,8 @@ _LATE: Final = "turned, but not yet shown so after a minute: the server is still
 _MAY_COME: Final = "the server may do it yet: the next command that writes finds that out"
 _INTERRUPTED: Final = "an earlier run was interrupted at this photo"
 _CHANGED: Final = "its edits in Immich were changed since, or its file: left alone"
+_NOT_SEEN: Final = "sent to Immich, but whether it took effect could not be checked: the next command that writes finds that out"
+_NOT_TAKEN: Final = "Immich did not take it: apply it again"
 _NEVER: Final = "the journal contains edits that orientd could not have made: left alone; check who can write the state folder"
 
 Look = Callable[[Photo], NDArray[np.uint8]]
@@ -129,7 +131,7 @@ class ImmichWriter:
     def _carry_out(self, journal: Journal, run: int, intent: Intent, now: Now) -> Outcome:
         write = Write(journal.intend(run, intent), run, intent, WriteStatus.INTENDED, "", None)
         new = EditedPhoto.parse(intent.patch.splices[0].new)
-        reason, code, may_come = "Immich did not take it: apply it again", Reason.SYSTEM_ERROR, False
+        reason, code, may_come = "", Reason.SYSTEM_ERROR, False
         try:
             now.client.put(now.id, new.edits)
         except PhotoError as error:
@@ -137,13 +139,16 @@ class ImmichWriter:
         return self._examine(journal, write, reason, code, may_come=may_come)
 
     def _examine(self, journal: Journal, write: Write, reason: str, code: Reason, *, may_come: bool = False) -> Outcome:
-        """Settle a write by the edits that the photo has now; while that cannot be asked, or it `may_come` yet, it stays open."""
+        """Settle a write by the edits that the photo has now; while that cannot be asked, or it `may_come` yet, it stays open.
+
+        `reason` is what went wrong so far; empty: nothing.
+        """
         intent = write.intent
         try:
             new, old = _both(intent)
             now = ask(self._connect, intent.path)
         except (PhotoError, OrientdError, Stopped) as error:
-            told = f"{reason}; {error}"
+            told = f"{reason or _NOT_SEEN}; {error}"
             found = error.code if isinstance(error, PhotoError) else Reason.NOT_REACHABLE
             if found is Reason.VANISHED:
                 journal.settle(write.id, WriteStatus.LOST, told, code=found)
@@ -152,7 +157,7 @@ class ImmichWriter:
             return Outcome(intent.path, Status.FAILED, told, code=found)
         held = now.photo.sha256
         if now.photo == new and (later := journal.run_that_wrote(intent.path, write.id)):
-            told = f"{reason}; run {later} made the change then"
+            told = _joined(reason, f"run {later} made the change then")
             journal.settle(write.id, WriteStatus.FAILED, told, code=Reason.DONE_BEFORE)
             return Outcome(intent.path, Status.UNCHANGED, told, now.stat, held, code=Reason.DONE_BEFORE)
         if now.photo == new:
@@ -162,9 +167,9 @@ class ImmichWriter:
             told = f"{reason}; {_MAY_COME}"
             journal.note(write.id, told, code)
             return Outcome(intent.path, Status.FAILED, told, now.stat, held, code=code)
-        status = WriteStatus.FAILED
+        status, reason = WriteStatus.FAILED, reason or _NOT_TAKEN if now.photo == old else _joined(reason, _CHANGED)
         if now.photo != old:
-            status, reason, code = WriteStatus.LOST, f"{reason}; {_CHANGED}", Reason.CHANGED
+            status, code = WriteStatus.LOST, Reason.CHANGED
         journal.settle(write.id, status, reason, code=code)
         return Outcome(intent.path, Status.FAILED, reason, now.stat, held, code=code)
 
@@ -216,6 +221,10 @@ def _both(intent: Intent) -> tuple[EditedPhoto, EditedPhoto]:
     if (new.sha256, old.sha256, new.checksum) != (intent.new_sha256, intent.old_sha256, old.checksum):
         raise Refused(Reason.JOURNAL_DOUBTED, _NEVER)
     return new, old
+
+
+def _joined(reason: str, more: str) -> str:
+    return f"{reason}; {more}" if reason else more
 
 
 def _failure(path: str, error: BaseException) -> Outcome:

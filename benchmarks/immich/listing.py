@@ -1,6 +1,6 @@
 """What a scan of a large Immich server costs of which every photo is known: seconds, processor time and memory.
 
-    python -m benchmarks.immich_listing --photos 50000
+    python -m benchmarks.immich.listing --photos 50000
 
 The server is the fake of the tests, in a process of its own on the same machine; nothing is judged, and no preview asked for.
 """
