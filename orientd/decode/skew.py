@@ -59,6 +59,15 @@ class Skew:
         return 1 / (1 + exp(-odds))
 
 
+def gray(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The gray levels (height, width) of RGB pixels, weighed as ITU-R BT.601 does, to the bit those that Pillow makes of them.
+
+    Not by Pillow, as this is asked where no decoder is loaded.
+    """
+    red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
+    return ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).astype(np.uint8)
+
+
 def find_skew(gray: NDArray[np.uint8]) -> Skew | None:
     """The skew of a page, None if it is blank or too small to tell.
 

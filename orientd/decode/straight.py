@@ -7,11 +7,6 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 
 
-def gray(pixels: Pixels) -> Pixels:
-    """The gray levels (height, width) of RGB pixels."""
-    return np.asarray(Image.fromarray(pixels).convert("L"))
-
-
 def paper(levels: Pixels) -> int:
     """The gray of the paper of a page (height, width): the middle one of its lighter half, each hundredth pixel asked."""
     some = levels[::10, ::10]

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Final
 
 from orientd import formats, orientation
-from orientd.decode import Decoder, page_files, straight
+from orientd.decode import Decoder, page_files
 from orientd.decode.page_files import Turn
-from orientd.decode.skew import SIDE
+from orientd.decode.skew import SIDE, gray
 from orientd.errors import EngineUnavailable, Refused
 from orientd.pages.copies import Copies
 from orientd.pages.isolated import IsolatedPages
@@ -85,7 +85,7 @@ class ImageDocument:
         """Raises DecodeError."""
         levels = self._pages.look(page).levels if len(self) > 1 else None
         if levels is None:
-            levels = straight.gray(self._decoder.fitted(self._photo, SIDE).pixels)
+            levels = gray(self._decoder.fitted(self._photo, SIDE).pixels)
         found = judge(levels, ask)
         return found if self._straighten else by_quarters(found, "--no-straighten asks for quarter turns only")
 

@@ -12,8 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd.decode import straight
-from orientd.decode.skew import LEAST_CONFIDENCE, find_skew
+from orientd.decode.skew import LEAST_CONFIDENCE, find_skew, gray
 from orientd.decode.skew import SIDE as SKEW_SIDE
 from orientd.infer.session import Graph
 from orientd.orientation import TURNS
@@ -73,7 +72,7 @@ class Pages:
 
 def _skew(picture: Pixels, likeness: float) -> float | None:
     """That of a page's lines, whichever way is up; None if it is not clear, or the picture larger than what is looked at."""
-    found = find_skew(straight.gray(picture)) if max(picture.shape) <= SKEW_SIDE else None
+    found = find_skew(gray(picture)) if max(picture.shape) <= SKEW_SIDE else None
     if found is None or found.confidence(likeness) < LEAST_CONFIDENCE:
         return None
     return round((found.angle + 45) % 90 - 45, 1)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.drawn_pages import levels, lying, page
 
-from orientd.decode.skew import LEAST_CONFIDENCE, LEAST_SIDE, find_skew
+from orientd.decode.skew import LEAST_CONFIDENCE, LEAST_SIDE, find_skew, gray
 
 LIKE_A_PAGE, LIKE_NO_PAGE = 5.0, -5.0
 
@@ -69,3 +70,9 @@ def test_noise_gives_no_certain_angle():
 def test_what_looks_like_no_page_is_doubted(text):
     skew = find_skew(levels(text))
     assert skew.confidence(LIKE_NO_PAGE) < skew.confidence(LIKE_A_PAGE)
+
+
+def test_gray_levels_are_those_that_pillow_makes():
+    steps = np.arange(0, 256, 3)
+    colors = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, len(steps), 3).astype(np.uint8)
+    assert (gray(colors) == np.asarray(Image.fromarray(colors).convert("L"))).all()

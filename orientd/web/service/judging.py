@@ -10,8 +10,9 @@ import numpy as np
 
 from orientd import formats
 from orientd.config import Config
-from orientd.decode import admitted, encoded, straight
+from orientd.decode import admitted, encoded
 from orientd.decode.skew import SIDE as PAGE_SIDE
+from orientd.decode.skew import gray
 from orientd.judge.judge import Judge
 from orientd.judge.panel import Opinion
 from orientd.library import handed
@@ -123,7 +124,7 @@ class Judging:
     def _page(self, task: Task, photo: Photo) -> Answer:
         self._upright.check_single(photo)
         picture = self._fitted(photo, PAGE_SIDE)
-        found = judge_page(straight.gray(picture.pixels), self._ask)
+        found = judge_page(gray(picture.pixels), self._ask)
         values = {"name": task.name or None, **_of_file(photo, picture), **_of_page(found)}
         turns = found.verdict is PageVerdict.COPY
         rest = found.rest if turns and abs(found.rest) >= STRAIGHT else 0.0
