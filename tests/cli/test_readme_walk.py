@@ -116,6 +116,7 @@ def test_the_first_command_installs_where_the_others_look():
 
 NOT_RUN = (
     "review",  # it serves until it is stopped: tests/web
+    "serve",  # so does it: tests/web/service
     "watch",  # it watches until it is stopped: tests/watch
     "service",  # it changes the machine: tests/watch
     "immich",  # it needs a server: tests/immich
