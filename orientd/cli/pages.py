@@ -72,13 +72,15 @@ def pages(
 
 def _place(named: str, folder: str) -> str:
     """The path of the report. Raises ConfigError if it would lie among the copies' own names, or is to be no file."""
+    from orientd.report.csv_file import default_report
+
     if named == "-":
         raise ConfigError("the report about pages goes to a file, not to standard output: give --report a name")
     if named and not os.path.isdir(named):
         if folder and os.path.realpath(named) == os.path.realpath(folder):
             raise ConfigError("--report and --out name the same: choose another --report")
         return named
-    return os.path.join(named, f"orientd-pages-{datetime.now():%Y%m%d-%H%M%S}.csv")
+    return default_report(datetime.now(), named, "orientd-pages")
 
 
 def _note(text: str) -> None:

@@ -24,9 +24,9 @@ HEADER: Final = ",".join(NAMES)
 MISTAKEN: Final = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
 
 
-def default_report(now: datetime, folder: str = "") -> str:
-    """A name of its own for the report of a run that starts `now`, in `folder` (the current one)."""
-    stem = os.path.join(folder, f"orientd-{now:%Y%m%d-%H%M%S}")
+def default_report(now: datetime, folder: str = "", kind: str = "orientd") -> str:
+    """A name of its own, which begins with `kind`, for the report of a run that starts `now`, in `folder` (the current one)."""
+    stem = os.path.join(folder, f"{kind}-{now:%Y%m%d-%H%M%S}")
     names = (f"{stem}.csv", *(f"{stem}-{number}.csv" for number in range(2, 1000)))
     return next(name for name in names if not os.path.lexists(name) and not os.path.lexists(name + ".partial"))
 

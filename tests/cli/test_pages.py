@@ -5,6 +5,7 @@ import hashlib
 import os
 import sys
 from contextlib import nullcontext
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -172,6 +173,21 @@ def test_a_report_is_not_replaced_unasked(orientd, scans):
     with pytest.raises(Exception, match="there already"):
         orientd("pages", scans / "good.png", "--report", "r.csv")
     assert orientd("pages", scans / "good.png", "--report", "r.csv", "--overwrite") == ExitCode.OK
+
+
+def test_two_runs_in_one_second_have_reports_of_their_own(orientd, scans, tmp_path, monkeypatch):
+    class Stopped(datetime):
+        @classmethod
+        def now(cls):
+            return cls(2026, 11, 29, 12)
+
+    monkeypatch.setattr("orientd.cli.pages.datetime", Stopped)
+    for _ in range(2):
+        orientd("pages", scans / "good.png", "--report", tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("orientd-pages-*.csv")) == [
+        "orientd-pages-20261129-120000-2.csv",
+        "orientd-pages-20261129-120000.csv",
+    ]
 
 
 def test_an_original_is_no_report_to_be_replaced(orientd, scans):
