@@ -61,6 +61,7 @@ def test_the_table_of_exit_codes_has_each_of_them():
         ("INCOMPLETE", 3),
         ("BUSY", 4),
         ("FOUND", 11),
+        ("NO_WATCHER", 12),
         ("NO_REPORT", 73),
         ("UNAVAILABLE", 75),
         ("INTERRUPTED", 130),
