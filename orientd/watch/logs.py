@@ -11,6 +11,7 @@ from orientd.report.text import in_json, printable
 
 _LEVELS: Final = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}  # see sd-daemon(3)
 _RECORD: Final = frozenset(vars(logging.makeLogRecord({})))
+_MADE: Final = {"message", "asctime"}  # what formatters of other handlers leave in a record
 
 
 class _Human(logging.Formatter):
@@ -31,7 +32,7 @@ class _Json(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         made = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        extra = {name: value for name, value in vars(record).items() if name not in _RECORD and name != "message"}
+        extra = {name: value for name, value in vars(record).items() if name not in _RECORD and name not in _MADE}
         told = {
             "time": f"{made}.{record.msecs:03.0f}Z",
             "level": record.levelname.lower(),

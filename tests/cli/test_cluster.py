@@ -74,6 +74,24 @@ def at_the_first_row(monkeypatch):
     return have
 
 
+@pytest.fixture
+def before_the_first_photo(monkeypatch):
+    """Has something done when the workers are ready and none has work yet: later a quick one may have none left."""
+
+    def have(done):
+        begin, did = ClusterCrew.begin, []
+
+        def beginning(crew, unit, candidates, *, spare=False):
+            if not did:
+                did.append(True)
+                done()
+            return begin(crew, unit, candidates, spare=spare)
+
+        monkeypatch.setattr(ClusterCrew, "begin", beginning)
+
+    return have
+
+
 def test_the_plan_is_that_of_one_machine_and_of_shards(scan, plain, library, orientd, tmp_path, capsys):
     code, plan = scan(library)
     assert code == 3
@@ -108,16 +126,16 @@ def test_what_hinders_a_node_is_told(scan, library, monkeypatch, capsys):
     assert "of the cluster: the model /gone.onnx cannot be read" in capsys.readouterr().err
 
 
-def test_a_worker_that_is_killed(scan, plain, library, cluster, at_the_first_row, capsys):
-    at_the_first_row(lambda: os.kill(cluster.workers()[0], signal.SIGKILL))
+def test_a_worker_that_is_killed(scan, plain, library, cluster, before_the_first_photo, capsys):
+    before_the_first_photo(lambda: os.kill(cluster.workers()[0], signal.SIGKILL))
     assert scan(library) == (3, plain(library))
     said = capsys.readouterr()
     assert "another takes its place" in said.err
     assert "1 worker was lost" in said.out
 
 
-def test_a_node_that_is_lost(scan, plain, library, cluster, at_the_first_row, capsys):
-    at_the_first_row(cluster.lose_node)
+def test_a_node_that_is_lost(scan, plain, library, cluster, before_the_first_photo, capsys):
+    before_the_first_photo(cluster.lose_node)
     assert scan(library) == (3, plain(library))
     assert "1 worker was lost" in capsys.readouterr().out
 

@@ -9,7 +9,7 @@ import pytest
 # Elsewhere these modules are missing, and the platform has another name.
 STARTED = """
 import runpy, sys
-import click, subprocess  # they would look for what the other system has
+import asyncio, click, shutil, subprocess, tempfile  # they would look for what the other system has
 class Missing:
     def find_spec(self, name, path=None, target=None):
         if name in ("fcntl", "termios", "pwd", "grp", "resource"):

@@ -115,7 +115,12 @@ def _main():
             while len(nodes) < 2:
                 nodes.append(_add(cluster, num_cpus=1))
         elif asked == "lose_node":
-            cluster.remove_node(nodes.pop(), allow_graceful=False)
+            node = nodes.pop()
+            left = _workers([node])
+            cluster.remove_node(node, allow_graceful=False)
+            for pid in left:  # they would work on for a moment
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         elif asked == "workers":
             answer = _workers(nodes)
         else:

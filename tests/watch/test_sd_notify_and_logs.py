@@ -104,6 +104,20 @@ def test_the_journal_gets_levels_and_a_terminal_the_time():
     assert (first[8:], second[8:], third[8:]) == (" watching /photos/a | b", " warning: disk full", " warning: odd")
 
 
+def test_json_lines_carry_nothing_that_another_handler_wrote_into_a_record():
+    class Other(logging.Handler):
+        def emit(self, record):
+            logging.Formatter("%(asctime)s %(message)s").format(record)
+
+    other = Other()
+    logging.getLogger("orientd").addHandler(other)
+    try:
+        first = json.loads(logged(io.StringIO(), "json")[0])
+    finally:
+        logging.getLogger("orientd").removeHandler(other)
+    assert set(first) == {"time", "level", "message"}
+
+
 def test_json_lines_carry_what_belongs_to_them():
     lines = [json.loads(line) for line in logged(io.StringIO(), "json")]
     assert [(line["level"], line["message"]) for line in lines] == [
