@@ -47,7 +47,7 @@ DOCUMENTS = sorted(
     + list((ROOT / "docs").rglob("*.md"))
 )
 PAGES = sorted((ROOT / "orientd" / "web" / "static").glob("*.[jh][st]*"))
-SOURCES = sorted((ROOT / "orientd").rglob("*.py"))
+SOURCES = sorted([*(ROOT / "orientd").rglob("*.py"), *(ROOT / "training").rglob("*.py")])
 
 
 def texts(source):

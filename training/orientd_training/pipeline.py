@@ -65,7 +65,7 @@ def travel(
     found = evaluation.calibrate(model, [held_out], false_per_1000, Search(), out / REPORT)
     its = found.policy
     say(
-        f"calibrated: min_confidence {its.min_confidence:g} and min_agreement {its.min_agreement} would mend "
+        f"calibrated: min_confidence {its.min_confidence:g} and min_agreement {its.min_agreement} would fix "
         f"{100 * found.score.mended:.1f} % for {found.score.false_per_1000:.2f} false turns per 1,000"
     )
     if int8:

@@ -197,7 +197,7 @@ def _calibrate_alone(
     for policy, its in found.frontier:
         if its.false_per_1000 <= 4 * false_per_1000:
             said = " ".join(f"{key} {value:g}" for key, value in asdict(policy).items())
-            click.echo(f"{its.false_per_1000:.2f} per 1,000: {100 * its.mended:.1f} % mended with {said}")
+            click.echo(f"{its.false_per_1000:.2f} per 1,000: {100 * its.mended:.1f} % fixed with {said}")
     _show({"temperature": found.temperature, "temperature_views": found.temperature_views})
     _show(asdict(found.policy) | asdict(found.score))
 

@@ -84,7 +84,7 @@ def told(trial: Trial) -> str:
     return (
         f"{verdict}. On {its.photos:,} photos: accuracy {one:+.2f} points with one view, {eight:+.2f} with eight; "
         f"false turns per 1,000 {its.false_per_1000.b:.2f} → {its.false_per_1000.a:.2f}; "
-        f"mended {its.mended.b:.1%} → {its.mended.a:.1%}; {trial.time:.2f} of the time a look, {trial.bytes / 2**20:.1f} MiB"
+        f"fixed {its.mended.b:.1%} → {its.mended.a:.1%}; {trial.time:.2f} of the time a look, {trial.bytes / 2**20:.1f} MiB"
     )
 
 

@@ -103,7 +103,7 @@ def summary(figures: dict[str, Any]) -> dict[str, str]:
     said["mended"] = f"{100 * shipped['mended']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
     said["turns that harm, at 1 wrong photo in 300"] = f"{100 * rare['turns_wrong']:.1f} %"
     said["policy chosen on other sources"] = (
-        f"{crossed['false_per_1000']:.2f} per 1,000, {100 * crossed['mended']:.1f} % mended"
+        f"{crossed['false_per_1000']:.2f} per 1,000, {100 * crossed['mended']:.1f} % fixed"
         if crossed
         else "left out: there is only one source"
     )

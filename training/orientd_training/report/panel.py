@@ -157,7 +157,7 @@ def page(figures: Figures) -> Iterator[str]:
         "upright",
         "turned by mistake",
         "per 1,000",
-        "turned ones mended",
+        "turned ones fixed",
         "to a wrong side",
         "unsure",
         "taken for upright",
@@ -176,14 +176,14 @@ def page(figures: Figures) -> Iterator[str]:
 
 def _by_witness(lines: Sequence[Line]) -> Iterator[str]:
     columns = (
-        "witnesses beside the scene",
+        "witnesses next to the scene",
         "right where it is unsure",
-        *(f"mended at {count}" for count in FALSE),
-        "mended",
+        *(f"fixed at {count}" for count in FALSE),
+        "fixed",
         "false turns",
         "to a wrong side",
-        "mended by all, not by these",
-        "mended by these, not by all",
+        "fixed by all, not by these",
+        "fixed by these, not by all",
     )
     yield f"\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|"
     for line in lines:

@@ -106,7 +106,7 @@ def false_mended(figures: dict[str, Any]) -> str:
     up, down = (shipped["mended_group_interval"] or shipped["mended_interval"])[::-1]
     spread = {"xerr": [[x - low], [max(high - x, 0)]], "yerr": [[max(y - 100 * down, 0)], [max(100 * up - y, 0)]]}
     axes.errorbar([x], [y], **spread, fmt="D", color=_MARK, elinewidth=1.1, capsize=3, zorder=9, label="shipped policy")
-    axes.set(xscale="log", xlabel="false turns per 1,000 upright photos", ylabel="wrongly shown photos mended, %", ylim=(0, 102))
+    axes.set(xscale="log", xlabel="false turns per 1,000 upright photos", ylabel="wrongly turned photos fixed, %", ylim=(0, 102))
     ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if tick > 1.25 * edge]
     axes.set_xticks([edge, *ticks], ["none", *(f"{tick:g}" for tick in ticks)])
     axes.minorticks_off()
@@ -123,7 +123,7 @@ def groups(figures: dict[str, Any]) -> str:
     rows = range(len(its))
     for panel, colour, title, overall, pick in (
         (axes[0], _TWO, "accuracy with eight views, %", figures["accuracy_eight_views"]["mean"], _accuracy),
-        (axes[1], _MARK, "wrongly shown photos mended, %", figures["shipped"]["mended"], _mended),
+        (axes[1], _MARK, "wrongly turned photos fixed, %", figures["shipped"]["mended"], _mended),
     ):
         shares = [pick(group) for _, group in its]
         panel.axvline(100 * overall, color=_MUTED, linewidth=1, linestyle=(0, (4, 3)))
