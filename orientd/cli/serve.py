@@ -99,7 +99,7 @@ def serve(
     with logging_to(sys.stderr, config.log_format) as log, listening(listen) as (bound, access), stoppable() as stop:
 
         def begin() -> None:
-            click.echo(f"It answers at {access.address.partition('?')[0]}")
+            click.echo(f"orientd answers at {access.address.partition('?')[0]}")
             sys.stdout.flush()
             if not access.is_local:
                 log.warning(_OPEN_TO_OTHERS)
