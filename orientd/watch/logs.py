@@ -39,7 +39,7 @@ class _Json(logging.Formatter):
             "message": record.getMessage(),
             **extra,
         }
-        return json.dumps(in_json(told | extra))
+        return json.dumps(in_json(told))
 
 
 def _line(record: logging.LogRecord) -> str:

@@ -141,9 +141,8 @@ def test_one_is_pasted(opened, sky):
 
 def test_files_are_chosen_by_keyboard(opened, sky):
     page, choosers = opened(), []
-    page.on(
-        "filechooser", lambda chooser: choosers.append(chooser)
-    )  # Playwright asks the browser for it in its own time, so before any key is pressed
+    # Playwright asks the browser for it in its own time, so before any key is pressed.
+    page.on("filechooser", lambda chooser: choosers.append(chooser))
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "files"
