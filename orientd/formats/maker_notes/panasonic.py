@@ -1,4 +1,4 @@
-"""Panasonic, and Leica cameras built by it: how the camera was held (ExifTool, Panasonic.pm, tags 0x008f and 0x0030)."""
+"""Panasonic: how the camera was held (ExifTool, Panasonic.pm, tags 0x008f and 0x0030)."""
 
 import re
 from typing import Final
