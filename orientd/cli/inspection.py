@@ -46,7 +46,8 @@ def show(seen: "Inspection") -> None:
 def _origin(seen: "Inspection") -> Iterator[Text]:
     if (made_by := seen.origin) is None:
         return
-    camera = made_by.model if made_by.model.startswith(made_by.make) else f"{made_by.make} {made_by.model}"
+    make, model = made_by.make, made_by.model
+    camera = model if model.lower().split()[:1] == make.lower().split()[:1] else f"{make} {model}"
     named = (("camera", camera.strip()), ("program", made_by.software))
     if words := "; ".join(f"{what}: {name}" for what, name in named if name):
         yield Text(printable(words))
