@@ -28,6 +28,8 @@ def show(seen: "Inspection") -> None:
     out = console()
     out.print(Text(printable(photo.path), "bold"))
     out.print(f"{photo.format.value}, {seen.picture.width} × {seen.picture.height} stored, orientation {stored}")
+    for line in _origin(seen):
+        out.print(line)
     for title, prediction in (("first look", seen.first), (f"second look, {seen.second.views} views", seen.second)):
         out.print(f"\n{title}: turn clockwise to be upright")
         out.print(_bars(prediction.probabilities))
@@ -39,6 +41,20 @@ def show(seen: "Inspection") -> None:
         out.print(_bars(opinion.prediction.probabilities))
     for line in _conclusion(seen):
         out.print(line)
+
+
+def _origin(seen: "Inspection") -> Iterator[Text]:
+    if (made_by := seen.origin) is None:
+        return
+    make, model = made_by.make, made_by.model
+    camera = model if model.lower().split()[:1] == make.lower().split()[:1] else f"{make} {model}"
+    named = (("camera", camera.strip()), ("program", made_by.software))
+    if words := "; ".join(f"{what}: {name}" for what, name in named if name):
+        yield Text(printable(words))
+    if made_by.held:
+        upright = made_by.held.orientation
+        says = f"orientation {upright} shows upright what it took" if upright else "it was held flat or askew, so it cannot tell"
+        yield Text(f"the camera's own sensor: {says}")
 
 
 def _conclusion(seen: "Inspection") -> Iterator[Text]:

@@ -53,6 +53,16 @@ def stored(data: bytes) -> int | None:
         return None
 
 
+def exif(data: bytes) -> bytes:
+    """The EXIF block that describes the photo; empty if there is none.
+
+    Raises:
+        Refused: the file, or what it says of its EXIF, cannot be read.
+    """
+    blocks = [content.data for kind, content in _metadata(heif_items.read(data)) if kind == b"Exif"]
+    return blocks[0][_start(blocks[0]) :] if blocks else b""
+
+
 def plan(data: bytes, orientation: int) -> Patch:
     """The patch that shows the photo, and what belongs to it, as `orientation` (1–8) says.
 
@@ -245,7 +255,7 @@ def _note(kind: bytes, content: Content, old: int, new: int) -> Iterator[Splice]
     if kind == b"Exif":
         if len(content.data) < _LEAST_EXIF:
             return
-        start = tiff_block.start_within(content.data, 4 + int.from_bytes(content.data[:4], "big"))
+        start = _start(content.data)
         value = tiff_block.stored(content.data[start:])
         if value is None or not _follows(value, old):
             return
@@ -253,6 +263,11 @@ def _note(kind: bytes, content: Content, old: int, new: int) -> Iterator[Splice]
     else:
         splices = xmp.patch([digit for digit in xmp.find(content.data) if _is_in_step(digit.value, old)], new)
     yield from (content.placed(splice) for splice in splices)
+
+
+def _start(content: bytes) -> int:
+    """Where the block starts in an item that holds EXIF."""
+    return tiff_block.start_within(content, 4 + int.from_bytes(content[:4], "big"))
 
 
 def _follows(value: int, old: int) -> bool:

@@ -10,21 +10,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, islice
 from math import prod
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.formats import tiff_block
-from orientd.formats.tiff_block import TiffBlock
-from orientd.formats.tiff_layout import BIG, BIG_HEADERS, CLASSIC, Directory, Entry
-from orientd.reasons import Reason
+from orientd.formats.loose_block import LooseBlock, by_tag, order_at
+from orientd.formats.tiff_layout import Directory, Entry
 
 _SUBFILE_TYPE, _SIDES, _SUB_IFDS, _EXIF, _JPG_FROM_RAW = 0xFE, (0x100, 0x101), 0x14A, 0x8769, 0x2E  # the last is Panasonic's
 _MASKS: Final = 4 | 8  # bits of the subfile type: transparency, semantic and depth maps (DNG 1.7, NewSubFileType)
 _UNDEFINED: Final = 7
-_POINTERS: Final = (3, 4, 13, 16, 18)
 _MOST_DIRECTORIES: Final = 64
-_MOST_ENTRIES: Final = 1000  # of a directory; cameras write up to 150
-_MOST_POINTERS: Final = 16
 _MOST_PLACES: Final = 32
 
 
@@ -62,53 +58,24 @@ _NOTES: Final = {
 }
 
 
-class _Block(TiffBlock):
-    """A block of any header, or of none, whose offsets count from `base`."""
-
-    def __init__(self, data: bytes, order: Literal["little", "big"], base: int = 0) -> None:
-        self.data = data
-        self.order = order
-        self.base = base
-        self.layout = BIG if data[:8] in BIG_HEADERS else CLASSIC
-
-    def number(self, offset: int, size: int, *, signed: bool = False) -> int:
-        return super().number(self.base + offset, size, signed=signed)
-
-    def bounded(self, start: int) -> Directory:
-        if self.number(start, self.layout.counted) > _MOST_ENTRIES:
-            raise Refused(Reason.UNUSUAL, "it has more entries than any camera writes")
-        return self.directory(start)
-
-    def few(self, entry: Entry | None) -> list[int]:
-        """The whole numbers of an entry; none if it is not there, cannot be read or holds many."""
-        if entry is not None and entry.type in _POINTERS and entry.length <= _MOST_POINTERS:
-            with suppress(Refused):
-                return self.numbers(entry)
-        return []
-
-
 def read(data: bytes) -> Contents:
     """What a TIFF, or a raw file that is one but for its header, says of itself; nothing of one that cannot be read."""
-    block = _Block(data, _order(data, 0))
+    block = LooseBlock(data, order_at(data, 0))
     directories = list(islice(_directories(block), _MOST_DIRECTORIES))
-    sides = [_sides(block, _tags(directory)) for directory in directories]
+    sides = [_sides(block, by_tag(directory)) for directory in directories]
     places = chain.from_iterable(_places(block, directory) for directory in directories)
     bounded = tuple(dict.fromkeys(islice(places, _MOST_PLACES)))
     return Contents(_orientation(block, directories), max(sides, key=prod, default=(0, 0)), bounded)
 
 
-def _order(data: bytes, place: int) -> Literal["little", "big"]:
-    return "little" if data.startswith(b"II", place) else "big"
-
-
-def _orientation(block: _Block, directories: list[Directory]) -> int | None:
+def _orientation(block: LooseBlock, directories: list[Directory]) -> int | None:
     with suppress(Refused):
         fields = block.orientations(directories[0]) if directories else []
         return fields[0].value if fields else None
     return None
 
 
-def _directories(block: _Block) -> Iterator[Directory]:
+def _directories(block: LooseBlock) -> Iterator[Directory]:
     """Each directory that can be read, IFD0 first, then what follows and lies below; a GPS directory has no pictures."""
     known: set[int] = set()
     try:
@@ -124,21 +91,17 @@ def _directories(block: _Block) -> Iterator[Directory]:
         with suppress(Refused):
             directory = block.bounded(start)
             yield directory
-            tags = _tags(directory)
+            tags = by_tag(directory)
             waiting += [*block.few(tags.get(_SUB_IFDS)), *block.few(tags.get(_EXIF)), *filter(None, [directory.next])]
 
 
-def _tags(directory: Directory) -> dict[int, Entry]:
-    return {entry.tag: entry for entry in directory.entries}
-
-
-def _sides(block: _Block, tags: dict[int, Entry]) -> tuple[int, int]:
+def _sides(block: LooseBlock, tags: dict[int, Entry]) -> tuple[int, int]:
     width, height = (sum(block.few(tags.get(tag))[:1]) for tag in _SIDES)
     return width, height
 
 
-def _places(block: _Block, directory: Directory) -> Iterator[tuple[int, int]]:
-    tags = _tags(directory)
+def _places(block: LooseBlock, directory: Directory) -> Iterator[tuple[int, int]]:
+    tags = by_tag(directory)
     if sum(block.few(tags.get(_SUBFILE_TYPE))) & _MASKS:
         return
     for pair in (tiff_block.THUMBNAIL, tiff_block.STRIPS):
@@ -151,29 +114,29 @@ def _places(block: _Block, directory: Directory) -> Iterator[tuple[int, int]]:
             yield from _noted(block, block.value(tags[tiff_block.MAKER_NOTE])[0])
 
 
-def _pair(block: _Block, tags: dict[int, Entry], pair: tuple[int, int]) -> Iterator[tuple[int, int]]:
+def _pair(block: LooseBlock, tags: dict[int, Entry], pair: tuple[int, int]) -> Iterator[tuple[int, int]]:
     starts, lengths = (block.few(tags.get(tag)) for tag in pair)
     if len(starts) == len(lengths) == 1:
         yield starts[0], lengths[0]
 
 
-def _noted(block: _Block, start: int) -> Iterator[tuple[int, int]]:
+def _noted(block: LooseBlock, start: int) -> Iterator[tuple[int, int]]:
     """What the maker note at `start` points at. Some makers count from other places than they should, so each is tried."""
     note = next((note for pattern, note in _NOTES.items() if pattern.match(block.data, start)), None)
     if note is None:
         return
     base = 0 if note.base is None else start + note.base
-    inner = _Block(block.data, block.order if note.order is None else _order(block.data, start + note.order), base)
-    tags = _tags(inner.bounded(start - base + note.directory))
+    inner = LooseBlock(block.data, block.order if note.order is None else order_at(block.data, start + note.order), base)
+    tags = by_tag(inner.bounded(start - base + note.directory))
     for found in [tags] if note.pointer is None else _pointed(inner, tags.get(note.pointer), start - base):
         for place, length in _pair(inner, found, note.pair):
             yield from ((origin + place, length) for origin in (0, base, start))
 
 
-def _pointed(inner: _Block, entry: Entry | None, start: int) -> Iterator[dict[int, Entry]]:
+def _pointed(inner: LooseBlock, entry: Entry | None, start: int) -> Iterator[dict[int, Entry]]:
     """The directory of a maker note below its first one: an entry points at it, or holds it (old cameras of Olympus)."""
     held = entry is not None and entry.type == _UNDEFINED
     for at in inner.value(entry)[:1] if entry and held else inner.few(entry)[:1]:
         for origin in (0, start):
             with suppress(Refused):
-                yield _tags(inner.bounded(origin + at))
+                yield by_tag(inner.bounded(origin + at))

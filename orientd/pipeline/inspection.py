@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from orientd.errors import Refused
+from orientd.formats.origin import Origin, origin
 from orientd.judge.judge import Judge
 from orientd.judge.panel import SCENE, Opinion, scene
 from orientd.orientation import turned
-from orientd.records import Evidence, Frame, Photo, Picture, Prediction, Scores
+from orientd.records import ON_SERVERS, Evidence, Frame, Photo, Picture, Prediction, Scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Inspection:
     """One photo and all that was thought about it.
 
     `testimonies` are those of all the witnesses of the panel; `opinion` is what a scan makes of those it asks. `refusal` is why
-    the photo could not be written, if so.
+    the photo could not be written, if so. `origin` is for people to read: no decision depends on it.
     """
 
     photo: Photo
@@ -42,6 +43,7 @@ class Inspection:
     testimonies: tuple[Testimony, ...]
     opinion: Opinion
     refusal: Refused | None
+    origin: Origin | None
 
     def values(self) -> dict[str, Any]:
         """As programs are told of it; see `report/output.schema.json`."""
@@ -53,6 +55,7 @@ class Inspection:
             "height": self.picture.height,
             "orientation": photo.orientation,
             "sha256": photo.sha256,
+            "origin": self.origin and _origin(self.origin),
             "first_look": self.first.probabilities,
             "second_look": self.second.probabilities,
             "second_look_by_view": self.second.by_view,
@@ -79,7 +82,10 @@ def inspected(judge: Judge, photo: Photo) -> Inspection:
         refusal = None
     except Refused as error:
         refusal = error
-    return Inspection(photo, picture, first, second, tuple(_testimonies(judge, photo, second, opinion)), opinion, refusal)
+    testimonies = tuple(_testimonies(judge, photo, second, opinion))
+    of_file = not photo.path.startswith(ON_SERVERS)  # a server made the preview that it gives
+    made_by = origin(photo.format, photo.data) if of_file else None
+    return Inspection(photo, picture, first, second, testimonies, opinion, refusal, made_by)
 
 
 def _testimonies(judge: Judge, photo: Photo, second: Prediction, opinion: Opinion) -> Iterator[Testimony]:
@@ -101,4 +107,14 @@ def _testimony(one: Testimony) -> dict[str, Any]:
         "against": one.against,
         "cap": one.cap,
         "note": one.note or None,
+    }
+
+
+def _origin(made_by: Origin) -> dict[str, Any]:
+    return {
+        "make": made_by.make or None,
+        "model": made_by.model or None,
+        "software": made_by.software or None,
+        "has_sensor": made_by.held is not None,
+        "sensor_orientation": made_by.held and made_by.held.orientation,
     }

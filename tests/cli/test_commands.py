@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import sky_library
+from support import jpeg_files, noted_photos, sky_library
 
 from orientd.orientation import TURNS
 from orientd.witnesses import opened
@@ -251,6 +251,28 @@ def test_the_smaller_commands(orientd, photos, tmp_path, capsys):
     assert "_ORIENTD_COMPLETE" in capsys.readouterr().out
     (photos / "text.jpg").write_text("no photo")
     assert orientd("inspect", photos / "text.jpg") == 3
+
+
+def test_inspect_tells_how_the_camera_says_that_it_was_held(orientd, photos, capsys):
+    path = photos / "a.jpg"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for vector, words in (
+        ((0, 1, -1, 1, 0, 1), "orientation 6 shows upright what it took"),
+        ((0, 1, 0, 1, -1, 1), "cannot tell"),
+    ):
+        path.write_bytes(noted_photos.jpeg(noted_photos.Taken(model="iPhone\x1b[1m", note=noted_photos.apple(*vector))))
+        assert orientd("inspect", path) == 0
+        told = capsys.readouterr().out
+        assert "camera: Apple iPhone\\x1b[1m; program: 17.6.1" in told
+        assert words in told
+    path.write_bytes(noted_photos.jpeg(noted_photos.Taken("NIKON CORPORATION", "NIKON D90", "")))
+    assert orientd("inspect", path) == 0
+    told = capsys.readouterr().out
+    assert "\ncamera: NIKON D90\n" in told
+    assert "sensor" not in told
+    path.write_bytes(jpeg_files.picture())
+    assert orientd("inspect", path) == 0
+    assert "camera" not in capsys.readouterr().out
 
 
 def test_the_doctor_names_a_witness_that_is_damaged(orientd, capsys, monkeypatch):

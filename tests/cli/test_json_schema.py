@@ -230,6 +230,9 @@ def test_a_photo_that_is_refused_says_why(said):
     assert told["d.gif"]["refusal_code"] == "format_never_written"
     assert told["f.jpg"]["reason_code"] is told["f.jpg"]["reason"] is told["a.jpg"]["refusal"] is None
     assert (told["e.jpg"]["message_type"], told["e.jpg"]["reason_code"]) == ("error", "damaged")
+    silent = {"model": None, "software": None, "has_sensor": False, "sensor_orientation": None}
+    assert told["a.jpg"]["origin"] == {"make": "a camera", **silent}
+    assert told["d.gif"]["origin"] is None
 
 
 def test_the_manual_names_every_command_and_every_line():

@@ -283,7 +283,7 @@ def test_inspect_tells_of_a_photo_on_a_server(fake, lying, inspect, report):
     assert "cannot be written" not in told.out
     code, told = inspect(path, "--json")
     found = json.loads(told.out)
-    assert (found["path"], found["turn"], found["refusal"]) == (path, 180, None)
+    assert (found["path"], found["turn"], found["refusal"], found["origin"]) == (path, 180, None, None)
     assert found["sha256"] == sky_library.rows(report)[path]["sha256"]
 
 
