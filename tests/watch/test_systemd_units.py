@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orientd.errors import ConfigError, OrientdError
-from orientd.watch import systemd_units
+from orientd.watch import grants, systemd_units
 from orientd.watch.systemd_units import Place
 
 UNITS = Path(__file__).parents[2] / "systemd"
@@ -134,6 +134,8 @@ def test_the_sandbox_of_what_answers_over_http_is_stricter():
     assert {
         "InaccessiblePaths=-/srv -/mnt -/media -/var/lib/orientd",
         "LoadCredential=serve-token:/etc/orientd/serve-token",
+        "RestrictAddressFamilies=AF_INET6",
+        "RestartPreventExitStatus=243",
     } <= serving
     assert not [line for line in serving if line.startswith(("StateDirectory=", "ReadWritePaths="))], "it keeps nothing"
     assert {"Type=notify", "WatchdogSec=5min", "Restart=on-failure", "RestartPreventExitStatus=2"} <= serving
@@ -247,6 +249,30 @@ def test_a_users_service_reads_the_users_configuration(installed, configured):
     configured("plan: /srv/plan.csv")
     with pytest.raises(ConfigError, match="exclude each other"):
         installed(user=True)
+
+
+@pytest.mark.parametrize(("model", "told"), [("/srv/m.onnx", ["model"]), ("/opt/m.onnx", []), ("", [])])
+def test_what_is_hidden_from_the_service_over_http_alone_is_told(installed, configured, monkeypatch, model, told):
+    monkeypatch.setattr(systemd_units, "_program", lambda: ["/opt/orientd/bin/orientd"])
+    monkeypatch.setattr(sys, "executable", "/opt/orientd/bin/python")
+    configured(f"model: {model}" if model else "")
+    assert hidden_from_serving(installed()[2]) == told
+    monkeypatch.setattr(systemd_units, "_program", lambda: ["/home/me/bin/orientd"])
+    monkeypatch.setattr(sys, "executable", "/root/python/bin/python")
+    assert hidden_from_serving(installed()[2]) == ["orientd", "its Python", *told]
+    assert hidden_from_serving(installed(user=True)[2]) == [], "there is no such unit"
+
+
+def hidden_from_serving(lines):
+    return [found[1] for line in lines if (found := re.match("orientd-serve could not see (.+), which is /", line))]
+
+
+def test_the_folders_that_are_told_to_be_hidden_are_those_of_the_unit():
+    lines = lines_of("orientd-serve.service")
+    (named,) = [line.partition("=")[2] for line in lines if line.startswith("InaccessiblePaths=")]
+    homes = ["/home", "/root", "/run/user"]  # ProtectHome=yes
+    assert "ProtectHome=yes" in lines
+    assert [*homes, *(path.removeprefix("-") for path in named.split())] == list(grants.HIDDEN_FROM_SERVING)
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "carriage\rreturn", "tab\t", os.fsdecode(b"caf\xe9")])
