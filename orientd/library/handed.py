@@ -7,7 +7,7 @@ from collections.abc import Callable
 from orientd import formats
 from orientd.errors import DecodeError, ReadError
 from orientd.files.syscalls import code_of
-from orientd.library.photo import EMPTY, UNKNOWN, format_of, refuse
+from orientd.library.photo import UNKNOWN, format_of, refuse
 from orientd.reasons import Reason
 from orientd.records import Candidate, FileStat, Format, Photo
 
@@ -36,10 +36,8 @@ def by_bytes(data: bytes, name: str = "") -> Photo:
 
     Raises:
         Refused: it is never judged.
-        DecodeError: it is no photo, or empty.
+        DecodeError: it is no photo.
     """
-    if not data:
-        raise DecodeError(Reason.DAMAGED, EMPTY)
     kind = format_of(name, data)
     refuse(kind)
     if kind is Format.UNKNOWN:
