@@ -13,9 +13,9 @@ from orientd.config import Config
 from orientd.decode import admitted, encoded
 from orientd.decode.skew import SIDE as PAGE_SIDE
 from orientd.decode.skew import gray
+from orientd.errors import ReadError
 from orientd.judge.judge import Judge
 from orientd.judge.panel import Opinion
-from orientd.errors import ReadError
 from orientd.library import handed
 from orientd.library.photo import EMPTY
 from orientd.pages.judge import STRAIGHT, Finding
