@@ -8,6 +8,7 @@ import sys
 import pytest
 from support.units import UNITS, analyse, lines_of, needs_systemd
 
+from orientd.errors import ExitCode
 from orientd.watch import grants
 
 SANDBOXED = ["orientd.service", "orientd@.service", "orientd-scan.service", "orientd-immich.service"]
@@ -93,6 +94,12 @@ def test_the_folders_that_are_told_to_be_hidden_are_those_of_the_unit():
     homes = ["/home", "/root", "/run/user"]  # ProtectHome=yes
     assert "ProtectHome=yes" in lines
     assert [*homes, *(path.removeprefix("-") for path in named.split())] == list(grants.HIDDEN_FROM_SERVING)
+
+
+@pytest.mark.parametrize("name", ["orientd-scan.service", "orientd-immich.service"])
+def test_a_night_that_was_stopped_is_no_failure_nor_is_one_of_which_a_photo_could_not_be_read(name):
+    (codes,) = [line.partition("=")[2].split() for line in lines_of(name) if line.startswith("SuccessExitStatus=")]
+    assert set(map(int, codes)) == {ExitCode.INCOMPLETE, ExitCode.INTERRUPTED}
 
 
 @pytest.mark.parametrize("name", ["orientd-scan.service", "orientd-immich.service"])

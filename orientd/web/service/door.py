@@ -110,9 +110,9 @@ class Door:
 
     async def _whole(self, asked: Asked, receive: Receive, held: "_Held") -> bytes:
         most, told = self._limits.most_body, asked.headers.get("content-length", "0")
-        message = f"a request has {most:,} bytes at most"
+        too_much = f"a request has {most:,} bytes at most"
         if not told.isdecimal() or int(told[:20]) > most:
-            raise Turned(413, Refusal.BODY_TOO_LARGE, message)  # the connection lasts: most clients read only once all is sent
+            raise Turned(413, Refusal.BODY_TOO_LARGE, too_much)  # the connection lasts: most clients read only once all is sent
         parts, size, is_full, more = [], 0, not held.take(int(told)), True
         while more:
             message = await receive()
@@ -121,7 +121,7 @@ class Door:
             part, more = message.get("body", b""), message.get("more_body", False)
             size += len(part)
             if size > most:
-                raise Turned(413, Refusal.BODY_TOO_LARGE, message, Connection="close")
+                raise Turned(413, Refusal.BODY_TOO_LARGE, too_much, Connection="close")
             is_full = is_full or not held.take(max(0, size - held.size))
             if is_full:
                 return await self._drained(receive, more)
