@@ -84,6 +84,9 @@ def serve(
     kept, no address is fetched, no path is read. SIGTERM and Ctrl-C end it once what is in hand is answered.
     """
     check_installed("serve")
+    token = _token(token_file)
+    if not token and not is_of_this_machine(listen):
+        raise ConfigError(_REACHED.format(listen, TOKEN_VARIABLE))
     from orientd.watch.logs import logging_to
     from orientd.watch.sd_notify import systemd
     from orientd.web.listening import listening
@@ -91,9 +94,7 @@ def serve(
     from orientd.web.service.door import Limits
     from orientd.web.service.judging import Judging
 
-    token, manager = _token(token_file), systemd(os.environ, os.getpid())
-    if not token and not is_of_this_machine(listen):
-        raise ConfigError(_REACHED.format(listen, TOKEN_VARIABLE))
+    manager = systemd(os.environ, os.getpid())
     limits = Limits(max_body * _MIB, max(max_body, max_bodies) * _MIB, max_seconds, max_seconds)
     terms = serving.Terms(token, limits, config.workers or os.cpu_count() or 1, queue, gather)
     with logging_to(sys.stderr, config.log_format) as log, listening(listen) as (bound, access), stoppable() as stop:

@@ -29,6 +29,7 @@ _WITHOUT_LENGTH: Final = frozenset(range(0xC0)) | frozenset(range(0xD0, 0xD9))
 _FILL: Final = re.compile(rb"\xff*")
 _PASSED_OVER: Final = re.compile(rb"(?:[^\xff]+|\xff+[\0\xd0-\xd7])*")
 _LARGEST: Final = 0xFFFF
+_MOST: Final = 2**16  # segments before a scan: so many of the shortest keep whoever walks through them busy for a second
 
 
 class Segment(NamedTuple):
@@ -62,8 +63,11 @@ def segments(data: bytes, *, lenient: bool = False) -> Iterator[Segment]:
     """
     if data[:2] != SOI:
         raise Refused(Reason.DAMAGED, "not a JPEG: it does not start with SOI")
-    place, marker = len(SOI), 0
+    place, marker, number = len(SOI), 0, 0
     while marker != SOS:
+        number += 1
+        if number > _MOST:
+            raise Refused(Reason.DAMAGED, "it has more segments than any camera writes")
         stray = _PASSED_OVER.match(data, place) if lenient else None
         marker, place = _marker(data, stray.end() if stray else place)
         end = place + int.from_bytes(data[place : place + 2], "big")

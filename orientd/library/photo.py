@@ -15,6 +15,7 @@ from orientd.library.sidecars import Naming
 from orientd.reasons import Reason
 from orientd.records import Candidate, Format, Photo
 
+EMPTY: Final = "it is empty: bring it back from a backup"
 UNKNOWN: Final = "its content is that of no known photo format: open it in a viewer, or compare it with a backup"
 _HEAD_BYTES: Final = 4096
 _UNTOUCHED: Final = {
@@ -48,7 +49,7 @@ def read(candidate: Candidate, whole: Callable[[Candidate], Content], naming: Na
         return None
     data, stat = whole(candidate)
     if not data:
-        raise ReadError(Reason.DAMAGED, "it is empty: bring it back from a backup")
+        raise ReadError(Reason.DAMAGED, EMPTY)
     kind = format_of(path, data)
     refuse(kind, naming)
     if kind is Format.UNKNOWN:

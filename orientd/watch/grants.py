@@ -4,6 +4,7 @@ The units give no network but this machine's own, and write nothing but their st
 """
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -12,8 +13,11 @@ from typing import Final
 from orientd.config import Config
 from orientd.config.address import is_of_this_machine, parted
 from orientd.config.hook import host, is_address
+from orientd.library.paths import below
 from orientd.report.text import printable
 
+HIDDEN_FROM_SERVING: Final = ("/home", "/root", "/run/user", "/srv", "/mnt", "/media", "/var/lib/orientd")
+"""By ProtectHome=yes and InaccessiblePaths= of orientd-serve.service."""
 OF_WATCHER: Final = ("on_found", "on_error")
 OF_SCAN: Final = ("on_finish", "on_found", "on_error")
 _KEY: Final = "immich.key"
@@ -67,6 +71,17 @@ def files_of_server(config: Config) -> dict[str, str]:
     """The files that the service for a photo server reads itself, by the names of their options."""
     named = {"immich_key_file": config.immich_key_file, "immich_ca_file": config.immich_ca_file}
     return {name: path for name, path in named.items() if path and config.immich_url}
+
+
+def unseen_by_serving(program: str, config: Config) -> Iterator[str]:
+    """What orientd-serve.service, whose sandbox is stricter than the watcher's, needs and could not see, a line each."""
+    named = {"orientd": program, "its Python": sys.executable, "model": config.model if os.path.isabs(config.model) else ""}
+    for what, path in named.items():
+        if path and below(os.path.realpath(path), HIDDEN_FROM_SERVING):
+            yield (
+                f"orientd-serve could not see {what}, which is {printable(path)}: it has no homes and none of these folders"
+                f" ({', '.join(HIDDEN_FROM_SERVING)}). Move it, to /opt for example, before you start that service."
+            )
 
 
 def missing_for_server(folder: str, config: Config) -> Iterator[str]:

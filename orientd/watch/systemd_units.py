@@ -136,6 +136,8 @@ def _to_know(config: Config, folders: Sequence[str], user: pwd.struct_passwd | N
         yield from _shut(user, folders, config.fix)
         yield from _shut_to_hooks(user, config)
         yield from grants.remarks(config)
+        if folders:
+            yield from grants.unseen_by_serving(_program()[0], config)
         yield "After a change of fix, plan, state_dir, metrics, hooks or immich_url in the configuration, install it again."
 
 

@@ -339,3 +339,10 @@ def test_a_directory_cut_off_behind_its_last_entry_ends_the_chain():
     assert stored_orientation(Format.JPEG, patched(data, 6)) == 6
     grown = patched(with_segments(app1(block_of(RESOLUTION_UNIT)[:-4])), 6)
     assert pillow_reads(grown) == 6
+
+
+def test_more_segments_than_anybody_writes_keep_nobody_busy():
+    picture, empty = jpeg_files.picture(16, 16), b"\xff\xe5\0\x02"
+    assert plan(Format.JPEG, picture[:2] + empty * 60_000 + picture[2:], 6).splices
+    with pytest.raises(Refused, match="more segments than any camera writes"):
+        plan(Format.JPEG, picture[:2] + empty * 70_000 + picture[2:], 6)

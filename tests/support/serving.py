@@ -95,12 +95,12 @@ def ask(port, method, path, body=None, headers=None, timeout=60):
 
 
 @contextmanager
-def running(work, terms=None, token="", threads=1, queue=8):
-    """The service on a socket, in threads of this process, with that work; its port, and its numbers."""
+def running(work, terms=None, token="", threads=1, queue=8, stop=None):
+    """The service on a socket, in threads of this process, with that work, until `stop`; its port, and its numbers."""
     from orientd.web.listening import listening
     from orientd.web.service import serving
 
-    ended, numbers = threading.Event(), Numbers("a model", logging.getLogger("orientd"))
+    ended, numbers = stop or threading.Event(), Numbers("a model", logging.getLogger("orientd"))
     terms = terms or serving.Terms(token, Limits(), threads, queue)
     with listening("127.0.0.1:0") as (bound, access), closing(Workers(work, terms.threads, terms.queue)) as workers:
         server = serving.server(workers, access, terms, numbers, ended.is_set, lambda: None)

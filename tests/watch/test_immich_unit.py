@@ -6,10 +6,10 @@ import shlex
 import pytest
 from support import fake_immich, sky_library
 from support.server_photos import landscape
+from support.units import analyse, configured, lines_of, manager, needs_systemd, opened, placed
 
 from orientd.errors import ConfigError, ExitCode
 from orientd.watch import grants, systemd_units
-from tests.watch.test_systemd_units import analyse, configured, lines_of, manager, needs_systemd, opened, placed
 
 __all__ = ["configured", "manager"]  # fixtures
 

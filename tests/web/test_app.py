@@ -1,45 +1,18 @@
 """The routes with a real library behind them: what a page gets, what it may change, and what a hostile plan does not get."""
 
-import threading
 from pathlib import Path
 
 import pytest
 from support import report_rows, review_pages, sky_library
 from support.report_rows import FOUND
 from support.review_pages import client_of, desk_of, wait_for
+from support.reviewed_plan import client, plan, proposals, verdict
 
 from orientd.cli.kept_report import KeptReport
 from orientd.report import verdicts
-from orientd.report.plan import read_rows
-from orientd.report.verdicts import Choice
-from orientd.state.kept import Kept
-from orientd.state.lock import Lock
 from orientd.web.desk import Desk
 
-
-@pytest.fixture
-def plan(orientd, photos, tmp_path):
-    """Of eight photos, 1, 3, 5 and 7 are sideways or upside down."""
-    sky_library.library(photos)
-    assert orientd("scan", photos, "--report", tmp_path / "plan.csv", "-q") == 0
-    return tmp_path / "plan.csv"
-
-
-@pytest.fixture
-def client(plan):
-    with desk_of(plan) as desk, client_of(desk) as client:
-        yield client
-
-
-def proposals(client):
-    """The numbers of the proposals by the names of their photos."""
-    numbers = client.get("/api/list?show=fix").json["sections"][0]["numbers"]
-    cards = client.get(f"/api/cards?n={','.join(map(str, numbers))}").json
-    return {card["name"]: card["n"] for card in cards}
-
-
-def verdict(client, numbers, choice="accept", turn=None, page="p"):
-    return client.post("/api/verdict", {"numbers": numbers, "choice": choice, "turn": turn, "page": page})
+__all__ = ["client", "plan"]  # fixtures
 
 
 def test_a_page_gets_what_it_shows(client):
@@ -190,132 +163,6 @@ def test_what_fails_is_named_with_its_reason(client, photos):
     assert client.get(f"/api/cards?n={number}").json[0]["done"] == "failed"
 
 
-def test_the_state_folder_is_held_only_while_photos_are_written(client, plan):
-    config = review_pages.rules().config
-    verdict(client, [proposals(client)["001.jpg"]])
-    with Lock(config.state_dir):
-        client.post("/api/apply", {"which": "accepted", "count": 1})
-        assert "another orientd" in wait_for(client)["error"]
-    assert client.post("/api/apply", {"which": "accepted", "count": 1}).status == 200
-    assert wait_for(client)["fixed"] == 1
-    with Lock(config.state_dir):
-        pass
-
-
-def test_one_job_at_a_time(client, monkeypatch):
-    going, may_end = threading.Event(), threading.Event()
-
-    def apply(*_):
-        going.set()
-        may_end.wait(60)
-
-    monkeypatch.setattr("orientd.web.jobs.apply", apply)
-    client.post("/api/apply", {"which": "all", "count": 4})
-    assert going.wait(60)
-    assert client.post("/api/apply", {"which": "all", "count": 4}).status == 409
-    assert verdict(client, [proposals(client)["001.jpg"]]).status == 200, "verdicts go on meanwhile"
-    may_end.set()
-    assert wait_for(client)["error"] == ""
-
-
-@pytest.fixture
-def after_the_first(monkeypatch):
-    """Apply waits once it has turned its first photo: `wait()` until then, and `go_on()`."""
-    from orientd.web import jobs
-
-    class After:
-        turned, told = threading.Event(), threading.Event()
-
-        def wait(self):
-            assert self.turned.wait(60)
-
-        def go_on(self):
-            self.told.set()
-
-    def note(progress, path, status, reason):
-        noted(progress, path, status, reason)
-        after.turned.set()
-        assert after.told.wait(60)
-
-    after, noted = After(), jobs.Progress.add
-    monkeypatch.setattr(jobs.Progress, "add", note)
-    return after
-
-
-def turned_since(photos, before):
-    after = sky_library.snapshot(photos)
-    return {Path(path).name for path in before if before[path][0] != after[path][0]}
-
-
-@pytest.mark.parametrize(("choice", "turn"), [("keep", None), ("skip", None), ("turn", 180)])
-@pytest.mark.parametrize("which", ["accepted", "all"])
-def test_what_is_said_while_apply_runs_counts_for_photos_whose_turn_has_not_come(
-    client, photos, after_the_first, choice, turn, which
-):
-    before, number = sky_library.snapshot(photos), proposals(client)
-    verdict(client, list(number.values()))
-    client.post("/api/apply", {"which": which, "count": 4})
-    after_the_first.wait()
-    (first,) = turned_since(photos, before)
-    second, *others = (name for name in number if name != first)
-    assert verdict(client, [number[second]], choice, turn).status == 200
-    after_the_first.go_on()
-    job = wait_for(client)
-    assert turned_since(photos, before) == {first, *others}
-    assert (job["error"], job["fixed"], job["failed"], job["done"]) == ("", 3, 0, 4)
-    assert job["notices"] == [
-        "left alone, as something else was said of them, or the plan was written anew, before their turn came: 1"
-    ]
-    cards = client.get(f"/api/cards?n={','.join(map(str, number.values()))}").json
-    assert {card["name"] for card in cards if card["done"] == "done"} == {first, *others}
-    assert client.get("/api/state").json["accepted"] == (choice == "turn"), "to be applied another time"
-
-
-def test_what_is_taken_back_while_apply_runs_is_not_turned(client, photos, after_the_first):
-    before, number = sky_library.snapshot(photos), proposals(client)
-    for name in number:
-        verdict(client, [number[name]], page=name)
-    client.post("/api/apply", {"which": "accepted", "count": 4})
-    after_the_first.wait()
-    (first,) = turned_since(photos, before)
-    second, *others = (name for name in number if name != first)
-    client.post("/api/take-back", {"page": second})
-    after_the_first.go_on()
-    assert wait_for(client)["fixed"] == 3
-    assert turned_since(photos, before) == {first, *others}
-
-
-def test_a_photo_that_left_the_plan_while_apply_runs_is_not_turned(client, plan, photos, after_the_first):
-    before, number = sky_library.snapshot(photos), proposals(client)
-    verdict(client, list(number.values()))
-    client.post("/api/apply", {"which": "accepted", "count": 4})
-    after_the_first.wait()
-    (first,) = turned_since(photos, before)
-    lines = plan.read_text().splitlines()
-    plan.write_text("\n".join([lines[0], *(line for line in lines if first in line)]) + "\n")
-    after_the_first.go_on()
-    assert wait_for(client)["fixed"] == 1
-    assert turned_since(photos, before) == {first}
-
-
-def test_a_run_is_stopped_after_the_photo_in_hand(client, monkeypatch):
-    from orientd.web import jobs
-
-    def note(progress, path, status, reason):
-        noted(progress, path, status, reason)
-        client_asks.set()
-        asked.wait(60)
-
-    noted, client_asks, asked = jobs.Progress.add, threading.Event(), threading.Event()
-    monkeypatch.setattr(jobs.Progress, "add", note)
-    client.post("/api/apply", {"which": "all", "count": 4})
-    assert client_asks.wait(60)
-    client.post("/api/stop")
-    asked.set()
-    job = wait_for(client)
-    assert (job["stopped"], job["fixed"]) == (True, 1)
-
-
 def test_read_only_changes_no_photo(plan, photos):
     before = sky_library.snapshot(photos)
     with desk_of(plan, read_only=True) as desk, client_of(desk) as client:
@@ -337,96 +184,6 @@ def test_what_an_earlier_run_did_is_known_at_the_next_start(plan, orientd):
         assert client.post("/api/undo", {"run": 1}).status == 200
         assert wait_for(client)["fixed"] == 4
         assert client.get("/api/state").json["proposed"] == 4
-
-
-def test_what_is_kept_is_not_offered_by_the_next_scan_until_that_is_taken_back(client, orientd, photos, tmp_path):
-    number = proposals(client)["001.jpg"]
-
-    def decision():
-        assert orientd("scan", photos, "-q", "--report", tmp_path / "next.csv", "--overwrite") == 0
-        return sky_library.rows(tmp_path / "next.csv")[str(photos / "1" / "001.jpg")]["decision"]
-
-    verdict(client, [number], "keep")
-    assert decision() == "keep"
-    client.post("/api/take-back")
-    assert decision() == "fix"
-
-
-def known_as_kept():
-    with Kept(review_pages.rules().config.state_dir, pytest.fail) as kept:
-        return {photo.path for photo in kept.photos()}
-
-
-@pytest.fixture
-def saved_only(plan):
-    """Save verdicts beside the plan alone, as if orientd had died before it could note more: by the names of the photos."""
-
-    def save(**choices):
-        rows = {Path(row.path).stem: row for row in read_rows(str(plan))}
-        said = (
-            verdicts.PersonVerdict(rows[name[1:]].path, rows[name[1:]].sha256, Choice(choice), None, "2026-11-29T12:00:00Z")
-            for name, choice in choices.items()
-        )
-        verdicts.append(str(plan), said)
-
-    return save
-
-
-def test_what_was_kept_just_before_a_crash_is_known_from_the_next_start_on(
-    plan, orientd, photos, tmp_path, saved_only, monkeypatch
-):
-    saved_only(_001="keep", _003="accept", _005="skip")
-    with desk_of(plan):
-        pass
-    assert orientd("scan", photos, "-q", "--report", tmp_path / "next.csv") == 0
-    found = {Path(path).name: row["decision"] for path, row in sky_library.rows(tmp_path / "next.csv").items()}
-    assert [found[f"00{number}.jpg"] for number in (1, 3, 5)] == ["keep", "fix", "fix"]
-    with monkeypatch.context() as patched:
-        patched.setattr("orientd.write.keeping.read.read_whole", None)  # what is known is not read again
-        with desk_of(plan):
-            pass
-    assert orientd("offer", photos / "1" / "001.jpg") == 0
-    with desk_of(plan):
-        pass
-    assert not known_as_kept(), "what was lifted stays so"
-
-
-def test_what_was_kept_is_not_brought_back_where_the_same_bytes_are_accepted(orientd, photos, tmp_path):
-    photo = sky_library.draw(photos / "a.jpg", 90)
-    (photos / "copy.jpg").write_bytes(photo.read_bytes())
-    plan = tmp_path / "plan.csv"
-    assert orientd("scan", photos, "--report", plan, "-q") == 0
-    with desk_of(plan) as desk:
-        desk.judge([0], Choice.KEEP, None, "p")
-        desk.judge([1], Choice.ACCEPT, None, "p")
-    with desk_of(plan):
-        assert not known_as_kept()
-
-
-def test_a_plan_is_shown_though_what_is_kept_cannot_be_noted(plan, saved_only):
-    saved_only(_001="keep")
-    Path(review_pages.rules().config.state_dir, "kept.db").mkdir()
-    told = []
-    with desk_of(plan, notify=told.append) as desk:
-        assert desk.listed({})["decided"] != []
-    assert len(told) == 1
-    assert "kept.db" in told[0]
-
-
-def test_what_is_taken_back_of_a_photo_that_left_the_plan_concerns_no_other(client, orientd, plan, photos, tmp_path):
-    number = proposals(client)
-    last = Path(plan.read_text().splitlines()[-1].partition(",")[0]).name
-    gone = next(name for name in number if name != last)
-    for name in dict.fromkeys([last, gone]):
-        verdict(client, [number[name]], "keep", page=name)
-    lines = plan.read_text().splitlines()
-    plan.write_text("\n".join(line for line in lines if gone not in line) + "\n")
-    assert client.get("/api/state?since=0").json["changed"] is None
-    told = client.post("/api/take-back", {"page": gone}).json
-    assert (told["changed"], told["cards"]) == ([[number[gone], False]], [])
-    assert orientd("scan", photos, "-q", "--report", tmp_path / "next.csv") == 0
-    found = {Path(path).name: row["decision"] for path, row in sky_library.rows(tmp_path / "next.csv").items()}
-    assert (found[last], found[gone]) == ("keep", "fix")
 
 
 def test_a_hostile_plan_reads_and_writes_nothing_elsewhere(photos, tmp_path):
@@ -462,21 +219,6 @@ def test_a_hostile_plan_reads_and_writes_nothing_elsewhere(photos, tmp_path):
         assert "<img src=x onerror=alert(1)>.jpg" in names, "as text: the page makes no HTML of it"
     assert sky_library.snapshot(tmp_path / "private") == before
     assert sky_library.snapshot(photos) == mine
-
-
-def test_keeping_reads_only_what_may_be_read(photos, tmp_path, monkeypatch):
-    secret, read = sky_library.draw(tmp_path / "private" / "a.jpg"), []
-    photos.mkdir()
-    monkeypatch.setattr("orientd.write.keeping.remember_keep", lambda config, rows, *_: read.extend(row.path for row in rows))
-    plan = report_rows.write(str(tmp_path / "plan.csv"), FOUND._replace(path=str(secret)))
-    with desk_of(plan, photos) as desk, client_of(desk) as client:
-        assert verdict(client, [0], "keep").json["changed"] == [[0, True]]
-    with desk_of(plan, photos):
-        assert read == []
-    with desk_of(plan, tmp_path) as desk, client_of(desk) as client:
-        assert read == [str(secret)], "what was not known yet is noted at the start"
-        verdict(client, [0], "keep")
-    assert read == [str(secret)] * 2
 
 
 def test_without_folders_only_what_was_ever_scanned_is_shown(plan, tmp_path):

@@ -58,9 +58,11 @@ class Service:
             Route("/v1/orientation", self._asked(Kind.ORIENTATION), methods=["POST"]),
             Route("/v1/page", self._asked(Kind.PAGE), methods=["POST"]),
         ]
-        return Starlette(
+        app = Starlette(
             routes=routes, exception_handlers={HTTPException: _http_error, Turned: self._turned, Exception: _unexpected}
         )
+        app.router.redirect_slashes = False  # it would lead from a proxy's https to http, and the token with it
+        return app
 
     async def _turned(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, Turned)
@@ -97,6 +99,7 @@ class Service:
             Turned: it took too long.
         """
         answers = asyncio.gather(*map(asyncio.wrap_future, waiting), return_exceptions=True)
+        answers.add_done_callback(_heard)
         leaving = asyncio.ensure_future(request.receive())  # the body is read: what comes behind it is that the client goes
         try:
             both: set[asyncio.Future[Any]] = {answers, leaving}
@@ -146,6 +149,12 @@ class Service:
             self._numbers.fault(error)
             return 500, {"error": f"a fault of orientd: {printable(f'{type(error).__name__}: {error}')}", "reason_code": code}
         return status_of(code), {"error": printable(str(error)), "reason_code": code}
+
+
+def _heard(answers: asyncio.Future[Any]) -> None:
+    """Answers that nobody waits for any more are no fault that asyncio should log."""
+    if not answers.cancelled():
+        answers.exception()
 
 
 def status_of(code: Reason) -> int:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from orientd.web.service.tasks import Refusal
+
 MOST: Final = 256
 IDLE: Final = 20.0
 """Seconds in which a request must begin and its header must end."""
@@ -23,14 +25,20 @@ _FULL: Final = (
 )
 
 
+_NO_HTTP: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 56\r\nConnection: close\r\n\r\n"
+    b'{"error": "it is no HTTP", "reason_code": "bad_request"}'
+)
+
+
 class Connection(H11Protocol):
-    """See above. `turned_away` is told of those beyond the most."""
+    """See above. `refused` is told of those beyond the most, and of what is no HTTP: kind and message."""
 
     most, idle, in_hand, every = MOST, IDLE, IN_HAND, _EVERY
 
-    def __init__(self, *args: Any, turned_away: Callable[[], None], **named: Any) -> None:
+    def __init__(self, *args: Any, refused: Callable[[str, str], None], **named: Any) -> None:
         super().__init__(*args, **named)
-        self._turned_away, self._is_leaving = turned_away, False
+        self._refused, self._is_leaving = refused, False
         self._state: object = None
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -57,13 +65,20 @@ class Connection(H11Protocol):
 
     def _leave(self, transport: asyncio.Transport) -> None:
         self._is_leaving = True
-        self._turned_away()
+        self._refused("connections", "too many are connected already")
         if len(self.connections) > 2 * self.most:
             transport.abort()
             return
         transport.write(_FULL)
         transport.write_eof()
         self._timer = self.loop.call_later(_LEAVING, transport.abort)
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP is answered as everything else is, unless the answer is on its way already."""
+        self._refused(Refusal.BAD_REQUEST, "it is no HTTP")
+        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+            self.transport.write(_NO_HTTP)
+        self.transport.close()
 
     def _look(self) -> None:
         """Cut it off if it has been as it is for too long."""

@@ -11,7 +11,7 @@
 import asyncio
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from json import dumps
@@ -69,7 +69,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return  # uvicorn refuses what is not accepted
-        send, asked, held = self._counted(send), Asked.of(scope), _Held(self)
+        send, asked, held = _Sending(send, self._numbers), Asked.of(scope), _Held(self)
         try:
             self._check(asked)
             if asked.method == "POST":
@@ -78,6 +78,9 @@ class Door:
         except Turned as turned:
             self._numbers.refused(turned.code, str(turned))
             await refuse(send, turned)
+        except asyncio.CancelledError:  # the service ends, and this took longer than it waits for
+            if not send.has_begun:
+                await refuse(send, Turned(503, Refusal.TOO_BUSY, "it is ending: ask again when it is back", Retry_After="5"))
         finally:
             held.give_back()
 
@@ -107,9 +110,9 @@ class Door:
 
     async def _whole(self, asked: Asked, receive: Receive, held: "_Held") -> bytes:
         most, told = self._limits.most_body, asked.headers.get("content-length", "0")
-        too_large = Turned(413, Refusal.BODY_TOO_LARGE, f"a request has {most:,} bytes at most", Connection="close")
+        too_much = f"a request has {most:,} bytes at most"
         if not told.isdecimal() or int(told[:20]) > most:
-            raise too_large
+            raise Turned(413, Refusal.BODY_TOO_LARGE, too_much)  # the connection lasts: most clients read only once all is sent
         parts, size, is_full, more = [], 0, not held.take(int(told)), True
         while more:
             message = await receive()
@@ -118,7 +121,7 @@ class Door:
             part, more = message.get("body", b""), message.get("more_body", False)
             size += len(part)
             if size > most:
-                raise too_large
+                raise Turned(413, Refusal.BODY_TOO_LARGE, too_much, Connection="close")
             is_full = is_full or not held.take(max(0, size - held.size))
             if is_full:
                 return await self._drained(receive, more)
@@ -134,15 +137,6 @@ class Door:
                     more = message["type"] == "http.request" and message.get("more_body", False)
         raise Turned(429, Refusal.QUEUE_FULL, "too much is being received already: ask again in a moment", Retry_After="1")
 
-    def _counted(self, send: Send) -> Send:
-        async def sent(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                self._numbers.answered(message["status"])
-                message["headers"] = [*message.get("headers", ()), *encoded(SECURITY.items())]
-            await send(message)
-
-        return sent
-
     def take(self, size: int) -> bool:
         """Have so many bytes of what all bodies may have together; False if they are not there."""
         if self._held + size > self._limits.most_bodies:
@@ -152,6 +146,20 @@ class Door:
 
     def give(self, size: int) -> None:
         self._held -= size
+
+
+class _Sending:
+    """Sends answers with their safety headers, counts them, and knows whether one `has_begun`."""
+
+    def __init__(self, send: Send, numbers: Numbers) -> None:
+        self._send, self._numbers, self.has_begun = send, numbers, False
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.has_begun = True
+            self._numbers.answered(message["status"])
+            message["headers"] = [*message.get("headers", ()), *encoded(SECURITY.items())]
+        await self._send(message)
 
 
 class _Held:
@@ -180,4 +188,6 @@ async def refuse(send: Send, turned: Turned) -> None:
 
 
 def _said(asked: Asked) -> bytes:
-    return asked.headers.get("authorization", "").encode("utf-8", "surrogateescape")
+    """What a request says of itself; the name of the scheme may be written in any case (RFC 9110)."""
+    scheme, space, token = asked.headers.get("authorization", "").partition(" ")
+    return f"{scheme.title()}{space}{token}".encode("utf-8", "surrogateescape")

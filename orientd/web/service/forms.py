@@ -6,7 +6,9 @@ browsers send.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 from orientd.web.service.tasks import Refusal
 
@@ -16,9 +18,8 @@ _MOST_HEADER: Final = 8192
 _FORM: Final = "multipart/form-data"
 _PLAIN: Final = ("application/octet-stream", "")
 _BOUNDARY: Final = re.compile(r""";\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))""", re.IGNORECASE)
-_FILE_NAME: Final = re.compile(
-    r"""^content-disposition:[^\r\n]*;\s*filename="((?:[^"\\\r\n]|\\.)*)\"""", re.IGNORECASE | re.MULTILINE
-)
+_DISPOSITION: Final = re.compile(r"^content-disposition:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_PARAMETER: Final = re.compile(r""";\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))""")
 _HOW: Final = (
     "send a picture with its own Content-Type or application/octet-stream, or pictures as the files of a form: "
     "curl -F image=@photo.jpg"
@@ -49,7 +50,7 @@ def pictures(content_type: str, body: bytes) -> list[Sent]:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == _FORM:
         found = list(_files(content_type, body))
-        if not found:
+        if not any(one.data for one in found):
             raise Misunderstood(Refusal.BAD_REQUEST, 400, f"the form has no file: {_HOW}")
         return found
     if not (kind in _PLAIN or kind.startswith("image/")):
@@ -67,13 +68,24 @@ def _files(content_type: str, body: bytes) -> Iterator[Sent]:
     start, number = (0 if body.startswith(limit) else body.find(b"\r\n" + limit) + 2), 0
     while not body.startswith(b"--", start + len(limit)):
         head, data, start = _part(body, start + len(limit), b"\r\n" + limit)
-        named = _FILE_NAME.search(head.decode("utf-8", "replace"))
-        if not named or not data:
+        name = _file_name(head.decode("utf-8", "replace"))
+        if name is None or not (name or data):
             raise Misunderstood(Refusal.BAD_REQUEST, 400, f"a part of the form is no file: {_HOW}")
         number += 1
         if number > MOST:
             raise Misunderstood(Refusal.TOO_MANY_IMAGES, 413, f"there are more than {MOST} pictures: send them one by one")
-        yield Sent(re.sub(r"\\(.)", r"\1", named[1]), data)
+        yield Sent(name, data)
+
+
+def _file_name(head: str) -> str | None:
+    """What a part says that its file is called; None if it is no file. `filename*` (RFC 5987) is what .NET sends, too."""
+    found = _DISPOSITION.search(head)
+    told = {name.lower(): (quoted, plain) for name, quoted, plain in _PARAMETER.findall(found[1] if found else "")}
+    with suppress(KeyError, LookupError, ValueError):
+        charset, _, name = told["filename*"][1].split("'")
+        return unquote(name, charset)
+    quoted, plain = told.get("filename", (None, None))
+    return plain or re.sub(r'\\(["\\])', r"\1", quoted) if quoted is not None else None
 
 
 def _part(body: bytes, start: int, limit: bytes) -> tuple[bytes, bytes, int]:

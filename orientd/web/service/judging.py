@@ -13,9 +13,11 @@ from orientd.config import Config
 from orientd.decode import admitted, encoded
 from orientd.decode.skew import SIDE as PAGE_SIDE
 from orientd.decode.skew import gray
+from orientd.errors import ReadError
 from orientd.judge.judge import Judge
 from orientd.judge.panel import Opinion
 from orientd.library import handed
+from orientd.library.photo import EMPTY
 from orientd.pages.judge import STRAIGHT, Finding
 from orientd.pages.judge import judge as judge_page
 from orientd.pipeline.inspection import inspected
@@ -70,7 +72,7 @@ class Judging:
     def __call__(self, tasks: Sequence[Task]) -> list[Answer | Exception]:
         """One answer for each task, in order, or what went wrong with it."""
         began = self._clock()
-        opened = [_tried(partial(handed.by_bytes, task.data, task.name)) for task in tasks]
+        opened = [_tried(partial(_opened, task)) for task in tasks]
         seen = self._together(tasks, opened)
         return [
             found if isinstance(found, Exception) else _tried(partial(self._timed, task, found, seen.get(number), began))
@@ -135,6 +137,12 @@ class Judging:
             return Answer(values)
         file, how = self._upright.turned(photo, quarters, rest)
         return Answer({**values, "changed": how.value}, file, _MEDIA[formats.sniff(file)])
+
+
+def _opened(task: Task) -> Photo:
+    if not task.data:
+        raise ReadError(Reason.DAMAGED, EMPTY)
+    return handed.by_bytes(task.data, task.name)
 
 
 def _opinion(judge: Judge, photo: Photo, sight: tuple[Picture, Prediction] | None) -> tuple[Picture, Opinion]:

@@ -50,9 +50,6 @@ def server(
     def connected() -> int:
         return len(made[0].server_state.connections)
 
-    def turned_away() -> None:
-        numbers.refused("connections", "too many are connected already")
-
     async def say() -> None:
         if answers.are_well:
             alive()
@@ -64,7 +61,7 @@ def server(
         access_log=False,
         lifespan="off",
         ws="none",
-        http=partial(Connection, turned_away=turned_away),  # type: ignore[arg-type]  # it is called as the class would be
+        http=partial(Connection, refused=numbers.refused),  # type: ignore[arg-type]  # it is called as the class would be
         loop="asyncio",
         proxy_headers=False,
         server_header=False,

@@ -1,6 +1,7 @@
 """Clients that say nothing, never end, do not read, or are many: bounded, and nobody else waits for them."""
 
 import http.client
+import json
 import socket
 import threading
 import time
@@ -9,11 +10,13 @@ from contextlib import closing, suppress
 import pytest
 from support.serving import JPEG, ask, running
 
-from orientd.web.service import connections
+from orientd.web.service import connections, serving
 from orientd.web.service.connections import Connection
+from orientd.web.service.door import Limits
 from orientd.web.service.tasks import Answer
 
 PATH = "/v1/orientation"
+POST = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\nContent-Length: 1\r\n\r\n" % PATH.encode()
 SECONDS = {"waited": 0.0, "took": 0.0}
 
 
@@ -79,9 +82,7 @@ def test_who_does_not_read_is_cut_off(hasty, monkeypatch):
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         one.settimeout(60)
         one.connect(("127.0.0.1", port))
-        one.sendall(
-            b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\nContent-Length: 1\r\n\r\nx" % PATH.encode()
-        )
+        one.sendall(POST + b"x")
         assert one.recv(100)
         until_none(port)
         assert ended(one)
@@ -149,7 +150,7 @@ def test_the_answer_to_who_is_turned_away_is_whole():
     assert f"Content-Length: {len(body)}".encode() in head
 
 
-def test_who_goes_away_costs_no_work():
+def test_who_goes_away_costs_no_work(caplog):
     gate, arrived, seen = threading.Event(), threading.Semaphore(0), []
 
     def held(tasks):
@@ -159,10 +160,9 @@ def test_who_goes_away_costs_no_work():
         return work(tasks)
 
     with running(held) as (port, _):
-        request = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\nContent-Length: 1\r\n\r\n" % PATH.encode()
-        first = connected(port, request + b"1")
+        first = connected(port, POST + b"1")
         assert arrived.acquire(timeout=60)
-        second = connected(port, request + b"2")
+        second = connected(port, POST + b"2")
         while b"orientd_serve_waiting 1\n" not in ask(port, "GET", "/metrics")[2]:
             pass
         second.close()
@@ -173,6 +173,56 @@ def test_who_goes_away_costs_no_work():
         first.close()
         assert ask(port, "POST", PATH, b"3", JPEG)[0] == 200
     assert seen == [b"1", b"3"]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_who_sends_all_before_reading_hears_that_it_is_too_much():
+    terms = serving.Terms("", Limits(most_body=1000), 1, 8)
+    with running(work, terms) as (port, _):
+        assert ask(port, "POST", PATH, bytes(30_000_000), JPEG)[0] == 413
+        assert ask(port, "GET", "/healthz")[0] == 200
+
+
+def test_what_is_no_http_is_told_so_as_everything_else_is():
+    with running(work) as (port, _):
+        with connected(port, b"GET / HTTP/1.1\r\n\r\n") as one:  # no Host
+            head, _, body = one.recv(65536).partition(b"\r\n\r\n")
+            assert ended(one)
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert f"Content-Length: {len(body)}".encode() in head
+        assert json.loads(body)["reason_code"] == "bad_request"
+        assert 'orientd_serve_refused_total{reason="bad_request"} 1' in ask(port, "GET", "/metrics")[2].decode()
+
+
+def test_a_body_that_breaks_after_its_answer_is_cut_off_in_silence(caplog):
+    with running(work) as (port, _), connected(port) as one:
+        one.sendall(b"PUT / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert one.recv(65536).startswith(b"HTTP/1.1 405")
+        one.sendall(b"no size\r\n")
+        assert ended(one)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_what_takes_longer_than_the_end_waits_for_is_told(monkeypatch, caplog):
+    gate, arrived = threading.Event(), threading.Event()
+
+    def held(tasks):
+        arrived.set()
+        assert gate.wait(60)
+        return work(tasks)
+
+    monkeypatch.setattr(serving, "_LAST_ANSWERS", 0)
+    stop = threading.Event()
+    with running(held, stop=stop) as (port, _), connected(port, POST + b"1") as one:
+        assert arrived.wait(60)
+        stop.set()
+        said = b""
+        while part := one.recv(65536):
+            said += part
+        gate.set()
+    assert said.startswith(b"HTTP/1.1 503 ")
+    assert b"it is ending" in said
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize("said", [b"\x16\x03\x01\x02\x00\x01\x00", b"\r\n\r\n\r\n", b"POST /v1/page HTTP/9\r\n\r\n", b"\0" * 300])

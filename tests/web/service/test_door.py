@@ -86,6 +86,12 @@ def test_with_a_token_nothing_else_counts():
         assert [client.get(path).status for path in ("/", "/docs", "/openapi.json", "/healthz", "/static/serve.js")] == [200] * 5
 
 
+def test_the_scheme_of_a_token_may_be_written_in_any_case():
+    with client_of(work, token=TOKEN) as client:
+        assert client.send(PATH, b"abc", {**JPEG, "authorization": f"bearer {TOKEN}"}).status == 200
+        assert client.send(PATH, b"abc", {**JPEG, "authorization": f"bearer {TOKEN.upper()}"}).status == 401
+
+
 def test_guessing_the_token_is_slow():
     with client_of(work, token=TOKEN, clock=lambda: 0.0) as client:
         found = [client.send(PATH, b"abc").status for _ in range(100)]
@@ -96,7 +102,7 @@ def test_guessing_the_token_is_slow():
 def test_a_body_has_an_end(client):
     assert client.send(PATH, b"x" * 100).status == 200
     answer = client.send(PATH, b"x" * 101)
-    assert (told(answer), answer.headers["connection"]) == ((413, "body_too_large"), "close")
+    assert (told(answer), "connection" in answer.headers) == ((413, "body_too_large"), False), "or most clients would not hear it"
     told_more = {**JPEG, "content-length": "99999999999999999999999"}
     assert told(client.ask("POST", PATH, b"", told_more)) == (413, "body_too_large")
     endless = [b"x" * 50] * 3
@@ -176,7 +182,14 @@ def test_what_only_one_of_the_two_can(client):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("PUT", PATH, 405), ("GET", PATH, 405), ("GET", "/v2", 404), ("GET", "/static/../door.py", 404)],
+    [
+        ("PUT", PATH, 405),
+        ("GET", PATH, 405),
+        ("GET", "/v2", 404),
+        ("GET", "/static/../door.py", 404),
+        ("POST", f"{PATH}/", 404),
+        ("GET", "/healthz/", 404),
+    ],
 )
 def test_what_is_not_there(client, method, path, status):
     answer = client.ask(method, path)

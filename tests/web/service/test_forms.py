@@ -50,6 +50,29 @@ def test_as_curl_and_others_say_it():
 
 
 @pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ("name=image; filename=photo.jpg", "photo.jpg"),
+        ("name=image; filename=x.jpg; filename*=utf-8''gr%C3%BCn.jpg", "grün.jpg"),
+        ("name=image; filename*=no-such-charset''%61; filename=b.jpg", "b.jpg"),
+        ('name="a; filename=b"; filename="c;d.jpg"', "c;d.jpg"),
+        (r'name="image"; filename="C:\new\pic.jpg"', r"C:\new\pic.jpg"),
+    ],
+)
+def test_a_name_as_dotnet_and_windows_write_it(told, name):
+    body = f"--b\r\nContent-Disposition: form-data; {told}\r\n\r\n12\r\n--b--\r\n".encode()
+    assert pictures("multipart/form-data; boundary=b", body) == [Sent(name, b"12")]
+
+
+def test_an_empty_file_among_others_is_a_picture_and_an_empty_field_is_none():
+    headers, body = form(("a.jpg", b""), ("b.jpg", b"1"))
+    assert pictures(headers["content-type"], body) == [Sent("a.jpg", b""), Sent("b.jpg", b"1")]
+    headers, body = form(("", b""), ("b.jpg", b"1"))
+    with pytest.raises(Misunderstood):
+        pictures(headers["content-type"], body)
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",

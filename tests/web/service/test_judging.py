@@ -111,8 +111,9 @@ def test_the_answers_are_those_of_inspect(client, tmp_path):
         assert (usual["name"], usual["evidence"]) == (path.name, full["evidence"])
 
 
-def test_a_form_of_several_with_a_broken_one(sky):
+def test_a_form_of_several_with_broken_ones(sky):
     files = [("a.jpg", landscape(90)), ("b.jpg", b"\xff\xd8\xff\xe0 broken"), ("c.txt", b"no picture"), ("d.jpg", landscape(0))]
+    files.append(("e.jpg", b""))
     answer = sky.send_form(PATH, *files)
     found = [(one["name"], one.get("turn"), one.get("status"), one["reason_code"]) for one in answer.json["images"]]
     assert answer.status == 200
@@ -121,6 +122,7 @@ def test_a_form_of_several_with_a_broken_one(sky):
         ("b.jpg", None, 422, "damaged"),
         ("c.txt", None, 415, "unknown_content"),
         ("d.jpg", 0, None, None),
+        ("e.jpg", None, 422, "damaged"),
     ]
 
 

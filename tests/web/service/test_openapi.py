@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from starlette.routing import Route
 from support import drawn_pages, sky_library
-from support.serving import JPEG, client_of
+from support.serving import JPEG, TOKEN, client_of
 
 from orientd import __version__
 from orientd.config import load
@@ -46,6 +46,20 @@ def test_it_tells_of_every_route_and_of_no_other():
     described = {(path, *sorted(method.upper() for method in methods)) for path, methods in TOLD["paths"].items()}
     pages = {(path, "GET") for path, _ in routes if path in ("/", "/docs") or path.startswith("/static/")}
     assert routes - pages == described
+
+
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_whoever_is_not_let_in_is_told_as_described(token):
+    with client_of(lambda tasks: [], token, clock=lambda: 0.0) as client:
+        for path, methods in TOLD["paths"].items():
+            for method, described in methods.items():
+                for _ in range(70):  # more than may try without the token
+                    answer = client.ask(
+                        method.upper(), path, b"", {"host": "elsewhere.example", "origin": "http://elsewhere.example"}
+                    )
+                    assert str(answer.status) in described["responses"], (path, answer.status)
+                    if answer.status != 200:
+                        check(answer.json, "Fault")
 
 
 def test_version_codes_and_choices_are_those_of_the_program():
