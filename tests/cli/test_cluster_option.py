@@ -3,9 +3,14 @@
 import os
 import subprocess
 import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from support import sky_library
+
+from orientd.config import Config
+from orientd.errors import OrientdError
+from orientd.pipeline.cluster.actors import RayPort
 
 
 @pytest.fixture
@@ -49,6 +54,29 @@ def test_what_does_not_go_together_is_refused(orientd, photos, capsys, arguments
     photos.mkdir()
     assert orientd("scan", photos, *arguments) == 2
     assert said in capsys.readouterr().err
+
+
+class FakeRay(ModuleType):
+    """Cannot be connected to, as a real one of another version."""
+
+    exceptions = SimpleNamespace(RayError=KeyError)
+
+    def init(self, **_):
+        raise RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 9.1\nThis process with:\n    Ray: 9.0\n")
+
+
+def test_of_another_version_of_ray_it_says_which(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", FakeRay("ray"))
+    with pytest.raises(OrientdError, match=r"has another version of Ray or Python .*Ray: 9\.1 This process with: Ray: 9\.0"):
+        RayPort("auto", Config())
+
+
+def test_no_cluster_is_started_though_the_environment_asks_for_it(monkeypatch):
+    """It would listen on this machine and leave a token in the home folder."""
+    monkeypatch.setitem(sys.modules, "ray", FakeRay("ray"))
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    with pytest.raises(OrientdError, match="RAY_ADDRESS is local"):
+        RayPort("auto", Config())
 
 
 def test_without_the_option_nothing_of_it_is_imported(scan):
