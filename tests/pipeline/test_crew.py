@@ -169,7 +169,8 @@ def cluster(photos):
     def scanned(port, said=None, **more):
         cluster = scan.Cluster("auto", Config(provider=more.pop("provider", "cpu")), lambda address, config: port)
         found[:] = [cluster]
-        stages = pipeline.Stages(lambda chunk: [None] * len(chunk), None, lambda row: row, lambda rows: None)
+        act = more.pop("act", lambda row: row)
+        stages = pipeline.Stages(lambda chunk: [None] * len(chunk), None, act, lambda rows: None)
         given = {"roots": [str(photos)], "judged_by": "judge", "writes": False, "stop": lambda: False}
         return list(cluster.run(PHOTOS, stages, notify=(said if said is not None else []).append, **given | more))
 
@@ -217,6 +218,28 @@ def test_who_takes_the_place_of_another_sees_what_was_fixed_meanwhile(cluster, p
     port.fails = fails
     assert len(cluster(port, writes=writes)) == len(PHOTOS)
     assert done
+
+
+def test_nothing_is_written_where_the_nodes_see_copies(cluster, monkeypatch):
+    see, acted = same_files.see, []
+    monkeypatch.setattr(same_files, "see", lambda path: see(path)._replace(inode=1))
+    with pytest.raises(ConfigError, match="alpha of the cluster sees another file at"):
+        cluster(port := SeesOtherwise(A, see=see), writes=True, act=acted.append)
+    assert (acted, port.closed, list(port.asked.values())[1:]) == ([], True, [])
+    assert len(cluster(SeesOtherwise(A, see=see))) == len(PHOTOS), "to judge, copies will do"
+
+
+class SeesOtherwise(FakePort):
+    """A node that looks at files by a function of its own."""
+
+    def __init__(self, *nodes, see):
+        super().__init__(*nodes)
+        self.see = see
+
+    def answer(self, question):
+        _, method, given = self.asked[question]
+        answer = super().answer(question)
+        return answer._replace(sights=[self.see(path) for path in given[0]]) if method == "hello" else answer
 
 
 def test_one_that_judges_otherwise_is_not(cluster):

@@ -44,7 +44,8 @@ class RayPort:
         """
         if address == "auto" and os.environ.get("RAY_ADDRESS") == "local":
             raise OrientdError(_STARTS_ONE)
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before it is imported: nothing is reported to anybody
+        # Before it is imported: nothing is reported to anybody, and no cluster started here where the one asked for is gone.
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"}
         try:
             import ray
         except ImportError as error:
@@ -95,6 +96,8 @@ class RayPort:
             raise Lost(brief(error)) from error
 
     def end(self, worker: Any) -> None:
+        if not self._ray.is_initialized():  # then they end without us
+            return
         with self._connected():
             self._ray.kill(worker)
 
@@ -107,7 +110,9 @@ class RayPort:
     def _connected(self) -> Iterator[None]:
         try:
             yield
-        except ConnectionError as error:
+        except (ConnectionError, self._ray.exceptions.RaySystemError) as error:
+            if not isinstance(error, ConnectionError) and self._ray.is_initialized():  # a worker's
+                raise
             raise OrientdError(_GONE.format(brief(error))) from error
 
 
