@@ -83,7 +83,7 @@ def test_no_cluster_is_started_though_the_environment_asks_for_it(monkeypatch):
 
 
 class GoneRay(FakeRay):
-    """The connection breaks. Whatever is called then connects anew or starts a cluster, as Ray does if it is not told otherwise."""
+    """The connection breaks. Whatever is called then connects anew or starts a cluster, as Ray does unless told otherwise."""
 
     def init(self, **_):
         pass
