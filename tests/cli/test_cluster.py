@@ -3,13 +3,14 @@
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from support import deadly, ray_cluster, sky_library
 
 from orientd.cli.session import Session
-from orientd.pipeline.cluster import same_files, spread
 from orientd.pipeline.cluster import scan as cluster_scan
+from orientd.pipeline.cluster import spread
 from orientd.pipeline.cluster.crew import ClusterCrew
 
 pytest.importorskip("ray", reason="no Ray, so nothing was judged by a cluster")
@@ -24,7 +25,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture
 def library(photos):
-    sky_library.library(photos, 300)
+    sky_library.library(photos, 150)
     (photos / "1" / "broken.jpg").write_bytes(b"no photo")
     os.link(photos / "0" / "000.jpg", photos / "2" / "again.jpg")
     return photos
@@ -126,27 +127,14 @@ def test_what_hinders_a_node_is_told(scan, library, monkeypatch, capsys):
     assert "of the cluster: the model /gone.onnx cannot be read" in capsys.readouterr().err
 
 
-def test_a_worker_that_is_killed(scan, plain, library, cluster, before_the_first_photo, capsys):
-    before_the_first_photo(lambda: os.kill(cluster.workers()[0], signal.SIGKILL))
-    assert scan(library) == (3, plain(library))
-    said = capsys.readouterr()
-    assert "another takes its place" in said.err
-    assert "1 worker was lost" in said.out
-
-
-def test_a_node_that_is_lost(scan, plain, library, cluster, before_the_first_photo, capsys):
-    before_the_first_photo(cluster.lose_node)
-    assert scan(library) == (3, plain(library))
-    assert "1 worker was lost" in capsys.readouterr().out
-
-
 def test_a_node_that_is_slow(scan, plain, library, cluster, at_the_first_row, monkeypatch):
     monkeypatch.setattr(spread, "LATE", 0.5)
     at_the_first_row(lambda: os.kill(cluster.workers()[0], signal.SIGSTOP))
     assert scan(library) == (3, plain(library))
 
 
-def test_a_photo_that_ends_whoever_judges_it(scan, plain, library, tmp_path, capsys):
+def test_a_photo_that_ends_whoever_judges_it(scan, plain, library, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(spread, "LOSSES", 2)
     expected = plain(library, "--no-isolate").splitlines()
     deadly.draw(library / "1" / "deadly.jpg", "kill")
     code, plan = scan(library, "--no-isolate")
@@ -155,16 +143,18 @@ def test_a_photo_that_ends_whoever_judges_it(scan, plain, library, tmp_path, cap
     assert [row for row in rows if b"deadly.jpg" not in row] == expected
     assert len(rows) == len(expected) + 1
     assert sky_library.rows(tmp_path / "ray.csv")[str(library / "1" / "deadly.jpg")]["reason_code"] == "crashes"
-    assert "workers were lost" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "another takes its place" in said.err
+    assert "3 workers were lost" in said.out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_leaves_what_was_done_until_then(scan, plain, library, at_the_first_row, number, capsys):
+def test_interrupted_it_leaves_what_was_done_until_then(scan, plain, library, at_the_first_row, capsys):
     expected = plain(library)
-    at_the_first_row(lambda: os.kill(os.getpid(), number))
-    code, _ = scan(library)
-    assert code == 130
-    assert "Stopped before the end" in capsys.readouterr().out
+    for number in (signal.SIGINT, signal.SIGTERM):
+        at_the_first_row(partial(os.kill, os.getpid(), number))
+        code, _ = scan(library)
+        assert code == 130
+        assert "Stopped before the end" in capsys.readouterr().out
     assert scan(library) == (3, expected)
 
 
@@ -178,10 +168,7 @@ def test_photos_are_put_right_by_this_machine_alone(scan, library, orientd, tmp_
     }
 
 
-def test_but_not_where_the_nodes_see_copies(scan, plain, library, monkeypatch, capsys):
-    before, see = sky_library.snapshot(library), same_files.see
-    monkeypatch.setattr(same_files, "see", lambda path: see(path)._replace(inode=1))
-    assert scan(library, "--fix") == (2, b"")
-    assert "sees another file at" in capsys.readouterr().err
-    assert sky_library.snapshot(library) == before
-    assert scan(library) == (3, plain(library)), "to judge, copies will do"
+def test_a_node_that_is_lost(scan, plain, library, cluster, before_the_first_photo, capsys):
+    before_the_first_photo(cluster.lose_node)
+    assert scan(library) == (3, plain(library))
+    assert "1 worker was lost" in capsys.readouterr().out

@@ -1,18 +1,21 @@
 """Who has what in hand, who takes the place of whom, and who is let in; by a port that no cluster is behind."""
 
+import os
+
 import pytest
 from support import sky_library
 
 from orientd import __version__
 from orientd.cli.options import JUDGING, WALKING, WRITING
 from orientd.config import Config
-from orientd.errors import ConfigError, ModelError, OrientdError
+from orientd.errors import ConfigError, LibraryUnavailable, ModelError, OrientdError
 from orientd.pipeline import run as pipeline
 from orientd.pipeline.cluster import same_files, scan
 from orientd.pipeline.cluster.actors import brief
 from orientd.pipeline.cluster.crew import ClusterCrew, Lost, Node, Place, places
 from orientd.pipeline.cluster.judging import Hello, Judging
 from orientd.pipeline.cluster.same_files import Sight
+from orientd.reasons import Reason
 from orientd.records import Candidate, FileStat, Row
 
 A, B = Node("1", "alpha", 1, 0), Node("2", "beta", 1, 0)
@@ -127,6 +130,36 @@ def test_who_cannot_judge_stops_the_run_by_its_name_and_with_its_code():
     assert told.value.exit_code == ConfigError.exit_code
 
 
+def test_a_worker_that_fails_once_all_is_under_way_is_replaced():
+    port, said = FakePort(A), []
+    crew = crew_of(port, said)
+    crew.ended(0)
+    crew.begin(0, PHOTOS[:1])
+    port.fails = lambda worker, method: OrientdError("the card is gone") if worker == 1 else None
+    assert crew.ended(0)[0].blamed
+    assert (len(port.started), crew.starting) == (2, 1)
+    assert said[0].startswith("a worker on alpha was lost: another takes its place")
+    assert said[0].endswith("(alpha of the cluster: the card is gone)")
+
+
+def test_a_node_that_cannot_judge_any_more_is_left_out_and_the_others_go_on():
+    port, said = FakePort(A, B), []
+
+    def admit(node, hello):
+        if hello.process > 2:
+            raise ConfigError("alpha of the cluster sees /photos/1 not at all")
+
+    crew = crew_of(port, said, admit)
+    crew.ended(0)
+    for unit in range(2):
+        crew.begin(unit, PHOTOS[:1])
+    port.fails = lambda worker, method: Lost("killed") if worker == 1 else None
+    crew.ended(0)
+    assert crew.ended(0) == []
+    assert (crew.starting, crew.ready, len(port.started), port.ended) == (0, 1, 3, [1, 3])
+    assert said[-1].startswith("a worker on alpha was lost: it cannot judge there any more, so it is left out (alpha of")
+
+
 @pytest.fixture
 def cluster(photos):
     """A scan of drawn photos by a cluster that is played; gives a function for it, which returns the rows."""
@@ -136,7 +169,8 @@ def cluster(photos):
     def scanned(port, said=None, **more):
         cluster = scan.Cluster("auto", Config(provider=more.pop("provider", "cpu")), lambda address, config: port)
         found[:] = [cluster]
-        stages = pipeline.Stages(lambda chunk: [None] * len(chunk), None, lambda row: row, lambda rows: None)
+        act = more.pop("act", lambda row: row)
+        stages = pipeline.Stages(lambda chunk: [None] * len(chunk), None, act, lambda rows: None)
         given = {"roots": [str(photos)], "judged_by": "judge", "writes": False, "stop": lambda: False}
         return list(cluster.run(PHOTOS, stages, notify=(said if said is not None else []).append, **given | more))
 
@@ -150,6 +184,62 @@ def test_nodes_that_judge_alike_and_see_the_same_are_let_in(cluster):
     assert port.closed
     assert port.ended == [1, 2]
     assert cluster.found[0].told() == ["Judged by 2 workers on 2 machines of the cluster auto."]
+
+
+def test_photos_that_all_end_their_worker_are_left_out_also_where_there_is_one_worker(cluster):
+    """They lie together, as those of one camera do; the node is not to blame."""
+    deadly = [each.path for each in PHOTOS[40:72]]
+
+    class Deadly(FakePort):
+        def answer(self, question):
+            _, method, given = self.asked[question]
+            if method == "judge" and any(each.path in deadly for each in given[0]):
+                raise Lost("killed")
+            return super().answer(question)
+
+    rows = cluster(Deadly(A))
+    assert [row.path for row in rows] == [each.path for each in PHOTOS]
+    assert [row.path for row in rows if row.reason_code is Reason.CRASHES] == deadly
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_who_takes_the_place_of_another_sees_what_was_fixed_meanwhile(cluster, photos, writes):
+    port, done = FakePort(A), []
+
+    def fails(worker, method):
+        if method == "judge" and worker == 1 and not done:
+            done.append(True)
+            for path in photos.rglob("*.jpg"):
+                path.with_suffix(".new").write_bytes(path.read_bytes() + b"turned")
+                path.with_suffix(".new").replace(path)
+            return Lost("killed")
+        return None
+
+    port.fails = fails
+    assert len(cluster(port, writes=writes)) == len(PHOTOS)
+    assert done
+
+
+def test_nothing_is_written_where_the_nodes_see_copies(cluster, monkeypatch):
+    see, acted = same_files.see, []
+    monkeypatch.setattr(same_files, "see", lambda path: see(path)._replace(inode=1))
+    with pytest.raises(ConfigError, match="alpha of the cluster sees another file at"):
+        cluster(port := SeesOtherwise(A, see=see), writes=True, act=acted.append)
+    assert (acted, port.closed, list(port.asked.values())[1:]) == ([], True, [])
+    assert len(cluster(SeesOtherwise(A, see=see))) == len(PHOTOS), "to judge, copies will do"
+
+
+class SeesOtherwise(FakePort):
+    """A node that looks at files by a function of its own."""
+
+    def __init__(self, *nodes, see):
+        super().__init__(*nodes)
+        self.see = see
+
+    def answer(self, question):
+        _, method, given = self.asked[question]
+        answer = super().answer(question)
+        return answer._replace(sights=[self.see(path) for path in given[0]]) if method == "hello" else answer
 
 
 def test_one_that_judges_otherwise_is_not(cluster):
@@ -209,6 +299,7 @@ def test_nodes_are_told_what_judging_needs_and_nothing_else():
     [
         ("The actor died unexpectedly.\n\tnode_id: 1\n\tpid: 2", "The actor died unexpectedly."),
         ("\x1b[36mIt died:\x1b[39m\n  File 1\nModuleNotFoundError: no orientd", "It died: ModuleNotFoundError: no orientd"),
+        ("Other versions: there:\n  Ray: 2.6\nand here:\n  Ray: 2.5", "Other versions: there: Ray: 2.6 and here: Ray: 2.5"),
         ("", "OSError"),
     ],
 )
@@ -267,3 +358,16 @@ def test_a_worker_judges_as_this_machine_does_and_tells_what_hinders_it(model, p
         Judging(settings, "0.0", 1, 1).hello([])
     with pytest.raises(ModelError):
         Judging(settings | {"model": "/gone.onnx"}, __version__, 1, 1).hello([])
+
+
+def test_a_worker_from_which_the_photos_have_gone_says_so_instead_of_an_error_for_each(model, photos):
+    needs = sky_library.library(photos, 12)
+    worker = Judging({"model": str(model), "isolate": False}, __version__, 1, 2)
+    candidates = [Candidate(path, FileStat(1, 1, 1, 1)) for path in needs]
+    worker.hello([next(iter(needs)), str(photos / "never there.jpg")])
+    os.unlink(candidates[1].path)
+    assert len(worker.judge(candidates)[0]) == 12, "one that is gone is an outcome"
+    photos.rename(photos.with_name("not mounted"))
+    with pytest.raises(LibraryUnavailable, match="the photos cannot be seen there any more"):
+        worker.judge(candidates)
+    worker.close()

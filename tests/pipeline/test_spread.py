@@ -159,6 +159,21 @@ def test_a_unit_is_never_begun_by_more_than_two_at_a_time():
     assert (len(crew.begun), crew.spares) == (2, 1)
 
 
+def test_where_nobody_is_free_not_every_late_unit_is_tried():
+    """With a thousand workers and photos that take seconds, all of them are late, all the time."""
+    crew, times, refused = FakeCrew(room=50), iter([*[0.0] * 50, *[100.0] * 1000]), []
+    begin = crew.begin
+
+    def beginning(unit, candidates, *, spare=False):
+        begun = begin(unit, candidates, spare=spare)
+        refused.append(spare and not begun)
+        return begun
+
+    crew.begin = beginning
+    assert len(list(spread.run(candidates(3000), Recorder().stages, crew, lambda: False, clock=lambda: next(times)))) == 3000
+    assert 0 < sum(refused) < 2 * len(crew.begun)
+
+
 def test_so_much_waits_and_no_more(monkeypatch):
     """One unit hangs, and all others are quick: the walk stops before memory is full."""
     monkeypatch.setattr(spread, "MOST_HELD", 2000)

@@ -21,6 +21,12 @@ from orientd.pipeline.cluster.judging import Judging
 
 _MISSING: Final = 'Ray is not installed, which --cluster needs: run pip install "orientd[ray]"'
 _NONE_THERE: Final = "no Ray cluster answers at {}: start one (ray start --head) or name another with --cluster ({})"
+_OTHER_VERSION: Final = (
+    "the Ray cluster at {} has another version of Ray or Python than this machine: install the same on all of them ({})"
+)
+_STARTS_ONE: Final = (
+    "RAY_ADDRESS is local, which would start a cluster on this machine: unset it, or set it to the address of a cluster"
+)
 _COLOR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _ERROR: Final = re.compile(r"[\w.]+(Error|Exception)\b")
 _GONE: Final = "the connection to the Ray cluster broke ({}): run the same command again, and it goes on from there"
@@ -34,9 +40,12 @@ class RayPort:
 
         Raises:
             EngineUnavailable: Ray is not installed.
-            OrientdError: no cluster answers.
+            OrientdError: no cluster answers, or one of another version.
         """
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before it is imported: nothing is reported to anybody
+        if address == "auto" and os.environ.get("RAY_ADDRESS") == "local":
+            raise OrientdError(_STARTS_ONE)
+        # Before it is imported: nothing is reported to anybody, and no cluster started here where the one asked for is gone.
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"}
         try:
             import ray
         except ImportError as error:
@@ -47,7 +56,8 @@ class RayPort:
                 warnings.filterwarnings("ignore", "Ray Client connection timed out", UserWarning)  # the error says it, too
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            raise OrientdError(_NONE_THERE.format(address, brief(error))) from error
+            told = _OTHER_VERSION if "Version mismatch" in str(error) else _NONE_THERE
+            raise OrientdError(told.format(address, brief(error))) from error
         self._actor = ray.remote(max_restarts=0, max_task_retries=0)(Judging)
 
     def nodes(self) -> list[Node]:
@@ -86,6 +96,8 @@ class RayPort:
             raise Lost(brief(error)) from error
 
     def end(self, worker: Any) -> None:
+        if not self._ray.is_initialized():  # then they end without us
+            return
         with self._connected():
             self._ray.kill(worker)
 
@@ -98,7 +110,9 @@ class RayPort:
     def _connected(self) -> Iterator[None]:
         try:
             yield
-        except ConnectionError as error:
+        except (ConnectionError, self._ray.exceptions.RaySystemError) as error:
+            if not isinstance(error, ConnectionError) and self._ray.is_initialized():  # a worker's
+                raise
             raise OrientdError(_GONE.format(brief(error))) from error
 
 
@@ -110,6 +124,8 @@ def brief(error: Exception) -> str:
     """What Ray says at first and, where a traceback of a node follows, what that ends with; without its colors."""
     lines = [line.strip() for line in _COLOR.sub("", str(error)).splitlines() if line.strip()] or [type(error).__name__]
     cause = lines[-1] if len(lines) > 1 and _ERROR.match(lines[-1]) else ""
+    if lines[0].endswith(":") and not cause:
+        return " ".join(lines)
     return f"{lines[0].rstrip(':')}: {cause}" if cause else lines[0]
 
 

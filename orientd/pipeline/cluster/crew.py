@@ -17,8 +17,14 @@ from orientd.records import Candidate, Notify, Row
 AT_HAND: Final = 2
 """Units that a worker has at most."""
 
-_TRIES: Final = 5  # workers of a node that end one after the other without having judged anything
+_TRIES: Final = 5  # workers of a node that end one after the other before they are ready
+_DEATHS: Final = 100  # that end while they judge, and nothing is judged between: a unit may hold nothing but photos that do so
 _ALL_LOST: Final = "no node of the cluster is left that judges: see why with `ray status`, then run the same command again"
+
+_OTHERS: Final = "what it had in hand is judged by others"
+_UNFIT: Final = "it cannot judge there any more, so it is left out"
+_NO_MORE: Final = "{} ended there one after the other, so it is left out"
+_ANOTHER: Final = "another takes its place, and what it had in hand is judged again"
 
 
 class Lost(Exception):
@@ -114,10 +120,11 @@ class ClusterCrew:
         notify: Notify,
         most: int,
     ) -> None:
-        """A worker for each of the `seats`, which looks at the files `shown`; `admit` raises OrientdError for one that does not
+        """A worker for each of the `seats`, which looks at the files `shown`; `admit` raises ConfigError for one that does not
         do. A unit has `most` photos."""
         self._port, self._shown, self._admit, self._notify, self._most = port, shown, admit, notify, most
-        self._failures: Counter[str] = Counter()
+        self._failures: Counter[tuple[str, bool]] = Counter()  # by the id of the node, and whether a worker was ready
+        self._begun = False
         self._told: set[str] = set()
         self.lost: Counter[str] = Counter()
         self._workers = [self._started(place) for place in seats]
@@ -149,6 +156,7 @@ class ClusterCrew:
         worker = self._free()
         if not worker or (spare and worker.in_hand):
             return False
+        self._begun = True
         worker.in_hand.append((unit, self._port.ask(worker.handle, "judge", candidates)))
         return True
 
@@ -180,46 +188,51 @@ class ClusterCrew:
 
     def _settled(self, worker: _Worker, question: Any) -> list[Ended]:
         try:
-            answer = self._port.answer(question)
+            answer = self._answer(worker, question)
+            if not worker.ready:
+                self._admit(worker.place.node, answer)
+                worker.ready = True
+                return []
         except Lost as error:
             return self._lost(worker, error)
+        except OrientdError as error:
+            if self._begun:  # what others judge meanwhile is not given up for it
+                return self._lost(worker, error, unfit=not worker.ready)
+            raise
+        return [self._judged(worker, *answer)]
+
+    def _answer(self, worker: _Worker, question: Any) -> Any:
+        try:
+            return self._port.answer(question)
         except OrientdError as error:
             told = OrientdError(f"{worker.place.node.name} of the cluster: {error}")
             told.exit_code = error.exit_code
             raise told from error
-        if not worker.ready:
-            self._admit(worker.place.node, answer)
-            worker.ready = True
-            return []
+
+    def _judged(self, worker: _Worker, rows: Sequence[Row], notes: Sequence[str]) -> Ended:
+        node = worker.place.node
         unit, _ = worker.in_hand.popleft()
-        rows: list[Row]
-        rows, notes = answer
         for note in notes:
             if note not in self._told:
                 self._told.add(note)
-                self._notify(f"{worker.place.node.name}: {note}")
-        self._failures.pop(worker.place.node.id, None)
-        return [Ended(unit, rows)]
+                self._notify(f"{node.name}: {note}")
+        self._failures[node.id, False] = self._failures[node.id, True] = 0
+        return Ended(unit, rows)
 
-    def _lost(self, worker: _Worker, error: Lost) -> list[Ended]:
-        """What it had in hand; another takes its place, if its node is still there."""
+    def _lost(self, worker: _Worker, error: Exception, *, unfit: bool = False) -> list[Ended]:
+        """What it had in hand; another takes its place, if its node is still there and not `unfit`."""
         node = worker.place.node
         self._workers.remove(worker)
         with suppress(OrientdError):
             self._port.end(worker.handle)
         self.lost[node.name] += 1
-        self._failures[node.id] += 1
+        self._failures[node.id, worker.ready] += 1
+        most = _DEATHS if worker.ready else _TRIES
+        then = _NO_MORE.format(most) if self._failures[node.id, worker.ready] >= most else ""
+        then = _UNFIT if unfit else then
         gone = node.id not in {each.id for each in self._port.nodes()}
-        given_up = self._failures[node.id] >= _TRIES
-        self._notify(f"{'the node' if gone else 'a worker on'} {node.name} was lost: {_then(gone, given_up)} ({error})")
-        if not gone and not given_up:
+        then = _OTHERS if gone else then
+        self._notify(f"{'the node' if gone else 'a worker on'} {node.name} was lost: {then or _ANOTHER} ({error})")
+        if not then:
             self._workers.append(self._started(worker.place))
         return [Ended(unit, None, blamed=place == 0) for place, (unit, _) in enumerate(worker.in_hand)]
-
-
-def _then(gone: bool, given_up: bool) -> str:
-    if gone:
-        return "what it had in hand is judged by others"
-    if given_up:
-        return f"{_TRIES} ended there one after the other, so it is left out"
-    return "another takes its place, and what it had in hand is judged again"

@@ -12,16 +12,18 @@ from typing import Any, Final, NamedTuple
 from orientd import __version__
 from orientd.config import Config
 from orientd.decode.memory_budget import for_decoding
-from orientd.errors import ConfigError
+from orientd.errors import ConfigError, LibraryUnavailable
 from orientd.library.reader import PhotoReader
-from orientd.pipeline.cluster.same_files import Sight, see
+from orientd.pipeline.cluster.same_files import Sight, opens, see
 from orientd.pipeline.stages import at_once, make_judge, naming_of
-from orientd.records import Candidate, Row
+from orientd.records import Candidate, Row, Verdict
 from orientd.write.rotate import planner
 
 _MIB: Final = 2**20
 _LEAST: Final = 64  # MiB
 _OTHER_VERSION: Final = "orientd is {} there and {} here: install the same version on all nodes"
+
+_GONE: Final = "the photos cannot be seen there any more: is their disk still mounted?"
 
 
 class Hello(NamedTuple):
@@ -40,6 +42,7 @@ class Judging:
         memory of the node together."""
         self._settings, self._version, self._threads, self._share = settings, version, threads, share
         self._notes: list[str] = []
+        self._seen: list[str] = []
 
     def hello(self, paths: Sequence[str]) -> Hello:
         """Make ready, and look at some files.
@@ -58,13 +61,22 @@ class Judging:
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="orientd-judge")
         self._at_once = at_once(config, self._judge)
         self._notes.clear()  # the machine that scans was told the same of its own
-        return Hello(judged_by, os.getpid(), [see(path) for path in paths])
+        sights = [see(path) for path in paths]
+        self._seen = [path for path, sight in zip(paths, sights, strict=True) if sight]
+        return Hello(judged_by, os.getpid(), sights)
 
     def judge(self, candidates: Sequence[Candidate]) -> tuple[list[Row], list[str]]:
-        """One row for each candidate, in order, and what else is to be told."""
+        """One row for each candidate, in order, and what else is to be told.
+
+        Raises:
+            LibraryUnavailable: some cannot be read, and what was seen at the start is not there any more, either.
+        """
         self._source.expect(candidates)
         batches = [candidates[start : start + self._at_once] for start in range(0, len(candidates), self._at_once)]
         rows = [row for batch in self._pool.map(self._judge, batches) for row in batch]
+        unread = any(row.decision is Verdict.ERROR and not row.sha256 for row in rows)
+        if unread and self._seen and not any(opens(path) for path in self._seen):
+            raise LibraryUnavailable(_GONE)
         notes = self._notes[:]
         del self._notes[: len(notes)]
         return rows, notes

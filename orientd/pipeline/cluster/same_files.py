@@ -51,6 +51,15 @@ def see(path: str) -> Sight | None:
     return Sight(stat.dev, stat.inode, len(data), hashlib.sha256(data).hexdigest())
 
 
+def opens(path: str) -> bool:
+    """True for a file that can be opened here, now: what the system remembers of one that is far away does not count."""
+    try:
+        with open(path, "rb"):
+            return True
+    except OSError:
+        return False
+
+
 def check(node: str, path: str, here: Sight | None, there: Sight | None, *, writes: bool) -> None:
     """See that a node sees what lies at a path here; the very same file, and no copy of it, if this machine `writes`.
 

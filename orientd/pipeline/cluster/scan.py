@@ -114,7 +114,13 @@ class Cluster:
             if hello.judged_by != judged_by:
                 raise ConfigError(_OTHER_JUDGE.format(node.name))
             for path, mine, theirs in zip(shown, here, hello.sights, strict=True):
-                same_files.check(node.name, path, mine, theirs, writes=writes)
+                try:
+                    same_files.check(node.name, path, mine, theirs, writes=writes)
+                except ConfigError:
+                    now = same_files.see(path)
+                    if now == mine:
+                        raise
+                    same_files.check(node.name, path, now, theirs, writes=writes)  # fixed since then, by this very scan perhaps
 
         on_gpus = self.config.provider == "cuda"
         most = _OF_A_GPU if on_gpus else units.MOST

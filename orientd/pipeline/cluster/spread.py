@@ -189,7 +189,9 @@ class _Spread:
         """Have who has nothing else to do begin what is late."""
         late = self.clock() - LATE
         for unit in takewhile(lambda each: each.since <= late, list(self.under_way.values())):
-            if unit.copies == 1 and self.crew.begin(unit.number, unit.candidates, spare=True):
+            if unit.copies == 1:
+                if not self.crew.begin(unit.number, unit.candidates, spare=True):
+                    return
                 unit.copies += 1
 
     def _begin(self, unit: _Unit) -> bool:
