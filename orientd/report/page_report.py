@@ -59,7 +59,7 @@ class PageReport:
         self.path = path
         self.partial = path + ".partial"
         self._overwrite = overwrite
-        self.counts: Counter[PageVerdict] = Counter()
+        self.counts = Counter(dict.fromkeys(PageVerdict, 0))
         try:
             self._refuse_existing()
             self._put_aside()
