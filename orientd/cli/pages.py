@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Straighten PDF pages that have text, too: they become pictures, and text and drawings are lost.",
 )
+@click.option("--crop", is_flag=True, help="Crop copies to the page, where it is certain what is not part of it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the summary only.")
 @configured("max_pixels", "max_bytes", "max_memory", "isolate", "exclude", "exclude_file", "one_file_system")
@@ -46,6 +47,7 @@ def pages(
     overwrite: bool,
     straighten: bool,
     render: bool,
+    crop: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -59,7 +61,9 @@ def pages(
     from orientd.pipeline.page_run import PageOptions, run
     from orientd.report.page_report import PageReport, PageVerdict
 
-    options = PageOptions(folder, overwrite, straighten, render)
+    if crop and not (folder and straighten):
+        raise click.UsageError("--crop is for copies that are straightened: give --out FOLDER, and leave out --no-straighten.")
+    options = PageOptions(folder, overwrite, straighten, render, crop)
     kept, lines = PageReport(_place(report or "", folder), overwrite=overwrite), json_output.lines(as_json)
     with stoppable() as stop, closing(kept):
         with closing(run(config, paths, options, stop=stop, notify=lines.error if lines else _note)) as rows:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orientd.decode import page_files
-from orientd.decode.page_files import Turn
+from orientd.decode.page_files import NOT_CROPPED, Box, Turn
 from orientd.decode.skew import SIDE
 from orientd.errors import ReadError
 from orientd.files.read import SIZE_LIMIT, read_whole, same_state
@@ -40,8 +40,16 @@ class Pages(Protocol):
         """Raises DecodeError, ReadError, MemoryError or TimeoutError."""
         ...
 
-    def write(self, turns: Mapping[int, Turn], rendered: Collection[int], file: BinaryIO, stop: Stop) -> None:
-        """Write the file to a new and empty one, its pages turned as `turns` says, and those in `rendered` made pictures.
+    def write(
+        self,
+        turns: Mapping[int, Turn],
+        rendered: Collection[int],
+        file: BinaryIO,
+        stop: Stop,
+        crops: Mapping[int, Box] = NOT_CROPPED,
+    ) -> None:
+        """Write the file to a new and empty one, its pages turned as `turns` says, those in `rendered` made pictures, and
+        those in `crops` cropped to their box, once turned; all of these are in `turns`, none is in `rendered`.
 
         Raises:
             Stopped: `stop` has become true.
@@ -67,9 +75,16 @@ class ImagePages:
         assert self._tiff
         return Look(NO_TEXT, self._tiff.levels(page, SIDE, self._max_pixels))
 
-    def write(self, turns: Mapping[int, Turn], rendered: Collection[int], file: BinaryIO, stop: Stop) -> None:
+    def write(
+        self,
+        turns: Mapping[int, Turn],
+        rendered: Collection[int],
+        file: BinaryIO,
+        stop: Stop,
+        crops: Mapping[int, Box] = NOT_CROPPED,
+    ) -> None:
         """Nothing is `rendered`: all pages are pictures."""
-        page_files.write(self._format, self._data, turns, file, self._max_pixels, stop)
+        page_files.write(self._format, self._data, turns, file, self._max_pixels, stop, crops)
 
     def close(self) -> None:
         pass
@@ -94,9 +109,16 @@ class PdfPages:
         self._pdf.check_pictures(page, self._max_pixels)
         return Look(text, self._pdf.levels(page))
 
-    def write(self, turns: Mapping[int, Turn], rendered: Collection[int], file: BinaryIO, stop: Stop) -> None:
+    def write(
+        self,
+        turns: Mapping[int, Turn],
+        rendered: Collection[int],
+        file: BinaryIO,
+        stop: Stop,
+        crops: Mapping[int, Box] = NOT_CROPPED,
+    ) -> None:
         """See `Pages.write`; PDFium cannot be stopped while it saves."""
-        self._pdf.turn_all(turns, rendered, stop)
+        self._pdf.turn_all(turns, rendered, stop, crops)
         self._pdf.save(file)
         self._check_unchanged()
 

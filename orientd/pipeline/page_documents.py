@@ -5,9 +5,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from orientd import formats, orientation
 from orientd.decode import Decoder, page_files
-from orientd.decode.page_files import Turn
+from orientd.decode.edges import page_box
+from orientd.decode.page_files import WHOLE, Box, Turn
 from orientd.decode.skew import SIDE, gray
 from orientd.errors import EngineUnavailable, Refused
 from orientd.pages.copies import Copies
@@ -21,6 +25,7 @@ from orientd.report.page_report import PageVerdict
 from orientd.write import rotate
 
 _BY_TAG: Final = (Format.JPEG, Format.MPO, Format.PNG, Format.WEBP, Format.HEIF, Format.AVIF)
+_UNCERTAIN: Final = "where the page ends is not certain, so its copy is not cropped: crop it by hand if it needs it"
 _MOST_RENDERED: Final = 500  # pages: all pictures are held until the document is written
 
 Stop = Callable[[], bool]
@@ -74,8 +79,11 @@ class Turner:
 class ImageDocument:
     """See `page_run.Document`."""
 
-    def __init__(self, photo: Photo, decoder: Decoder, turner: Turner, opened: "Opened", straighten: bool) -> None:
+    def __init__(
+        self, photo: Photo, decoder: Decoder, turner: Turner, opened: "Opened", straighten: bool, crop: bool = False
+    ) -> None:
         self._photo, self._decoder, self._turner, self._straighten = photo, decoder, turner, straighten
+        self._crops = Crops() if crop else None
         self._pages = opened.image(photo)
 
     def __len__(self) -> int:
@@ -87,17 +95,20 @@ class ImageDocument:
         if levels is None:
             levels = gray(self._decoder.fitted(self._photo, SIDE).pixels)
         found = judge(levels, ask)
+        if self._crops is not None:
+            found = self._crops.found(page, found, levels)
         return found if self._straighten else by_quarters(found, "--no-straighten asks for quarter turns only")
 
     def write(self, findings: Sequence[Finding], copies: Copies, path: str, stop: Stop) -> str:
         """Give the path of the copy. Raises PhotoError."""
         photo, turns, whole = self._photo, _turns(findings, straighten=self._straighten), None
-        if len(self) == 1 and not turns[0][1]:
+        crops = self._crops or {}
+        if len(self) == 1 and not turns[0][1] and not crops:
             whole = self._turner.turned(photo, turns[0][0])
         place = copies.place(path, page_files.SUFFIXES.get(photo.format, "") if whole is None else "")
         with copies.writing(place, path) as file:
             if whole is None:
-                self._pages.write(turns, (), file, stop)
+                self._pages.write(turns, (), file, stop, crops)
             else:
                 file.write(whole)
         return place
@@ -109,8 +120,9 @@ class ImageDocument:
 class PdfDocument:
     """See `page_run.Document`; with `render` pages that have text are straightened as pictures, too."""
 
-    def __init__(self, document: Pages, straighten: bool, render: bool) -> None:
+    def __init__(self, document: Pages, straighten: bool, render: bool, crop: bool = False) -> None:
         self._document, self._straighten, self._render = document, straighten, render
+        self._crops = Crops() if crop else None
         self._with_text: set[int] = set()
         pages = len(document)
         if render and pages > _MOST_RENDERED:
@@ -139,6 +151,8 @@ class PdfDocument:
             return by_quarters(found, "it has text of its own, so it is turned by quarters only: --render makes it a picture")
         if text.letters and found.verdict is PageVerdict.COPY:
             return replace(found, code=Reason.TEXT_LOST, reason="its text and drawings become a picture (--render)")
+        if self._crops is not None and not text.letters and levels is not None:
+            return self._crops.found(page, found, levels)
         return found
 
     def write(self, findings: Sequence[Finding], copies: Copies, path: str, stop: Stop) -> str:
@@ -150,11 +164,26 @@ class PdfDocument:
             else:
                 turns[page] = (turns[page][0], 0.0)
         with copies.writing(place, path) as file:
-            self._document.write(turns, rendered, file, stop)
+            self._document.write(turns, rendered, file, stop, self._crops or {})
         return place
 
     def close(self) -> None:
         self._document.close()
+
+
+class Crops(dict[int, Box]):
+    """The boxes of the pages that are to be cropped, by their numbers."""
+
+    def found(self, page: int, found: Finding, levels: NDArray[np.uint8]) -> Finding:
+        """A finding, which says so if a page is to be turned and where it ends is not certain; `levels` are those judged."""
+        if found.verdict is not PageVerdict.COPY:
+            return found
+        box = page_box(levels, _turn(found))
+        if box is None:
+            return replace(found, code=Reason.EDGES_UNCERTAIN, reason=_UNCERTAIN)
+        if box != WHOLE:
+            self[page] = box
+        return found
 
 
 def by_quarters(found: Finding, why: str) -> Finding:
@@ -168,7 +197,11 @@ def by_quarters(found: Finding, why: str) -> Finding:
 def _turns(findings: Sequence[Finding], *, straighten: bool) -> dict[int, Turn]:
     """How each page is turned that is to be: what is too little to be seen is left, so that the turn may lose nothing."""
     return {
-        page: (found.quarters, found.rest if straighten and abs(found.rest) >= STRAIGHT else 0.0)
+        page: _turn(found) if straighten else (found.quarters, 0.0)
         for page, found in enumerate(findings)
         if found.verdict is PageVerdict.COPY
     }
+
+
+def _turn(found: Finding) -> Turn:
+    return found.quarters, found.rest if abs(found.rest) >= STRAIGHT else 0.0

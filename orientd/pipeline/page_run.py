@@ -33,13 +33,14 @@ class PageOptions:
     """What becomes of pages.
 
     `folder`: where copies go, empty for none. Not `straighten`: they are turned by quarters only. `render`: PDF pages with text
-    are straightened, too, and lose it.
+    are straightened, too, and lose it. `crop`: copies are cropped to the page.
     """
 
     folder: str = ""
     overwrite: bool = False
     straighten: bool = True
     render: bool = False
+    crop: bool = False
 
 
 class Document(Protocol):
@@ -180,6 +181,7 @@ class _Opener:
 
     def open(self, candidate: Candidate) -> Document | None:
         """None of what is no page. Raises PhotoError."""
+        options = self._options
         if filenames.suffix(candidate.path) == ".pdf":
             if candidate.error:
                 raise DecodeError(candidate.code, candidate.error)
@@ -189,11 +191,11 @@ class _Opener:
             if pdf.MAGIC not in header:
                 raise DecodeError(Reason.DAMAGED, "it is no PDF, or its beginning is lost: compare it with a backup")
             pages = self._opened.pdf(candidate.path, stat)
-            return page_documents.PdfDocument(pages, self._options.straighten, self._options.render)
+            return page_documents.PdfDocument(pages, options.straighten, options.render, options.crop)
         photo = self._reader.open(candidate)
         if photo is None:
             return None
-        return page_documents.ImageDocument(photo, self._decoder, self._turner, self._opened, self._options.straighten)
+        return page_documents.ImageDocument(photo, self._decoder, self._turner, self._opened, options.straighten, options.crop)
 
     def close(self) -> None:
         self._reader.close()

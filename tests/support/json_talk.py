@@ -76,7 +76,19 @@ class Talk:
 def talk(folder, monkeypatch):
     """Everything that orientd says in JSON."""
     say = Talk(folder, monkeypatch)
-    for state in (_nothing, _written, _undone, _failures, _interrupted, _watcher, _refused, _witnesses, _pages, _stray, _mistakes):
+    for state in (
+        _nothing,
+        _written,
+        _undone,
+        _failures,
+        _interrupted,
+        _watcher,
+        _refused,
+        _witnesses,
+        _pages,
+        _stray,
+        _mistakes,
+    ):
         state(say)
     return say.said
 
