@@ -25,6 +25,9 @@ from orientd.errors import DecodeError, Refused, Stopped
 from orientd.reasons import Reason
 from orientd.records import Format
 
+Source = bytes | BinaryIO
+"""The bytes of a file or, of a TIFF, the file itself, of which as much is read as is needed."""
+
 Turn = tuple[int, float]
 """A quarter turn, then what is left of a turn, in degrees clockwise."""
 Box = tuple[float, float, float, float]
@@ -52,10 +55,11 @@ _KEPT_IN_TIFF: Final = (269, 270, 271, 272, 285, 296, 297, 305, 306, 315, 316, 3
 _QUALITY: Final = 95
 _NOT_TURNED: Final[Turn] = (0, 0.0)
 _LOSSY_IN_TIFF: Final = ("jpeg", "tiff_jpeg", "webp")
+_TOLD: Final = 64 * 2**20  # bytes of a file that is not held in memory, in which is sought what is wrong with it
 _REDUCED: Final = 1  # NewSubfileType, bit 0: a smaller copy of another picture
 
 
-def frames(format: Format, data: bytes) -> list[int]:  # noqa: A002
+def frames(format: Format, data: Source) -> list[int]:  # noqa: A002
     """The frames of a file that are its pages: those of a TIFF that are no smaller copies of others, one of any other.
 
     Raises:
@@ -64,7 +68,8 @@ def frames(format: Format, data: bytes) -> list[int]:  # noqa: A002
     """
     if format is Format.TIFF:
         with told(format, data):
-            return list(_places(TiffImagePlugin.TiffImageFile(BytesIO(data))))
+            return list(_places(_tiff(data)))
+    assert isinstance(data, bytes)
     if format in _ANIMATED:
         with told(format, data):
             image = (PngImagePlugin.PngImageFile if format is Format.PNG else _OPENERS[format])(BytesIO(data))
@@ -81,10 +86,10 @@ class TiffPages:
         DecodeError: it is damaged.
     """
 
-    def __init__(self, data: bytes, frames: Sequence[int]) -> None:
+    def __init__(self, data: Source, frames: Sequence[int]) -> None:
         self._data, self._frames = data, frames
         with told(Format.TIFF, data):
-            self._image = TiffImagePlugin.TiffImageFile(BytesIO(data))
+            self._image = _tiff(data)
 
     def levels(self, page: int, side: int, max_pixels: int) -> NDArray[np.uint8]:
         """The gray levels of a page as viewers show it, its longer side `side` at most.
@@ -102,7 +107,7 @@ class TiffPages:
 
 def write(
     format: Format,  # noqa: A002
-    data: bytes,
+    data: Source,
     turns: Mapping[int, Turn],
     file: BinaryIO,
     max_pixels: int,
@@ -116,11 +121,13 @@ def write(
         Stopped: `stop` has become true; it is asked before each page.
         DecodeError: it is damaged, too large or not supported.
     """
+    if format is Format.TIFF:  # Pillow turns what it stores of itself
+        with told(format, data):
+            _write_tiff(_tiff(data), turns, crops, file, max_pixels, stop)
+        return
+    assert isinstance(data, bytes)
     data, stored = _without_orientation(format, data)
     with told(format, data):
-        if format is Format.TIFF:
-            _write_tiff(TiffImagePlugin.TiffImageFile(BytesIO(data)), turns, crops, file, max_pixels, stop)
-            return
         image = (PngImagePlugin.PngImageFile if format is Format.PNG else _OPENERS[format])(BytesIO(data))
         _check_size(image, max_pixels)
         options = _PACKED.get(format, _as_jpeg)(image, data)
@@ -183,6 +190,13 @@ def _gray(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("L")
 
 
+def _tiff(data: Source) -> TiffImagePlugin.TiffImageFile:
+    if isinstance(data, bytes):
+        return TiffImagePlugin.TiffImageFile(BytesIO(data))
+    data.seek(0)
+    return TiffImagePlugin.TiffImageFile(data)
+
+
 def _places(image: TiffImagePlugin.TiffImageFile) -> Iterator[int]:
     """The frames that are no smaller copies of others."""
     for frame in range(image.n_frames):
@@ -192,9 +206,9 @@ def _places(image: TiffImagePlugin.TiffImageFile) -> Iterator[int]:
 
 
 def _without_orientation(format: Format, data: bytes) -> tuple[bytes, int]:  # noqa: A002
-    """The file storing none, and the orientation that it stored; a TIFF, which Pillow turns of itself, as it is."""
+    """The file storing none, and the orientation that it stored."""
     stored = group.normalise(formats.stored_orientation(format, data))
-    if stored == group.UPRIGHT or format in (Format.TIFF, Format.HEIF, Format.AVIF):
+    if stored == group.UPRIGHT or format in (Format.HEIF, Format.AVIF):
         return data, stored
     try:
         return formats.plan(format, data, group.UPRIGHT).apply(data), stored
@@ -300,13 +314,20 @@ def _check_size(image: ImageFile, max_pixels: int) -> None:
 
 
 @contextmanager
-def told(format: Format, data: bytes) -> Iterator[None]:  # noqa: A002
+def told(format: Format, data: Source) -> Iterator[None]:  # noqa: A002
     """Whatever goes wrong with that file becomes a DecodeError."""
     try:
         yield
     except (DecodeError, MemoryError, OSError) as error:
         if isinstance(error, OSError) and error.errno is None:  # Pillow's own; those of the disk have a number
-            raise DecodeError(*faults.reason(format, data, error)) from error
+            raise DecodeError(*faults.reason(format, _front(data), error)) from error
         raise
     except Exception as error:  # parsers of hostile bytes raise anything
-        raise DecodeError(*faults.reason(format, data, error)) from error
+        raise DecodeError(*faults.reason(format, _front(data), error)) from error
+
+
+def _front(data: Source) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    data.seek(0)
+    return data.read(_TOLD)

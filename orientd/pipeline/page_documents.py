@@ -17,7 +17,7 @@ from orientd.errors import EngineUnavailable, Refused
 from orientd.pages.copies import Copies
 from orientd.pages.isolated import IsolatedPages
 from orientd.pages.judge import STRAIGHT, Finding, decided, judge
-from orientd.pages.opened import PDF, ImagePages, Pages, open_pages
+from orientd.pages.opened import PDF, ImagePages, Pages, TiffPages, open_pages
 from orientd.pages.upright import Ask
 from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Method, Photo
@@ -45,6 +45,8 @@ class Opened:
         """Raises as `open_pages` or `IsolatedPages`."""
         if self._isolate:
             return IsolatedPages(photo.format, photo.path, photo.stat, self._max_pixels)
+        if photo.format is Format.TIFF:
+            return TiffPages(photo.path, photo.stat, self._max_pixels)
         return ImagePages(photo.format, photo.data, self._max_pixels)
 
 
