@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from orientd import formats, orientation
 from orientd.decode import Decoder, page_files
 from orientd.decode.edges import page_box
+from orientd.decode.memory_budget import for_decoding
 from orientd.decode.page_files import WHOLE, Box, Turn
 from orientd.decode.skew import SIDE, gray
 from orientd.errors import EngineUnavailable, Refused
@@ -26,6 +27,7 @@ from orientd.write import rotate
 
 _BY_TAG: Final = (Format.JPEG, Format.MPO, Format.PNG, Format.WEBP, Format.HEIF, Format.AVIF)
 _UNCERTAIN: Final = "where the page ends is not certain, so its copy is not cropped: crop it by hand if it needs it"
+_TAKEN_BY_PAGE, _TAKEN_BY_ALL = 10_000, 64 * 2**20  # bytes of memory for a copy of a PDF, and what PDFium takes
 _MOST_RENDERED: Final = 500  # pages: all pictures are held until the document is written
 
 Stop = Callable[[], bool]
@@ -122,9 +124,18 @@ class ImageDocument:
 class PdfDocument:
     """See `page_run.Document`; with `render` pages that have text are straightened as pictures, too."""
 
-    def __init__(self, document: Pages, straighten: bool, render: bool, crop: bool = False) -> None:
+    def __init__(
+        self,
+        document: Pages,
+        straighten: bool,
+        render: bool,
+        crop: bool = False,
+        check_room: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`check_room` raises Refused if there is no memory for a copy of so many pages."""
         self._document, self._straighten, self._render = document, straighten, render
         self._crops = Crops() if crop else None
+        self._check_room = check_room
         self._with_text: set[int] = set()
         pages = len(document)
         if render and pages > _MOST_RENDERED:
@@ -159,6 +170,7 @@ class PdfDocument:
 
     def write(self, findings: Sequence[Finding], copies: Copies, path: str, stop: Stop) -> str:
         """Give the path of the copy. Raises PhotoError."""
+        self._check_room(len(self))
         place, turns, rendered = copies.place(path), _turns(findings, straighten=self._straighten), []
         for page in self._with_text & turns.keys():
             if self._render and turns[page][1]:
@@ -171,6 +183,22 @@ class PdfDocument:
 
     def close(self) -> None:
         self._document.close()
+
+
+def check_room(size: int, max_memory: int, pages: int) -> None:
+    """See that a copy of a PDF of `size` bytes can be written, of which PDFium holds all that it writes.
+
+    `max_memory`: see `memory_budget.for_decoding`.
+
+    Raises:
+        Refused: there is no memory for it.
+    """
+    need, most = size + pages * _TAKEN_BY_PAGE + _TAKEN_BY_ALL, for_decoding(max_memory)
+    if need > most:
+        reason = (
+            f"writing its copy takes about {need >> 20:,} MiB of memory, of {most >> 20:,} (--max-memory): split it, or free some"
+        )
+        raise Refused(Reason.OUT_OF_MEMORY, reason)
 
 
 class Crops(dict[int, Box]):

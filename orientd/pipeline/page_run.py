@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from orientd.config import Config
@@ -177,7 +178,7 @@ class _Opener:
     """Opens files as documents."""
 
     def __init__(self, config: Config, options: PageOptions) -> None:
-        self._limit, self._options = config.max_bytes, options
+        self._limit, self._memory, self._options = config.max_bytes, config.max_memory, options
         self._reader = PhotoReader(config, None)
         self._decoder = admitted.decoder(_SIDE, config.max_pixels, config.max_memory, isolate=config.isolate)
         self._turner = page_documents.Turner(isolate=config.isolate)
@@ -197,7 +198,8 @@ class _Opener:
             if pdf.MAGIC not in header:
                 raise DecodeError(Reason.DAMAGED, "it is no PDF, or its beginning is lost: compare it with a backup")
             pages = self._opened.pdf(candidate.path, stat)
-            return page_documents.PdfDocument(pages, options.straighten, options.render, options.crop)
+            room = partial(page_documents.check_room, stat.size, self._memory)
+            return page_documents.PdfDocument(pages, options.straighten, options.render, options.crop, room)
         photo = self._reader.open(candidate)
         if photo is None:
             return None
