@@ -97,7 +97,9 @@ def _summary(out: JsonLines, counts: Mapping[Status, int], stop: Callable[[], bo
 def page(out: JsonLines, row: "PageRow") -> None:
     """Tell how one page lies, and what became of it."""
     rounded = {"angle": 2, "angle_confidence": 4, "confidence": 4}
-    told = {name: round(value, rounded[name]) if isinstance(value, float) else value for name, value in row._asdict().items()}
+    told = {
+        name: round(value, rounded[name]) + 0.0 if isinstance(value, float) else value for name, value in row._asdict().items()
+    }
     out.write("page", told | {"copy": row.copy or None, "reason": row.reason or None})
 
 

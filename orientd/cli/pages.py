@@ -105,7 +105,7 @@ def _note(text: str) -> None:
 def _line(row: "PageRow") -> str:
     from orientd.report.text import printable
 
-    turned = "" if row.angle is None else f" {row.angle:+.1f}° {row.turn or 0}°"
+    turned = "" if row.angle is None else f" {round(row.angle, 1) + 0.0:+.1f}° {row.turn or 0}°"
     reason = f"  ({row.reason})" if row.reason else ""
     return printable(f"{row.decision}{turned}  {row.path} page {row.page}{reason}")
 

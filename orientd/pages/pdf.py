@@ -6,6 +6,7 @@ text, by the matrix of their content, so that scans keep their very bytes. Nothi
 
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -275,4 +276,6 @@ class Pdf:
             if "password" in str(error).lower():
                 reason = "it is encrypted: save it without its password, and look at that"
                 raise DecodeError(Reason.ENCRYPTED, reason) from error
-            raise DecodeError(Reason.DAMAGED, f"PDFium cannot read it ({error}): compare it with a backup") from error
+            said = re.search(r"\(PDFium: (.*)\)", str(error))
+            why = said[1].rstrip(".").lower() if said else str(error).rstrip(".")
+            raise DecodeError(Reason.DAMAGED, f"PDFium cannot read it ({why}): compare it with a backup") from error
