@@ -1,5 +1,6 @@
 """The pages of files in child processes (see `decode.children`), which hostile bytes may kill without ending the run."""
 
+import atexit
 import os
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, BinaryIO, Final
@@ -90,6 +91,8 @@ class _Held:
             self.close()
             self._pages = open_pages(key["kind"], key["path"], FileStat(*key["stat"]), key["max_pixels"])
             self._key = key
+            atexit.unregister(self.close)
+            atexit.register(self.close)  # before PDFium's own, which was registered earlier and complains of open files
         return self._pages
 
     def close(self) -> None:
