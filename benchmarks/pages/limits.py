@@ -1,10 +1,10 @@
-"""What large and strange PDFs, and TIFFs of many pages, cost `orientd pages`: seconds, the memory of orientd and of its children, and what is said of them.
+"""What large and strange PDFs, and TIFFs of many pages, cost `orientd pages`, and what is said of them.
 
     python -m benchmarks.pages.limits --out /dev/shm/limits [--scans 2000] [--texts 10000] [--frames 2000] [--reading-alone]
 
-The files are made in OUT, and taken away; memory is the most resident at once, in MB: of orientd itself, and of the largest child.
-With --reading-alone no page is judged: all are read as to be judged, and every second one is turned in the copy. That is so of
-TIFFs, too, which are looked at only then; 0 of anything leaves it out.
+Seconds, and the most memory resident at once, in MB: of orientd itself, and of the largest of its children. The files are made in
+OUT, and taken away. With --reading-alone no page is judged: all are read as to be judged, and every second one is turned in the
+copy. That is so of TIFFs, too, which are looked at only then; 0 of anything leaves it out.
 """
 
 import argparse
