@@ -106,7 +106,7 @@ class ImageDocument:
     def write(self, findings: Sequence[Finding], copies: Copies, path: str, stop: Stop) -> str:
         """Give the path of the copy. Raises PhotoError."""
         photo, turns, whole = self._photo, _turns(findings, straighten=self._straighten), None
-        crops = self._crops or {}
+        crops: dict[int, Box] = self._crops or {}
         if len(self) == 1 and not turns[0][1] and not crops:
             whole = self._turner.turned(photo, turns[0][0])
         place = copies.place(path, page_files.SUFFIXES.get(photo.format, "") if whole is None else "")
