@@ -35,6 +35,9 @@ class Reason(StrEnum):
     TEXT_LOST = "text_lost"
     """A page of a PDF becomes a picture to be straightened, so its text and drawings are lost (copies of pages, --render)."""
 
+    EDGES_UNCERTAIN = "edges_uncertain"
+    """Where a page ends is not certain, so that its copy is not cropped (copies of pages, --crop)."""
+
     # what is not judged
     NOT_A_PHOTO = "not_a_photo"
     """Neither its name nor its content is that of a photo; such files are not in a report."""

@@ -1,9 +1,10 @@
-"""What large and strange PDFs cost `orientd pages`: seconds, the memory of orientd and of its children, and what is said of them.
+"""What large and strange PDFs, and TIFFs of many pages, cost `orientd pages`, and what is said of them.
 
-    python -m benchmarks.pages.limits --out /dev/shm/limits [--scans 2000] [--texts 10000] [--reading-alone]
+    python -m benchmarks.pages.limits --out /dev/shm/limits [--scans 2000] [--texts 10000] [--frames 2000] [--reading-alone]
 
-The PDFs are made in OUT, and taken away; memory is the most resident at once, in MB: of orientd itself, and of the largest child.
-With --reading-alone no page is judged: all are read as to be judged, and every second one is turned in the copy.
+Seconds, and the most memory resident at once, in MB: of orientd itself, and of the largest of its children. The files are made in
+OUT, and taken away. With --reading-alone no page is judged: all are read as to be judged, and every second one is turned in the
+copy. That is so of TIFFs, too, which are looked at only then; 0 of anything leaves it out.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, TiffImagePlugin
 
 RUN = """
 import resource, sys
@@ -30,8 +31,8 @@ import os, resource, sys
 from orientd.decode.children import CHILDREN
 from orientd.files.read import file_stat
 from orientd.pages.isolated import IsolatedPages
-path, place = sys.argv[1:]
-pages = IsolatedPages("pdf", path, file_stat(os.stat(path)), 10**9)
+kind, path, place = sys.argv[1:]
+pages = IsolatedPages(kind, path, file_stat(os.stat(path)), 10**9)
 seen = [pages.look(number).levels is None for number in range(len(pages))]
 turns = {number: (90, 0.0 if seen[number] else 3.0) for number in range(0, len(pages), 2)}
 with open(place, "xb+") as file:
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scans", type=int, default=2000)
     parser.add_argument("--texts", type=int, default=10_000)
+    parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--reading-alone", action="store_true")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -63,14 +65,18 @@ def main() -> None:
         "a form that shows itself, nested 30 deep and twofold": lambda: nested(30),
     }
     if given.reading_alone:
-        cases = dict(list(cases.items())[:2])
+        large = zip((given.scans, given.texts), list(cases.items()), strict=False)
+        cases = dict(case for number, case in large if number)
+        if given.frames:
+            cases[f"a TIFF of {given.frames:,} scanned pages"] = lambda: tiff(given.frames, given.out)
     print("| what | MB | seconds | orientd, MB | its largest child, MB | exit code | said |")
     print("|---|---|---|---|---|---|---|")
     for name, made in cases.items():
         path = given.out / "case.pdf"
         with path.open("wb") as file:
             file.writelines(made())
-        told = read_alone(path, given.out) if given.reading_alone else measured(path, given.out)
+        kind = "tiff" if "TIFF" in name else "pdf"
+        told = read_alone(kind, path, given.out) if given.reading_alone else measured(path, given.out)
         print(f"| {name} | {path.stat().st_size / 1e6:.1f} | {told} |", flush=True)
         path.unlink()
 
@@ -90,13 +96,27 @@ def measured(path: Path, out: Path) -> str:
     return f"{spent:.1f} | {own} | {child} | {code} | {told}"
 
 
-def read_alone(path: Path, out: Path) -> str:
+def read_alone(kind: str, path: Path, out: Path) -> str:
     """All pages read and copied, none judged."""
     started = time.monotonic()
-    command = [sys.executable, "-c", READ, path, out / "copy.pdf"]
+    command = [sys.executable, "-c", READ, kind, path, out / "copy.pdf"]
     own, child, pages = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     (out / "copy.pdf").unlink()
     return f"{time.monotonic() - started:.1f} | {own} | {child} | | {pages} read"
+
+
+def tiff(count: int, out: Path) -> Iterator[bytes]:
+    """Pages packed as JPEGs."""
+    kinds = [Image.open(BytesIO(page(0, 0))).convert("L"), Image.open(BytesIO(page(1, 3))).convert("L")]
+    path = out / "frames.tif"
+    with path.open("wb+") as file, TiffImagePlugin.AppendingTiffWriter(file) as writer:
+        for number in range(count):
+            kinds[number % 2].save(writer, format="TIFF", compression="jpeg", dpi=(150, 150))
+            writer.newFrame()
+    with path.open("rb") as file:
+        path.unlink()
+        while part := file.read(2**20):
+            yield part
 
 
 def page(seed: int, angle: float) -> bytes:

@@ -33,6 +33,10 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     ),
     "What is done": (
         "fix",
+        "folder",
+        "straighten",
+        "render",
+        "crop",
         "plan",
         "method",
         "formats",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orientd.app import Standing
     from orientd.cli.doctor import Finding
     from orientd.records import Outcome
+    from orientd.report.page_report import PageRow, PageVerdict
     from orientd.state.journal import Run
 
 WATCHER_STATES: Final = {
@@ -91,6 +92,21 @@ def _summary(out: JsonLines, counts: Mapping[Status, int], stop: Callable[[], bo
     numbers = {status or _PENDING: number for status, number in counts.items()}
     out.write("summary", {"dry_run": dry_run, "run": run, "photos": sum(counts.values()), **numbers, "exit_code": int(code)})
     return code
+
+
+def page(out: JsonLines, row: "PageRow") -> None:
+    """Tell how one page lies, and what became of it."""
+    rounded = {"angle": 2, "angle_confidence": 4, "confidence": 4}
+    told = {
+        name: round(value, rounded[name]) + 0.0 if isinstance(value, float) else value for name, value in row._asdict().items()
+    }
+    out.write("page", told | {"copy": row.copy or None, "reason": row.reason or None})
+
+
+def pages_summary(out: JsonLines, counts: Mapping["PageVerdict", int], report: str, code: ExitCode) -> None:
+    """`report` is the path of the CSV file ("" for none)."""
+    numbers = {verdict.value: number for verdict, number in counts.items()}
+    out.write("summary", {"pages": sum(counts.values()), **numbers, "report": report, "exit_code": int(code)})
 
 
 def status(out: JsonLines, standing: "Standing", watcher: Mapping[str, Any]) -> int:

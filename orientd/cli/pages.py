@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Straighten PDF pages that have text, too: they become pictures, and text and drawings are lost.",
 )
+@click.option("--crop", is_flag=True, help="Crop copies to the page, where it is certain what is not part of it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the summary only.")
 @configured("max_pixels", "max_bytes", "max_memory", "isolate", "exclude", "exclude_file", "one_file_system")
 def pages(
@@ -45,6 +47,8 @@ def pages(
     overwrite: bool,
     straighten: bool,
     render: bool,
+    crop: bool,
+    as_json: bool,
     quiet: bool,
 ) -> int:
     """Find how the pages below PATH… lie, scans and photos of documents and PDFs, and make upright, straight copies of them.
@@ -52,22 +56,31 @@ def pages(
     The originals are never changed. A page without lines of text, or one that may lie in several ways, is left as it is, and the
     report says so.
     """
+    from orientd.cli import json_output
     from orientd.cli.stopping import exit_code, stoppable
     from orientd.pipeline.page_run import PageOptions, run
     from orientd.report.page_report import PageReport, PageVerdict
 
-    options = PageOptions(folder, overwrite, straighten, render)
-    kept = PageReport(_place(report or "", folder), overwrite=overwrite)
+    if crop and not (folder and straighten):
+        raise click.UsageError("--crop is for copies that are straightened: give --out FOLDER, and leave out --no-straighten.")
+    options = PageOptions(folder, overwrite, straighten, render, crop)
+    kept, lines = PageReport(_place(report or "", folder), overwrite=overwrite), json_output.lines(as_json)
     with stoppable() as stop, closing(kept):
-        with closing(run(config, paths, options, stop=stop, notify=_note)) as rows:
+        with closing(run(config, paths, options, stop=stop, notify=lines.error if lines else _note)) as rows:
             for row in rows:
                 kept.write(row)
-                if not quiet:
+                if lines:
+                    json_output.page(lines, row)
+                elif not quiet:
                     click.echo(_line(row))
         begun = kept.partial if kept.counts.total() else ""
         path = begun if stop() else kept.finish()
-        click.echo(_summary(kept.counts, path, copied=bool(folder)))
-        return exit_code(stop, faulty=bool(kept.counts[PageVerdict.ERROR]))
+        code = exit_code(stop, faulty=bool(kept.counts[PageVerdict.ERROR]))
+        if lines:
+            json_output.pages_summary(lines, kept.counts, path, code)
+        else:
+            click.echo(_summary(kept.counts, path, copied=bool(folder)))
+        return code
 
 
 def _place(named: str, folder: str) -> str:
@@ -92,7 +105,7 @@ def _note(text: str) -> None:
 def _line(row: "PageRow") -> str:
     from orientd.report.text import printable
 
-    turned = "" if row.angle is None else f" {row.angle:+.1f}° {row.turn or 0}°"
+    turned = "" if row.angle is None else f" {round(row.angle, 1) + 0.0:+.1f}° {row.turn or 0}°"
     reason = f"  ({row.reason})" if row.reason else ""
     return printable(f"{row.decision}{turned}  {row.path} page {row.page}{reason}")
 

@@ -8,6 +8,7 @@ orientation is carried out. As in `decode.cpu`, importing this module loads Pill
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from math import ceil, floor
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -24,8 +25,15 @@ from orientd.errors import DecodeError, Refused, Stopped
 from orientd.reasons import Reason
 from orientd.records import Format
 
+Source = bytes | BinaryIO
+"""The bytes of a file or, of a TIFF, the file itself, of which as much is read as is needed."""
+
 Turn = tuple[int, float]
 """A quarter turn, then what is left of a turn, in degrees clockwise."""
+Box = tuple[float, float, float, float]
+"""Left, upper, right and lower side, as shares of the width and the height of a picture, 0 to 1."""
+WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
+NOT_CROPPED: Final[Mapping[int, Box]] = {}
 
 SUFFIXES: Final[Mapping[Format, str]] = {
     Format.BMP: ".png",
@@ -40,15 +48,18 @@ SUFFIXES: Final[Mapping[Format, str]] = {
 _ANIMATED: Final = (Format.PNG, Format.WEBP, Format.GIF)
 SEVERAL: Final = (Format.TIFF, *_ANIMATED)
 """What may hold several pictures and is not refused for its format alone."""
-_QUARTERS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
+QUARTERS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
+"""Quarter turns, in degrees clockwise, as Pillow names them."""
 _ORIENTATION, _EXIF_IFD, _SIZE_TAGS = 0x112, 0x8769, (0xA002, 0xA003)
 _KEPT_IN_TIFF: Final = (269, 270, 271, 272, 285, 296, 297, 305, 306, 315, 316, 33432, 33723)
 _QUALITY: Final = 95
+_NOT_TURNED: Final[Turn] = (0, 0.0)
 _LOSSY_IN_TIFF: Final = ("jpeg", "tiff_jpeg", "webp")
+_TOLD: Final = 64 * 2**20  # bytes of a file that is not held in memory, in which is sought what is wrong with it
 _REDUCED: Final = 1  # NewSubfileType, bit 0: a smaller copy of another picture
 
 
-def frames(format: Format, data: bytes) -> list[int]:  # noqa: A002
+def frames(format: Format, data: Source) -> list[int]:  # noqa: A002
     """The frames of a file that are its pages: those of a TIFF that are no smaller copies of others, one of any other.
 
     Raises:
@@ -57,7 +68,8 @@ def frames(format: Format, data: bytes) -> list[int]:  # noqa: A002
     """
     if format is Format.TIFF:
         with told(format, data):
-            return list(_places(TiffImagePlugin.TiffImageFile(BytesIO(data))))
+            return list(_places(_tiff(data)))
+    assert isinstance(data, bytes)
     if format in _ANIMATED:
         with told(format, data):
             image = (PngImagePlugin.PngImageFile if format is Format.PNG else _OPENERS[format])(BytesIO(data))
@@ -74,10 +86,10 @@ class TiffPages:
         DecodeError: it is damaged.
     """
 
-    def __init__(self, data: bytes, frames: Sequence[int]) -> None:
+    def __init__(self, data: Source, frames: Sequence[int]) -> None:
         self._data, self._frames = data, frames
         with told(Format.TIFF, data):
-            self._image = TiffImagePlugin.TiffImageFile(BytesIO(data))
+            self._image = _tiff(data)
 
     def levels(self, page: int, side: int, max_pixels: int) -> NDArray[np.uint8]:
         """The gray levels of a page as viewers show it, its longer side `side` at most.
@@ -95,29 +107,33 @@ class TiffPages:
 
 def write(
     format: Format,  # noqa: A002
-    data: bytes,
+    data: Source,
     turns: Mapping[int, Turn],
     file: BinaryIO,
     max_pixels: int,
     stop: Callable[[], bool] = lambda: False,
+    crops: Mapping[int, Box] = NOT_CROPPED,
 ) -> None:
-    """Write a file anew with those pages turned whose numbers, from 0, are in `turns`, as viewers show them.
+    """Write a file anew with those pages turned whose numbers, from 0, are in `turns`, as viewers show them, and those in `crops`
+    cropped to their box, once turned.
 
     Raises:
         Stopped: `stop` has become true; it is asked before each page.
         DecodeError: it is damaged, too large or not supported.
     """
+    if format is Format.TIFF:  # Pillow turns what it stores of itself
+        with told(format, data):
+            _write_tiff(_tiff(data), turns, crops, file, max_pixels, stop)
+        return
+    assert isinstance(data, bytes)
     data, stored = _without_orientation(format, data)
     with told(format, data):
-        if format is Format.TIFF:
-            _write_tiff(TiffImagePlugin.TiffImageFile(BytesIO(data)), turns, file, max_pixels, stop)
-            return
         image = (PngImagePlugin.PngImageFile if format is Format.PNG else _OPENERS[format])(BytesIO(data))
         _check_size(image, max_pixels)
         options = _PACKED.get(format, _as_jpeg)(image, data)
         image.load()
         shown = _transposed(image, stored) if format is not Format.HEIF else image
-        made = turned(shown, turns.get(0, (0, 0.0)))
+        made = _cropped(turned(shown, turns.get(0, _NOT_TURNED)), crops.get(0, WHOLE))
         if options["format"] == "JPEG" and made.mode not in ("L", "RGB", "CMYK"):
             made = made.convert("RGB")
         made.save(file, **options)
@@ -133,7 +149,7 @@ def jpeg(pixels: NDArray[np.uint8], turn: Turn) -> tuple[bytes, tuple[int, int]]
 def turned(image: Image.Image, turn: Turn) -> Image.Image:
     """A loaded picture turned clockwise, as large as it takes, on the color of its paper; quarter turns lose nothing."""
     quarters, rest = turn
-    image = image.transpose(_QUARTERS[quarters]) if quarters else image
+    image = image.transpose(QUARTERS[quarters]) if quarters else image
     if not rest:
         return image
     fewer_bits = image.mode == "1"
@@ -145,6 +161,13 @@ def turned(image: Image.Image, turn: Turn) -> Image.Image:
         return Image.fromarray(np.asarray(made).clip(0, 65535).round().astype(np.uint16))
     made = image.rotate(-rest, Image.Resampling.BICUBIC, expand=True, fillcolor=_paper(image))
     return made.point(lambda level: 255 if level > 127 else 0, "1") if fewer_bits else made
+
+
+def _cropped(image: Image.Image, box: Box) -> Image.Image:
+    """The part of a picture in a box, to whole pixels outwards."""
+    left, upper, right, lower = box
+    sides = floor(left * image.width), floor(upper * image.height), ceil(right * image.width), ceil(lower * image.height)
+    return image if box == WHOLE else image.crop(sides)
 
 
 def _paper(image: Image.Image) -> Any:
@@ -167,6 +190,13 @@ def _gray(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("L")
 
 
+def _tiff(data: Source) -> TiffImagePlugin.TiffImageFile:
+    if isinstance(data, bytes):
+        return TiffImagePlugin.TiffImageFile(BytesIO(data))
+    data.seek(0)
+    return TiffImagePlugin.TiffImageFile(data)
+
+
 def _places(image: TiffImagePlugin.TiffImageFile) -> Iterator[int]:
     """The frames that are no smaller copies of others."""
     for frame in range(image.n_frames):
@@ -176,9 +206,9 @@ def _places(image: TiffImagePlugin.TiffImageFile) -> Iterator[int]:
 
 
 def _without_orientation(format: Format, data: bytes) -> tuple[bytes, int]:  # noqa: A002
-    """The file storing none, and the orientation that it stored; a TIFF, which Pillow turns of itself, as it is."""
+    """The file storing none, and the orientation that it stored."""
     stored = group.normalise(formats.stored_orientation(format, data))
-    if stored == group.UPRIGHT or format in (Format.TIFF, Format.HEIF, Format.AVIF):
+    if stored == group.UPRIGHT or format in (Format.HEIF, Format.AVIF):
         return data, stored
     try:
         return formats.plan(format, data, group.UPRIGHT).apply(data), stored
@@ -195,6 +225,7 @@ def _transposed(image: Image.Image, stored: int) -> Image.Image:
 def _write_tiff(
     image: TiffImagePlugin.TiffImageFile,
     turns: Mapping[int, Turn],
+    crops: Mapping[int, Box],
     file: BinaryIO,
     max_pixels: int,
     stop: Callable[[], bool],
@@ -208,7 +239,8 @@ def _write_tiff(
             _check_size(image, max_pixels)
             options = _tiff_options(image)
             image.load()
-            turned(image, turns.get(page, (0, 0.0))).save(writer, **options)
+            made = _cropped(turned(image, turns.get(page, _NOT_TURNED)), crops.get(page, WHOLE))
+            made.save(writer, **options)
             writer.newFrame()
 
 
@@ -282,13 +314,20 @@ def _check_size(image: ImageFile, max_pixels: int) -> None:
 
 
 @contextmanager
-def told(format: Format, data: bytes) -> Iterator[None]:  # noqa: A002
+def told(format: Format, data: Source) -> Iterator[None]:  # noqa: A002
     """Whatever goes wrong with that file becomes a DecodeError."""
     try:
         yield
     except (DecodeError, MemoryError, OSError) as error:
         if isinstance(error, OSError) and error.errno is None:  # Pillow's own; those of the disk have a number
-            raise DecodeError(*faults.reason(format, data, error)) from error
+            raise DecodeError(*faults.reason(format, _front(data), error)) from error
         raise
     except Exception as error:  # parsers of hostile bytes raise anything
-        raise DecodeError(*faults.reason(format, data, error)) from error
+        raise DecodeError(*faults.reason(format, _front(data), error)) from error
+
+
+def _front(data: Source) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    data.seek(0)
+    return data.read(_TOLD)

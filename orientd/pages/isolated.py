@@ -1,5 +1,6 @@
 """The pages of files in child processes (see `decode.children`), which hostile bytes may kill without ending the run."""
 
+import atexit
 import os
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, BinaryIO, Final
@@ -8,7 +9,7 @@ import numpy as np
 
 from orientd.decode.children import CHILDREN, DECODING, Children, Limits
 from orientd.decode.isolated import TURNING
-from orientd.decode.page_files import SEVERAL, Turn
+from orientd.decode.page_files import NOT_CROPPED, SEVERAL, Box, Turn
 from orientd.errors import DecodeError
 from orientd.pages.opened import PDF, Look, Pages, Stop, open_pages
 from orientd.pages.pdf import Text
@@ -52,9 +53,21 @@ class IsolatedPages:
         text = Text(said["letters"], said["total"], said["share"])
         return Look(text, np.frombuffer(levels, np.uint8).reshape(said["shape"]) if levels else None)
 
-    def write(self, turns: Mapping[int, Turn], rendered: Collection[int], file: BinaryIO, stop: Stop) -> None:
+    def write(
+        self,
+        turns: Mapping[int, Turn],
+        rendered: Collection[int],
+        file: BinaryIO,
+        stop: Stop,
+        crops: Mapping[int, Box] = NOT_CROPPED,
+    ) -> None:
         """See `Pages.write`; `file` has a name."""
-        question = {"turns": [(page, *turn) for page, turn in turns.items()], "rendered": list(rendered), "place": file.name}
+        question = {
+            "turns": [(page, *turn) for page, turn in turns.items()],
+            "rendered": list(rendered),
+            "crops": list(crops.items()),
+            "place": file.name,
+        }
         self._ask("pages_write", TURNING, stop, **question)
 
     def close(self) -> None:
@@ -78,6 +91,8 @@ class _Held:
             self.close()
             self._pages = open_pages(key["kind"], key["path"], FileStat(*key["stat"]), key["max_pixels"])
             self._key = key
+            atexit.unregister(self.close)
+            atexit.register(self.close)  # before PDFium's own, which was registered earlier and complains of open files
         return self._pages
 
     def close(self) -> None:
@@ -103,10 +118,11 @@ def _look(question: dict[str, Any]) -> Answer:
 def _write(question: dict[str, Any]) -> Answer:
     """The file is held no more: its pages were turned."""
     turns = {page: (quarters, rest) for page, quarters, rest in question["turns"]}
+    crops = {page: (left, upper, right, lower) for page, (left, upper, right, lower) in question["crops"]}
     try:
         with open(os.open(question["place"], os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b") as file:
             file.truncate()  # a child before this one may have died of it
-            _HELD.get(question).write(turns, question["rendered"], file, lambda: False)
+            _HELD.get(question).write(turns, question["rendered"], file, lambda: False, crops)
     finally:
         _HELD.close()
     return {}, []

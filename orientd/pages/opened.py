@@ -1,16 +1,19 @@
 """The pages of a file, opened in this process: those of a PDF, or of an image (see `isolated` for those opened elsewhere)."""
 
+import os
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orientd.decode import page_files
-from orientd.decode.page_files import Turn
+from orientd.decode.page_files import NOT_CROPPED, Box, Source, Turn
 from orientd.decode.skew import SIDE
 from orientd.errors import ReadError
-from orientd.files.read import SIZE_LIMIT, read_whole, same_state
+from orientd.files.read import SIZE_LIMIT, file_stat, read_whole, same_state
+from orientd.files.syscalls import DISK, opened, worded
 from orientd.pages.pdf import NO_TEXT, Pdf, Text
 from orientd.reasons import Reason
 from orientd.records import FileStat, Format
@@ -40,8 +43,16 @@ class Pages(Protocol):
         """Raises DecodeError, ReadError, MemoryError or TimeoutError."""
         ...
 
-    def write(self, turns: Mapping[int, Turn], rendered: Collection[int], file: BinaryIO, stop: Stop) -> None:
-        """Write the file to a new and empty one, its pages turned as `turns` says, and those in `rendered` made pictures.
+    def write(
+        self,
+        turns: Mapping[int, Turn],
+        rendered: Collection[int],
+        file: BinaryIO,
+        stop: Stop,
+        crops: Mapping[int, Box] = NOT_CROPPED,
+    ) -> None:
+        """Write the file to a new and empty one, its pages turned as `turns` says, those in `rendered` made pictures, and
+        those in `crops` cropped to their box, once turned; all of these are in `turns`, none is in `rendered`.
 
         Raises:
             Stopped: `stop` has become true.
@@ -54,7 +65,7 @@ class Pages(Protocol):
 class ImagePages:
     """Those of an image. Raises as `page_files.frames`."""
 
-    def __init__(self, format: Format, data: bytes, max_pixels: int) -> None:  # noqa: A002
+    def __init__(self, format: Format, data: Source, max_pixels: int) -> None:  # noqa: A002
         self._format, self._data, self._max_pixels = format, data, max_pixels
         self._frames = page_files.frames(format, data)
         self._tiff = page_files.TiffPages(data, self._frames) if format is Format.TIFF else None
@@ -67,12 +78,56 @@ class ImagePages:
         assert self._tiff
         return Look(NO_TEXT, self._tiff.levels(page, SIDE, self._max_pixels))
 
-    def write(self, turns: Mapping[int, Turn], rendered: Collection[int], file: BinaryIO, stop: Stop) -> None:
+    def write(
+        self,
+        turns: Mapping[int, Turn],
+        rendered: Collection[int],
+        file: BinaryIO,
+        stop: Stop,
+        crops: Mapping[int, Box] = NOT_CROPPED,
+    ) -> None:
         """Nothing is `rendered`: all pages are pictures."""
-        page_files.write(self._format, self._data, turns, file, self._max_pixels, stop)
+        page_files.write(self._format, self._data, turns, file, self._max_pixels, stop, crops)
 
     def close(self) -> None:
         pass
+
+
+class TiffPages(ImagePages):
+    """Those of a TIFF, read from its file as far as is needed. Raises as `open_pages`."""
+
+    def __init__(self, path: str, stat: FileStat, max_pixels: int) -> None:
+        self._stat = stat
+        with ExitStack() as failed, worded(ReadError):
+            self._descriptor = failed.enter_context(opened(DISK, path, os.O_RDONLY))
+            file = failed.enter_context(open(self._descriptor, "rb", closefd=False))
+            self._check_unchanged()
+            super().__init__(Format.TIFF, file, max_pixels)
+            self._open = failed.pop_all()
+
+    def look(self, page: int) -> Look:
+        """See `Pages.look`."""
+        self._check_unchanged()
+        return super().look(page)
+
+    def write(
+        self,
+        turns: Mapping[int, Turn],
+        rendered: Collection[int],
+        file: BinaryIO,
+        stop: Stop,
+        crops: Mapping[int, Box] = NOT_CROPPED,
+    ) -> None:
+        """See `Pages.write`."""
+        super().write(turns, rendered, file, stop, crops)
+        self._check_unchanged()
+
+    def close(self) -> None:
+        self._open.close()
+
+    def _check_unchanged(self) -> None:
+        if not same_state(file_stat(os.fstat(self._descriptor)), self._stat):
+            raise ReadError(Reason.CHANGED, CHANGED)
 
 
 class PdfPages:
@@ -94,9 +149,16 @@ class PdfPages:
         self._pdf.check_pictures(page, self._max_pixels)
         return Look(text, self._pdf.levels(page))
 
-    def write(self, turns: Mapping[int, Turn], rendered: Collection[int], file: BinaryIO, stop: Stop) -> None:
+    def write(
+        self,
+        turns: Mapping[int, Turn],
+        rendered: Collection[int],
+        file: BinaryIO,
+        stop: Stop,
+        crops: Mapping[int, Box] = NOT_CROPPED,
+    ) -> None:
         """See `Pages.write`; PDFium cannot be stopped while it saves."""
-        self._pdf.turn_all(turns, rendered, stop)
+        self._pdf.turn_all(turns, rendered, stop, crops)
         self._pdf.save(file)
         self._check_unchanged()
 
@@ -131,6 +193,8 @@ def open_pages(kind: str, path: str, stat: FileStat, max_pixels: int) -> Pages:
     """
     if kind == PDF:
         return PdfPages(path, stat, max_pixels)
+    if kind == Format.TIFF:
+        return TiffPages(path, stat, max_pixels)
     data, found = read_whole(path, max(stat.size, SIZE_LIMIT))
     if not same_state(found, stat):
         raise ReadError(Reason.CHANGED, CHANGED)

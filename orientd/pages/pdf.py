@@ -6,11 +6,13 @@ text, by the matrix of their content, so that scans keep their very bytes. Nothi
 
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
@@ -24,7 +26,7 @@ from orientd.reasons import Reason
 from orientd.records import FileStat
 
 if TYPE_CHECKING:
-    from orientd.decode.page_files import Turn
+    from orientd.decode.page_files import Box, Turn
 
 MISSING: Final = 'PDFs need PDFium: run pip install "orientd[pages]"'
 MAGIC: Final = b"%PDF-"
@@ -45,6 +47,17 @@ def _bottom(document: Any, number: int) -> float:
     with closing(document[number]) as page:
         thing = next(iter(page.get_objects(max_depth=1)), None)
         return float(thing.get_bounds()[1]) if thing else 0.0
+
+
+def _in_page(box: "Box", rotation: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """From where to where a box of a page that is shown turned reaches from its own left and lower sides, as shares of it."""
+    left, upper, right, lower = box
+    return {
+        0: ((left, right), (1 - lower, 1 - upper)),
+        90: ((upper, lower), (left, right)),
+        180: ((1 - right, 1 - left), (upper, lower)),
+        270: ((1 - lower, 1 - upper), (1 - right, 1 - left)),
+    }[rotation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +144,14 @@ class Pdf:
                     reason = f"a picture on it has {width} × {height} pixels, more than the limit of {max_pixels:,}"
                     raise DecodeError(Reason.TOO_LARGE, reason)
 
-    def turn_all(self, turns: Mapping[int, "Turn"], rendered: Collection[int], stop: Callable[[], bool]) -> None:
-        """Turn pages, those in `rendered` as pictures. Raises Stopped once `stop` is true."""
+    def turn_all(
+        self,
+        turns: Mapping[int, "Turn"],
+        rendered: Collection[int],
+        stop: Callable[[], bool],
+        crops: Mapping[int, "Box"] = MappingProxyType({}),
+    ) -> None:
+        """Turn pages, those in `rendered` as pictures, and crop them. Raises Stopped once `stop` is true."""
         from orientd.decode import page_files  # Pillow is loaded only where it is needed
 
         twins, done = self.twins(), set[int]()
@@ -147,6 +166,8 @@ class Pdf:
             elif twins[page] not in done:
                 done.add(twins[page])
                 self.turn(page, turn)
+                if page in crops:
+                    self.crop(page, crops[page])
 
     def twins(self) -> list[int]:
         """Of each page the last one that is the same object, itself if there is no other: what turns one turns all of these.
@@ -184,6 +205,14 @@ class Pdf:
             page.set_rotation((page.get_rotation() + quarters) % 360)
             if rest:
                 self._turn_content(page, rest)
+
+    def crop(self, number: int, box: "Box") -> None:
+        """Have viewers show no more of a page than a box of what they show now; the page keeps all that is on it."""
+        with self._page(number) as page:
+            left, bottom, right, top = page.get_cropbox()
+            across, up = _in_page(box, page.get_rotation())
+            wide, tall = right - left, top - bottom
+            page.set_cropbox(left + across[0] * wide, bottom + up[0] * tall, left + across[1] * wide, bottom + up[1] * tall)
 
     def _turn_content(self, page: Any, rest: float) -> None:
         left, bottom, right, top = page.get_cropbox()
@@ -247,4 +276,6 @@ class Pdf:
             if "password" in str(error).lower():
                 reason = "it is encrypted: save it without its password, and look at that"
                 raise DecodeError(Reason.ENCRYPTED, reason) from error
-            raise DecodeError(Reason.DAMAGED, f"PDFium cannot read it ({error}): compare it with a backup") from error
+            said = re.search(r"\(PDFium: (.*)\)", str(error))
+            why = said[1].rstrip(".").lower() if said else str(error).rstrip(".")
+            raise DecodeError(Reason.DAMAGED, f"PDFium cannot read it ({why}): compare it with a backup") from error

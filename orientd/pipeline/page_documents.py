@@ -5,15 +5,20 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from orientd import formats, orientation
 from orientd.decode import Decoder, page_files
-from orientd.decode.page_files import Turn
+from orientd.decode.edges import page_box
+from orientd.decode.memory_budget import for_decoding
+from orientd.decode.page_files import WHOLE, Box, Turn
 from orientd.decode.skew import SIDE, gray
 from orientd.errors import EngineUnavailable, Refused
 from orientd.pages.copies import Copies
 from orientd.pages.isolated import IsolatedPages
 from orientd.pages.judge import STRAIGHT, Finding, decided, judge
-from orientd.pages.opened import PDF, ImagePages, Pages, open_pages
+from orientd.pages.opened import PDF, ImagePages, Pages, TiffPages, open_pages
 from orientd.pages.upright import Ask
 from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Method, Photo
@@ -21,6 +26,8 @@ from orientd.report.page_report import PageVerdict
 from orientd.write import rotate
 
 _BY_TAG: Final = (Format.JPEG, Format.MPO, Format.PNG, Format.WEBP, Format.HEIF, Format.AVIF)
+_UNCERTAIN: Final = "where the page ends is not certain, so its copy is not cropped: crop it by hand if it needs it"
+_TAKEN_BY_PAGE, _TAKEN_BY_ALL = 10_000, 64 * 2**20  # bytes of memory for a copy of a PDF, and what PDFium takes
 _MOST_RENDERED: Final = 500  # pages: all pictures are held until the document is written
 
 Stop = Callable[[], bool]
@@ -40,6 +47,8 @@ class Opened:
         """Raises as `open_pages` or `IsolatedPages`."""
         if self._isolate:
             return IsolatedPages(photo.format, photo.path, photo.stat, self._max_pixels)
+        if photo.format is Format.TIFF:
+            return TiffPages(photo.path, photo.stat, self._max_pixels)
         return ImagePages(photo.format, photo.data, self._max_pixels)
 
 
@@ -74,8 +83,11 @@ class Turner:
 class ImageDocument:
     """See `page_run.Document`."""
 
-    def __init__(self, photo: Photo, decoder: Decoder, turner: Turner, opened: "Opened", straighten: bool) -> None:
+    def __init__(
+        self, photo: Photo, decoder: Decoder, turner: Turner, opened: "Opened", straighten: bool, crop: bool = False
+    ) -> None:
         self._photo, self._decoder, self._turner, self._straighten = photo, decoder, turner, straighten
+        self._crops = Crops() if crop else None
         self._pages = opened.image(photo)
 
     def __len__(self) -> int:
@@ -87,17 +99,20 @@ class ImageDocument:
         if levels is None:
             levels = gray(self._decoder.fitted(self._photo, SIDE).pixels)
         found = judge(levels, ask)
+        if self._crops is not None:
+            found = self._crops.found(page, found, levels)
         return found if self._straighten else by_quarters(found, "--no-straighten asks for quarter turns only")
 
     def write(self, findings: Sequence[Finding], copies: Copies, path: str, stop: Stop) -> str:
         """Give the path of the copy. Raises PhotoError."""
         photo, turns, whole = self._photo, _turns(findings, straighten=self._straighten), None
-        if len(self) == 1 and not turns[0][1]:
+        crops: dict[int, Box] = self._crops or {}
+        if len(self) == 1 and not turns[0][1] and not crops:
             whole = self._turner.turned(photo, turns[0][0])
         place = copies.place(path, page_files.SUFFIXES.get(photo.format, "") if whole is None else "")
         with copies.writing(place, path) as file:
             if whole is None:
-                self._pages.write(turns, (), file, stop)
+                self._pages.write(turns, (), file, stop, crops)
             else:
                 file.write(whole)
         return place
@@ -109,8 +124,18 @@ class ImageDocument:
 class PdfDocument:
     """See `page_run.Document`; with `render` pages that have text are straightened as pictures, too."""
 
-    def __init__(self, document: Pages, straighten: bool, render: bool) -> None:
+    def __init__(
+        self,
+        document: Pages,
+        straighten: bool,
+        render: bool,
+        crop: bool = False,
+        check_room: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`check_room` raises Refused if there is no memory for a copy of so many pages."""
         self._document, self._straighten, self._render = document, straighten, render
+        self._crops = Crops() if crop else None
+        self._check_room = check_room
         self._with_text: set[int] = set()
         pages = len(document)
         if render and pages > _MOST_RENDERED:
@@ -139,10 +164,13 @@ class PdfDocument:
             return by_quarters(found, "it has text of its own, so it is turned by quarters only: --render makes it a picture")
         if text.letters and found.verdict is PageVerdict.COPY:
             return replace(found, code=Reason.TEXT_LOST, reason="its text and drawings become a picture (--render)")
+        if self._crops is not None and not text.letters and levels is not None:
+            return self._crops.found(page, found, levels)
         return found
 
     def write(self, findings: Sequence[Finding], copies: Copies, path: str, stop: Stop) -> str:
         """Give the path of the copy. Raises PhotoError."""
+        self._check_room(len(self))
         place, turns, rendered = copies.place(path), _turns(findings, straighten=self._straighten), []
         for page in self._with_text & turns.keys():
             if self._render and turns[page][1]:
@@ -150,11 +178,42 @@ class PdfDocument:
             else:
                 turns[page] = (turns[page][0], 0.0)
         with copies.writing(place, path) as file:
-            self._document.write(turns, rendered, file, stop)
+            self._document.write(turns, rendered, file, stop, self._crops or {})
         return place
 
     def close(self) -> None:
         self._document.close()
+
+
+def check_room(size: int, max_memory: int, pages: int) -> None:
+    """See that a copy of a PDF of `size` bytes can be written, of which PDFium holds all that it writes.
+
+    `max_memory`: see `memory_budget.for_decoding`.
+
+    Raises:
+        Refused: there is no memory for it.
+    """
+    need, most = size + pages * _TAKEN_BY_PAGE + _TAKEN_BY_ALL, for_decoding(max_memory)
+    if need > most:
+        reason = (
+            f"writing its copy takes about {need >> 20:,} MiB of memory, of {most >> 20:,} (--max-memory): split it, or free some"
+        )
+        raise Refused(Reason.OUT_OF_MEMORY, reason)
+
+
+class Crops(dict[int, Box]):
+    """The boxes of the pages that are to be cropped, by their numbers."""
+
+    def found(self, page: int, found: Finding, levels: NDArray[np.uint8]) -> Finding:
+        """A finding, which says so if a page is to be turned and where it ends is not certain; `levels` are those judged."""
+        if found.verdict is not PageVerdict.COPY:
+            return found
+        box = page_box(levels, _turn(found))
+        if box is None:
+            return replace(found, code=Reason.EDGES_UNCERTAIN, reason=_UNCERTAIN)
+        if box != WHOLE:
+            self[page] = box
+        return found
 
 
 def by_quarters(found: Finding, why: str) -> Finding:
@@ -168,7 +227,11 @@ def by_quarters(found: Finding, why: str) -> Finding:
 def _turns(findings: Sequence[Finding], *, straighten: bool) -> dict[int, Turn]:
     """How each page is turned that is to be: what is too little to be seen is left, so that the turn may lose nothing."""
     return {
-        page: (found.quarters, found.rest if straighten and abs(found.rest) >= STRAIGHT else 0.0)
+        page: _turn(found) if straighten else (found.quarters, 0.0)
         for page, found in enumerate(findings)
         if found.verdict is PageVerdict.COPY
     }
+
+
+def _turn(found: Finding) -> Turn:
+    return found.quarters, found.rest if abs(found.rest) >= STRAIGHT else 0.0

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from orientd.config import Config
@@ -13,19 +14,23 @@ from orientd.files.read import read_front
 from orientd.library import filenames
 from orientd.library.exclude import Exclusion, read_patterns
 from orientd.library.paths import real_roots
+from orientd.library.photo import format_of
 from orientd.library.reader import PhotoReader
 from orientd.library.walk import walk
+from orientd.orientation import UPRIGHT
 from orientd.pages import pdf
 from orientd.pages.copies import Copies
 from orientd.pages.judge import Finding
 from orientd.pages.upright import Ask, Pixels
 from orientd.pipeline import allocator, page_documents
 from orientd.reasons import Reason
-from orientd.records import Candidate, Notify, Scores
+from orientd.records import Candidate, Format, Notify, Photo, Scores
 from orientd.report.page_report import PageRow, PageVerdict
 
 _SIDE: Final = 64  # of the squares that the decoder is made for and never asked
-_HEADER: Final = 1024  # bytes in which a PDF says that it is one
+_HEADER: Final = 1024  # bytes in which a file says what it is
+_TIFFS: Final = (".tif", ".tiff")
+_LARGE: Final = 64 * 2**20  # bytes of a TIFF that is read page by page
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,14 @@ class PageOptions:
     """What becomes of pages.
 
     `folder`: where copies go, empty for none. Not `straighten`: they are turned by quarters only. `render`: PDF pages with text
-    are straightened, too, and lose it.
+    are straightened, too, and lose it. `crop`: copies are cropped to the page.
     """
 
     folder: str = ""
     overwrite: bool = False
     straighten: bool = True
     render: bool = False
+    crop: bool = False
 
 
 class Document(Protocol):
@@ -172,7 +178,7 @@ class _Opener:
     """Opens files as documents."""
 
     def __init__(self, config: Config, options: PageOptions) -> None:
-        self._limit, self._options = config.max_bytes, options
+        self._limit, self._memory, self._options = config.max_bytes, config.max_memory, options
         self._reader = PhotoReader(config, None)
         self._decoder = admitted.decoder(_SIDE, config.max_pixels, config.max_memory, isolate=config.isolate)
         self._turner = page_documents.Turner(isolate=config.isolate)
@@ -180,6 +186,9 @@ class _Opener:
 
     def open(self, candidate: Candidate) -> Document | None:
         """None of what is no page. Raises PhotoError."""
+        options = self._options
+        if large := self._large_tiff(candidate):
+            return large
         if filenames.suffix(candidate.path) == ".pdf":
             if candidate.error:
                 raise DecodeError(candidate.code, candidate.error)
@@ -189,11 +198,29 @@ class _Opener:
             if pdf.MAGIC not in header:
                 raise DecodeError(Reason.DAMAGED, "it is no PDF, or its beginning is lost: compare it with a backup")
             pages = self._opened.pdf(candidate.path, stat)
-            return page_documents.PdfDocument(pages, self._options.straighten, self._options.render)
+            room = partial(page_documents.check_room, stat.size, self._memory)
+            return page_documents.PdfDocument(pages, options.straighten, options.render, options.crop, room)
         photo = self._reader.open(candidate)
         if photo is None:
             return None
-        return page_documents.ImageDocument(photo, self._decoder, self._turner, self._opened, self._options.straighten)
+        return self._image(photo)
+
+    def _large_tiff(self, candidate: Candidate) -> Document | None:
+        """A TIFF of several pages that is too large to be held in memory; None for any other file."""
+        if candidate.error or filenames.suffix(candidate.path) not in _TIFFS:
+            return None
+        header, stat = read_front(candidate.path, _HEADER)
+        if not _LARGE < stat.size <= self._limit or format_of(candidate.path, header) is not Format.TIFF:
+            return None
+        document = self._image(Photo(candidate.path, stat, Format.TIFF, b"", UPRIGHT, ""))
+        if len(document) > 1:
+            return document
+        document.close()
+        return None
+
+    def _image(self, photo: Photo) -> Document:
+        options = self._options
+        return page_documents.ImageDocument(photo, self._decoder, self._turner, self._opened, options.straighten, options.crop)
 
     def close(self) -> None:
         self._reader.close()

@@ -59,7 +59,7 @@ class PageReport:
         self.path = path
         self.partial = path + ".partial"
         self._overwrite = overwrite
-        self.counts: Counter[PageVerdict] = Counter()
+        self.counts = Counter(dict.fromkeys(PageVerdict, 0))
         try:
             self._refuse_existing()
             self._put_aside()
@@ -173,5 +173,5 @@ def is_page_report(names: tuple[str, ...]) -> bool:
 
 def _cell(name: str, value: object) -> object:
     if isinstance(value, float):
-        return f"{value:.2f}" if name == "angle" else f"{value:.4f}"
+        return f"{round(value, 2) + 0.0:.2f}" if name == "angle" else f"{value:.4f}"  # -0.0 + 0.0 is 0.0
     return "" if value is None else value

@@ -229,6 +229,20 @@ def test_what_is_too_large_is_told(orientd, scans):
     assert rows("r.csv")["good.png", 1]["reason_code"] == "too_large"
 
 
+def test_a_pdf_for_whose_copy_there_is_no_memory_is_named_and_the_run_goes_on(orientd, scans):
+    words = ("pages", scans / "scan.pdf", scans / "skewed.jpg", "--max-memory", "32")
+    assert orientd(*words, "--out", "out", "--report", "r.csv") == ExitCode.INCOMPLETE
+    decisions = {place: (row["decision"], row["reason_code"]) for place, row in rows("r.csv").items()}
+    assert decisions == {
+        ("scan.pdf", 1): ("error", "out_of_memory"),
+        ("scan.pdf", 2): ("keep", ""),
+        ("scan.pdf", 3): ("error", "out_of_memory"),
+        ("skewed.jpg", 1): ("copy", ""),
+    }
+    assert [path.name for path in Path("out").rglob("*") if path.is_file()] == ["skewed.jpg"]
+    assert orientd(*words, "--report", "2.csv") == ExitCode.OK
+
+
 def test_one_bad_page_does_not_stop_the_others(orientd, scans, monkeypatch):
     levels = Pdf.levels
     monkeypatch.setattr(Pdf, "levels", lambda self, number: levels(self, number if number != 1 else 99))

@@ -112,6 +112,14 @@ def test_a_page_that_kills_its_child_is_to_blame_and_no_other(asked, mixed):
     assert pages.look(2).levels is not None
 
 
+def test_a_child_that_ends_says_nothing(mixed, capfd):
+    children = Children()
+    pages = IsolatedPages(PDF, str(mixed), file_stat(mixed.stat()), PIXELS, children)
+    assert pages.look(0).levels is not None
+    children.end()
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_page_that_takes_too_long_is_ended(asked, mixed):
     pages = asked(mixed, **{"0": "spin"})
     with pytest.raises(TimeoutError):

@@ -108,6 +108,7 @@ def test_what_cannot_be_opened_is_told(tmp_path, data, code):
     with pytest.raises(DecodeError) as told:
         Pdf(str(tmp_path / "a.pdf"))
     assert told.value.code is code
+    assert "(PDFium" not in str(told.value)
 
 
 def test_without_pdfium_it_is_said_what_to_install(monkeypatch):

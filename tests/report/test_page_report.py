@@ -32,6 +32,14 @@ def test_a_report_is_replaced_if_asked():
     assert os.listdir() == ["r.csv"]
 
 
+@pytest.mark.parametrize(("angle", "cell"), [(-0.004, "0.00"), (-0.006, "-0.01"), (None, "")])
+def test_no_angle_is_less_than_nothing(angle, cell):
+    report = PageReport("r.csv", overwrite=False)
+    report.write(ROW._replace(angle=angle))
+    report.finish()
+    assert Path("r.csv").read_text().splitlines()[1] == f"a.png,1,{cell},,,,keep,,,"
+
+
 @pytest.mark.parametrize("name", ["scan.pdf", "scan.pdf.partial"])
 @pytest.mark.parametrize("content", [b"%PDF-1.4 an original", HEADER.encode()[:-1], HEADER.encode() + b",more\n"])
 def test_what_is_no_report_is_never_replaced(name, content):

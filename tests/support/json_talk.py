@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 from support import sky_library
+from support.drawn_pages import lying, page
 
 from orientd.formats import sidecar
 from orientd.records import FileStat, Format, Method, Patch, Splice
@@ -75,7 +76,19 @@ class Talk:
 def talk(folder, monkeypatch):
     """Everything that orientd says in JSON."""
     say = Talk(folder, monkeypatch)
-    for state in (_nothing, _written, _undone, _failures, _interrupted, _watcher, _refused, _witnesses, _stray, _mistakes):
+    for state in (
+        _nothing,
+        _written,
+        _undone,
+        _failures,
+        _interrupted,
+        _watcher,
+        _refused,
+        _witnesses,
+        _pages,
+        _stray,
+        _mistakes,
+    ):
         state(say)
     return say.said
 
@@ -202,6 +215,19 @@ def _witnesses(say):
     say("models", "--model", place / "none.onnx", code=1)
 
 
+def _pages(say):
+    place = say.now("pages")
+    scans = place / f"scans-{STRAY}"
+    scans.mkdir()
+    lying(page(), 184).save(scans / f"{STRAY}.png")
+    page().save(scans / "straight.png")
+    Image.new("L", (700, 900), 255).save(scans / "blank.png")
+    (scans / "damaged.pdf").write_bytes(b"%PDF-1.4 and nothing")
+    say("pages", scans, "--out", place / "out", "--report", place / f"{STRAY}.csv", code=3)
+    say("pages", scans, "--out", place / "out", "--report", place / "2.csv", code=3)
+    say("pages", scans / "straight.png", "--report", place / "3.csv")
+
+
 def _stray(say):
     """Names that are not UTF-8, of all that has a name."""
     place = say.now(STRAY)
@@ -264,6 +290,7 @@ def _mistakes(say):
         ("apply", "nowhere.csv"),
         ("inspect",),
         ("doctor", "--provider", "steam"),
+        ("pages", ".", "--report", "-"),
     ):
         say(*words, code=2)
     say("models", "--model", "nowhere", code=1)
