@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import measuring, writing
-from benchmarks.cpu import floor, slow_disk
+from benchmarks.cpu import floor, panel_by_photo, slow_disk
 from benchmarks.cpu.stopwatch import Stopwatch
 from benchmarks.photos import make as photos
 
@@ -115,6 +115,20 @@ def test_the_share_of_the_limit_is_that_of_the_same_round():
     table = slow_disk.summary({"plain reading": plain, "this": scans}, 100)
     assert table["this"]["share of the limit"] == round(10 / 11, 3)
     assert table["this"]["MB read a photo"] == 10
+
+
+def test_the_panel_costs_what_its_photos_take_more_than_before():
+    spent = [(20, 21, ()), (30, 29, ()), (100, 300, ("scene", "faces")), (400, 450, ("scene",))]
+    found = panel_by_photo.summary([panel_by_photo.Cost(before, panel, said) for before, panel, said in spent])
+    assert (found["photos"], found["asked"]) == (4, 2)
+    assert found["more"] == 62.5
+    assert found["more, of those asked"] == 125
+    assert (found["most of those asked"], found["most more"], found["whose witnesses"]) == (450, 200, ("scene", "faces"))
+
+
+def test_the_panel_costs_nothing_where_it_was_never_asked():
+    found = panel_by_photo.summary([panel_by_photo.Cost(20, 20, ())])
+    assert (found["asked"], found["more, of those asked"], found["most of those asked"]) == (0, 0, 0)
 
 
 def test_without_root_the_slow_disk_says_so(monkeypatch, tmp_path, capsys):
