@@ -5,7 +5,6 @@ YOLOX-Nano (Ge et al. 2021, arXiv:2107.08430), trained on COCO, whose photos are
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from math import log
 from typing import Final
 
 import numpy as np
@@ -19,7 +18,6 @@ SIDE: Final = 416
 _GREY: Final = 114  # around the picture, as in training
 _OVERLAP: Final = 0.45
 _LEAST: Final = 0.2  # of a confidence
-_DOUBT: Final = 0.3  # added to each sum of confidences before its logarithm is taken
 _NAMED: Final = 3
 _STRIDES: Final = (8, 16, 32)
 KINDS: Final = (
@@ -47,15 +45,14 @@ class Things:
         self._graph = graph
 
     def look(self, picture: Pixels) -> Evidence | None:
-        """The logarithm of the sum of confidences at each turn; None if nothing is recognised at any."""
+        """The sum of confidences at each turn; None if nothing is recognised at any."""
         found = [(look.turn, look.frame(*thing)) for look in _looks(picture) for thing in self._found(look.pixels)]
         if not found:
             return None
         sums = by_turn((turn, thing.sure) for turn, thing in found)
-        upright, right, down, left = (log(_DOUBT + amount) for amount in sums)
         best = max(range(4), key=sums.__getitem__)
         things = tuple(thing for turn, thing in found if turn == 90 * best)
-        return Evidence(self.name, (upright, right, down, left), _told(things), frames=things)
+        return Evidence(self.name, sums, _told(things), frames=things)
 
     def _found(self, shown: Pixels) -> list[tuple[str, NDArray[np.float32], float]]:
         """Kind, box and confidence of each thing in a picture taken to be upright."""

@@ -190,6 +190,9 @@ def test_the_scene_sees_what_the_second_look_does(witnesses):
 class Doll:
     """Stands for the detector of people: it finds hips at the reddest and the head at the greenest pixel, wherever they are."""
 
+    def __init__(self, sure=3):
+        self.sure = sure
+
     def __call__(self, given):
         levels = (given[0] + 1) * 127.5
         hips, head = (self._place(levels, channel) for channel in (0, 1))
@@ -198,7 +201,7 @@ class Doll:
         number = 2 * (28 * row + column)
         middle = np.array([(column + 0.5) / 28, (row + 0.5) / 28]) * SIDE
         boxes[0, number, :8] = [0, 0, 40, 40, *(hips - middle), *(head - middle)]
-        found[0, number] = 3
+        found[0, number] = self.sure
         return {"boxes": boxes, "scores": found}
 
     @staticmethod
@@ -220,8 +223,25 @@ def test_a_head_is_where_the_second_point_is_seen_from_the_first(head, mends, vi
         turn for turn in TURNS if orientation.then(view, orientation.from_turn(turn)) in (upright, orientation.then(upright, 2))
     ]
     assert [TURNS[int(np.argmax(said))]] == shown
-    assert sorted(said)[:3] == pytest.approx([np.log(0.3)] * 3)
-    assert max(said) == pytest.approx(np.log(0.3 + 4 / (1 + np.exp(-3))))
+    aside, along = sorted(abs(np.array(head) - (50, 65)))
+    leaning = np.arctan2(aside, along) / (np.pi / 2)
+    amounts = 4 / (1 + np.exp(-3)) * np.array([0, 0, leaning, 1 - leaning])
+    assert sorted(said) == pytest.approx(np.log(0.3 + amounts), abs=0.05)
+
+
+def test_a_head_at_45_degrees_speaks_for_both_turns_alike():
+    picture = np.zeros((130, 100, 3), np.uint8)
+    picture[61:70, 46:55, 0] = picture[31:40, 16:25, 1] = 255
+    said = People(Doll()).look(picture)
+    assert said.scores == pytest.approx(np.log(0.3 + 2 / (1 + np.exp(-3)) * np.array([1, 1, 0, 0])), abs=0.05)
+
+
+def test_a_person_who_is_hardly_seen_counts_and_is_not_noted(monkeypatch):
+    picture = np.zeros((130, 100, 3), np.uint8)
+    picture[61:70, 46:55, 0] = picture[16:25, 46:55, 1] = 255
+    said = [People(Doll(sure)).look(picture) for sure in (3, -0.4, -1)]
+    assert [evidence and evidence.note for evidence in said] == ["1 person, heads up", "", None]
+    assert said[1].scores[0] == pytest.approx(np.log(0.3 + 4 / (1 + np.exp(0.4))), abs=0.05)
 
 
 def answer_of_faces(height, width, found):
@@ -244,12 +264,26 @@ def test_faces_count_by_how_sure_and_large_they_are():
 
     def network(given):
         asked.append(given.shape)
-        return answer_of_faces(*given.shape[2:], found if len(asked) == 1 else [])
+        return answer_of_faces(*given.shape[2:], found if len(asked) in (1, 5) else [])
 
     said = Faces(network).look(pictures.noise(0, 100, 140, 5))
-    assert sorted(said.scores) == pytest.approx([np.log(0.1)] * 3 + [np.log(0.1 + 0.2 + 0.05)])
+    assert sorted(said.scores) == pytest.approx([np.log(0.05)] * 3 + [np.log(0.05 + 0.2 + 0.05)])
     assert said.note.startswith("2 faces")
     assert {shape[2:] for shape in asked} == {(128, 160), (160, 128)}
+
+
+def test_faces_are_looked_for_in_a_small_picture_too():
+    asked = []
+
+    def network(given):
+        asked.append(max(given.shape[2:]))
+        return answer_of_faces(*given.shape[2:], [(32, 2, 3, 0.95, 200)] if asked == [640] * 4 + [320] else [])
+
+    said = Faces(network).look(pictures.noise(0, 640, 480, 40))
+    assert asked == [640] * 4 + [320] * 4
+    assert max(said.scores) == pytest.approx(np.log(0.05 + 0.2 / 2))
+    assert said.note.startswith("1 face,")
+    assert len(said.frames) == 1
 
 
 def test_things_count_by_their_confidence_and_once():
@@ -264,6 +298,6 @@ def test_things_count_by_their_confidence_and_once():
         return {"output": rows if len(asked) == 1 else np.zeros_like(rows)}
 
     said = Things(network).look(pictures.noise(0, 100, 140, 5))
-    assert sorted(said.scores) == pytest.approx([np.log(0.3)] * 3 + [np.log(0.3 + 0.9 + 0.5)])
+    assert sorted(said.scores) == pytest.approx([0, 0, 0, 0.9 + 0.5])
     assert said.note == "dog 0.9, cat 0.5"
     assert asked == [(1, 3, 416, 416)] * 4
