@@ -96,7 +96,7 @@ def immich_scan(
         code = session.finish(interrupted=stop(), when_found=when_found, rescan=rescan)
         if page is None or stop():
             return code
-        with closing(ImmichPhotos(config, lambda _: None, stop)) as served:  # what is to be told of the server was told
+        with closing(ImmichPhotos(config, lambda _: None, stop)) as served:  # its notices were shown before
             done = finish_page(config, page, kept.path, stop, served=served, quiet=quiet)
         return code if done else ExitCode.INTERRUPTED
 

@@ -154,7 +154,7 @@ def _run(run: "Run") -> dict[str, object]:
 
 
 def _watch(watcher: Mapping[str, Any]) -> dict[str, object]:
-    """Null is what no watcher has told yet."""
+    """Null is what no watcher has reported yet."""
     state = watcher["state"]
     return {
         "running": watcher["running"],

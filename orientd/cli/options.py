@@ -103,7 +103,7 @@ def default_in_words(name: str) -> str:
 
 
 def _kind(name: str) -> Any:
-    """What click reads an option as; a list is told apart by `load`."""
+    """The type by which click reads an option; `load` splits a list."""
     kind = OPTIONS[name].type
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))

@@ -133,9 +133,9 @@ def _at(time_ns: int) -> str:
 
 
 def verified(found: Iterable["Checked"], lines: "JsonLines | None", verbose: bool, stop: Callable[[], bool]) -> int:
-    """Report how the files stand that were written, by their number and the faults by name, and give the exit code.
+    """Report the state of all files written, their number and each fault by name; returns the exit code.
 
-    With `lines` every file is told there.
+    With `lines` every file is reported there.
     """
     from orientd.write.elsewhere import State
     from orientd.write.verify import FAULTS

@@ -70,7 +70,7 @@ def _part_of(shard: str, report: str | None, *, fix: bool, only: Collection[Verd
 
 
 def _leave_manifest(part: "Part", config: Config, session: "Session") -> None:
-    """Put what belongs to a finished part beside it. Raises ReportError if the disk says no."""
+    """Write the manifest of a finished part next to it. Raises ReportError if it cannot be written."""
     from orientd.library.exclude import read_patterns
     from orientd.pipeline.stages import model_name
     from orientd.report.manifest import Manifest, sha256_of

@@ -1,6 +1,6 @@
-"""Who is told of a run once it is over, its report closed and its locks free: hooks, and node_exporter by its textfile.
+"""Notifications at the end of a run, once its report is closed and its locks are free: hooks, and node_exporter by its textfile.
 
-Whatever becomes of that is one line on standard error: it changes neither the exit code nor what was done.
+If one fails, a line on standard error says so: neither the exit code nor what was done changes.
 """
 
 import os
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def told(command: str, roots: str, option: str = "") -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Have others told of a command that gets `config`; it gets `telling`, too. `roots` names the argument with its folders, or
-    with the address of its server, which without it is an `option` of the configuration."""
+    """Notify others of a command that has a parameter `config`; it gets `telling`, too. `roots` names the argument that holds its
+    folders or the address of its server; where that is not given, the address is the `option` of the configuration."""
 
     def decorate(function: Callable[..., int]) -> Callable[..., int]:
         @wraps(function)
@@ -46,7 +46,7 @@ def told(command: str, roots: str, option: str = "") -> Callable[[Callable[..., 
 
 
 class Telling:
-    """Begins with the run. If nobody is to be told, nothing is loaded for it."""
+    """Begins with the run. Without anyone to notify, nothing is loaded for it."""
 
     def __init__(self, config: Config, command: str, roots: Sequence[str], *, of_folders: bool = True) -> None:
         """The textfile is left to the scan `of_folders`: another scan's numbers would pass for its own."""
@@ -63,7 +63,7 @@ class Telling:
         self._session = session
 
     def finished(self, code: int) -> None:
-        """It came to its end, unless somebody interrupted it: then nobody is told."""
+        """Report the end of the run, unless somebody interrupted it: then nobody is notified."""
         if code == ExitCode.INTERRUPTED or not self._session:
             return
         from orientd.records import Verdict
