@@ -74,14 +74,14 @@ class Children:
     ) -> tuple[dict[str, Any], bytes]:
         """The answer to a question about some bytes, and the bytes that come with it.
 
-        A photo is blamed for a crash only if a child dies of it that has seen no other: memory that one photo spoils may kill
-        the child at the next.
+        A photo is blamed for a crash only if it crashes a child that has seen no other photo: memory that one photo corrupts may
+        kill the child at the next one.
 
         Raises:
             Stopped: `stop` has become true, and the child was ended.
-            DecodeError, Refused: what the child says of the photo; and DecodeError if it makes a child crash.
+            DecodeError, Refused: what the child reports about the photo; also DecodeError if the photo crashes a child.
             TimeoutError, MemoryError: it takes more time or memory than a photo may; another day it may not.
-            OSError, RuntimeError: no child could be started, or was ended by somebody.
+            OSError, RuntimeError: no child could be started, or another process ended it.
         """
         child = self._next()
         used = child.used

@@ -87,7 +87,9 @@ def second_reader(data: bytes) -> int | None:
 
 
 def _seen(data: bytes) -> int:
-    """The orientation of a HEIF by how libheif shows it beside the same file turned once more; in doubt, what the file says."""
+    """The orientation of a HEIF, found by comparing how libheif shows it with how it shows the same file turned by 90 degrees.
+
+    In doubt, the orientation that the file states."""
     told = orientation.normalise(formats.stored_orientation(Format.HEIF, data))
     other = orientation.turned(told, 90)
     here = _shown(Format.HEIF, data)
@@ -121,7 +123,7 @@ class CpuDecoder:
         warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; catching them per photo is not thread-safe
 
     def decode(self, photo: Photo, *, whole: bool = True) -> Picture:
-        """See `Decoder.decode`; `width` and `height` of the Picture are as stored, before any turn that can be told."""
+        """See `Decoder.decode`; `width` and `height` of the Picture are as stored, before any turn that is known."""
         return self._decoded(photo, lambda width, height: (self._size, self._size), whole)
 
     def fitted(self, photo: Photo, side: int) -> Picture:

@@ -31,7 +31,7 @@ from orientd.errors import EngineUnavailable
 from orientd.records import FileStat, Format, Photo
 
 INSTALL: Final = 'pip install "orientd[gpu]"'
-HARDWARE_SHARE: Final = 0.9  # of a batch, for the JPEG engines; the rest is decoded by CUDA kernels beside them
+HARDWARE_SHARE: Final = 0.9  # of a batch, for the JPEG engines; CUDA kernels decode the rest at the same time
 
 
 class Pipeline(Protocol):

@@ -1,18 +1,18 @@
-"""Flaws of JPEGs that cost no pixel, taken out, so that a strict decoder can tell whether there is any that does.
+"""Removes the flaws of a JPEG that cost no pixel, so that a strict decoder can say whether there are any that do.
 
-TurboJPEG reports the first warning of libjpeg alone, and does not decode past one about the header. These are all that
-libjpeg-turbo 3.1 has (`jerror.h`), and what becomes of each:
+TurboJPEG reports only the first warning of libjpeg, and stops decoding at one about the header. These are all warnings of
+libjpeg-turbo 3.1 (`jerror.h`), and how each is handled:
 
-    bad ICC marker                       colors are no matter here: the profile is left out
+    bad ICC marker                       colors do not matter here: the profile is left out
     unknown JFIF revision                the version is set to 1
     Unknown Adobe color transform code   the code is set to what libjpeg assumes
-    N extraneous bytes before marker     taken out before the first scan; up to 9 before the end are the padding of some cameras
-    Invalid SOS parameters               those of a sequential scan are set, as Samsung does not
-    Premature end of JPEG file           an end is added, if the scans before it tell of all coefficients
+    N extraneous bytes before marker     removed before the first scan; up to 9 before the end are the padding of some cameras
+    Invalid SOS parameters               those of a sequential scan are set, which Samsung leaves out
+    Premature end of JPEG file           an end is added, if the scans before it hold all coefficients
     premature end of data segment, bad Huffman code, bad arithmetic code, found marker … instead of RST, Inconsistent
     progression sequence                 pixels are lost: damage
 
-The picture stays as it is to the bit in all of them (ITU-T T.81, annex B).
+Every repair leaves the picture the same to the bit (ITU-T T.81, annex B).
 """
 
 import re
@@ -78,7 +78,7 @@ def _without_padding(data: bytes, found: re.Match[str]) -> bytes:
 
 
 def _with_whole_spectrum(data: bytes, _: re.Match[str]) -> bytes:
-    """Every scan of a sequential frame tells of all 64 coefficients, in all their bits."""
+    """With scan headers that cover all 64 coefficients, in all their bits, as every scan of a sequential frame does."""
     if _frame(data).marker not in _SEQUENTIAL:
         return data
     mended = bytearray(data)

@@ -1,6 +1,6 @@
-"""Memory: how much there is, whose turn it is to take some, and that freed memory goes back to the system.
+"""Memory: how much there is, who may take some next, and the return of freed memory to the system.
 
-The last is about glibc, for a program that runs beside others for months; other C libraries have neither call, and need none.
+The last concerns glibc, for a program that runs for months next to others; other C libraries have neither call and need none.
 """
 
 import os

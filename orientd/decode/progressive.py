@@ -35,8 +35,8 @@ class _Channel(NamedTuple):
 
 
 class _Scan(NamedTuple):
-    """Which coefficients of which components a scan tells, from `first` to `last`; `high` and `low` are the bit positions that
-    are left to be told before it and after it (Ah and Al)."""
+    """Which coefficients of which components a scan holds, from `first` to `last`; `high` and `low` are the successive
+    approximation bit positions before and after it (Ah and Al)."""
 
     channels: bytes
     first: int
