@@ -73,12 +73,12 @@ def absent(dev: int) -> FileStat:
 
 
 def read_or_absent(path: str, dev: int, disk: Disk = DISK) -> tuple[bytes, FileStat]:
-    """As `read_whole`; a sidecar that is certainly not there has no bytes.
+    """As `read_whole`; no bytes for a sidecar that certainly does not exist.
 
-    It is not if it is `gone`, or if the photo it tells of is there: devices get other numbers when a computer starts anew.
+    That is certain if it is `gone`, or if its photo is there: devices get other numbers when a computer restarts.
 
     Raises:
-        ReadError: as `read_whole`, and if it may be elsewhere, as its folder may not be mounted.
+        ReadError: as `read_whole`, and if the sidecar may be elsewhere, as its folder may not be mounted.
     """
     try:
         return read_whole(path, disk=disk)
