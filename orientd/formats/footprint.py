@@ -1,8 +1,8 @@
-"""How much memory decoding a photo takes, told by its headers before anything is decoded.
+"""How much memory decoding a photo takes, estimated from its headers before anything is decoded.
 
-The bytes a pixel were measured as the growth of a fresh process that decodes 12 to 48 megapixels, and rounded up: JPEGs are
-reduced while they are decoded, but progressive ones keep all their coefficients; everything else is decoded whole, and most of
-it twice, as the library has it and as RGB.
+The bytes per pixel were measured as the growth of a fresh process that decodes 12 to 48 megapixels, and rounded up: JPEGs are
+reduced while they are decoded, but progressive ones keep all their coefficients; everything else is decoded at full size, and
+most of it is held twice, as the library's buffer and as RGB.
 """
 
 import re

@@ -227,7 +227,7 @@ def _carried(data: bytes, layout: _Layout, place: int, growth: int) -> list[Spli
 def _check_maker_notes(data: bytes, layout: _Layout, exif: Segment, *, lenient: bool) -> None:
     """No word of a maker note may be the offset of a preview behind the picture, which would move with it.
 
-    Makers count from the start of the file, of the TIFF block or of the note, in either byte order, and some spoil the first
+    Makers count from the start of the file, of the TIFF block or of the note, in either byte order, and some overwrite the first
     byte of the preview. Residual risk: an undocumented offset of something else, deeper in the data behind the picture.
     """
     trailer = end_of_image(data, layout.scan)

@@ -25,8 +25,8 @@ _MOST_PLACES: Final = 32
 
 
 class Contents(NamedTuple):
-    """What a raw file says of itself: `orientation` exactly as found, (width, height) of the sensor's picture in pixels, zeros if
-    it is not told, and where JPEGs may start, and their lengths: none of these is proved.
+    """What a raw file states: `orientation` exactly as found; `sensor`, the (width, height) of the sensor's picture in pixels,
+    zeros if not stated; `places`, the (start, length) of each possible JPEG. None of it is verified.
     """
 
     orientation: int | None = None

@@ -38,8 +38,8 @@ _MOST_SPARE: Final = 32  # bytes before what is added, so that nothing else come
 class TiffBlock:
     """Bounds-checked reading of a block.
 
-    A `lenient` one passes over directories of which the block holds no byte: where 0 is told for their place, which is that of
-    the header, and where they should lie behind the block; these places are in `strays` once they have been met.
+    A `lenient` one skips directories of which the block holds no byte: those with the offset 0, where the header is, and those
+    with an offset behind the block; the latter offsets are added to `strays` when they are met.
 
     Raises:
         Refused: from every method, when the block does not hold what its structure promises.
@@ -315,7 +315,7 @@ def maker_notes(data: bytes, *, lenient: bool) -> list[tuple[int, int]]:
     """Where each maker note starts and ends; `lenient` as of a `TiffBlock`.
 
     Raises:
-        Refused: the block is broken or points past its end.
+        Refused: the block is broken or points beyond its end.
     """
     block = TiffBlock(data, lenient=lenient)
     return [block.value(entry) for ifd in block.every() for entry in ifd.entries if entry.tag == MAKER_NOTE]
@@ -355,7 +355,7 @@ def _check_apart(directories: list[Directory]) -> None:
 
 def _moved(block: TiffBlock, first: Directory, orientation: int, spare: bytes) -> list[Splice]:
     """IFD0 with the orientation added at the end of the block, behind `spare` bytes; the old one stays behind, unused."""
-    block.extents()  # refuses the block if anything it means lies past its end, and so would move when it grows
+    block.extents()  # refuses a block that points beyond its end: that data would move when it grows
     data = block.data
     gap = block.gap() + spare
     header = (len(data) + len(gap)).to_bytes(4, block.order)
