@@ -1,12 +1,14 @@
-"""TensorRT, by choice: what it takes minutes to build is built by another process, while ONNX Runtime's kernels go on judging.
+"""TensorRT, by choice: another process builds its engine, which takes minutes, while ONNX Runtime's kernels go on judging.
 
 That process can be ended at any time, finds the libraries that TensorRT loads late, and takes no lock of this one: ONNX Runtime
-keeps Python's all the time it opens a model (microsoft/onnxruntime #27063), so a thread would stop all others. It builds into
-a folder that gets its name only when it is complete: made of the model, ONNX Runtime, TensorRT, the GPU, the precision and the
-shapes, so nothing stale is ever loaded; what a killed process left half built, and all but the folders used last, goes at the
-next start. Once an engine is built, and at every later start at once, looks are TensorRT's; each batch is seen
-by one of the two alone. If TensorRT cannot build the model, that is told once and all stays as it was; where TensorRT itself is
-missing it is an error, as everything that was asked for and is not there.
+holds Python's GIL all the time it opens a model (microsoft/onnxruntime #27063), so a thread would stop all others. It builds into
+a folder that gets its name only when it is complete. The name is made of the model, ONNX Runtime, TensorRT, the GPU, the
+precision and the shapes, so nothing stale is ever loaded. The next start deletes what a killed process left half built, and all
+but the folders used last.
+
+Once an engine is built, and from the start of every later run, TensorRT makes the predictions; each batch is seen by only one of
+the two. If TensorRT cannot build the model, a notice says so once and ONNX Runtime goes on; if TensorRT itself is missing, that
+is an error, as for anything that was asked for and is not there.
 """
 
 import ctypes
@@ -98,7 +100,7 @@ class EngineBuilder:
             return self._model.open(_providers(provider, engine.shapes(), self._precision, folder, self._keep))
 
         if folder.is_dir():
-            with suppress(OSError):  # it is used now, which `tidy` heeds
+            with suppress(OSError):  # marks it as used now, for `tidy`
                 os.utime(folder)
             try:
                 return UpgradingEngine(opened(), None, opened, self._notify)
