@@ -30,12 +30,12 @@ _OLD_RULE: Final = (
 
 
 class Exclusion:
-    """Says which real paths are left out, and by what.
+    """Which real paths are left out, and by which pattern.
 
     Args:
-        patterns: of `exclude`, by both rules.
-        more: of a file of patterns, by that of .gitignore alone.
-        say: told, once for each pattern, where only the rule of before leaves something out.
+        patterns: of `exclude`, matched by both rules.
+        more: of a file of patterns, matched by the rule of .gitignore only.
+        say: called with a message, once for each pattern, where only the older rule leaves something out.
 
     Raises:
         ConfigError: one is no pattern.

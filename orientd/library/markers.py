@@ -1,7 +1,7 @@
-"""Marker files in the library itself: `.orientd-ignore` says which of the files and folders beside and below it are left out.
+"""Marker files in the library itself: `.orientd-ignore` says which files and folders next to it and below it are left out.
 
-It holds patterns as .gitignore does, for the folder it lies in; one without any leaves out the whole folder. So does one that
-cannot be read: nobody knows what it protects.
+It holds patterns like .gitignore, for the folder it is in; without any pattern it excludes the whole folder. So does a file that
+cannot be read, as nobody knows what it protects.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Folders that belong to other programs, which alone may write what lies in them.
 
 Immich puts a file `.immich` into each folder of its own library, whose files nobody else may change. What programs of Apple and
-others show as one document is a folder of photos and of a database that tells of them.
+others show as one document is a folder with photos and a database about them.
 """
 
 import os

@@ -87,7 +87,7 @@ def find(photo: str, naming: Naming, disk: Disk = DISK) -> Sidecar:
 
 
 def check_silent(photo: str, disk: Disk = DISK) -> None:
-    """See that nothing beside a photo that is about to be written itself would contradict it afterwards.
+    """Check that no file next to a photo would contradict the photo once the photo itself is written.
 
     Raises:
         Signed: a manifest of its content lies there (C2PA technical specification 2.2, section 11.4).

@@ -18,7 +18,7 @@ class Source(Protocol):
         """The photo as it is to be judged, or None if it is none; raises PhotoError."""
 
     def glance(self, candidate: Candidate, look: Callable[[Photo], Picture | None]) -> tuple[Photo, Picture] | None:
-        """What can be told of it before it is opened, if anything."""
+        """The photo, and its picture by `look`, from what can be read without opening the whole file; None if nothing can."""
 
     def close(self) -> None:
         """Nothing that is expected is opened any more."""
