@@ -79,9 +79,9 @@ def make_judge(
 ) -> tuple[Judge, str]:
     """A judge by this configuration, and the id under which its rows may be reused.
 
-    `notify` is told if the model's probabilities were never calibrated; `rotate` plans turns of pixels, if these are wanted;
-    `source` opens photos, if they are not simply read; `check` is the stage *plan* where they are no files. Once `stop` is true,
-    whoever judges gets Stopped at the next photo.
+    `notify` is called if the model's probabilities were never calibrated; `rotate` plans turns of pixels, if they are allowed;
+    `source` opens photos that are not simply read from disk; `check` is the stage *plan* for photos that are no files. Once
+    `stop` is true, the judge raises Stopped at the next photo.
 
     Raises:
         EngineUnavailable: ONNX Runtime or the provider asked for is not there.
@@ -212,9 +212,9 @@ def make_stages(
     rescan: bool = False,
     expect: Callable[[Sequence[Candidate]], object] = lambda _: None,
 ) -> pipeline.Stages:
-    """The stages of a scan and of the watcher: look up (unless `rescan`), judge, put right (with a writer), remember.
+    """The stages of a scan and of the watcher: look up (unless `rescan`), judge, fix (with a writer), remember.
 
-    What is judged is in `hand`, and what was left out is not judged. `expect`: see `pipeline.Stages`.
+    Photos are in `hand` while they are judged; those left out are not judged. `expect`: see `pipeline.Stages`.
     """
 
     def lookup(chunk: Sequence[Candidate]) -> list[Row | None]:
@@ -252,7 +252,7 @@ def _undone(journal: Journal, row: Row, unattended: bool) -> str:
 
 
 def _still_planned(row: Row, method: str) -> bool:
-    """False if a photo judged earlier may have to be put right by another method now, or not at all."""
+    """False if a photo judged earlier may need another method now, or may not be fixed at all."""
     same = row.method == method == Method.TAG or row.method is Method.SIDECAR
     return row.decision is not Verdict.FIX or (same and others.is_free(row.path))
 
@@ -277,4 +277,4 @@ def recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:
 
 
 def _nobody(_: str) -> None:
-    """For those who are not told anything."""
+    """Ignores the message."""

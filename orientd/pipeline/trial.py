@@ -42,7 +42,7 @@ def serve() -> None:
     send(answers, {})
     for held in files:
         signal.setitimer(signal.ITIMER_REAL, _SECONDS)
-        with suppress(Exception):  # a fault that is told kills nobody
+        with suppress(Exception):  # an exception is no crash
             _try(held, judge, config)
         send(answers, {})
 

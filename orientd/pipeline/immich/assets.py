@@ -29,7 +29,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed(Candidate):
-    """A candidate of a server, with what its listing told."""
+    """A candidate of a server, with its data from the listing."""
 
     asset: Asset
 

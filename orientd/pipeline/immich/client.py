@@ -1,8 +1,8 @@
-"""The API of one Immich server, as far as orientd needs it: every answer is checked, and every fault is told in words.
+"""The API of one Immich server, as far as orientd needs it: every answer is checked, and every fault is reported in words.
 
-What is only asked is asked again while the server is busy, down or starting, for two minutes; then for some seconds, until it
-answers again. What changes a photo is sent once: whether it arrived is found out by asking. No redirect is followed, so that the
-key goes nowhere else.
+A request that only reads is repeated for two minutes while the server is busy, down or starting; after that for some seconds
+only, until the server answers again. A request that changes a photo is sent once; a later request finds out whether it arrived.
+No redirect is followed, so that the key goes nowhere else.
 """
 
 import ssl
@@ -143,8 +143,8 @@ class Client:
         return checked([{"action": each["action"], "parameters": each["parameters"]} for each in found]), found
 
     def preview(self, photo: str, *, edited: bool) -> tuple[bytes, int]:
-        """The photo as Immich shows it, without or with its edits, 1,440 pixels on its shorter side; and the second since the
-        epoch in which that was made (0: not told)."""
+        """The photo as Immich shows it, without or with its edits, 1,440 pixels on its shorter side; and when this preview was
+        made, in seconds since the epoch (0: unknown)."""
         choice = "&edited=true" if edited else ""
         answer = self._patiently("GET", f"assets/{photo}/thumbnail?size=preview{choice}")
         return answer.content, _second(answer.headers.get("last-modified", ""))

@@ -86,11 +86,11 @@ class ImmichLibrary:
         self._ahead.expect(candidates)
 
     def open(self, candidate: Candidate) -> Photo | None:
-        """The preview of a photo, with its edits where it has some; its `sha256` is the fingerprint of both.
+        """The preview of a photo, with its edits if it has any; its `sha256` is the fingerprint of both.
 
         Raises:
-            ReadError: it cannot be had.
-            Refused: Immich does not show yet how it was edited last.
+            ReadError: the server does not return it.
+            Refused: Immich does not show the last edit yet.
         """
         assert isinstance(candidate, Listed)
         data, stat = self._ahead.read(candidate)

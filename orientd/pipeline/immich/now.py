@@ -1,4 +1,4 @@
-"""A photo of a server as it is at this moment: what its server tells of it, and its preview."""
+"""The current state of a photo of a server: what the server says about it, and its preview."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -111,7 +111,7 @@ def scan(
 
 
 def count(config: Config, wish: Wish, stop: Callable[[], bool]) -> int | None:
-    """How many photos a scan lists, about; None if that cannot be told."""
+    """About how many photos a scan lists; None if that is not known."""
     with suppress(Stopped), ExitStack() as stack:
         client, owner = _greeted(config, configured(config), Wish(wish.choice), stop, _nobody, stack)
         with closing(ImmichLibrary(client, owner, wish.choice)) as library:
@@ -158,7 +158,7 @@ def _judged(judge: Callable[[Sequence[Candidate]], Sequence[Row]]) -> Callable[[
 
 
 def _act(journal: Journal, kept: Kept, writer: Writer | None, *, unattended: bool) -> Callable[[Row], Row]:
-    """As `stages.act_stage`; a photo of a server is told by its id, whatever it shows now."""
+    """As `stages.act_stage`; a photo of a server is identified by its id, whatever it shows now."""
 
     def act(row: Row) -> Row:
         if keeping.is_kept(kept, row):
@@ -175,4 +175,4 @@ def _act(journal: Journal, kept: Kept, writer: Writer | None, *, unattended: boo
 
 
 def _nobody(_: str) -> None:
-    """Whoever scans is told it."""
+    """Ignores the message; the scan reports it."""

@@ -1,8 +1,8 @@
-"""Photos of Immich shown turned and back, by their edits, as writes of the journal; no file is touched.
+"""Turns photos of Immich and takes turns back, by their edits, as writes of the journal; no file is touched.
 
-In the journal a photo's checksum and edits stand as one text in the place of a file (`EditedPhoto`): what was there, what is to
-be there, and the way back. After every call that did not end well, and after a kill, the server is asked which of them it has.
-Immich cannot be told to change edits only if they are still the same: who edits a photo in the same instant may be overwritten.
+The journal holds a photo's checksum and edits as one text in place of a file (`EditedPhoto`): the state before, the state after,
+and the way back. After every call that failed, and after a kill, the server is asked which of the two states it has. Immich has
+no call that changes edits only if they are still the same: an edit that a person makes in the same instant may be overwritten.
 """
 
 import logging
@@ -27,7 +27,7 @@ from orientd.state.journal import Intent, Journal, Write, WriteStatus
 from orientd.write.elsewhere import State
 
 SHOWN_WITHIN: Final = 60.0
-"""Seconds in which a server is expected to show what it was told."""
+"""Seconds within which a server is expected to show a change."""
 _LATE: Final = "turned, but not yet shown so after a minute: the server is still making its preview, or cannot"
 _MAY_COME: Final = "the server may do it yet: the next command that writes finds that out"
 _INTERRUPTED: Final = "an earlier run was interrupted at this photo"
@@ -174,7 +174,7 @@ class ImmichWriter:
         return Outcome(intent.path, Status.FAILED, reason, now.stat, held, code=code)
 
     def _shows(self, now: Now, before: NDArray[np.uint8], turn: int) -> bool:
-        """True once the server shows the photo turned, which it does some moments after it was told."""
+        """True once the server shows the photo turned, which takes some moments after the request."""
         edited = bool(now.photo.turned(turn).edits)
         end, wait = self._clock.now() + SHOWN_WITHIN, 0.1
         try:
