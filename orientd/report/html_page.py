@@ -98,7 +98,7 @@ def _figure(card: Card, name: str) -> str:
 
 
 def _pair(card: Card, name: str) -> str:
-    """The photo as it is shown, and as it would be; of one that was put right, as it was, and as it is shown now."""
+    """The photo as it is shown now and as it would be turned; for a fixed photo, before and now."""
     turn = best_turn(card.row) or 0
     fixed = card.row.outcome is Status.FIXED
     left, right = ("before", "now") if fixed else ("now", f"turned {_words(turn)}")

@@ -34,7 +34,7 @@ class JsonLines:
         self.write("error", {"message": message})
 
     def summary(self, tally: Tally, report: str, exit_code: ExitCode, left_out: NotLookedAt = MappingProxyType({})) -> None:
-        """`report` is the path of the CSV file ("" for none); of `left_out` the numbers are told."""
+        """`report` is the path of the CSV file ("" for none); only the numbers of `left_out` are written."""
         decisions = {verdict.value: tally.count(verdict) for verdict in Verdict}
         outcomes = {status.value: tally.count(outcome=status) for status in Status if status}
         ending = {"left_out": {why.value: left_out.get(why, (0,))[0] for why in LeftOut}, "report": report}

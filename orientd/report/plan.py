@@ -37,9 +37,9 @@ def read_plan(path: str, notify: Notify = lambda _: None) -> list[Row]:
 
 
 def read_decided(path: str, notify: Notify = lambda _: None) -> list[Row]:
-    """All rows of a plan with what a person said of them since (`verdicts.fold`).
+    """All rows of a plan, with the verdicts of a person since it was written (`verdicts.fold`).
 
-    `notify` is told of what is no verdict. Raises as `read_rows` and, with StateError, if the verdicts cannot be read.
+    `notify` is called for lines that are no verdict. Raises as `read_rows`, and StateError if the verdicts cannot be read.
     """
     return _read(path, _deciding(path, notify))
 

@@ -51,7 +51,7 @@ def by_decision(name: str, kind: Kind, counts: Mapping[str, int]) -> Family:
 
 
 def by_outcome(name: str, kind: Kind, counts: Mapping[str, int]) -> Family:
-    """Photos that were to be put right, each once; what is not among `counts` is 0."""
+    """Photos that were to be fixed, each once; an outcome that is not among `counts` is 0."""
     samples = {status.value: counts.get(status, 0) for status in Status if status}
     return Family.by("outcome", name, kind, "Photos that were to be fixed, by what came of it.", samples)
 

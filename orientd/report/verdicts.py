@@ -1,7 +1,7 @@
-"""What a person says of the photos of a plan: one line of JSON for each verdict, in a file of its own beside the plan.
+"""A person's verdicts on the photos of a plan: one line of JSON for each verdict, in a file of its own next to the plan.
 
-The plan may be rewritten by the watcher, a nightly scan or a spreadsheet meanwhile; the verdicts are only ever added to. Whoever
-reads the plan folds them in, by path and SHA-256, so that one counts for the photo as it was when it was looked at.
+The watcher, a nightly scan or a spreadsheet may rewrite the plan meanwhile; verdicts are only ever appended. Whoever reads the
+plan merges them by path and SHA-256, so that a verdict counts only for the photo as it was when the person saw it.
 """
 
 import fcntl
@@ -77,8 +77,8 @@ def append(plan: str, verdicts: Iterable[PersonVerdict]) -> None:
 def read(plan: str, notify: Notify = lambda _: None) -> dict[tuple[str, str], PersonVerdict]:
     """The last verdict on each photo of a plan, by path and SHA-256, without those that were withdrawn.
 
-    A last line without an end is still being written, or was cut off by a crash; `notify` is told of any other line that is no
-    verdict.
+    A last line without an end is still being written, or was cut off by a crash; `notify` is called for any other line that is
+    no verdict.
 
     Raises:
         StateError: the file is there and cannot be read.
