@@ -50,7 +50,7 @@ class Held(NamedTuple):
 
     @classmethod
     def decoded(cls, data: bytes) -> "Doing | None":
-        """What was encoded, and the remark; None if there is nothing, or not all of it."""
+        """The file that was encoded, and the note; None if `data` is empty or incomplete."""
         path, *numbers, method, remark = map(os.fsdecode, (data.split(b"\0") + 7 * [b""])[:7])
         try:
             inode, size, mtime_ns, turn = map(int, numbers)

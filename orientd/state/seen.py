@@ -27,9 +27,9 @@ class Seen:
     def __init__(
         self, folder: Path, judge: str, notify: Callable[[str], None], beside: Callable[[Row], str] = lambda _: ""
     ) -> None:
-        """Open or create the cache in `folder`; `notify` is told that a damaged one was moved aside.
+        """Open or create the cache in `folder`; `notify` is called if a damaged one was moved aside.
 
-        `beside` tells the state of what else counts for a row, such as a sidecar; the row is valid while that stays the same.
+        `beside` gives the state of everything else a row depends on, such as a sidecar; the row is valid while that is unchanged.
 
         Raises:
             StateError: the folder cannot be written, as any method may find later.
