@@ -52,13 +52,13 @@ class WatchOptions:
 
 
 class Arrivals:
-    """What arrives below `paths`, until `close`. Everything but the kernel's hints happens in the thread of the caller.
+    """What arrives below `paths`, until `close`. Everything but the kernel's hints happens in the caller's thread.
 
-    news: those of some candidates that are not known to be judged as they are.
-    say: told what a person should know. ring: called by other threads when there is something to do.
+    news: returns those of some candidates that have not been judged in their current state.
+    say: called with messages for the user. ring: called by other threads when there is something to do.
     mountinfo: the mounts of this process, see `mounts`.
-    heed: called for every folder that begins to be watched, which may take minutes; what it raises comes out.
-    wall: seconds since the epoch, by which files are dated.
+    heed: called for every folder when its watch begins, which may take minutes for all; what it raises is passed on.
+    wall: seconds since the epoch, the clock of the dates of files.
 
     Raises:
         ConfigError: one of the paths is a file.
@@ -219,7 +219,7 @@ class Arrivals:
             self._folders.clear()
             folders, exclusion = self._roots.present(), self._exclusion
         elif self._folders:
-            folders, exclusion = [next(iter(self._folders))], None  # patterns count from the root: `reach` heeds them
+            folders, exclusion = [next(iter(self._folders))], None  # patterns count from the root: `reach` applies them
             del self._folders[folders[0]]
             self._whole = False
         else:

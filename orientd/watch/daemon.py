@@ -1,7 +1,7 @@
-"""orientd watch, put together: what arrives, what is done about it, when, and what is told of it. One loop does it all.
+"""The main loop of orientd watch: collects what arrives, has it judged when it is due, and reports it.
 
-The loop sleeps until the bell is rung, by the kernel's hints or a signal, or until something is due. Whatever it waits for, it
-gives systemd its sign of life and looks after the roots every half minute; that is all an idle service does.
+The loop sleeps until the kernel's hints or a signal wake it, or until something is due. Whatever it waits for, it sends systemd
+its sign of life and checks the roots every half minute; that is all an idle service does.
 """
 
 import logging
@@ -53,7 +53,7 @@ def watch(
         LibraryUnavailable: a folder is not there, or went away, and that is not to be waited for.
         OrientdError: the model cannot be used.
 
-    An error that ends it is told by the hook, but not one that keeps it from beginning: it may be started again twice a minute.
+    The hook reports an error that ends it, but not one at the start: the service may be restarted twice a minute.
     """
     roots = list(paths) or [os.path.expanduser(path) for path in config.libraries]
     if not roots:

@@ -1,7 +1,7 @@
-"""What the kernel says happened below the watched folders, as hints: where to look, never what is there.
+"""What the kernel reports about the watched folders, as hints: where to look, never what is there.
 
-The only module that knows watchdog. Its threads hand the hints over through a bounded store; whatever does not fit there, or did
-not fit in the kernel's queue, or lies in a folder that could not be watched, is told as lost: somebody must look for it.
+The only module that uses watchdog. Its threads hand the hints over through a bounded store; a hint that does not fit there, did
+not fit in the kernel's queue, or concerns a folder that could not be watched, is reported as lost: the folders must be searched.
 """
 
 import errno
@@ -65,7 +65,7 @@ class Inotify:
         self._watched: dict[str, ObservedWatch] = {}
 
     def watch(self, folder: str) -> None:
-        """Begin to watch; what was there before is not told.
+        """Begin to watch; files that are already there are not reported.
 
         Raises:
             OSError: ENOSPC, the kernel grants no further watch; or the folder is not there.

@@ -1,6 +1,7 @@
-"""What is told of photos that were left as they are: each once, trouble once a day, and of many alike a few and their number.
+"""Limits the log lines about photos that were left as they are: one for each photo, trouble once a day, and of many that are
+alike only a few and their number.
 
-Alike are those whose reasons are of the same kind, in whatever words.
+Photos are alike if their reasons have the same code, whatever the words.
 """
 
 import logging
@@ -16,7 +17,7 @@ _KEPT: Final = 10_000
 
 
 class LogLimiter:
-    """Tells them to `log`; `clock` gives seconds and does not jump. Remembers the last 10,000."""
+    """Writes to `log`; `clock` gives monotonic seconds. Remembers the last 10,000 photos."""
 
     def __init__(self, log: logging.Logger, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
@@ -24,7 +25,7 @@ class LogLimiter:
         self._alike: Counter[tuple[int, str, Reason | None]] = Counter()
 
     def add(self, level: int, what: str, path: str, reason: str, code: Reason | None) -> None:
-        """Tell what came of a photo and why, unless that was told already, or of enough others since the last `sum_up`."""
+        """Log the outcome of a photo and its reason, unless it, or enough others since the last `sum_up`, are logged already."""
         if self._is_known(level, path, code):
             return
         self._alike[level, what, code] += 1
@@ -32,7 +33,7 @@ class LogLimiter:
             self._log.log(level, "%s: %s: %s", what, path, reason, extra={"path": path})
 
     def sum_up(self) -> None:
-        """Tell of how many more that can be said."""
+        """Log how many more photos each line applies to."""
         for (level, what, code), number in self._alike.items():
             if number > _NAMED:
                 self._log.log(level, "%s: %s more: %s", what, f"{number - _NAMED:,}", words(code))

@@ -28,7 +28,7 @@ class _Journal(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """What a call gives as `extra` stands beside the message."""
+    """One JSON object per line; the `extra` of a call becomes fields next to the message."""
 
     def format(self, record: logging.LogRecord) -> str:
         made = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -54,10 +54,10 @@ FORMATS: Final[Mapping[str, Callable[[], logging.Formatter]]] = {"human": _Human
 
 @contextmanager
 def logging_to(stream: TextIO, kind: str = "auto") -> Iterator[logging.Logger]:
-    """Log to a stream as long as this lasts: `auto` is human on a terminal and journal elsewhere, or json.
+    """Log to a stream within the context: `auto` means human on a terminal and journal elsewhere; or json.
 
-    What the libraries log as a warning comes out, too, but for watchdog's: it complains of its own threads when they are stopped,
-    and what matters of the rest is told as a hint that was lost.
+    Warnings of the libraries are logged, too, except those of watchdog: it complains about its own threads when they are stopped,
+    and everything important of the rest is reported as a lost hint.
     """
     chosen = ("human" if stream.isatty() else "journal") if kind == "auto" else kind
     handler = logging.StreamHandler(stream)

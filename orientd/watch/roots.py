@@ -23,8 +23,8 @@ _LIMITS: Final = {errno.ENOSPC: Loss.LIMIT.value, errno.EMFILE: Loss.INSTANCES.v
 
 @dataclass(slots=True)
 class _Root:
-    """`identity` is that of the folder watched (None: it is not there, which was told if it is `missed`), `polled` says why the
-    kernel does not tell of it, `mounts` are the file systems that were seen in it last."""
+    """`identity` is that of the folder watched (None: it is not there, which was reported if it is `missed`), `polled` says why
+    the kernel does not report its changes, `mounts` are the file systems last seen in it."""
 
     path: str
     identity: tuple[int, int] | None = None
@@ -35,8 +35,8 @@ class _Root:
 
 class Roots:
     """Watches folders as long as they are there. `observer` is auto, inotify or polling; `mountinfo` gives the mounts of this
-    process (see `mounts`); `say` is told what a person should know. `heed` is called for every folder that begins to be watched;
-    what it raises comes out.
+    process (see `mounts`); `say` is called with messages for the user. `heed` is called for every folder when its watch begins;
+    what it raises is passed on.
 
     Raises:
         ConfigError: one of them is a file, or belongs to another program.
@@ -89,9 +89,9 @@ class Roots:
             root.identity, root.mounts = None, []
 
     def renew(self) -> None:
-        """Watch anew what the kernel tells of: of folders that were made while its queue was full, it would never tell.
+        """Restart the kernel's watches: it would never report folders that were made while its queue was full.
 
-        Of a disk with many folders that is unmounted, each tells that it ended; those that do so until now are watched anew, too.
+        When a disk is unmounted, each of its watched folders reports its end; those reported so far are watched again, too.
         """
         self.close()
         self._hints.forget(Loss.OVERFLOW, Loss.ENDED)
@@ -104,7 +104,7 @@ class Roots:
         return [root.path for root in self._roots if root.identity]
 
     def polled(self) -> bool:
-        """True if the kernel does not tell what happens in one of them."""
+        """True if the kernel does not report the changes in one of them."""
         return any(root.polled for root in self._roots)
 
     def reach(self, path: str, is_folder: bool, excluded: Callable[[str, bool, str], object]) -> bool:

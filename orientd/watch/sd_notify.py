@@ -1,4 +1,4 @@
-"""What systemd is told of a service (sd_notify(3))."""
+"""Reports the state of a service to systemd (sd_notify(3))."""
 
 import logging
 import socket

@@ -45,7 +45,7 @@ class Settling:
         return path in self or self.touch(path, stat, now, writing=young)
 
     def nudge(self, path: str, stat: FileStat, now: float) -> bool:
-        """As `touch`, for a sign of life beside the file: one whose writer is waited for is waited for still."""
+        """As `touch`, for a change next to the file: a file whose writer is still waited for stays as it is."""
         return path in self._busy or self.touch(path, stat, now)
 
     def forget(self, path: str) -> None:

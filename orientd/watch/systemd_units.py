@@ -1,7 +1,7 @@
-"""The systemd units of orientd: put in place, looked after, taken away.
+"""The systemd units of orientd: installs, checks and removes them.
 
-The units themselves are copied as they are. What depends on this machine stands in one drop-in beside each: the program, its
-user, the folders it watches and, by the configuration it will read, may write.
+The units themselves are copied unchanged. Everything that depends on this machine is in one drop-in for each: the program, its
+user, the folders it watches and those that it may write by the configuration it will read.
 """
 
 import os

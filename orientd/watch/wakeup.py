@@ -28,7 +28,7 @@ class Wakeup:
             os.write(self._rope, b"!")
 
     def wait(self, seconds: float | None) -> None:
-        """Wait until the bell is rung, but no longer than that."""
+        """Wait until `ring` is called, for at most that many seconds (None: no limit)."""
         if self._poll.poll(None if seconds is None else max(seconds, 0) * 1000):
             os.read(self._ears, 65536)
 

@@ -1,7 +1,7 @@
-"""What is done with photos that have settled: the same judging and writing as a scan, kept ready for months.
+"""Judges and writes photos that have settled, by the same stages as a scan, in a process that runs for months.
 
-The model is loaded when there is something to judge and given back when there was nothing for a while. The lock for writing is
-held only while photos are judged, so that `orientd undo` and `orientd apply` work beside a watcher that is idle.
+The model is loaded when there is something to judge and released after a while without work. The lock for writing is held only
+while photos are judged, so that `orientd undo` and `orientd apply` work while a watcher is idle.
 """
 
 import gc
@@ -43,7 +43,7 @@ _AGAIN: Final = 3600.0  # as `walk_every`, where that is 0
 
 
 def _nobody(_: Row, __: int | None) -> None:
-    """For those who are not told anything."""
+    """Ignores the row."""
 
 
 @dataclass
@@ -112,7 +112,7 @@ class Worker:
             allocator.give_back()
 
     def news(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Those of some candidates that are not known to be judged as they are, or wait to be put right or proposed."""
+        """Those of some candidates that are not judged in their current state, or that wait to be fixed or proposed."""
         assert self._seen is not None
         if self._proposals:
             with suppress(StateError):  # the next burst tells
