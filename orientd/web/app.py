@@ -90,7 +90,7 @@ class Pages:
             return JSONResponse({"error": "This request cannot be understood."}, 400)
         except OrientdError as error:
             return JSONResponse({"error": printable(str(error))}, 500)
-        except Exception as error:  # told here and at the terminal; the server goes on
+        except Exception as error:  # reported here and at the terminal; the server goes on
             return JSONResponse({"error": self._desk.fault(error)}, 500)
 
     async def _photo(self, request: Request) -> Response:

@@ -60,7 +60,7 @@ class Rows:
     """See above. Every method may be called by any thread."""
 
     def __init__(self, plan: str, notify: Notify, remember: Remember = _nothing, clock: Clock = _utc) -> None:
-        """`remember` is told what was said, once it is saved; it may take its time.
+        """`remember` is called with the rows and the person's choices once these are saved; it may take long.
 
         Raises:
             ConfigError, StateError: the plan, or the verdicts on it, cannot be read.

@@ -197,7 +197,7 @@ def _chosen(kind: Kind, request: Request) -> tuple[Wanted, bool]:
 
 
 def _headers(values: Mapping[str, Any]) -> dict[str, str]:
-    """What was found, beside a picture that is given back."""
+    """The result as headers of a response that holds a picture."""
     told = {f"Orientd-{name.title()}": values.get(name) for name in ("decision", "turn", "angle", "confidence", "changed")}
     return {name: f"{value:.4f}" if isinstance(value, float) else str(value) for name, value in told.items() if value is not None}
 

@@ -32,7 +32,7 @@ _NO_HTTP: Final = (
 
 
 class Connection(H11Protocol):
-    """See above. `refused` is told of those beyond the most, and of what is no HTTP: kind and message."""
+    """See above. `refused` is called with kind and message for a connection beyond `most`, and for data that is no HTTP."""
 
     most, idle, in_hand, every = MOST, IDLE, IN_HAND, _EVERY
 

@@ -15,7 +15,7 @@ _MINUTE: Final = 60.0
 
 
 class Numbers:
-    """Counted since the start, by any thread. `log` is told of what was turned away, each kind once a minute at most."""
+    """Counted since the start, by any thread. `log` is called for requests turned away, for each kind at most once a minute."""
 
     def __init__(self, model: str, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
         self._model, self._log, self._clock = model, log, clock
@@ -51,7 +51,7 @@ class Numbers:
             self._log.error("a picture met a fault of orientd (%s in all since the last message)", f"{more:,}", exc_info=error)
 
     def _untold(self, kind: str) -> int:
-        """How many of a kind are to be told of, this one among them; 0 while the last time is less than a minute ago."""
+        """How many of a kind are to be reported, this one included; 0 if the last report is less than a minute ago."""
         with self._lock:
             now = self._clock()
             told, untold = self._told.get(kind, (now - _MINUTE, 0))
