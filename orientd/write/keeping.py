@@ -1,7 +1,7 @@
-"""What a person says of photos, saved: beside the plan, and for those that are to stay as they are in the state folder, too.
+"""Saves a person's verdicts on photos: next to the plan and, for photos that are to stay as they are, in the state folder, too.
 
-There they are known by their pictures, so that they are not offered again by a later scan, under whatever name, until
-`orientd offer` lifts that, or another verdict does. Photos on servers are known by their ids, whatever edits they have.
+There they are identified by their pictures, so that a later scan does not offer them again under any name, until `orientd offer`
+or another verdict lifts that. Photos on servers are identified by their ids, whatever edits they have.
 """
 
 import os

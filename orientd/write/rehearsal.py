@@ -10,9 +10,9 @@ from orientd.records import Method, Patch, Row, Verdict
 
 
 def rehearsed(row: Row, config: Config) -> Row:
-    """A row of a dry run; if its photo is to be put right and this user may not write it, the reason says so. Nothing is changed.
+    """A row of a dry run; if its photo is to be fixed and this user may not write it, the reason says so. No file is changed.
 
-    The decision stays: whoever applies the plan may have the right.
+    The decision stays: the user who applies the plan may have the permission.
     """
     if row.decision is not Verdict.FIX:
         return row
@@ -21,7 +21,7 @@ def rehearsed(row: Row, config: Config) -> Row:
     except PhotoError as error:
         before = f" ({row.reason})" if row.reason else ""
         return row._replace(reason=f"it cannot be written now: {error}{before}", reason_code=error.code)
-    except Exception:  # a file that has changed meanwhile may make a parser fail, and the write tells of that
+    except Exception:  # a file that has changed meanwhile may make a parser fail: the write reports that
         return row
     return row
 

@@ -1,4 +1,4 @@
-"""A turn noted beside a photo that is never written itself: its sidecar is made, or changed, and journalled like any write."""
+"""Writes a turn to the sidecar of a photo that is never written itself: creates or changes it, journalled like any write."""
 
 import os
 from dataclasses import dataclass, replace
@@ -32,10 +32,10 @@ class SidecarFixer:
     disk: Disk = DISK
 
     def fix(self, row: Row) -> records.Outcome:
-        """Note that the photo of a row is to be shown turned as the row says.
+        """Write to the sidecar that the photo of a row is to be shown turned as the row says.
 
-        Its orientation is the one the photo was shown with when it was judged, sidecar and all; the size is compared where it
-        is known. The outcome tells of the photo: its path, state and hash, and the orientation it is shown with now.
+        The row's orientation is the one that the photo, with its sidecar, was shown with when it was judged; the size is compared
+        if it is known. The outcome describes the photo: its path, state and hash, and the orientation it is shown with now.
 
         Raises:
             StateError: the journal cannot be written.

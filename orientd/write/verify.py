@@ -27,9 +27,9 @@ class Finding:
 
 
 def verify(journal: Journal, moves: Sequence[Move], elsewhere: Elsewhere | None = None) -> Iterator[Finding]:
-    """Compare every file ever written with what the journal says that it holds, and try in memory whether it can be undone.
+    """Compare every file ever written with what the journal says it holds, and try in memory whether it can be undone.
 
-    Who writes `elsewhere` tells of what was written there.
+    `elsewhere` gives the state of what was written to servers.
     """
     for write in journal.last_writes():
         now = moved(write, moves)
