@@ -48,7 +48,7 @@ Told = Callable[[int], object]  # a number
 
 
 def _nobody(_: int) -> None:
-    """For those who are not told anything."""
+    """Ignores the number of the run."""
 
 
 def model_path(config: Config) -> Path:
@@ -75,11 +75,11 @@ def scan(
 ) -> Generator[Row, None, None]:
     """Judge everything below `roots` and, with `fix`, fix what needs a turn; one row per file, in the order of the walk.
 
-    Without it a row says so if this user may not write its photo; not if `unattended`: who applies that plan is another.
-    After these what is `listed`; a path in a list may be gone. What is not even looked at is counted in `left_out`. `unattended`:
-    no person started it; see `reverted.turned_back`. `begun` is told the number of the run, once there is something to write.
-    `part`: only what it owns. `cluster`: judges in place of this machine. `wait`: so many seconds for another orientd that is
-    writing, here as below.
+    Without `fix` a row says if this user may not write its photo, except if `unattended`: another user applies that plan.
+    The photos `listed` come last; a path in a list may no longer exist. `left_out` counts what is not looked at. `unattended`:
+    no person started the run; see `reverted.turned_back`. `begun` is called with the number of the run before its first write.
+    `part`: judge only the photos of this part. `cluster`: judges in place of this machine. `wait`: how many seconds to wait for
+    another orientd that is writing, here as below.
 
     Raises:
         OrientdError: what must stop the run; some of it before the first row.
@@ -177,7 +177,7 @@ def undo(
     """Give the photos of a run (the last one that wrote, if None), or of it only those at `paths`, exactly the bytes they had.
 
     With `paths` and no run, the last change of each is taken back, whichever run made it. See `undo_guard.admit`, too.
-    `expect` is told how many outcomes there will be, here as below.
+    `expect` is called with the number of outcomes to come, here as below.
 
     Raises:
         ConfigError: there is nothing to undo, or no such run.

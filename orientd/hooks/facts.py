@@ -1,4 +1,4 @@
-"""What a hook is told: one object of JSON, whose keys stay. docs/monitoring.md describes them."""
+"""The input of a hook: one JSON object with stable keys. docs/monitoring.md describes them."""
 
 import json
 import os

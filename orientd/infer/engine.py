@@ -1,8 +1,8 @@
 """Pixels → Prediction.
 
-A graph of orientd takes uint8 `pixels` of shape (N, size, size, 3) and gives float32 `logits` of shape (N, 4); that of another
-project is fed as its `spec.ModelSpec` says. It is always run on batches of one shape, on a CPU on one photo at a time, so that a
-photo gets the same answer to the bit in whatever company it comes. That costs nothing: larger batches fall out of the cache
+A graph of orientd takes uint8 `pixels` of shape (N, size, size, 3) and returns float32 `logits` of shape (N, 4); the graph of
+another project gets its input as its `spec.ModelSpec` says. All batches have the same shape, on a CPU one photo, so that a photo
+gets the same answer to the bit whatever else is in the batch. That costs nothing: larger batches do not fit in the cache
 (`benchmarks/cpu/batch_size.py`).
 """
 
