@@ -90,10 +90,10 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Skew:
-    """That the skew of pages is to be learned, and not which of four ways is up.
+    """Settings for learning the skew of pages, and not which of four sides is up.
 
-    `part`: the side of the square that is seen, as a share of that of the page; any angle of 0.707 lies within it. `spread`:
-    standard deviation, in degrees, of the bell that is the label.
+    `part`: the side of the square that is seen, as a share of that of the page; at 0.707 any angle fits into the page. `spread`:
+    standard deviation, in degrees, of the Gaussian that is the label.
     """
 
     part: float = _within(0.1, 0.7072, 0.7)

@@ -43,13 +43,13 @@ def travel(
     """Make NAME.onnx, its report and its card in the folder `out`; returns the figures (see `measure`).
 
     Args:
-        photos: folders or zips of upright photos; none for the caches that the recipe names.
-        validation: such ones that train nothing; without them `share` (0–1) of `photos` is kept apart, by whole groups.
-        false_per_1000: what the policy printed may spoil.
-        int8: try the model in 8-bit integers, too, and keep it if it judges as well.
+        photos: folders or zips of upright photos; none to use the caches that the recipe names.
+        validation: photos that are not trained on; without them `share` (0–1) of `photos` is held out, by whole groups.
+        false_per_1000: how many false turns per 1,000 upright photos the policy printed may make.
+        int8: also try the model in 8-bit integers, and keep it if it judges as well.
 
     Raises:
-        OrientdError: as the steps do; what is done stays.
+        OrientdError: as the steps do; the results of the steps before stay.
     """
     if config.skew:
         raise ConfigError("this recipe learns skew: give it to orientd-train skew")

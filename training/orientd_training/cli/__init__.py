@@ -171,7 +171,7 @@ def calibrate(
     out: Path | None,
 ) -> None:
     """Fit the temperatures on --photos and weights, caps and policy of the panel of witnesses on --albums, and write them into
-    MODEL; print the policies that mend most for what they spoil."""
+    MODEL; print the policies that fix most for the false turns they make."""
     if not photos and not albums:
         raise click.UsageError("give --photos, --albums or both")
     if albums and not out:

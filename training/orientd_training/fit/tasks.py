@@ -116,7 +116,7 @@ class Skewed:
         return apart(best + (chances * away).sum(1) / chances.sum(1), torch.zeros_like(best))
 
     def _wanted(self, targets: Tensor) -> Tensor:
-        """A bell of `spread` degrees around the angle, on the circle of half a turn."""
+        """A Gaussian around the angle, with a standard deviation of `spread` degrees, on the circle of half a turn."""
         away = apart(classes(targets.device), targets[:, None])
         return (-0.5 * (away / self.spread) ** 2).softmax(1)
 

@@ -61,9 +61,9 @@ def following(config: TrainConfig, run: Path, photos: int) -> Iterator[Callable[
 
 
 def keep(run: Path, files: Sequence[Path], folder: str, figures: Scalars) -> str:
-    """Lay files as artifacts into `folder` of the MLflow run that followed `run`, if one did, and figures beside its own.
+    """Log files as artifacts in `folder` of the MLflow run that tracked `run`, if one did, and figures as its metrics.
 
-    Returns what came of it in words, nothing if it was not followed.
+    Returns a message about the result; an empty one if the run was not tracked.
     """
     known = _known(run)
     if not known:

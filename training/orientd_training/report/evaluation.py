@@ -119,12 +119,12 @@ def _p(value: float) -> str:
 
 
 def calibrate(model: Path, photos: Sequence[PhotoSet], false_per_1000: float, search: Search, out: Path | None = None) -> Fitted:
-    """Fit the temperatures, write them into `model`, and choose the policy that mends most.
+    """Fit the temperatures, write them into `model`, and choose the policy that fixes most.
 
-    In `out` are put `frontier.csv` and the looks collected, also as those of the model as it is afterwards.
+    `frontier.csv` and the looks collected are written to `out`; the looks are also stored for the model with its new temperatures.
 
     Raises:
-        ConfigError: as `evaluate`; or no policy is bearable: the temperatures are in the model all the same.
+        ConfigError: as `evaluate`; or no policy makes few enough false turns: the temperatures are in the model all the same.
         ModelError: `model` is no model of orientd.
         StateError: `model` or `out` cannot be written; the model is as it was.
     """
