@@ -209,9 +209,9 @@ def _memory() -> float | str:
 
 
 def whole(bench: Bench) -> None:
-    """`orientd scan` on files in the page cache: the GPU alone and with the CPU beside it, by number of threads, and all GPUs.
+    """`orientd scan` on files in the page cache: the GPU alone and together with the CPU, by number of threads, and all GPUs.
 
-    One photo in 16 is sideways or upside down, so few get a second look, as few real ones do.
+    One photo in 16 is sideways or upside down, so few get a second look, as in real libraries.
     """
     everything, share = bench.folder / "all", cards.LoadBalance.of
     for workers in bench.scale.workers:

@@ -1,4 +1,4 @@
-"""What orientd says of each kind of photo on a real Immich, what Immich itself says when told to turn it, and a scan by https.
+"""How orientd judges each kind of photo on a real Immich, how Immich itself answers a request to turn it, and a scan by https.
 
     python -m benchmarks.immich.kinds --url http://127.0.0.1:2283 --key-file admin.key --out FOLDER --photo FILE.jpg
 
@@ -74,7 +74,7 @@ def upload(user: Talk, photo: Path, folder: Path) -> dict[str, str]:
 
 
 def says(user: Talk, photo: str) -> str:
-    """What Immich answers when it is told to turn it; that is taken back."""
+    """Immich's answer to a request to turn the photo, which is taken back afterwards."""
     try:
         user.ask("PUT", f"assets/{photo}/edits", _TURN)
     except httpx.HTTPStatusError as error:

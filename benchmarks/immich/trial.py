@@ -31,7 +31,7 @@ _MOST_BYTES = 2**20  # of a file: a server computes long at larger ones
 
 
 def choose(albums: Sequence[Path], photos: int, turned: int) -> list[tuple[Path, int]]:
-    """So many photos at random, with the degrees clockwise that mend each, `turned` of them not 0; no photo is there twice."""
+    """`photos` random photos, none twice, with the degrees clockwise that make each upright; for `turned` of them not 0."""
     found: dict[str, list[tuple[Path, int]]] = {}
     for folder in albums:
         for row in csv.DictReader((folder / "truth.csv").open()):
@@ -44,7 +44,7 @@ def choose(albums: Sequence[Path], photos: int, turned: int) -> list[tuple[Path,
 
 @dataclass(frozen=True)
 class Done:
-    """What a command told as JSON, the seconds it took, its exit code, and what it said besides."""
+    """The JSON that a command printed, the seconds it took, its exit code, and its standard error."""
 
     told: list[dict]
     seconds: float

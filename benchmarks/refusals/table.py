@@ -59,7 +59,7 @@ def called_damaged(found: Found) -> bool:
 
 
 def table(found: Sequence[Found], before: Sequence[Found] | None = None) -> str:
-    """Markdown: sums, and reasons with the most frequent first; beside those of `before`, if that is given."""
+    """Markdown: sums, and reasons with the most frequent first; next to those of `before`, if that is given."""
     runs = [*([("before", before)] if before else []), ("after" if before else "files", found)]
     return "\n".join([*_sums(runs), "", *_reasons(runs)]) + "\n"
 
