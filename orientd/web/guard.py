@@ -7,7 +7,7 @@ What keeps them out:
 - The name in `Host` must be one of this machine's, so that no name of a stranger can be made to lead here (DNS rebinding).
 - What changes something must come from the page itself, by `Origin` and `Sec-Fetch-Site`, and be JSON, which no form can send.
 - Nothing but the page's own files can run in it or be loaded into it (CSP), and nobody can frame it.
-- A body has a limit of size and of time; too frequent requests are refused for a while, those of strangers by a limit of their own.
+- A body has a limit of size and of time; too frequent requests are refused for a while, those of strangers by their own limit.
 
 What is not kept out: root, and whoever runs programs as this user. Beyond this machine (`--listen`) anybody on the way can read
 along, as there is no TLS: the command says so, and a tunnel by SSH is the way to do it.

@@ -228,7 +228,7 @@ def _origin(sources: Sequence[Path], members: list[Member], size: int) -> dict[s
 
 @contextmanager
 def _writing(out: Path) -> Iterator[None]:
-    """Lock the cache folder for this process; raises ConfigError if another one holds it, OrientdError if it cannot be written."""
+    """The cache folder, locked; raises ConfigError if another one holds it, OrientdError if it cannot be written."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         folder = os.open(out, os.O_RDONLY | os.O_DIRECTORY)

@@ -121,7 +121,7 @@ def _p(value: float) -> str:
 def calibrate(model: Path, photos: Sequence[PhotoSet], false_per_1000: float, search: Search, out: Path | None = None) -> Fitted:
     """Fit the temperatures, write them into `model`, and choose the policy that fixes most.
 
-    `frontier.csv` and the looks collected are written to `out`; the looks are also stored for the model with its new temperatures.
+    `frontier.csv` and the looks collected are written to `out`, the latter also for the model with its new temperatures.
 
     Raises:
         ConfigError: as `evaluate`; or no policy makes few enough false turns: the temperatures are in the model all the same.
