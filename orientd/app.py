@@ -44,7 +44,7 @@ from orientd.write.undo import Move, undoable
 from orientd.write.verify import Finding
 from orientd.write.writer import Writer
 
-Told = Callable[[int], object]  # a number
+NumberCallback = Callable[[int], object]
 
 
 def _nobody(_: int) -> None:
@@ -66,7 +66,7 @@ def scan(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-    begun: Told = _nobody,
+    begun: NumberCallback = _nobody,
     left_out: leaving_out.Tally | None = None,
     listed: Sequence[str] = (),
     part: Part | None = None,
@@ -126,7 +126,7 @@ def apply(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-    begun: Told = _nobody,
+    begun: NumberCallback = _nobody,
     wait: float = 0.0,
 ) -> Generator[Row, None, None]:
     """Carry out the rows of a plan whose decision is fix, each by its own method, refusing photos that changed since judged.
@@ -170,8 +170,8 @@ def undo(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-    begun: Told = _nobody,
-    expect: Told = _nobody,
+    begun: NumberCallback = _nobody,
+    expect: NumberCallback = _nobody,
     wait: float = 0.0,
 ) -> Generator[records.Outcome, None, None]:
     """Give the photos of a run (the last one that wrote, if None), or of it only those at `paths`, exactly the bytes they had.
@@ -215,7 +215,7 @@ def try_undo(
     paths: Sequence[str] = (),
     moves: Sequence[Move] = (),
     notify: Notify,
-    expect: Told = _nobody,
+    expect: NumberCallback = _nobody,
 ) -> Generator[records.Outcome, None, None]:
     """What `undo` would do; nothing is changed. Raises as that does."""
     admit = partial(undo_guard.admit, named=bool(paths))
@@ -239,8 +239,8 @@ def redo(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-    begun: Told = _nobody,
-    expect: Told = _nobody,
+    begun: NumberCallback = _nobody,
+    expect: NumberCallback = _nobody,
     wait: float = 0.0,
 ) -> Generator[records.Outcome, None, None]:
     """Turn again what was taken back of a run or, if that is an undo, by it.
@@ -266,7 +266,9 @@ def redo(
                 return
 
 
-def verify(config: Config, moves: Sequence[Move], notify: Notify, expect: Told = _nobody) -> Generator[Finding, None, None]:
+def verify(
+    config: Config, moves: Sequence[Move], notify: Notify, expect: NumberCallback = _nobody
+) -> Generator[Finding, None, None]:
     """Check every file ever written against the journal; nothing is changed."""
     with open_journal(config, notify) as journal, closing(immich.make_reader(config, notify)) as elsewhere:
         expect(journal.number_of_last_writes())

@@ -82,8 +82,8 @@ def _outcomes(out: JsonLines, found: Iterable["Outcome"]) -> Mapping[Status, int
     counts = dict.fromkeys(Status, 0)
     for one in found:
         counts[one.status] += 1
-        told = {"path": one.path, "outcome": one.status or _PENDING, "reason": one.reason or None, "reason_code": one.code}
-        out.write("outcome", told)
+        fields = {"path": one.path, "outcome": one.status or _PENDING, "reason": one.reason or None, "reason_code": one.code}
+        out.write("outcome", fields)
     return counts
 
 

@@ -211,7 +211,7 @@ def watching(watcher: Mapping[str, Any]) -> str:
 
 def _held(standing: "Standing") -> dict[str, str]:
     runs, kept, unsettled = standing.runs, standing.originals, standing.unsettled
-    mended = ", repaired by the next run that writes there" if unsettled else ""
+    repaired = ", repaired by the next run that writes there" if unsettled else ""
     return {
         "state": standing.state_dir,
         "model": standing.model,
@@ -220,7 +220,7 @@ def _held(standing: "Standing") -> dict[str, str]:
         "photos fixed": f"{sum(run.fixed for run in runs):,}",
         "originals kept": f"{len(kept):,}" + (f", {sum(kept) / 1e6:,.1f} MB" if kept else ""),
         "cannot be undone": f"{sum(run.forgotten for run in runs):,}",
-        "interrupted writes": f"{unsettled:,}{mended}",
+        "interrupted writes": f"{unsettled:,}{repaired}",
     }
 
 

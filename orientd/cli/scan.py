@@ -82,8 +82,8 @@ def scan(
                 if page:
                     page.add(row)
         finish = partial(session.finish, when_found=when_found, left_out=left_out.found(), rescan=rescan)
-        told_of = cluster.told() if cluster else ()
-        code = finish(interrupted=stop(), part=str(part.shard) if part else "", judged_by=told_of)
+        judges = cluster.told() if cluster else ()
+        code = finish(interrupted=stop(), part=str(part.shard) if part else "", judged_by=judges)
         done = stop() or page is None or finish_page(config, page, kept.path, stop, quiet=quiet)
         return code if done else ExitCode.INTERRUPTED
 

@@ -123,7 +123,7 @@ class Session:
             self._json.summary(self._tally, path, code, left_out or {})
         else:
             self._shown.close()
-            told = summary(
+            text = summary(
                 self._tally,
                 report=path,
                 wrote=self._wrote,
@@ -136,7 +136,7 @@ class Session:
                 judged_by=judged_by,
             )
             if not self._quiet:
-                console(stderr=not self._report.path).print(told)
+                console(stderr=not self._report.path).print(text)
         return code
 
     def __enter__(self) -> Self:

@@ -25,8 +25,8 @@ _OneLine.add_representer(str, _text)
 
 def as_yaml(value: object, *, ascii_only: bool) -> str:
     """The value of an option as one line of YAML. `ascii_only`: all other characters stand in it as escapes."""
-    told: Any = OF_MODEL if value is None else list(value) if isinstance(value, tuple) else value
-    text = yaml.dump([told], Dumper=_OneLine, default_flow_style=True, allow_unicode=not ascii_only, width=_MOST)
+    shown: Any = OF_MODEL if value is None else list(value) if isinstance(value, tuple) else value
+    text = yaml.dump([shown], Dumper=_OneLine, default_flow_style=True, allow_unicode=not ascii_only, width=_MOST)
     return text.strip()[1:-1]
 
 

@@ -90,12 +90,12 @@ def _seen(data: bytes) -> int:
     """The orientation of a HEIF, found by comparing how libheif shows it with how it shows the same file turned by 90 degrees.
 
     In doubt, the orientation that the file states."""
-    told = orientation.normalise(formats.stored_orientation(Format.HEIF, data))
-    other = orientation.turned(told, 90)
+    stated = orientation.normalise(formats.stored_orientation(Format.HEIF, data))
+    other = orientation.turned(stated, 90)
     here = _shown(Format.HEIF, data)
     there = _shown(Format.HEIF, formats.plan(Format.HEIF, data, other).apply(data))
     turns = {orientation.turned(other, turn): orientation.apply(there, orientation.from_turn(turn)) for turn in orientation.TURNS}
-    return min(turns, key=lambda value: (int(np.abs(turns[value].astype(int) - here).sum()), value != told))
+    return min(turns, key=lambda value: (int(np.abs(turns[value].astype(int) - here).sum()), value != stated))
 
 
 def _shown(kind: Format, data: bytes) -> NDArray[np.uint8]:
@@ -234,10 +234,10 @@ def _strictly(data: bytes, size: Size, stored: Size) -> Image.Image:
         try:
             return _turbo(data, size, stored)
         except ValueError as error:
-            mended = flaws.without(data, str(error))
-            if mended is None:
+            repaired = flaws.without(data, str(error))
+            if repaired is None:
                 raise
-            data = mended
+            data = repaired
     raise ValueError("it has more flaws than any camera writes")
 
 

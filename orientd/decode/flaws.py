@@ -36,13 +36,13 @@ _WHOLE_SPECTRUM: Final = bytes((0, 63, 0))
 
 def without(data: bytes, warning: str) -> bytes | None:
     """The file without the flaw that TurboJPEG warns of; None if that is damage, or the file is not understood."""
-    for pattern, mend in _MENDS:
+    for pattern, repair in _REPAIRS:
         if found := re.search(pattern, warning):
             try:
-                mended = mend(data, found)
+                repaired = repair(data, found)
             except Refused:
                 return None
-            return mended if mended != data else None
+            return repaired if repaired != data else None
     return None
 
 
@@ -51,20 +51,20 @@ def _without_profile(data: bytes, _: re.Match[str]) -> bytes:
 
 
 def _with_jfif_1(data: bytes, _: re.Match[str]) -> bytes:
-    def mended(one: Segment, content: bytes) -> bytes:
+    def repaired(one: Segment, content: bytes) -> bytes:
         return _JFIF + b"\1" + content[6:] if one.marker == APP0 and content.startswith(_JFIF) else content
 
-    return _rebuilt(data, mended)
+    return _rebuilt(data, repaired)
 
 
 def _with_known_transform(data: bytes, _: re.Match[str]) -> bytes:
     numbers = [data[one.start + 5] for one in jpeg.segments(data, lenient=True) if one.marker in FRAMES]
     code = bytes((_TRANSFORMS.get(numbers[0] if numbers else 0, 0),))
 
-    def mended(one: Segment, content: bytes) -> bytes:
+    def repaired(one: Segment, content: bytes) -> bytes:
         return content[:11] + code + content[12:] if one.marker == APP14 and content.startswith(_ADOBE) else content
 
-    return _rebuilt(data, mended)
+    return _rebuilt(data, repaired)
 
 
 def _without_strays(data: bytes, _: re.Match[str]) -> bytes:
@@ -81,10 +81,10 @@ def _with_whole_spectrum(data: bytes, _: re.Match[str]) -> bytes:
     """With scan headers that cover all 64 coefficients, in all their bits, as every scan of a sequential frame does."""
     if _frame(data).marker not in _SEQUENTIAL:
         return data
-    mended = bytearray(data)
+    repaired = bytearray(data)
     for scan in _scans(data):
-        mended[scan.end - len(_WHOLE_SPECTRUM) : scan.end] = _WHOLE_SPECTRUM
-    return bytes(mended)
+        repaired[scan.end - len(_WHOLE_SPECTRUM) : scan.end] = _WHOLE_SPECTRUM
+    return bytes(repaired)
 
 
 def _with_end(data: bytes, _: re.Match[str]) -> bytes:
@@ -92,9 +92,9 @@ def _with_end(data: bytes, _: re.Match[str]) -> bytes:
     frame, closed = _frame(data), data + EOI
     if frame.marker == PROGRESSIVE:
         return closed if progressive.abridged(closed) else data
-    told = {name for scan in _scans(data) for name in data[scan.start + 1 : scan.start + 1 + 2 * data[scan.start] : 2]}
+    present = {name for scan in _scans(data) for name in data[scan.start + 1 : scan.start + 1 + 2 * data[scan.start] : 2]}
     wanted = set(data[frame.start + 6 : frame.end : 3])
-    return closed if frame.marker in _SEQUENTIAL and wanted <= told else data
+    return closed if frame.marker in _SEQUENTIAL and wanted <= present else data
 
 
 def _frame(data: bytes) -> Segment:
@@ -118,17 +118,17 @@ def _scans(data: bytes) -> list[Segment]:
     return found
 
 
-def _rebuilt(data: bytes, mended: Callable[[Segment, bytes], bytes]) -> bytes:
-    """The file with nothing between its segments up to the first scan and their payloads `mended`; an empty one is left out."""
+def _rebuilt(data: bytes, repaired: Callable[[Segment, bytes], bytes]) -> bytes:
+    """The file with nothing between its segments up to the first scan and their payloads `repaired`; an empty one is left out."""
     parts, end = [data[:2]], 2
     for one in jpeg.segments(data, lenient=True):
-        if content := mended(one, data[one.start : one.end]):
+        if content := repaired(one, data[one.start : one.end]):
             parts.append(bytes((0xFF, one.marker)) + (len(content) + 2).to_bytes(2, "big") + content)
         end = one.end
     return b"".join([*parts, data[end:]])
 
 
-_MENDS: Final[tuple[tuple[str, Callable[[bytes, re.Match[str]], bytes]], ...]] = (
+_REPAIRS: Final[tuple[tuple[str, Callable[[bytes, re.Match[str]], bytes]], ...]] = (
     (r"bad ICC marker", _without_profile),
     (r"unknown JFIF revision", _with_jfif_1),
     (r"Unknown Adobe color transform", _with_known_transform),

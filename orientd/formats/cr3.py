@@ -29,11 +29,11 @@ def read(data: bytes) -> Contents:
     """What a CR3 file says of itself; nothing of one that cannot be read."""
     boxes = list(_inside(data, 0, len(data)))
     movie = [inner for outer in boxes if outer.kind == b"moov" for inner in _inside(data, outer.body, outer.end)]
-    told = Contents()
+    contents = Contents()
     for found in _in_uuid(data, movie, _METADATA, 0):
         if found.kind == b"CMT1":
-            told = raw_tiff.read(data[found.body : found.end])
-    return told._replace(places=(*_previews(data, boxes), *_samples(data, movie)))
+            contents = raw_tiff.read(data[found.body : found.end])
+    return contents._replace(places=(*_previews(data, boxes), *_samples(data, movie)))
 
 
 def _inside(data: bytes, start: int, end: int) -> Iterator[Box]:

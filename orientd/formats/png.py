@@ -251,15 +251,15 @@ def _old_exif(data: bytes, found: list[Chunk]) -> _OldExif | None:
     if len(old) > 1:
         raise Refused(Reason.BROKEN_METADATA, "EXIF stands in two old text chunks")
     for each in old:
-        told, value = tiff_block.stored(each.block), stored(data)
-        if group.normalise(told) != group.normalise(value):
+        stated, value = tiff_block.stored(each.block), stored(data)
+        if group.normalise(stated) != group.normalise(value):
             says = "nothing" if value is None else value
             raise Refused(
                 Reason.ORIENTATIONS_DISAGREE,
-                f"EXIF in an old text chunk says {told}, its own chunk says {says}: viewers disagree about this photo",
+                f"EXIF in an old text chunk says {stated}, its own chunk says {says}: viewers disagree about this photo",
             )
         for chunk in found:
-            if chunk.name == b"eXIf" and None in (told, value) and not data[: chunk.end].endswith(each.block):
+            if chunk.name == b"eXIf" and None in (stated, value) and not data[: chunk.end].endswith(each.block):
                 raise Refused(
                     Reason.CANNOT_GROW,
                     "EXIF stands in its own chunk and otherwise in an old text chunk, so that it cannot grow in step",

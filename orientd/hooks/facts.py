@@ -44,7 +44,7 @@ class Facts:
     exit_code: int | None = None
     error: str = ""
 
-    def told(self, event: Event, *, abroad: bool = False) -> bytes:
+    def to_json(self, event: Event, *, abroad: bool = False) -> bytes:
         """JSON, in ASCII and on one line; what goes `abroad` names no folder and no file of this machine."""
         facts: dict[str, object] = {
             "event": event.removeprefix("on_"),

@@ -49,7 +49,7 @@ class Exclusion:
         self._old = [re.compile(translate(pattern.rstrip("/"))).match for pattern in self._patterns]
         self._any_old = re.compile("|".join(translate(pattern.rstrip("/")) for pattern in self._patterns) or "(?!)").match
         self._say = say
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._unfit = set(range(len(self._patterns)))
         self._markers = Markers()
         self._ready = lru_cache(_ROOTS)(self._made_for)
@@ -93,8 +93,8 @@ class Exclusion:
         if not _fits(self._any_old, below):
             return ""
         pattern = next(each for each, match in zip(self._patterns, self._old, strict=True) if _fits(match, below))
-        if pattern not in self._told:
-            self._told.add(pattern)
+        if pattern not in self._reported:
+            self._reported.add(pattern)
             self._say(_OLD_RULE.format(pattern=pattern, path=path))
         return f"the pattern {pattern}"
 

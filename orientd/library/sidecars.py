@@ -67,7 +67,7 @@ def find(photo: str, naming: Naming, disk: Disk = DISK) -> Sidecar:
     Raises:
         Refused: there are several, or the one that is there cannot be read.
     """
-    found = [each for path, _ in _present(photo) if _tells_of(each := _read(path, disk), photo)]
+    found = [each for path, _ in _present(photo) if _describes(each := _read(path, disk), photo)]
     if len(found) > 1:
         raise Refused(
             Reason.SIDECAR_UNCLEAR,
@@ -99,7 +99,7 @@ def check_silent(photo: str, disk: Disk = DISK) -> None:
             f"its content is signed by {os.path.basename(manifest)} (C2PA), which any change would break: turn it in a program"
             " that keeps sidecars"
         )
-    for name, orientation in _told(photo, disk):
+    for name, orientation in _stated(photo, disk):
         raise Refused(
             Reason.SIDECAR_CONTRADICTS,
             f"its sidecar {name} stores an orientation ({orientation}), which would contradict the photo: turn it in the program"
@@ -110,13 +110,13 @@ def check_silent(photo: str, disk: Disk = DISK) -> None:
 def contradiction(photo: str, orientation: int | None, disk: Disk = DISK) -> str:
     """What a sidecar stores against a photo that was written and stores `orientation` (None: none); empty if none is known to."""
     with suppress(Refused):
-        for name, noted in _told(photo, disk):
+        for name, noted in _stated(photo, disk):
             if normalise(noted) != normalise(orientation):
                 return f"its sidecar {name} stores another orientation ({noted}): turn it in the program that keeps the sidecar"
     return ""
 
 
-def _told(photo: str, disk: Disk) -> Iterator[tuple[str, int]]:
+def _stated(photo: str, disk: Disk) -> Iterator[tuple[str, int]]:
     """Name and orientation of each sidecar that stores one for the photo.
 
     Raises:
@@ -124,7 +124,7 @@ def _told(photo: str, disk: Disk) -> Iterator[tuple[str, int]]:
     """
     for path, _ in _present(photo):
         found = _read(path, disk)
-        if found.orientation is not None and _tells_of(found, photo):
+        if found.orientation is not None and _describes(found, photo):
             yield os.path.basename(path), found.orientation
 
 
@@ -166,7 +166,7 @@ def _read(path: str, disk: Disk) -> Sidecar:
         raise Refused(Reason.SIDECAR_UNCLEAR, f"its sidecar {os.path.basename(path)} cannot be read: {error}") from error
 
 
-def _tells_of(found: Sidecar, photo: str) -> bool:
+def _describes(found: Sidecar, photo: str) -> bool:
     """True if it belongs to that photo. `photo.xmp` may say for which extension it is; if not, it is that of the raw file: into
     other photos programs write themselves. Without a raw file it is that of the only photo of this name.
 

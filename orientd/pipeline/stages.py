@@ -32,7 +32,7 @@ from orientd.state.seen import Seen
 from orientd.witnesses.asking import Bench
 from orientd.write import change, keeping, reverted
 from orientd.write.change import Writable
-from orientd.write.writer import Writer, put_right
+from orientd.write.writer import Writer, fixed_row
 
 if TYPE_CHECKING:
     from orientd.infer.engine import Engine
@@ -167,7 +167,7 @@ def act_stage(journal: Journal, kept: Kept, writer: Writer | None, *, unattended
             return left(row, reverted.MADE.format(run), Reason.DONE_BEFORE)
         if reason := _undone(journal, row, unattended):
             return left(row, reason, Reason.TAKEN_BACK)
-        return put_right_now(writer, row) if writer else row
+        return fix_now(writer, row) if writer else row
 
     return act
 
@@ -257,12 +257,12 @@ def _still_planned(row: Row, method: str) -> bool:
     return row.decision is not Verdict.FIX or (same and others.is_free(row.path))
 
 
-def put_right_now(writer: Writer, row: Row) -> Row:
+def fix_now(writer: Writer, row: Row) -> Row:
     """Carry out a row whose decision is fix, and remember what a later scan would say of it."""
-    told = row.method if row.method in (Method.SIDECAR, Method.IMMICH) else Method(writer.config.method)
-    done, outcome = writer.fix(row, told)
+    method = row.method if row.method in (Method.SIDECAR, Method.IMMICH) else Method(writer.config.method)
+    done, outcome = writer.fix(row, method)
     if outcome.status is Status.FIXED and outcome.stat:
-        writer.seen.add([put_right(row, outcome, outcome.stat, writer.run)])
+        writer.seen.add([fixed_row(row, outcome, outcome.stat, writer.run)])
     return done
 
 

@@ -92,8 +92,8 @@ def _figure(card: Card, name: str) -> str:
     row = card.row
     folder, file = os.path.split(row.path)
     shown = _pair(card, name) if card.jpeg else f'<div class="none">{_text(card.note)}</div>'
-    told = "".join(f"<small>{_text(line)}</small>" for line in _facts(row))
-    caption = f"<strong><bdi>{_text(file)}</bdi></strong><small><bdi>{_text(folder)}</bdi></small>{told}"
+    facts = "".join(f"<small>{_text(line)}</small>" for line in _facts(row))
+    caption = f"<strong><bdi>{_text(file)}</bdi></strong><small><bdi>{_text(folder)}</bdi></small>{facts}"
     return f"<figure>{shown}<figcaption>{caption}</figcaption></figure>\n"
 
 

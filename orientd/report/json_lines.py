@@ -23,8 +23,8 @@ class JsonLines:
 
     def photo(self, row: Row) -> None:
         values = (round(value, 4) if isinstance(value, float) else value for value in row.cells())
-        told = dict(zip(COLUMNS, values, strict=True))
-        self.write("photo", told | {"mtime_ns": None if row.mtime_ns is None else str(row.mtime_ns)})
+        fields = dict(zip(COLUMNS, values, strict=True))
+        self.write("photo", fields | {"mtime_ns": None if row.mtime_ns is None else str(row.mtime_ns)})
 
     def status(self, done: int, found: int, total: int | None, seconds_left: float | None) -> None:
         """`total` and `seconds_left` are None until the total is known."""

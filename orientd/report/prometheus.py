@@ -72,7 +72,7 @@ def of_scan(tally: Tally, model: str, now: float, duration: float) -> str:
     )
 
 
-def leave(told: str, file: str) -> None:
+def leave(content: str, file: str) -> None:
     """Put a text at a place where others may read it at any time: they see the old one or the new one, whole.
 
     Raises:
@@ -83,7 +83,7 @@ def leave(told: str, file: str) -> None:
     try:
         with open(fresh, "w", encoding="utf-8", opener=_anew) as written:
             os.fchmod(written.fileno(), 0o644)  # whatever the umask: the collector is another user
-            written.write(told)
+            written.write(content)
         os.replace(fresh, place)
     except OSError:
         with suppress(OSError):

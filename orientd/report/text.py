@@ -25,14 +25,14 @@ def photos(number: int, one: str, many: str) -> str:
 def in_json(values: Mapping[str, object]) -> dict[str, object]:
     """Values as any program can read them from JSON. In a text with bytes that are not UTF-8, each of them becomes U+FFFD, and
     NAME_b64 holds the original bytes in base64; for a list with such a text, NAME_b64 is a list."""
-    told: dict[str, object] = {}
+    fields: dict[str, object] = {}
     for name, value in values.items():
-        told[name] = _clean(value)
-        if told[name] != value and isinstance(value, str):
-            told[f"{name}_b64"] = _base64(value)
+        fields[name] = _clean(value)
+        if fields[name] != value and isinstance(value, str):
+            fields[f"{name}_b64"] = _base64(value)
         elif isinstance(value, list | tuple) and any(isinstance(one, str) and _clean(one) != one for one in value):
-            told[f"{name}_b64"] = [_base64(str(one)) for one in value]
-    return told
+            fields[f"{name}_b64"] = [_base64(str(one)) for one in value]
+    return fields
 
 
 def _clean(value: object) -> object:

@@ -44,7 +44,7 @@ class Seen:
         keys = [os.fsencode(candidate.path) for candidate in candidates]
         marks = ",".join("?" * len(keys))
         found: dict[bytes, tuple[object, ...]] = {}
-        with self._mended():
+        with self._repairing():
             found = {row[0]: row for row in self._db.execute(f"SELECT * FROM seen WHERE path IN ({marks})", keys)}
         return [self._valid(candidate, found.get(key)) for candidate, key in zip(candidates, keys, strict=True)]
 
@@ -68,18 +68,18 @@ class Seen:
         if path.startswith(ON_SERVERS):
             return
         self.flush()
-        with self._mended(), self._db:
+        with self._repairing(), self._db:
             self._db.execute("DELETE FROM seen WHERE path = ?", (os.fsencode(path),))
 
     def flush(self) -> None:
         marks = ",".join("?" * (len(_COLUMNS) + 2))
-        with self._mended(), self._db:
+        with self._repairing(), self._db:
             self._db.executemany(f"INSERT OR REPLACE INTO seen VALUES ({marks})", self._pending)
         self._pending.clear()
 
     def count(self) -> int:
         """How many files the cache knows."""
-        with self._mended():
+        with self._repairing():
             return int(self._db.execute("SELECT count(*) FROM seen").fetchone()[0])
         return 0
 
@@ -110,7 +110,7 @@ class Seen:
         return row if unchanged and found[1] == self.judge + self._beside(row) else None
 
     @contextmanager
-    def _mended(self) -> Iterator[None]:
+    def _repairing(self) -> Iterator[None]:
         """What is done within is left undone if the cache turns out to be damaged; there is an empty one then."""
         with folder_explained(self.path.parent):
             try:

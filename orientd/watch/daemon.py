@@ -32,7 +32,7 @@ from orientd.watch.worker import Worker
 _BEAT: Final = 30.0
 _RETRY: Final = 30.0  # seconds until a state directory that could not be used is tried again
 _TELL: Final = 5.0
-_HEED: Final = 1.0
+_PATIENCE_EVERY: Final = 1.0
 _PATIENCE: Final = 120.0  # seconds within which the next folder of any disk is listed
 _BURST: Final = 30.0  # seconds; then others may write for a moment, and the loop looks after everything else
 _PAUSE: Final = 1.0
@@ -102,13 +102,15 @@ class Daemon:
         self._held_until, self._due_since, self._beat_at, self._worked_at = 0.0, None, 0.0, clock()
         self._held, self._taken = "waiting for the state directory", False
         self._saved: dict[str, object] = {}
-        self._tell_at = self._heed_at = 0.0
+        self._tell_at = self._patience_at = 0.0
         self._trouble: Reason | None = None
         self.is_ready, self._alive_at = False, clock()
         self.teller = Teller(config, roots, log.warning, self._bell.ring, clock, wall)
         real = [os.path.realpath(root) for root in roots]
         self.work = Worker(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local, self.teller.add)
-        self.arrivals = Arrivals(roots, _terms(config), self.work.news, log.info, self._bell.ring, heed=self._heed, wall=wall)
+        self.arrivals = Arrivals(
+            roots, _terms(config), self.work.news, log.info, self._bell.ring, on_folder=self._on_folder, wall=wall
+        )
 
     _due_since: float | None
 
@@ -189,8 +191,8 @@ class Daemon:
             return 0.0
         settled, walk = self.arrivals.next_settled(), self.arrivals.next_walk()
         due = None if settled is None else max(settled, self._due_since + self.config.latency if self._due_since else settled)
-        idle_at, told = self._worked_at + self.config.release_after, self.teller.next()
-        times = [self._beat_at, *(at for at in (due, walk, told) if at is not None), *([idle_at] if idle_at > now else [])]
+        idle_at, hooks_at = self._worked_at + self.config.release_after, self.teller.next()
+        times = [self._beat_at, *(at for at in (due, walk, hooks_at) if at is not None), *([idle_at] if idle_at > now else [])]
         return max(min(times) - now, 0.0)
 
     def _is_due(self, now: float) -> bool:
@@ -271,12 +273,12 @@ class Daemon:
             self._log.info("configuration reloaded")
         self._systemd.ready()
 
-    def _heed(self) -> None:
+    def _on_folder(self) -> None:
         """What the loop does between two turns, for while folders begin to be watched: of a slow disk, that takes minutes."""
         if self._stopping():
             raise Stopped
-        if (now := self._clock()) >= self._heed_at:
-            self._heed_at = now + _HEED
+        if (now := self._clock()) >= self._patience_at:
+            self._patience_at = now + _PATIENCE_EVERY
             self._systemd.patience(_PATIENCE)
             self._alive()
 
@@ -294,9 +296,9 @@ class Daemon:
         """Leave a note for `orientd status`, and for systemd, when there is something new to say."""
         self._tell_at = self._clock() + _TELL
         facts = self.metrics.facts()
-        told = {name: value for name, value in facts.items() if name != "updated"}
-        if told != self._saved:
-            self._saved = told
+        saved = {name: value for name, value in facts.items() if name != "updated"}
+        if saved != self._saved:
+            self._saved = saved
             metrics.save(facts, self.config.state_dir)
             photos = facts["photos"]
             judged = sum(photos.get(name, 0) for name in ("keep", "fix", "unsure", "skip", "error"))

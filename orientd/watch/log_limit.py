@@ -21,7 +21,7 @@ class LogLimiter:
 
     def __init__(self, log: logging.Logger, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
-        self._told: dict[str, tuple[Reason | None, float]] = {}
+        self._logged: dict[str, tuple[Reason | None, float]] = {}
         self._alike: Counter[tuple[int, str, Reason | None]] = Counter()
 
     def add(self, level: int, what: str, path: str, reason: str, code: Reason | None) -> None:
@@ -40,12 +40,12 @@ class LogLimiter:
         self._alike.clear()
 
     def _is_known(self, level: int, path: str, code: Reason | None) -> bool:
-        known, (told, when) = path in self._told, self._told.get(path, (None, 0.0))
+        known, (logged, when) = path in self._logged, self._logged.get(path, (None, 0.0))
         now = self._clock()
-        if known and told is code and (level < logging.WARNING or now - when < _DAY):
+        if known and logged is code and (level < logging.WARNING or now - when < _DAY):
             return True
-        self._told.pop(path, None)
-        self._told[path] = code, now
-        if len(self._told) > _KEPT:
-            del self._told[next(iter(self._told))]
+        self._logged.pop(path, None)
+        self._logged[path] = code, now
+        if len(self._logged) > _KEPT:
+            del self._logged[next(iter(self._logged))]
         return False

@@ -33,13 +33,13 @@ class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         made = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         extra = {name: value for name, value in vars(record).items() if name not in _RECORD and name not in _MADE}
-        told = {
+        fields = {
             "time": f"{made}.{record.msecs:03.0f}Z",
             "level": record.levelname.lower(),
             "message": record.getMessage(),
             **extra,
         }
-        return json.dumps(in_json(told))
+        return json.dumps(in_json(fields))
 
 
 def _line(record: logging.LogRecord) -> str:

@@ -35,8 +35,8 @@ class _Root:
 
 class Roots:
     """Watches folders as long as they are there. `observer` is auto, inotify or polling; `mountinfo` gives the mounts of this
-    process (see `mounts`); `say` is called with messages for the user. `heed` is called for every folder when its watch begins;
-    what it raises is passed on.
+    process (see `mounts`); `say` is called with messages for the user. `on_folder` is called for every folder when its watch
+    begins; what it raises is passed on.
 
     Raises:
         ConfigError: one of them is a file, or belongs to another program.
@@ -48,10 +48,10 @@ class Roots:
         hints: Hints,
         say: Callable[[str], None],
         mountinfo: Callable[[], str] = read_mountinfo,
-        heed: Callable[[], None] = lambda: None,
+        on_folder: Callable[[], None] = lambda: None,
     ) -> None:
         self._roots = [_Root(path) for path in dict.fromkeys(map(os.path.realpath, paths))]
-        self._hints, self._say, self._mountinfo, self._heed = hints, say, mountinfo, heed
+        self._hints, self._say, self._mountinfo, self._on_folder = hints, say, mountinfo, on_folder
         self._inotify: Inotify | None = None
         if files := [root.path for root in self._roots if os.path.isfile(root.path)]:
             raise ConfigError(f"{files[0]} is a file: name a folder to watch, or run {commands.line('scan', files[0])}")
@@ -140,7 +140,7 @@ class Roots:
 
     def _watch(self, path: str) -> str:
         try:
-            self._inotify = self._inotify or Inotify(self._hints, self._entered, self._heed)
+            self._inotify = self._inotify or Inotify(self._hints, self._entered, self._on_folder)
             self._inotify.watch(path)
         except OSError as error:
             return _LIMITS.get(error.errno or 0, f"it cannot be watched ({error.strerror})")

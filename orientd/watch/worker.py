@@ -50,8 +50,8 @@ def _nobody(_: Row, __: int | None) -> None:
 class Worker:
     """Judges, and fixes or proposes what is sideways or upside down, by the configuration.
 
-    stop: true once nothing new shall be begun. alive: called after every photo. roots: the folders watched, real paths.
-    told: gets the rows of photos judged or put right just now, and the number of the run that wrote.
+    stop: true once nothing new is to be begun. alive: called after every photo. roots: the folders watched, real paths.
+    on_judged: called with the row of each photo judged or fixed, and the number of the run that fixed it, if any.
     """
 
     config: Config
@@ -63,7 +63,7 @@ class Worker:
     alive: Callable[[], None]
     clock: Callable[[], float] = time.monotonic
     local: Callable[[], time.struct_time] = time.localtime
-    told: Callable[[Row, int | None], object] = _nobody
+    on_judged: Callable[[Row, int | None], object] = _nobody
     _judge: Judge | None = None
     _identity: str = ""
     _seen: Seen | None = None
@@ -229,7 +229,7 @@ class Worker:
         fresh = row.path in self._fresh
         self._fresh.discard(row.path)
         if fresh or row.outcome is Status.FIXED:
-            self.told(row, writer.run if writer and row.outcome is Status.FIXED else None)
+            self.on_judged(row, writer.run if writer and row.outcome is Status.FIXED else None)
         if row.outcome is Status.FIXED:
             assert writer is not None
             self._day = (self._today(), writer.run)

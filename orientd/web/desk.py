@@ -135,11 +135,12 @@ class Desk:
     def state(self, since: int | None) -> dict[str, Any]:
         """What happened after a version, and how far the job in hand is."""
         job = self._jobs.progress
-        told: dict[str, Any] = {"ready": self._rows is not None, "job": asdict(job) if job else None}
+        answer: dict[str, Any] = {"ready": self._rows is not None, "job": asdict(job) if job else None}
         if self._rows is not None:
             self._rows.refresh()
-            told |= {"version": self._rows.version, "changed": None if since is None else self._changed(since), **self._totals()}
-        return told
+            changed = None if since is None else self._changed(since)
+            answer |= {"version": self._rows.version, "changed": changed, **self._totals()}
+        return answer
 
     def _changed(self, since: int) -> list[tuple[int, bool]] | None:
         changed = self.rows.changed_since(since)

@@ -211,8 +211,8 @@ def _from_elsewhere(asked: Asked, host: str) -> tuple[int, str] | None:
 
 async def _whole(asked: Asked, receive: Receive) -> bytes:
     """The body of a request."""
-    told = asked.headers.get("content-length", "0")
-    if not told.isdecimal() or int(told[:20]) > MOST_BODY:
+    length = asked.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length[:20]) > MOST_BODY:
         raise _TooLarge
     body, more = b"", asked.method == "POST"
     while more:

@@ -14,7 +14,7 @@ from orientd.report.text import printable
 from orientd.state.journal import open_journal
 from orientd.web.rows import Done, Rows
 
-_TOLD: Final = 200  # failures and notices that the page names
+_NAMED: Final = 200  # failures and notices that the page names
 _LEFT: Final = "left alone, as something else was said of them, or the plan was written anew, before their turn came: {:,}"
 _STATES: Final = {Status.FIXED: "done", Status.UNCHANGED: "unchanged", Status.FAILED: "failed"}
 
@@ -52,7 +52,7 @@ class Progress:
     failures: list[tuple[str, str]] = field(default_factory=list)
 
     def notify(self, text: str) -> None:
-        if len(self.notices) < _TOLD:
+        if len(self.notices) < _NAMED:
             self.notices.append(printable(text))
 
     def began(self, run: int) -> None:
@@ -63,7 +63,7 @@ class Progress:
         self.fixed += status is Status.FIXED
         if status is Status.FAILED:
             self.failed += 1
-            if len(self.failures) < _TOLD:
+            if len(self.failures) < _NAMED:
                 self.failures.append((printable(path), printable(reason)))
 
 

@@ -228,8 +228,8 @@ class Rows:
             self._append(new)
             if said:
                 self._note_for_undo(page, said)
-            told = [(self.base(number), choice) for number in fit]
-        self._remember(told)
+            saved = [(self.base(number), choice) for number in fit]
+        self._remember(saved)
         return fit
 
     def take_back(self, page: str) -> list[int]:
@@ -245,8 +245,8 @@ class Rows:
             new = [one.before or PersonVerdict(*one.key, Choice.WITHDRAWN, None, when) for one in last]
             self._append(new)
             numbers = [self._numbers[one.key] for one in last]
-            told = [(self.base(number), one.choice) for number, one in zip(numbers, new, strict=True)]
-        self._remember(told)
+            saved = [(self.base(number), one.choice) for number, one in zip(numbers, new, strict=True)]
+        self._remember(saved)
         return numbers
 
     def _when(self) -> str:

@@ -47,7 +47,7 @@ def recover(
     writes = [write for write in writes if elsewhere or write.intent.method != Method.IMMICH]
     outcomes = [(write.code, found_out(write)) for write in writes]
     journal.mark_interrupted()
-    return [outcome for told, outcome in outcomes if not told or outcome.code is not told]
+    return [outcome for known, outcome in outcomes if not known or outcome.code is not known]
 
 
 def originals_of(journal: Journal, disk: Disk) -> Originals:
@@ -98,9 +98,9 @@ def examine(journal: Journal, write: Write, reason: str, code: Reason, disk: Dis
     except PhotoError as error:
         if read.gone(intent.path, intent.old_stat.dev, disk):
             journal.settle(write.id, WriteStatus.LOST, f"{reason}; it has vanished since", code=Reason.VANISHED)
-        told = reason if code is error.code else f"{reason}; {error}"
-        journal.note(write.id, told, error.code)
-        return Outcome(intent.path, Status.FAILED, told, code=error.code)
+        message = reason if code is error.code else f"{reason}; {error}"
+        journal.note(write.id, message, error.code)
+        return Outcome(intent.path, Status.FAILED, message, code=error.code)
     originals_of(journal, disk).drop(intent.temp)
     journal.settle(write.id, WriteStatus.FAILED, reason, code=code)
     return Outcome(intent.path, Status.FAILED, reason, stat, intent.old_sha256, intent.old_orientation, code=code)

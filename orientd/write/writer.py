@@ -134,7 +134,7 @@ def _held(row: Row, method: Method) -> list[Held]:
         return []
 
 
-def put_right(row: Row, outcome: records.Outcome, stat: FileStat, run: int) -> Row:
+def fixed_row(row: Row, outcome: records.Outcome, stat: FileStat, run: int) -> Row:
     """What a later scan would say of a photo just fixed, which is in the state `stat` now: the same probabilities, seen from the
     new side."""
     turn, sides = row.turn or 0, (row.width, row.height)

@@ -75,9 +75,9 @@ def stat_of(found: Mapping[str, Any]) -> FileStat:
     return FileStat(0, 0, int(size), nanoseconds(found["fileModifiedAt"]))
 
 
-def last_edited(told: Iterable[Mapping[str, Any]]) -> int:
-    """When the edits were made that the API tells: see `Asset.edited`."""
-    return max((nanoseconds(each["updatedAt"]) // 10**9 for each in told), default=0)
+def last_edited(edits: Iterable[Mapping[str, Any]]) -> int:
+    """When the last of the edits that the API lists was made: see `Asset.edited`."""
+    return max((nanoseconds(each["updatedAt"]) // 10**9 for each in edits), default=0)
 
 
 def nanoseconds(text: str) -> int:

@@ -191,11 +191,11 @@ class Client:
             if distrust := _distrust(error):
                 raise self._wrong(f"{self.server.url} is not trusted ({distrust}): {_TRUSTED}") from None
             never = isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout)
-            told = f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?"
-            raise Unanswered(told, arrived=not never) from None
+            message = f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?"
+            raise Unanswered(message, arrived=not never) from None
         if answer.status_code in _BUSY:
-            told = f"{self.server.url} is busy or starting ({answer.status_code}): try again later"
-            raise Unanswered(told, _after(answer), arrived=answer.is_server_error)
+            message = f"{self.server.url} is busy or starting ({answer.status_code}): try again later"
+            raise Unanswered(message, _after(answer), arrived=answer.is_server_error)
         self._is_away = False
         if answer.is_server_error:
             raise Unanswered(f"Immich fails at it ({answer.status_code}): see the log of the server", code=Reason.SYSTEM_ERROR)

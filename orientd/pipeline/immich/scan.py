@@ -22,7 +22,7 @@ from orientd.pipeline.immich.client import READING, WRITING, Client, Clock
 from orientd.pipeline.immich.connections import Connections
 from orientd.pipeline.immich.library import Choice, ImmichLibrary
 from orientd.pipeline.immich.writer import ImmichWriter
-from orientd.pipeline.stages import at_once, left, make_judge, put_right_now, recorder
+from orientd.pipeline.stages import at_once, fix_now, left, make_judge, recorder
 from orientd.reasons import Reason
 from orientd.records import Candidate, Method, Notify, Photo, Row, Verdict
 from orientd.state.in_hand import Hand
@@ -169,7 +169,7 @@ def _act(journal: Journal, kept: Kept, writer: Writer | None, *, unattended: boo
             return left(row, reverted.taken_back(run, row.path), Reason.TAKEN_BACK)
         if earlier := next(journal.turns(row.turn, row.path, (), row.method, unattended=unattended), None):
             return left(row, reverted.taken_back(earlier.run, row.path), Reason.TAKEN_BACK)
-        return put_right_now(writer, row) if writer else row
+        return fix_now(writer, row) if writer else row
 
     return act
 

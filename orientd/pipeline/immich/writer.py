@@ -148,25 +148,25 @@ class ImmichWriter:
             new, old = _both(intent)
             now = ask(self._connect, intent.path)
         except (PhotoError, OrientdError, Stopped) as error:
-            told = f"{reason or _NOT_SEEN}; {error}"
+            message = f"{reason or _NOT_SEEN}; {error}"
             found = error.code if isinstance(error, PhotoError) else Reason.NOT_REACHABLE
             if found is Reason.VANISHED:
-                journal.settle(write.id, WriteStatus.LOST, told, code=found)
+                journal.settle(write.id, WriteStatus.LOST, message, code=found)
             else:
-                journal.note(write.id, told, found)
-            return Outcome(intent.path, Status.FAILED, told, code=found)
+                journal.note(write.id, message, found)
+            return Outcome(intent.path, Status.FAILED, message, code=found)
         held = now.photo.sha256
         if now.photo == new and (later := journal.run_that_wrote(intent.path, write.id)):
-            told = _joined(reason, f"run {later} made the change then")
-            journal.settle(write.id, WriteStatus.FAILED, told, code=Reason.DONE_BEFORE)
-            return Outcome(intent.path, Status.UNCHANGED, told, now.stat, held, code=Reason.DONE_BEFORE)
+            message = _joined(reason, f"run {later} made the change then")
+            journal.settle(write.id, WriteStatus.FAILED, message, code=Reason.DONE_BEFORE)
+            return Outcome(intent.path, Status.UNCHANGED, message, now.stat, held, code=Reason.DONE_BEFORE)
         if now.photo == new:
             journal.settle(write.id, WriteStatus.FIXED, stat=now.stat)
             return Outcome(intent.path, Status.FIXED, "", now.stat, held, intent.new_orientation, Method.IMMICH)
         if now.photo == old and may_come:  # settled as failed it could never be undone
-            told = f"{reason}; {_MAY_COME}"
-            journal.note(write.id, told, code)
-            return Outcome(intent.path, Status.FAILED, told, now.stat, held, code=code)
+            message = f"{reason}; {_MAY_COME}"
+            journal.note(write.id, message, code)
+            return Outcome(intent.path, Status.FAILED, message, now.stat, held, code=code)
         status, reason = WriteStatus.FAILED, reason or _NOT_TAKEN if now.photo == old else _joined(reason, _CHANGED)
         if now.photo != old:
             status, code = WriteStatus.LOST, Reason.CHANGED
