@@ -9,9 +9,9 @@ import click
 
 from orientd import __version__, commands
 from orientd.cli.helping import Group
+from orientd.cli.notifying import Notifier
 from orientd.cli.options import configured
 from orientd.cli.quiet import quietly
-from orientd.cli.telling import Telling
 from orientd.config import Config
 from orientd.errors import ConfigError
 from orientd.records import Verdict
@@ -25,21 +25,21 @@ _MOST_NAMED = 8  # folders, in the command that is printed
 
 def sharding(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the option."""
-    told = "Judge only the I-th of N parts, for one of several machines; env or env/N takes I from Slurm or Kubernetes."
-    return click.option("--shard", metavar="I/N", help=told)(command)
+    about = "Judge only the I-th of N parts, for one of several machines; env or env/N takes I from Slurm or Kubernetes."
+    return click.option("--shard", metavar="I/N", help=about)(command)
 
 
 def in_parts(function: Callable[..., int]) -> Callable[..., int]:
-    """Give a command that has the option the `part` that is asked for, and see that its manifest is left; inside of `told`."""
+    """Pass the `part` asked for to a command with that option, and write its manifest; apply it inside of `notifying`."""
 
     @wraps(function)
-    def around(config: Config, telling: Telling, shard: str | None, report: str | None, **values: Any) -> int:
+    def around(config: Config, notifier: Notifier, shard: str | None, report: str | None, **values: Any) -> int:
         if shard is None:
-            return function(config=config, telling=telling, part=None, report=report, **values)
+            return function(config=config, notifier=notifier, part=None, report=report, **values)
         part, report = _part_of(shard, report, fix=values["fix"], only=values["only"])
-        code = function(config=config, telling=telling, part=part, report=report, **values)
-        if telling.session and telling.session.complete:
-            _leave_manifest(part, config, telling.session)
+        code = function(config=config, notifier=notifier, part=part, report=report, **values)
+        if notifier.session and notifier.session.complete:
+            _leave_manifest(part, config, notifier.session)
         return code
 
     return around

@@ -22,9 +22,9 @@ from orientd.state.lock import Lock
 from orientd.watch import metrics, metrics_http
 from orientd.watch.arrivals import Arrivals, WatchOptions
 from orientd.watch.folder_claim import Claim
+from orientd.watch.hook_runner import HookRunner
 from orientd.watch.metrics import Metrics
 from orientd.watch.sd_notify import Systemd
-from orientd.watch.teller import Teller
 from orientd.watch.throttle import RateLimiter, is_quiet, on_battery, spans
 from orientd.watch.wakeup import Wakeup
 from orientd.watch.worker import Worker
@@ -73,7 +73,7 @@ def watch(
             return daemon.run()
     except OrientdError as error:
         if daemon and daemon.is_ready:
-            daemon.teller.ended(error, begun)
+            daemon.hooks.ended(error, begun)
         raise
 
 
@@ -105,9 +105,9 @@ class Daemon:
         self._tell_at = self._patience_at = 0.0
         self._trouble: Reason | None = None
         self.is_ready, self._alive_at = False, clock()
-        self.teller = Teller(config, roots, log.warning, self._bell.ring, clock, wall)
+        self.hooks = HookRunner(config, roots, log.warning, self._bell.ring, clock, wall)
         real = [os.path.realpath(root) for root in roots]
-        self.work = Worker(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local, self.teller.add)
+        self.work = Worker(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local, self.hooks.add)
         self.arrivals = Arrivals(
             roots, _terms(config), self.work.news, log.info, self._bell.ring, on_folder=self._on_folder, wall=wall
         )
@@ -153,7 +153,7 @@ class Daemon:
         return self._clock() - self._alive_at < _STUCK
 
     def close(self) -> None:
-        self.teller.close()
+        self.hooks.close()
         self.arrivals.close()
         self.work.close()
         self._bell.close()
@@ -177,7 +177,7 @@ class Daemon:
         elif now - self._worked_at >= self.config.release_after:
             self.work.release()
         if why != _QUIET:
-            self.teller.turn()
+            self.hooks.turn()
         if not self._trouble:
             self.metrics.worked = self._wall()
         self.metrics.waiting = len(self.arrivals)
@@ -191,7 +191,7 @@ class Daemon:
             return 0.0
         settled, walk = self.arrivals.next_settled(), self.arrivals.next_walk()
         due = None if settled is None else max(settled, self._due_since + self.config.latency if self._due_since else settled)
-        idle_at, hooks_at = self._worked_at + self.config.release_after, self.teller.next()
+        idle_at, hooks_at = self._worked_at + self.config.release_after, self.hooks.next()
         times = [self._beat_at, *(at for at in (due, walk, hooks_at) if at is not None), *([idle_at] if idle_at > now else [])]
         return max(min(times) - now, 0.0)
 
@@ -229,7 +229,7 @@ class Daemon:
             if error.code is not self._trouble:
                 self._log.error("%s. Until then it is tried again every %g seconds.", error, _RETRY)
                 if error.code is not Reason.IN_USE:  # another orientd at work is no trouble
-                    self.teller.trouble(error)
+                    self.hooks.trouble(error)
             self._trouble = error.code
             self._held, self._held_until = "waiting for the state directory", now + _RETRY
             if self._taken:  # whatever was handed out is waited for no more
@@ -267,7 +267,7 @@ class Daemon:
         except OrientdError as error:
             self._log.error("the configuration was not reloaded: %s", error)
         else:
-            self.config = self.teller.config = config
+            self.config = self.hooks.config = config
             self._allowance, self._quiet = RateLimiter(config.rate_limit), spans(config.quiet_hours)
             self.arrivals.change(terms, now)
             self._log.info("configuration reloaded")

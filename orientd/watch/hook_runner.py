@@ -20,7 +20,7 @@ _AT_THE_END: Final = 10.0  # seconds for a hook while the service stops: the man
 _MOST: Final = 10
 
 
-class Teller:
+class HookRunner:
     """Used by the loop only. `ring` is called when a hook has ended; `clock` is monotonic, `wall` is since the epoch."""
 
     def __init__(

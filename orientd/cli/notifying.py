@@ -19,25 +19,28 @@ if TYPE_CHECKING:
     from orientd.report.tally import Tally
 
 
-def told(command: str, roots: str, option: str = "") -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Notify others of a command that has a parameter `config`; it gets `telling`, too. `roots` names the argument that holds its
-    folders or the address of its server; where that is not given, the address is the `option` of the configuration."""
+def notifying(command: str, roots: str, option: str = "") -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Notify others of a command that takes a `config`; it gets a `notifier`, too.
+
+    `roots` names the argument that holds its folders or the address of its server; where that is not given, the address is the
+    `option` of the configuration.
+    """
 
     def decorate(function: Callable[..., int]) -> Callable[..., int]:
         @wraps(function)
         def around(config: Config, **values: Any) -> int:
             named = values[roots] or (getattr(config, option) if option else "")
-            telling = Telling(
+            notifier = Notifier(
                 config, command, [named] if isinstance(named, str) and named else named or (), of_folders=not option
             )
             try:
-                code = function(config=config, telling=telling, **values)
+                code = function(config=config, notifier=notifier, **values)
             except (click.ClickException, BrokenPipeError):  # typed wrong, or read no more: a person sees that at once
                 raise
             except Exception as error:
-                telling.failed(error)
+                notifier.failed(error)
                 raise
-            telling.finished(code)
+            notifier.finished(code)
             return code
 
         return around
@@ -45,7 +48,7 @@ def told(command: str, roots: str, option: str = "") -> Callable[[Callable[..., 
     return decorate
 
 
-class Telling:
+class Notifier:
     """Begins with the run. Without anyone to notify, nothing is loaded for it."""
 
     def __init__(self, config: Config, command: str, roots: Sequence[str], *, of_folders: bool = True) -> None:
@@ -59,7 +62,7 @@ class Telling:
         return self._session
 
     def of(self, session: "Session") -> None:
-        """Tell what was counted there."""
+        """Report the counts of that session."""
         self._session = session
 
     def finished(self, code: int) -> None:
@@ -103,8 +106,8 @@ class Telling:
         from orientd.report import prometheus
 
         try:
-            told = prometheus.of_scan(tally, model_name(self._config), time.time(), seconds)
-            prometheus.leave(told, self._config.metrics_textfile)
+            content = prometheus.of_scan(tally, model_name(self._config), time.time(), seconds)
+            prometheus.leave(content, self._config.metrics_textfile)
         except (OSError, OrientdError) as error:
             why = getattr(error, "strerror", None) or error
             note(f"metrics_textfile: {self._config.metrics_textfile} was not written: {why}")
