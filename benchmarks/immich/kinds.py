@@ -105,9 +105,9 @@ def by_https(url: str, out: Path, key: Path) -> Iterator[str]:
     with Gate(url, tls) as gate:
         given = ["immich", "scan", "--url", gate.url, "--key-file", key, "--report", out / "https.csv"]
         done = orientd(out / "https", *given, ends=range(256))
-        yield f"without --ca-file: {done.code}, {len(gate.calls)} calls; {done.told[-1]} {done.said.strip()}"
+        yield f"without --ca-file: {done.code}, {len(gate.calls)} calls; {done.lines[-1]} {done.said.strip()}"
         done = orientd(out / "https", *given, "--ca-file", out / "certificate.pem", ends=(0, 3))
-        yield f"with --ca-file: {done.code}, {len(gate.calls)} calls; {done.told[-1]} {done.said.strip()}"
+        yield f"with --ca-file: {done.code}, {len(gate.calls)} calls; {done.lines[-1]} {done.said.strip()}"
 
 
 def main() -> None:
@@ -130,7 +130,7 @@ def main() -> None:
         report = out / f"report{len(more)}.csv"
         done = orientd(out / "state", *scan, report, *more, ends=(0, 3))
         rows = {row["path"].split("/")[1]: row for row in csv.DictReader(report.open())}
-        print(f"{len(rows)} rows {' '.join(more)}; {done.told[-1]} {done.said.strip()}")
+        print(f"{len(rows)} rows {' '.join(more)}; {done.lines[-1]} {done.said.strip()}")
     names = {photo: name for name, photo in found.items()}
     for photo, row in rows.items():
         name = names.get(photo, row["path"])

@@ -141,7 +141,7 @@ class Session:
 
     def __enter__(self) -> Self:
         self._shown.enter_context(self._meter)
-        if found := self._report.path and left_over.beside(self._report.path):
+        if found := self._report.path and left_over.nearby(self._report.path):
             self._meter.say(left_behind(found))
         return self
 

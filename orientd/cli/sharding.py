@@ -123,7 +123,7 @@ def merge(config: Config, parts: tuple[str, ...], out: str, overwrite: bool, qui
     from orientd.pipeline.merging import merged
     from orientd.report.manifest import Manifest, check_together
 
-    found = {part: Manifest.beside(part) for part in parts}
+    found = {part: Manifest.load(part) for part in parts}
     check_together(found)
     if any(os.path.exists(out) and os.path.samefile(part, out) for part in parts):
         raise ConfigError("the plan would replace one of its parts: choose another --out")

@@ -93,8 +93,8 @@ def _is_missed(path: str, disk: Disk) -> bool:
     stem = os.path.splitext(name)[0]
     with suppress(OSError):
         with opened_folder(disk, path) as folder:
-            beside = disk.listdir(folder)
-        return name not in beside and any(other.startswith(stem) for other in beside)
+            siblings = disk.listdir(folder)
+        return name not in siblings and any(other.startswith(stem) for other in siblings)
     return False
 
 

@@ -167,7 +167,7 @@ def _exif(data: bytes, layout: _Layout, orientation: int) -> list[Splice]:
         payload = EXIF + tiff_block.fresh(orientation)
         whole = bytes([0xFF, APP1]) + (len(payload) + 2).to_bytes(2, "big") + payload
         return [Splice(layout.after_jfif, b"", whole), *_carried(data, layout, layout.after_jfif, len(whole))]
-    return [splice for segment in _telling(data, layout.exif) for splice in _in_segment(data, layout, segment, orientation)]
+    return [splice for segment in _that_count(data, layout.exif) for splice in _in_segment(data, layout, segment, orientation)]
 
 
 def _stored(data: bytes, exif: Segment) -> int | None:
@@ -178,7 +178,7 @@ def _stored(data: bytes, exif: Segment) -> int | None:
         return None
 
 
-def _telling(data: bytes, exif: list[Segment]) -> list[Segment]:
+def _that_count(data: bytes, exif: list[Segment]) -> list[Segment]:
     """The EXIF segments that store an orientation, and the first in any case, as it is the one that most programs read.
 
     Raises:

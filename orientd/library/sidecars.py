@@ -189,8 +189,8 @@ def _describes(found: Sidecar, photo: str) -> bool:
 def _namesakes(photo: str) -> set[str]:
     """Names of the photos that may share `photo.xmp`, this one among them."""
     stem = os.path.splitext(os.path.basename(photo))[0]
-    beside = os.listdir(os.path.dirname(photo) or os.curdir)
-    others = (name for name in beside if os.path.splitext(name)[0] == stem and filenames.promises_photo(name))
+    siblings = os.listdir(os.path.dirname(photo) or os.curdir)
+    others = (name for name in siblings if os.path.splitext(name)[0] == stem and filenames.promises_photo(name))
     return {os.path.basename(photo), *others}
 
 

@@ -229,10 +229,10 @@ def make_stages(
 
 def open_seen(config: Config, identity: str, notify: Notify) -> Seen:
     """The memory of files judged under that id (see `make_judge`)."""
-    return Seen(Path(config.state_dir), identity, notify, _beside(config))
+    return Seen(Path(config.state_dir), identity, notify, _dependencies(config))
 
 
-def _beside(config: Config) -> Callable[[Row], str]:
+def _dependencies(config: Config) -> Callable[[Row], str]:
     """What the memory of a row depends on beyond its file: sidecars, where they count or would forbid to write the photo."""
     obeyed = naming_of(config) is not None
 

@@ -11,7 +11,7 @@ from orientd.report.columns import LONGEST, is_header
 _SUFFIX = ".partial"
 
 
-def beside(path: str) -> Sequence[str]:
+def nearby(path: str) -> Sequence[str]:
     """The unfinished reports in the folder of the one at `path`, which is being written, without those of others at work."""
     folder = os.path.dirname(path)
     with suppress(OSError):

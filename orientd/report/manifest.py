@@ -48,7 +48,7 @@ class Manifest:
     sha256: str
 
     @classmethod
-    def beside(cls, part: str) -> Self:
+    def load(cls, part: str) -> Self:
         """That of a part, once that has proved to be as it was written.
 
         Raises:

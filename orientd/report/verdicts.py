@@ -130,19 +130,19 @@ def best_turn(row: Row) -> int | None:
 def as_kept(row: Row) -> Row:
     """The row of a photo that is to stay as it is shown, as a person decided."""
     done = row._replace(decision=Verdict.KEEP, turn=0, new_orientation=None, reason="", reason_code=None, decided_by=PERSON)
-    return done._replace(confidence=row.confidence if row.turn == 0 else None, method=_beside(row))
+    return done._replace(confidence=row.confidence if row.turn == 0 else None, method=_only_by_sidecar(row))
 
 
 def _to_be_turned(row: Row, turn: int) -> Row:
     """As the plan stage has it; the way of writing is chosen when the plan is carried out, where none was planned."""
-    method = row.method if row.decision is Verdict.FIX else _beside(row)
+    method = row.method if row.decision is Verdict.FIX else _only_by_sidecar(row)
     shown = UPRIGHT if method is Method.ROTATE else turned(row.orientation, turn)
     reason, code = (row.reason, row.reason_code) if row.decision is Verdict.FIX else ("", None)
     done = row._replace(decision=Verdict.FIX, turn=turn, new_orientation=shown, method=method, reason=reason, reason_code=code)
     return done._replace(confidence=row.confidence if turn == row.turn else None, decided_by=PERSON)
 
 
-def _beside(row: Row) -> Method | None:
+def _only_by_sidecar(row: Row) -> Method | None:
     """Every row of a photo that is never written itself says so, whatever is decided."""
     return Method.SIDECAR if row.method is Method.SIDECAR else None
 

@@ -25,16 +25,17 @@ class Seen:
     """Rows by path, valid while size, mtime and `judge` (the ids of model and policy) are what they were."""
 
     def __init__(
-        self, folder: Path, judge: str, notify: Callable[[str], None], beside: Callable[[Row], str] = lambda _: ""
+        self, folder: Path, judge: str, notify: Callable[[str], None], dependencies: Callable[[Row], str] = lambda _: ""
     ) -> None:
         """Open or create the cache in `folder`; `notify` is called if a damaged one was moved aside.
 
-        `beside` gives the state of everything else a row depends on, such as a sidecar; the row is valid while that is unchanged.
+        `dependencies` gives the state of everything else that a row depends on, such as a sidecar; the row is valid while that
+        is unchanged.
 
         Raises:
             StateError: the folder cannot be written, as any method may find later.
         """
-        self.path, self.judge, self._notify, self._beside = folder / "seen.db", judge, notify, beside
+        self.path, self.judge, self._notify, self._dependencies = folder / "seen.db", judge, notify, dependencies
         self._pending: list[tuple[object, ...]] = []
         with folder_explained(folder):
             self._db = self._open()
@@ -56,7 +57,7 @@ class Seen:
         for row in rows:
             if row.size is not None and _fits(row.mtime_ns):
                 _, *cells = row._replace(outcome=Status.PENDING).cells()
-                self._pending.append((os.fsencode(row.path), self.judge + self._beside(row), *cells))
+                self._pending.append((os.fsencode(row.path), self.judge + self._dependencies(row), *cells))
         if len(self._pending) >= 1000:
             self.flush()
 
@@ -107,7 +108,7 @@ class Seen:
         if row.turn not in _TURNS:
             return None
         unchanged = (row.size, row.mtime_ns) == (candidate.stat.size, candidate.stat.mtime_ns)
-        return row if unchanged and found[1] == self.judge + self._beside(row) else None
+        return row if unchanged and found[1] == self.judge + self._dependencies(row) else None
 
     @contextmanager
     def _repairing(self) -> Iterator[None]:

@@ -342,8 +342,8 @@ def _program() -> list[str]:
     Raises:
         ConfigError: its path holds a dollar sign, which systemd takes for a variable everywhere but there.
     """
-    beside = Path(sys.executable).with_name("orientd")
-    program = [str(beside)] if beside.exists() else [sys.executable, "-m", "orientd"]
+    sibling = Path(sys.executable).with_name("orientd")
+    program = [str(sibling)] if sibling.exists() else [sys.executable, "-m", "orientd"]
     if "$" in program[0]:
         raise ConfigError(f"a service cannot start {printable(program[0])}: install orientd where no folder has a $ in its name")
     return program

@@ -29,9 +29,9 @@ def rehearsed(row: Row, config: Config) -> Row:
 def _check(row: Row, config: Config) -> None:
     dates, turn = Mtime(config.mtime) is not Mtime.NOW, row.turn or 0
     if row.method is Method.SIDECAR:
-        beside = sidecars.find(row.path, config.sidecar_naming)
-        patch = beside.plan(orientation.turned(row.orientation, turn), row.path)
-        rights.check(beside.path, in_place=is_in_place(patch), dates=dates)
+        sidecar = sidecars.find(row.path, config.sidecar_naming)
+        patch = sidecar.plan(orientation.turned(row.orientation, turn), row.path)
+        rights.check(sidecar.path, in_place=is_in_place(patch), dates=dates)
         return
     rights.check(row.path, in_place=True, dates=dates)
     try:

@@ -76,7 +76,7 @@ def _is_gone(path: str, dev: int) -> bool:
     if read.gone(path, dev):
         return True
     try:
-        beside = os.listdir(os.path.dirname(path))
+        siblings = os.listdir(os.path.dirname(path))
     except OSError:
         return False
-    return bool(beside) and os.path.basename(path) not in beside
+    return bool(siblings) and os.path.basename(path) not in siblings

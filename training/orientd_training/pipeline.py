@@ -18,7 +18,7 @@ from orientd_training.data.near_duplicates import Split
 from orientd_training.data.photoset import PhotoSet
 from orientd_training.evaluate.calibrate import Search
 from orientd_training.export.onnx_file import export
-from orientd_training.export.quantise import quantise, told
+from orientd_training.export.quantise import in_words, quantise
 from orientd_training.files import replacing
 from orientd_training.fit import checkpoint, loop, tracking
 from orientd_training.report import evaluation, model_card, testing
@@ -69,7 +69,7 @@ def travel(
         f"{100 * found.score.mended:.1f} % for {found.score.false_per_1000:.2f} false turns per 1,000"
     )
     if int8:
-        say(f"in integers: {told(quantise(model, out / f'{config.name}.int8.onnx', _learnt(config), held_out))}")
+        say(f"in integers: {in_words(quantise(model, out / f'{config.name}.int8.onnx', _learnt(config), held_out))}")
     figures = evaluation.evaluate([model], [held_out], out / REPORT)[0]
     with replacing(out / CARD) as partial:
         partial.write_text(model_card.describe(model, out / REPORT / evaluation.MEASURE, run, sections), encoding="utf-8")
@@ -129,7 +129,7 @@ def _supplied(
 
 def _prepared(sources: Sequence[Path], out: Path, split: Split, size: int, middle: bool, say: Say) -> None:
     done, dropped = prepare.prepare(sources, out, size, split=split, middle=middle, say=say)
-    say(f"prepared: {done:,} photos in {out}; left out: {prepare.told(dropped)}")
+    say(f"prepared: {done:,} photos in {out}; left out: {prepare.in_words(dropped)}")
 
 
 def _learnt(config: TrainConfig) -> PhotoSet:

@@ -154,7 +154,7 @@ def _finish(
     kept = np.array([i for i in range(len(its)) if i not in doubtful], np.int64)
     if not len(kept):
         advice = f"{out / DROPPED} names each with the reason" + (", --keep-duplicates keeps the copies" if doubtful else "")
-        raise ConfigError(f"none of {len(members):,} photos is left, {told(dropped)}: {advice}")
+        raise ConfigError(f"none of {len(members):,} photos is left, {in_words(dropped)}: {advice}")
     apart = near_duplicates.validation(clusters[kept], [its[i].group for i in kept], split)
     order = kept[np.argsort(apart, kind="stable")]
     _write_array(out / PIXELS, squares.pixels(), order)
@@ -168,7 +168,7 @@ def _finish(
     return Prepared(len(order), dropped)
 
 
-def told(dropped: Sequence[Dropped]) -> str:
+def in_words(dropped: Sequence[Dropped]) -> str:
     """How many were left out for which reason, in words."""
     counts = {why: sum(entry.why == why for entry in dropped) for why in Why}
     words = {Why.DUPLICATE: "with the pixels of another", Why.CONTRADICTION: "that contradict a turned copy"}

@@ -39,7 +39,7 @@ def following(config: TrainConfig, run: Path, photos: int) -> Iterator[Callable[
     try:
         followed = mlflow.start_run(run_id=known) if known else mlflow.start_run(run_name=f"{config.name}: {run.name}")
     except mlflow.exceptions.MlflowException as error:
-        raise ConfigError(f"mlflow: {_told(error, run)}") from error
+        raise ConfigError(f"mlflow: {_in_words(error, run)}") from error
     status = "FAILED"
     try:
         with replacing(run / ID) as partial:
@@ -78,7 +78,7 @@ def keep(run: Path, files: Sequence[Path], folder: str, figures: Scalars) -> str
         for name, value in figures.items():
             client.log_metric(known, name, value)
     except mlflow.exceptions.MlflowException as error:
-        return f"mlflow: {_told(error, run)}"
+        return f"mlflow: {_in_words(error, run)}"
     return f"in MLflow, too: run {known}, {folder}"
 
 
@@ -106,7 +106,7 @@ def _known(run: Path) -> str:
         raise ConfigError(f"{run / ID} cannot be read ({error!r}): delete it to follow this run as a new one") from error
 
 
-def _told(error: Exception, run: Path) -> str:
+def _in_words(error: Exception, run: Path) -> str:
     reason = " ".join(str(error).split())[:300]
     return f"{reason}: set MLFLOW_TRACKING_URI to where {run / ID} says, or delete that file to follow this run as a new one"
 

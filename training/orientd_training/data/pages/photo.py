@@ -83,20 +83,20 @@ def lay(random: Random, sheet: Image.Image, ground: Image.Image, scale: float, s
     return Image.composite(seen.convert("RGB"), ground, mask)
 
 
-def shoot(random: Random, canvas: Image.Image, spoil: float) -> Image.Image:
-    """The canvas at half its size with uneven light, blur, noise, loss of colour; `spoil` (0–1) is how much of it at most."""
+def shoot(random: Random, canvas: Image.Image, damage: float) -> Image.Image:
+    """The canvas at half its size with uneven light, blur, noise, loss of colour; `damage` (0–1) is how much of it at most."""
     image = canvas.reduce(2)
-    if random.random() < 0.7 * spoil:
+    if random.random() < 0.7 * damage:
         image = ImageChops.multiply(
             image, ImageOps.colorize(field(random, image.size, 2), colour(random, 110, 220, 0.2), "white")
         )
-    if random.random() < 0.35 * spoil:
+    if random.random() < 0.35 * damage:
         image = image.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.3)))
     if random.random() < 0.12:
         image = ImageOps.grayscale(image).convert("RGB")
     if random.random() < 0.06:
         image = ImageOps.invert(image)
-    if random.random() < 0.5 * spoil:
+    if random.random() < 0.5 * damage:
         noise = np.random.default_rng(random.getrandbits(32)).normal(0, random.uniform(2, 12), (image.height, image.width, 1))
         image = Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
     return image
