@@ -135,7 +135,7 @@ def apply(
     nothing that the configuration or a marker excludes.
 
     Raises:
-        ConfigError: what shall be excluded cannot be understood.
+        ConfigError: a pattern of what to exclude cannot be understood.
         LibraryUnavailable: one of `roots` is not there.
     """
     exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
@@ -286,7 +286,7 @@ def count(
 
 
 def history(config: Config, notify: Notify) -> list[Run]:
-    """Every run that wrote, the newest first; one that was killed could not say so, but it holds the lock no more."""
+    """Every run that wrote, the newest first; a run that was killed could not say so, but it no longer holds the lock."""
     originals = Originals(config.state_dir)
     with open_journal(config, notify) as journal:
         runs = journal.runs()

@@ -83,7 +83,7 @@ class LeftOut(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What tells one state of a file from another; times in nanoseconds since the epoch."""
+    """What distinguishes one state of a file from another; times in nanoseconds since the epoch."""
 
     dev: int
     inode: int

@@ -41,7 +41,7 @@ class Gate:
         self._listening.server_close()
 
     def forget(self) -> None:
-        """Begin anew: no calls, and nothing happens at any."""
+        """Reset: no calls yet, and no fault at any."""
         self.calls, self.before, self.after = [], _nothing, _nothing
 
     def passed(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -239,7 +239,7 @@ def main() -> None:
 
 
 def _write_all(survey: Survey, files: Sequence[Listed], folder: Path, result: Path) -> None:
-    """In the order of their hashes, so that a part is a fair sample; goes on where an earlier run was interrupted."""
+    """In the order of their hashes, so that a part is a fair sample; continues where an earlier run was interrupted."""
     found: list[Found] = json.loads(result.read_text()) if result.exists() else []
     done = {each["blob"] for each in found}
     left = sorted((each for each in files if each.blob not in done), key=lambda each: each.blob)

@@ -1,4 +1,4 @@
-"""Changes that might turn what a TIFF block tells, made naively without anything of orientd (TIFF 6.0, section 2; BigTIFF)."""
+"""Changes that might turn what a TIFF block states, made naively without anything of orientd (TIFF 6.0, section 2; BigTIFF)."""
 
 import struct
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Kind(NamedTuple):
 
     @property
     def first(self) -> int:
-        """Where the header tells the place of the first directory."""
+        """Where the header states the offset of the first directory."""
         return struct.calcsize(self.offset)
 
 
@@ -46,7 +46,7 @@ def turned(old: int, turn: int) -> int:
 
 
 def fresh(turn: int) -> bytes:
-    """The smallest block that tells a turn."""
+    """The smallest block that states a turn."""
     return b"MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, ORIENTATION, 3, 1, turned(1, turn), 0, 0)
 
 

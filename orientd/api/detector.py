@@ -28,7 +28,7 @@ _AHEAD: Final = 2  # photos that wait for each worker, so that none of them ever
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """What is thought of one photo, as `orientd inspect` tells it.
+    """The judgement of one photo, as `orientd inspect` reports it.
 
     turn: degrees clockwise (0, 90, 180, 270) that make the photo, as viewers show it, upright, most probably.
     confidence: the probability of that turn (0–1), once it is taken into account that most photos are upright.

@@ -35,7 +35,7 @@ def notifying(command: str, roots: str, option: str = "") -> Callable[[Callable[
             )
             try:
                 code = function(config=config, notifier=notifier, **values)
-            except (click.ClickException, BrokenPipeError):  # typed wrong, or read no more: a person sees that at once
+            except (click.ClickException, BrokenPipeError):  # a mistyped command, or a closed pipe: a person sees that at once
                 raise
             except Exception as error:
                 notifier.failed(error)

@@ -53,7 +53,7 @@ Command = Callable[..., Any]
 def configured(*names: str, again: bool = False) -> Callable[[Command], Command]:
     """Give a command the options of these settings, and pass it the merged `config` in their place.
 
-    With `again` it gets `reload`, too, which reads and merges everything anew.
+    With `again` it gets `reload`, too, which reads and merges everything again.
     """
 
     def decorate(function: Command) -> Command:

@@ -60,7 +60,7 @@ class Session:
             self._meter.say(f"{row.decision}{turn}{outcome}  {row.path}" + (f"  ({row.reason})" if row.reason else ""))
 
     def notify(self, text: str) -> None:
-        """Tell the user something that is not about a row."""
+        """Show the user a message that is not about a row."""
         if self._json:
             self._json.error(text)
         elif self._quiet:

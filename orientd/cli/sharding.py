@@ -46,7 +46,7 @@ def in_parts(function: Callable[..., int]) -> Callable[..., int]:
 
 
 def _part_of(shard: str, report: str | None, *, fix: bool, only: Collection[Verdict]) -> tuple["Part", str]:
-    """The part that is asked for, and where its plan goes: into a folder under a name that tells the part.
+    """The part that is asked for, and where its plan goes: into a folder under a name with the number of the part.
 
     Raises:
         ConfigError: a part cannot be judged so.

@@ -70,7 +70,7 @@ _HARMLESS: Final = re.compile("Could not determine subsampling")  # some that ar
 def second_reader(data: bytes) -> int | None:
     """The orientation that others see in a photo, once it decoded whole: a second opinion on what was written.
 
-    Pillow tells it, from EXIF, or from `irot` and `imir` in AVIF. Of HEIF it tells nothing; there libheif's pixels do.
+    Pillow reports it, from EXIF, or from `irot` and `imir` in AVIF. For HEIF it reports none; libheif's pixels show it there.
 
     Raises:
         DecodeError: it is damaged, cut short or not supported, so it must not be written.
@@ -253,7 +253,7 @@ def _turbo(data: bytes, size: Size, stored: Size) -> Image.Image:
 
 
 def _part_of_jpeg(image: Image.Image, data: bytes, size: Size) -> Image.Image | None:
-    """As `_jpeg` from a part of the data; None if it takes the whole, or if something is wrong, which the whole shall tell."""
+    """As `_jpeg` from a part of the data; None if it takes the whole, or if there is a fault, which decoding the whole reports."""
     is_large = all(-(-stored // 8) >= wanted for stored, wanted in zip(image.size, size, strict=True))
     part = progressive.abridged(data) if is_large else None  # where TurboJPEG reduces to 1/8
     if part is None:

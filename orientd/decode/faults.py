@@ -1,7 +1,7 @@
 """What is said of a photo that did not decode: that it is damaged only where that is certain, else of which kind it is.
 
 A library that gives up seldom says whether the file is at fault or the library. So the words of its error count for what is known
-to mean either, and of a TIFF its own tags, which tell how its pixels are stored (TIFF 6.0, section 8).
+to mean either, and of a TIFF its own tags, which state how its pixels are stored (TIFF 6.0, section 8).
 """
 
 import re
@@ -147,7 +147,7 @@ def _first(tags: _Tags, tag: int, default: int) -> int:
 
 
 def _tags(data: bytes) -> _Tags | None:
-    """The numbers in the first directory of a TIFF that tell how its pixels are stored; None if it is broken."""
+    """The numbers in the first directory of a TIFF that state how its pixels are stored; None if it is broken."""
     try:
         block = of_file(data)
         return {entry.tag: block.numbers(entry) for entry in block.first().entries if entry.tag in _WANTED}

@@ -21,7 +21,7 @@ _LEAST: Final = 256 * _MEBIBYTE
 class Budget:
     """Memory that several threads share, in bytes: who wants some waits until what the others have leaves room for it.
 
-    They get it in the order in which they came, so that one that needs much is not passed over for ever; who needs more than
+    They get it in the order in which they came, so that one that needs much is not passed over forever; who needs more than
     there is has all of it alone.
     """
 

@@ -131,7 +131,7 @@ def _note(scan: _Scan, bits_left: dict[int, list[int]]) -> None:
 
 
 def _zeros(channel: _Channel) -> bytes:
-    """A scan that tells all AC coefficients of a component to be zero, by runs of empty blocks (T.81, G.1.2.2)."""
+    """A scan that sets all AC coefficients of a component to zero, by runs of empty blocks (T.81, G.1.2.2)."""
     full, rest = divmod(channel.blocks, _LONGEST_RUN)
     codes = "".join(_run(blocks) for blocks in [_LONGEST_RUN] * full + [rest] * (rest > 0))
     codes += "1" * (-len(codes) % 8)

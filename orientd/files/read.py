@@ -30,7 +30,7 @@ def file_stat(found: os.stat_result) -> FileStat:
 
 
 def same_state(one: FileStat, other: FileStat) -> bool:
-    """True if both tell of the same file with the same bytes; its number of names may differ."""
+    """True if both describe the same file with the same bytes; its number of names may differ."""
     return (one.dev, one.inode, one.size, one.mtime_ns) == (other.dev, other.inode, other.size, other.mtime_ns)
 
 
@@ -54,7 +54,7 @@ def read_whole(path: str, limit: int = SIZE_LIMIT, disk: Disk = DISK) -> tuple[b
 
 
 def read_front(path: str, size: int, disk: Disk = DISK) -> tuple[bytes, FileStat]:
-    """The first `size` bytes of a regular file, and no more of it from the disk, leaving its access time alone as above.
+    """The first `size` bytes of a regular file, without reading more from the disk; its access time is left alone as above.
 
     Raises:
         ReadError: not there, not a regular file, or unreadable.
@@ -99,7 +99,7 @@ def _is_missed(path: str, disk: Disk) -> bool:
 
 
 def gone(path: str, dev: int, disk: Disk = DISK) -> bool:
-    """True if the file is certainly no more: its folder is there, on the device `dev` it was on, and holds no such name."""
+    """True if the file is certainly gone: its folder is there, on the device `dev` it was on, and holds no such name."""
     with suppress(OSError), opened_folder(disk, path, os.O_PATH) as folder:
         if disk.fstat(folder).st_dev != dev:
             return False

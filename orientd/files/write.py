@@ -7,7 +7,7 @@ What is promised: whenever the process is killed or the power fails, a file hold
 after any error the old bytes are in place; nothing but the file named is changed; symbolic links are never followed, neither at
 the end of a path nor on the way; no two orientds write a file at once, nor leave it alone because of each other.
 
-A file that another program has open for writing is left alone, where the kernel tells: what that wrote later would be lost with
+A file that another program has open for writing is left alone, if the kernel says so: what that wrote later would be lost with
 the replaced file. A lease is asked for and given back at once, just before the write (fcntl(2), F_SETLEASE).
 An orientd claims a file (flock(2)) before it asks that or opens it for writing, and what takes its place before it is there.
 Another waits and finds it changed; if it waits in vain, the one that holds the file is at work on it.

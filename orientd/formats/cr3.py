@@ -21,7 +21,7 @@ _UUID: Final = 16
 _METADATA: Final = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 _PREVIEW: Final = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")
 _BEFORE_PRVW: Final = 8  # version, flags and a count
-_OPEN_END: Final = 1 << 63  # where a box is cut off, its start still tells what it was
+_OPEN_END: Final = 1 << 63  # where a box is cut off, its start still says what it was
 _MOST_BOXES: Final = 64  # side by side; cameras write up to 12
 
 

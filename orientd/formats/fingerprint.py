@@ -1,4 +1,4 @@
-"""What tells a picture from others, whatever orientation its file stores and whatever else is noted there.
+"""What distinguishes a picture from others, whatever orientation its file stores and whatever else it holds.
 
 Programs that change metadata leave the compressed picture as it is. So its hash is the same before and after, and under whatever
 name. One that turns pixels makes another picture of it; then only the times noted in EXIF may tell that it is another shot.

@@ -40,7 +40,7 @@ _SIZ: Final = re.compile(rb"\xff\x4f\xff\x51.{4}(.{8})|ihdr(.{8})", re.DOTALL)
 def footprint(kind: Format, data: bytes, *, whole: bool) -> int:
     """About how many bytes decoding takes, the file's own among them; `whole` as a `Decoder` is asked.
 
-    data: a whole file or, of a raw file, its preview. Where the headers do not tell the size, the file's own bytes remain.
+    data: a whole file or, of a raw file, its preview. Where the headers do not state the size, the file's own bytes count.
     """
     pixels, each = _jpeg(data) if kind in _JPEGS else (_pixels(kind, data), _BYTES.get(kind, 0))
     if kind is Format.HEIF and not whole and pixels >= TILED_FROM and _is_grid(data):

@@ -35,7 +35,7 @@ _KNOWN: Final = frozenset(
 )
 _SEQUENCES: Final = frozenset({b"hevc", b"hevx", b"hevm", b"hevs", b"avis", b"msf1"})
 _MOST_PICTURES: Final = 64
-_LEAST_EXIF: Final = 4 + 8  # the number before it and the header of a TIFF block; what is shorter tells nobody anything
+_LEAST_EXIF: Final = 4 + 8  # the number before it and the header of a TIFF block; anything shorter states nothing
 _THUMBNAIL: Final = b"thmb"
 _BESIDE: Final = (_THUMBNAIL, b"auxl")
 _INSTEAD: Final = (b"altr", b"ster")

@@ -65,7 +65,7 @@ def images(payload: bytes) -> list[Image]:
 
 
 def _block(payload: bytes) -> TiffBlock:
-    """The index without its signature. A mark of the byte order that is no mark is passed over: the next number tells it, too."""
+    """The index without its signature. A mark of the byte order that is no mark is skipped: the next number states it, too."""
     data = payload[len(SIGNATURE) :]
     return TiffBlock(_MARKS.get(data[2:4], data[:2]) + data[2:])
 

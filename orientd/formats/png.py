@@ -100,7 +100,7 @@ def packet(data: bytes, chunk: Chunk) -> tuple[int | None, bytes]:
 
 
 def bare(data: bytes) -> bytes:
-    """The file without the chunks that tell nothing of its pixels, such as texts: decoders unpack these, within limits."""
+    """The file without the chunks that do not affect its pixels, such as texts: decoders unpack these, within limits."""
     kept, place = [], 0
     try:
         for chunk in chunks(data):
@@ -108,7 +108,7 @@ def bare(data: bytes) -> bytes:
                 kept.append(memoryview(data)[place : chunk.start - 8])
                 place = chunk.end + 4
     except Refused:
-        pass  # what is wrong a decoder shall tell
+        pass  # a decoder will report what is wrong
     return b"".join([*kept, memoryview(data)[place:]]) if kept else data
 
 
@@ -177,7 +177,7 @@ def _replaced(data: bytes, found: list[Chunk], chunk: Chunk, new: bytes) -> Spli
 
 
 def _exif(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
-    """A fresh chunk comes right behind IHDR, as nothing else must precede it, and so does a late one that is to tell a turn."""
+    """A fresh chunk comes right behind IHDR, as nothing else must precede it, and so does a late one that is to state a turn."""
     chunk = next((chunk for chunk in found if chunk.name == b"eXIf"), None)
     old = _old_exif(data, found)
     if (plain := _plain_exif(data, found)) and not chunk:
@@ -219,7 +219,7 @@ def _plain_exif(data: bytes, found: list[Chunk]) -> Chunk | None:
     """The text chunk that holds EXIF as it is, which Pillow alone reads, and only where no eXIf chunk follows it.
 
     Raises:
-        Refused: there are several, it comes too late to be followed by one, or it tells a turn that others do not see.
+        Refused: there are several, it comes too late to be followed by one, or it states a turn that others do not see.
     """
     blocks = [(chunk, png_text.plain_exif(chunk.name, data[chunk.start : chunk.end])) for chunk in found]
     plain = [(chunk, block) for chunk, block in blocks if block is not None]
@@ -245,7 +245,7 @@ class _OldExif(NamedTuple):
 
 
 def _old_exif(data: bytes, found: list[Chunk]) -> _OldExif | None:
-    """The only one there is, if it tells the same orientation as the eXIf chunk, or as none."""
+    """The only one there is, if it states the same orientation as the eXIf chunk, or as none."""
     texts = [(chunk, png_text.exif(chunk.name, data[chunk.start : chunk.end])) for chunk in found if chunk.name in TEXTS]
     old = [_OldExif(chunk, *held) for chunk, held in texts if held]
     if len(old) > 1:

@@ -103,13 +103,13 @@ def xmp(name: bytes, body: bytes) -> bytes:
 
 
 def with_xmp(text: Text, packet: bytes) -> Text:
-    """The text of a chunk that held an XMP packet and shall hold another."""
+    """The text of a chunk that held an XMP packet and is to hold another."""
     return text._replace(content=packet) if keyword(text.head) == XMP else with_profile(text, packet)
 
 
 def with_profile(text: Text, content: bytes) -> Text:
-    """The text of a chunk that held EXIF or XMP as a raw profile and shall hold another: its first lines stay, but for the length
-    they tell."""
+    """The text of a chunk that held EXIF or XMP as a raw profile and is to hold another: its first lines stay, except for the
+    length that they state."""
     found = _PROFILE.match(text.content)
     assert found
     old = bytes.fromhex(found[4].decode("ascii"))

@@ -29,10 +29,10 @@ _JPEG: Final = b"\xff\xd8\xff"
 _LOSSY: Final = (BASELINE, EXTENDED, PROGRESSIVE)  # frames of the JPEGs that are pictures; sensor data is in lossless ones
 _COLOURS: Final = 3
 _LEAST_SIDE: Final = 320  # pixels on the longer side: smaller ones are thumbnails, many of them framed by black bars
-_ENOUGH: Final = 1024  # pixels on the longer side: what is larger costs more and shows no more
+_ENOUGH: Final = 1024  # pixels on the longer side: a larger one costs more and does not show more
 _MOST_SEGMENTS: Final = 1000  # before the scan of a preview, and
 _MOST_BEFORE_SCAN: Final = 4 * 2**20  # bytes: far more than any camera writes
-_CLEARLY: Final = 1.1  # sides that differ by less do not tell whether a picture is upright or lies
+_CLEARLY: Final = 1.1  # sides that differ by less do not show whether a picture is portrait or landscape
 
 
 def stored(data: bytes) -> int | None:

@@ -152,7 +152,7 @@ class TiffBlock:
     def extents(self) -> list[tuple[int, int]]:
         """From where to where lies what the directories point at: values too long for an entry, pixels and thumbnails.
 
-        What an entry of an unknown type holds nobody can tell, so it points at nothing.
+        The content of an entry of an unknown type is not known, so it points at nothing.
         """
         found = []
         for directory in self.every():
@@ -181,7 +181,7 @@ class TiffBlock:
 
     def gap(self, added: int = 0) -> bytes:
         """What must stand between the block, with so many bytes `added` to it already, and a directory behind it: what makes that
-        start where it may, and the end of a directory that the block cuts off, or what is added would tell which one follows."""
+        start where it may, and the end of a directory that the block cuts off, or the bytes added would name the next one."""
         is_cut = not added and any(directory.end == len(self.data) for directory in self.every())
         end = bytes(self.layout.offset * is_cut)
         return end + bytes(-(len(self.data) + added + len(end)) % self.layout.even)
@@ -240,7 +240,7 @@ class BigTiff(TiffBlock):
 
 
 def of_file(data: bytes, *, lenient: bool = False) -> TiffBlock:
-    """A TIFF file, whose header tells its kind."""
+    """A TIFF file, whose header states its kind."""
     return (BigTiff if data[:4] in (b"II+\0", b"MM\0+") else TiffBlock)(data, lenient=lenient)
 
 

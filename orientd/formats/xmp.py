@@ -178,7 +178,7 @@ class _Finder:
         self._texts.clear()
 
     def _attribute(self, wanted: bytes) -> None:
-        """Find the value in the packet itself: the parser tells where a tag starts, not where its attributes do."""
+        """Find the value in the packet itself: the parser reports where a tag starts, not where its attributes do."""
         tag = _TAG.match(self._packet, self._parser.CurrentByteIndex)
         place = tag.end() if tag else 0
         while (attribute := _ATTRIBUTE.match(self._packet, place)) and attribute[1] != wanted:

@@ -118,7 +118,7 @@ class EngineBuilder:
 
 
 def tidy(keep: Path) -> None:
-    """Remove from the folder `keep` what a process left half built that is no more, and all but the engines used last."""
+    """Remove from the folder `keep` what processes that ended left half built, and all but the engines used last."""
     for partial in keep.glob(".*.partial"):
         with suppress(OSError), (partial / _LOG).open("r+b") as log:
             fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,7 +146,7 @@ class BuildProcess:
             command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=_environment(), start_new_session=True
         )
         assert self._child.stdin
-        with suppress(OSError):  # it has ended already, of which `poll` tells
+        with suppress(OSError):  # it has ended already, which `poll` reports
             self._child.stdin.write(json.dumps(order(self._partial)).encode() + b"\n")
             self._child.stdin.flush()
         self.close = weakref.finalize(self, _end, self._child, log, self._partial, folder)
@@ -249,7 +249,7 @@ def _half(folder: Path) -> Path:
 
 
 def _begin(partial: Path) -> IO[bytes]:
-    """Make the folder, with a log that is locked as long as this process, or one that got the log, goes on.
+    """Make the folder, with a log that is locked as long as this process, or one that got the log, runs.
 
     It gets its name last: under that name none is without a lock.
     """
@@ -278,7 +278,7 @@ def _end(child: Child, log: IO[bytes], partial: Path, folder: Path) -> None:
 
 
 def _discard(folder: Path) -> None:
-    """Remove an engine. Half removed it must not keep its name: ONNX Runtime would build it anew in the midst of its user."""
+    """Remove an engine. Half removed it must not keep its name: ONNX Runtime would build it again while it is in use."""
     with suppress(OSError):
         (folder / _LOG).touch()
         os.rename(folder, partial := _half(folder))
@@ -315,7 +315,7 @@ def _main() -> None:
 
 
 def _end_with_orientd() -> None:
-    """Have the kernel end this process once orientd, which holds the other end of its standard input, is no more.
+    """Have the kernel end this process once orientd, which holds the other end of its standard input, has ended.
 
     No thread could do it while ONNX Runtime keeps Python's lock; the signal SIGIO ends a process by itself (fcntl(2), signal(7)).
     """
@@ -323,7 +323,7 @@ def _end_with_orientd() -> None:
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(here, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(here, fcntl.F_SETFL, fcntl.fcntl(here, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([here], [], [], 0)[0]:  # it was no more already
+    if select.select([here], [], [], 0)[0]:  # it had ended already
         sys.exit(1)
 
 

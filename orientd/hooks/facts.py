@@ -30,7 +30,7 @@ class Facts:
     """What `command` did with `roots`, folders or addresses of servers, from `started` (seconds since the epoch) on, for
     `duration` seconds.
 
-    report: the path of its report or plan, "" for none. run: the number of the run that wrote. exit_code: None while it goes on.
+    report: the path of its report or plan, "" for none. run: the number of the run that wrote. exit_code: None while it runs.
     error: what ended it, "" for nothing.
     """
 

@@ -71,7 +71,7 @@ def _heard(pipe: int) -> bytes:
         return b""
     said = _read(pipe)
     if not said:
-        time.sleep(_TICK)  # it has closed its output and goes on
+        time.sleep(_TICK)  # it has closed its output and still runs
     return said
 
 

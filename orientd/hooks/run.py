@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """Run the hook for `event`, if there is one, for so many seconds at most, or until `stop`; `notify` hears of trouble.
 
-    An orientd that a hook has started runs none: one that scans would start itself for ever.
+    An orientd that a hook has started runs no hooks: one that scans would start itself forever.
     """
     hook: tuple[str, ...] = getattr(config, event)
     if not hook or process.WITHIN in os.environ:

@@ -59,7 +59,7 @@ class Markers:
         self._above.cache_clear()
 
     def above(self, path: str) -> tuple[Marker, ...]:
-        """Those that may tell of a path, the nearest first."""
+        """Those that may apply to a path, the nearest first."""
         return self._above(os.path.dirname(path))
 
     def leaving_out(self, path: str, is_folder: bool) -> str:

@@ -60,7 +60,7 @@ def presence(roots: Sequence[str]) -> Callable[[], None]:
 
     def identity(root: str) -> tuple[int, int] | None:
         try:
-            with listing(root):  # what stat tells may be remembered by the kernel while nobody answers any more (FUSE, NFS)
+            with listing(root):  # the kernel may answer stat from memory when the file system no longer answers (FUSE, NFS)
                 found = os.stat(root)
         except OSError:
             return None

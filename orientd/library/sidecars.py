@@ -129,7 +129,7 @@ def _stated(photo: str, disk: Disk) -> Iterator[tuple[str, int]]:
 
 
 def signature(photo: str) -> str:
-    """Tells one state of a photo's sidecars from another without opening them; empty if there are none."""
+    """Distinguishes one state of a photo's sidecars from another without opening them; empty if there are none."""
     return "".join(f"-{stat.inode}-{stat.size}-{stat.mtime_ns}" for _, stat in _present(photo))
 
 
@@ -139,7 +139,7 @@ def paths(photo: str) -> tuple[str, ...]:
 
 
 def photos(path: str) -> Iterator[str]:
-    """Every path that the photo may have of which a sidecar at `path` tells; none if that is not the name of a sidecar."""
+    """Every path that the photo of a sidecar at `path` may have; none if that is not the name of a sidecar."""
     stem, suffix = os.path.splitext(path)
     if suffix in _SUFFIXES:
         yield stem

@@ -7,7 +7,7 @@ from orientd.records import Candidate, Photo, Picture
 
 
 class Source(Protocol):
-    """Opens the candidates that were listed, for several threads at once; `glances`: it may tell something before."""
+    """Opens the candidates that were listed, for several threads at once; `glances`: `glance` may return something before."""
 
     glances: bool
 
@@ -34,4 +34,4 @@ class ServedPhotos(Protocol):
         """The photo as its server shows it now, `sha256` that fingerprint; raises PhotoError."""
 
     def close(self) -> None:
-        """No more is asked; who waits for an answer is let go."""
+        """Nothing is asked any more; a thread that waits for an answer is released."""

@@ -195,7 +195,7 @@ def one_for_each_thread(first: "Engine", another: Callable[[], "Engine"]) -> Cal
 
 
 def at_once(config: Config, judge: Judge) -> int:
-    """How many photos go together from stage to stage: where pixels may be turned, which takes seconds, no more than need be."""
+    """How many photos go together from stage to stage: as few as possible where pixels may be turned, which takes seconds."""
     return max(config.batch if Method(config.method) is Method.TAG else 1, judge.batch)
 
 

@@ -57,7 +57,7 @@ def by_outcome(name: str, kind: Kind, counts: Mapping[str, int]) -> Family:
 
 
 def of_scan(tally: Tally, model: str, now: float, duration: float) -> str:
-    """What a scan tells that came to its end `now`, in seconds since the epoch."""
+    """The metrics of a scan that ended `now`, in seconds since the epoch."""
     decisions = {verdict.value: tally.count(verdict) for verdict in Verdict}
     outcomes = {status.value: tally.count(outcome=status) for status in Status if status}
     when = "When the last scan came to its end, in seconds since the epoch."

@@ -34,7 +34,7 @@ def summary(
         wrote: photos were to be written (--fix, apply), not only judged.
         run: the number of the run that wrote, if anything was written.
         left_out: what was not even looked at.
-        rescan: what was judged before was judged anew.
+        rescan: photos judged before were judged again.
         below: folders to be named when the report is applied, as this machine may never have scanned them.
         part: which part of a plan it is ("2/3"), if not all of it.
         judged_by: sentences about who judged, if others did.

@@ -120,7 +120,7 @@ def fold(row: Row, verdict: PersonVerdict | None) -> Row:
 
 
 def best_turn(row: Row) -> int | None:
-    """The turn of a photo (90, 180 or 270) that is the most probable if it needs one; None if nothing tells."""
+    """The turn of a photo (90, 180 or 270) that is the most probable if it needs one; None if that is not known."""
     if row.turn in TURNS[1:]:
         return row.turn
     chances = row.probabilities

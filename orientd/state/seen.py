@@ -52,7 +52,7 @@ class Seen:
     def add(self, rows: Iterable[Row]) -> None:
         """Remember judged rows; what happened on disk is the journal's business and is left out.
 
-        A file dated after 2262 is judged anew each time: SQLite's integers end there.
+        A file dated after 2262 is judged again each time: SQLite's integers end there.
         """
         for row in rows:
             if row.size is not None and _fits(row.mtime_ns):
@@ -62,7 +62,7 @@ class Seen:
             self.flush()
 
     def forget(self, path: str) -> None:
-        """Have a file judged anew next time, even if this process is killed now.
+        """Have a file judged again next time, even if this process is killed now.
 
         A photo on a server is not: whoever looks it up compares its fingerprint, which no change of it leaves the same.
         """

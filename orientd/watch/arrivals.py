@@ -1,7 +1,7 @@
 """Everything that may have arrived in the library → Candidates, each once it has settled.
 
 Two sources feed one waiting room (`settle`). Hints of the kernel say at once where to look. Walks through the whole library find
-the rest: what happened before the start, what the kernel could not tell, and all that happens on file systems that tell nothing.
+the rest: what happened before the start, what the kernel could not report, and all that happens on file systems without reports.
 A walk is taken on in small steps, only while there is room, so that memory grows neither with the library nor with a burst.
 What the cache of judged files knows already never enters the waiting room by way of a walk.
 """

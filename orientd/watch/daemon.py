@@ -149,7 +149,7 @@ class Daemon:
                 signal.signal(number, handler)
 
     def is_well(self) -> bool:
-        """True as long as the loop, or the work in it, goes on; may be asked by any thread."""
+        """True as long as the loop, or the work in it, makes progress; may be called by any thread."""
         return self._clock() - self._alive_at < _STUCK
 
     def close(self) -> None:
@@ -232,7 +232,7 @@ class Daemon:
                     self.hooks.trouble(error)
             self._trouble = error.code
             self._held, self._held_until = "waiting for the state directory", now + _RETRY
-            if self._taken:  # whatever was handed out is waited for no more
+            if self._taken:  # the files handed out are no longer waited for
                 self.arrivals.look_again(now + _RETRY)
         self._worked_at, self._beat_at = self._clock(), now  # photos that could not be read may be those of a disk that is gone
 
@@ -253,7 +253,7 @@ class Daemon:
             yield from batch
 
     def _change(self, now: float) -> None:
-        """Read the configuration anew; one that cannot be used leaves everything as it is."""
+        """Read the configuration again; one that cannot be used leaves everything as it is."""
         self._systemd.reloading()
         try:
             config = self._load()
@@ -283,7 +283,7 @@ class Daemon:
             self._alive()
 
     def _alive(self) -> None:
-        """Give the sign of life; and tell what there is to tell every few seconds, as a burst may take hours."""
+        """Send the sign of life; and report the state every few seconds, as a burst may take hours."""
         self._show_life()
         if self._clock() >= self._tell_at:
             self._save()

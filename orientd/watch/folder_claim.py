@@ -20,7 +20,7 @@ _CLAIM: Final = re.compile(r" @orientd-(watched|above)-([0-9a-f]{32})-(\d+)$", r
 
 
 class Claim:
-    """Tells every other orientd that this process watches the folders `roots` and all below them, until `close`.
+    """Shows every other orientd that this process watches the folders `roots` and all below them, until `close`.
 
     A folder is known by its real path, which may lie on a network drive, or not be there yet. Two that start within the same
     millisecond may both be refused; never do both go on. Where there is no /proc nobody is noticed.

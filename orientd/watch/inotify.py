@@ -104,7 +104,7 @@ class _Handler(FileSystemEventHandler):
 
 
 class _Observer(BaseObserver):
-    """watchdog's InotifyObserver, but with an instance that tells what it loses."""
+    """watchdog's InotifyObserver, but with an instance that reports what it loses."""
 
     def __init__(self, instance: "_Instance") -> None:
         self._instance = instance
@@ -183,8 +183,8 @@ class _Instance(InotifyFD):
         return watch.wd
 
     def handle_event(self, event: InotifyEvent) -> None:
-        """watchdog would stop watching every folder here and begin anew. The end of each watch is an event again, so more folders
-        than the queue holds would make it overflow for ever; `Roots.renew` begins with another queue."""
+        """watchdog would stop watching every folder here and restart. The end of each watch is an event again, so more folders
+        than the queue holds would make it overflow forever; `Roots.renew` begins with another queue."""
         if event.mask & InotifyConstants.IN_UNMOUNT:
             self._hints.lose(Loss.ENDED)
         if not event.is_queue_overflow:

@@ -15,7 +15,7 @@ from orientd.config import token as tokens
 from orientd.config.address import split_address
 from orientd.errors import ConfigError
 
-_CLIENTS: Final = 8  # that are heard at the same time; no more are answered until one of them ends
+_CLIENTS: Final = 8  # served at the same time; others wait until one of them ends
 _HEARD: Final = 5.0  # seconds that a client may take in all
 _TEXT: Final = "text/plain; charset=utf-8"
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"

@@ -1,7 +1,7 @@
 """The folders that are watched: whether they are there, and whether the kernel reports changes in them.
 
 A root is known by device and inode. If these change, another folder is seen there: its disk was unmounted, or mounted again. What
-is mounted below it is part of it; if that changes, it has to be watched and looked through anew.
+is mounted below it is part of it; if that changes, it has to be watched and searched again.
 """
 
 import errno
@@ -83,7 +83,7 @@ class Roots:
         return came
 
     def leave(self) -> None:
-        """Forget that they were there: the next `check` begins anew."""
+        """Forget that they were there: the next `check` starts from scratch."""
         for root in self._roots:
             self._leave(root)
             root.identity, root.mounts = None, []

@@ -93,7 +93,7 @@ class Worker:
             self._proposals = Proposals(plan) if plan else None
 
     def change(self, config: Config) -> None:
-        """Work by another configuration from now on. Raises as `prepare`, and then goes on as before."""
+        """Use another configuration from now on. Raises as `prepare`, and then keeps the old one."""
         before, judge, self._judge = self.config, self._judge, None
         self.config = config
         try:
@@ -115,7 +115,7 @@ class Worker:
         """Those of some candidates that are not judged in their current state, or that wait to be fixed or proposed."""
         assert self._seen is not None
         if self._proposals:
-            with suppress(StateError):  # the next burst tells
+            with suppress(StateError):  # the next burst reports it
                 self._proposals.refresh()
         known = self._seen.lookup(candidates)
         return self.untried([each for each, row in zip(candidates, known, strict=True) if row is None or self._is_open(row)])
@@ -225,7 +225,7 @@ class Worker:
         return replace(stages, lookup=timed("lookup", stages.lookup), act=timed("act", act), record=record)
 
     def _note(self, row: Row, writer: Writer | None) -> None:
-        """Tell what came of a photo; what may come out otherwise later is not tried again at once."""
+        """Log the outcome of a photo; one that may be different later is not tried again at once."""
         fresh = row.path in self._fresh
         self._fresh.discard(row.path)
         if fresh or row.outcome is Status.FIXED:

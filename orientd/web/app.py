@@ -97,7 +97,7 @@ class Pages:
         number, side = request.path_params["number"], request.path_params["side"]
         if side not in SIDES:
             return PlainTextResponse("There is no such size.", 404)
-        await request.body()  # what comes behind it tells that nobody waits any more
+        await request.body()  # the message after it says that nobody waits any more
         async with self._places:
             if await request.is_disconnected():
                 return Response(status_code=_GONE)

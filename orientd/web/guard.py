@@ -90,7 +90,7 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        return f"orientd-{self.port}"  # cookies do not tell ports apart
+        return f"orientd-{self.port}"  # cookies do not distinguish ports
 
     @property
     def is_local(self) -> bool:

@@ -91,7 +91,7 @@ class Jobs:
             work(progress, ask.is_set)
         except OrientdError as error:
             progress.error = printable(str(error))
-        except Exception as error:  # the page tells it; a thread would only print it
+        except Exception as error:  # the page shows it; a thread would only print it
             progress.error = f"a fault of orientd, please report it: {printable(repr(error))}"
         finally:
             progress.stopped, progress.ended = ask.is_set(), True
@@ -179,7 +179,7 @@ def scan(config: Config, roots: Sequence[str], report: Report, command: str, job
     counted = threading.Event()
 
     def count() -> None:
-        with suppress(OrientdError):  # the walk that judges meets the same fault and tells it
+        with suppress(OrientdError):  # the walk that judges meets the same fault and reports it
             job.total = app.count(config, roots, lambda: stop() or counted.is_set())
 
     ahead = threading.Thread(target=count, name="orientd-count")

@@ -1,6 +1,6 @@
 """The rows of a plan by number, with what persons said of them and what came of it, for several pages and threads at once.
 
-A number stays that of its photo (path and SHA-256) for as long as this lives, also when the plan is written anew meanwhile; so
+A number stays that of its photo (path and SHA-256) for as long as this lives, also when the plan is rewritten meanwhile; so
 does the history of each page, which its undo goes back through.
 """
 
@@ -301,7 +301,7 @@ class Rows:
 
 
 def _state(path: str) -> object:
-    """What tells one state of a file from another."""
+    """What distinguishes one state of a file from another."""
     with suppress(OSError):
         found = os.stat(path)
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

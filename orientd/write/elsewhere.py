@@ -30,7 +30,7 @@ class Elsewhere(Protocol):
         """Take a write back, as a part of the run."""
 
     def would_take_back(self, journal: Journal, write: Write) -> Outcome:
-        """What `take_back` would do, as far as asking tells; PENDING where it would."""
+        """What `take_back` would do, as far as the server's answers show; PENDING where it would."""
 
     def settle(self, journal: Journal, write: Write) -> Outcome:
         """Find out what came of a write that was interrupted; what cannot be found out now stays open."""

@@ -1,4 +1,4 @@
-"""What a dry run can tell of a write beforehand: that this user may not make it."""
+"""What a dry run can say about a write beforehand: that this user may not make it."""
 
 from orientd import formats, orientation
 from orientd.config import Config

@@ -182,7 +182,7 @@ def tried(
     admit: Admit = undo_guard.admit,
     elsewhere: Elsewhere | None = None,
 ) -> Iterator[Outcome]:
-    """What `undo` would do, as far as reading tells; nothing is changed. What would get its old bytes back is pending."""
+    """What `undo` would do, as far as reading shows; nothing is changed. A file that would get its old bytes back is pending."""
     for write in writes:
         if write.is_undoable and elsewhere and write.intent.method == Method.IMMICH:
             yield elsewhere.would_take_back(journal, write)

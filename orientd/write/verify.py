@@ -72,7 +72,7 @@ def _undo_state(journal: Journal, write: Write, data: bytes) -> tuple[State, str
 
 
 def _is_gone(path: str, dev: int) -> bool:
-    """True if the file is no more. Devices get other numbers when a computer starts anew; but a disk not mounted looks empty."""
+    """True if the file is gone. Devices get other numbers when a computer restarts; but a disk not mounted looks empty."""
     if read.gone(path, dev):
         return True
     try:

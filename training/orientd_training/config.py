@@ -108,7 +108,7 @@ class TrainConfig:
     near-duplicates may be in both. `init` is null (from scratch), "imagenet" or a file of
     weights. `mean` and `std` are one number or one for each of R, G, B, in levels of 0–255. `batch` counts the photos of all
     devices together. `lr` is the peak for the body, `head_lr` for the classifier; `warmup` the share of the training before it.
-    `skew` makes it learn by how much pages are askew, and not which of four ways is up.
+    `skew` makes it learn the skew of pages, and not which of four sides is up.
     `patience` is how many validations may pass without a better one, 0 for all. `devices` 0 means every GPU there is.
     `precision` auto is bf16 on a GPU, and on a CPU in the stages that are fixed.
     """

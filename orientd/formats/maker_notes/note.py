@@ -56,7 +56,7 @@ class Note:
         place = start - base + layout.directory
         try:
             directory = block.bounded(place)
-        except Refused:  # a program that wrote EXIF anew, in the other byte order, left the note as it was
+        except Refused:  # a program that rewrote EXIF, in the other byte order, left the note as it was
             block.order = "big" if order == "little" else "little"
             directory = block.bounded(place)
         return cls(block, by_tag(directory), start, end, lens)

@@ -88,7 +88,7 @@ def name_of(url: str) -> str:
 
 
 def warn_of(url: str, notify: Notify, resolve: Callable[[str], list[str]] | None = None) -> None:
-    """Tell where the key goes over a network of others unencrypted."""
+    """Warn where the key goes unencrypted over a network of others."""
     found = urlsplit(url)
     host = found.hostname or ""
     if found.scheme == "http" and any(map(_is_public, (resolve or _addresses)(host))):

@@ -138,7 +138,7 @@ class Client:
         return found
 
     def edits(self, photo: str) -> tuple[tuple[Edit, ...], list[Asset]]:
-        """The edits of a photo, and the same as the server tells them. Raises Refused where one is not known."""
+        """The edits of a photo, and the same as the server lists them. Raises Refused where one is not known."""
         found = self._json("GET", f"assets/{photo}/edits")["edits"]
         return checked([{"action": each["action"], "parameters": each["parameters"]} for each in found]), found
 
@@ -207,7 +207,7 @@ class Client:
         return answer
 
     def _whole(self, method: str, path: str, **more: Any) -> "httpx.Response":
-        """An answer with its content, neither of which may fill the memory or go on for ever."""
+        """An answer with its content, neither of which may fill the memory or go on forever."""
         end, held = self._clock.now() + _LONGEST_ANSWER, bytearray()
         with self._http.stream(method, path, **more) as answer:
             for chunk in answer.iter_bytes():
@@ -267,7 +267,7 @@ def _distrust(error: BaseException | None) -> str:
 
 
 def _after(answer: "httpx.Response") -> float:
-    """The seconds for which a server wants to be left alone, which it tells as a number or as a date (RFC 9110, 10.2.3)."""
+    """The seconds for which a server asks not to be called, which it states as a number or as a date (RFC 9110, 10.2.3)."""
     text = answer.headers.get("retry-after", "")
     if text.isdigit():
         return float(text)

@@ -23,7 +23,7 @@ Edit = Mapping[str, Any]
 
 
 def checked(edits: Any) -> tuple[Edit, ...]:
-    """A list of edits as the API answers it, or the journal tells it, without what the server adds of its own.
+    """A list of edits as the API returns it, or the journal holds it, without what the server adds of its own.
 
     Raises:
         Refused: one is not known here.
@@ -54,7 +54,7 @@ def turned(edits: Sequence[Edit], turn: int) -> tuple[Edit, ...]:
 
 @dataclass(frozen=True, slots=True)
 class EditedPhoto:
-    """What counts of a photo on a server: the checksum of its file (SHA-1, base64, as the API tells it) and its edits.
+    """What counts of a photo on a server: the checksum of its file (SHA-1, base64, as the API states it) and its edits.
 
     As text it is what the journal holds of it, in the place of a file; its SHA-256 (in hex) is the fingerprint of a row.
     """

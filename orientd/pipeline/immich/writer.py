@@ -213,7 +213,7 @@ def _intent(path: str, old: EditedPhoto, new: EditedPhoto, turn: int, stat: File
 
 
 def _both(intent: Intent) -> tuple[EditedPhoto, EditedPhoto]:
-    """The photo as a write leaves it and as it was before. Raises Refused if the journal tells no such thing."""
+    """The photo as a write leaves it and as it was before. Raises Refused if the journal does not hold them."""
     if len(intent.patch.splices) != 1:
         raise Refused(Reason.JOURNAL_DOUBTED, _NEVER)
     splice = intent.patch.splices[0]

@@ -33,7 +33,7 @@ _FOLDER: Final = resources.files("orientd.web.service").joinpath("static")
 _PAGES: Final = {"/": "serve.html", "/docs": "reference.html"}
 _STATIC: Final = ("serve.css", "serve.js", "picture.js", "queue.js", "reference.css", "reference.js")
 _UNSUPPORTED: Final = (Reason.UNKNOWN_CONTENT, Reason.UNSUPPORTED, Reason.RAW_FILE, Reason.NOT_A_PHOTO, Reason.NO_PREVIEW)
-_GONE: Final = 499  # whoever asked is there no more
+_GONE: Final = 499  # the client has closed the connection
 
 Answers = Workers[Task, Answer]
 Handler = Callable[[Request], Awaitable[Response]]

@@ -1,6 +1,6 @@
 """Connections of the service: so many, each for so long, whatever its other side does or does not do.
 
-uvicorn waits for ever for a first request, for a header that never ends, and for a client that does not read; here each
+uvicorn waits forever for a first request, for a header that never ends, and for a client that does not read; here each
 connection is looked at now and then, and cut off once nothing has changed for too long.
 """
 

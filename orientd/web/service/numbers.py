@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus, and what it tells its log of requests that it turned away."""
+"""What the service counts, for Prometheus, and what it logs about requests that it turned away."""
 
 import logging
 import threading

@@ -78,7 +78,7 @@ def prepare(
 ) -> Prepared:
     """Decode every photo of `sources` to squares of `size` pixels into the cache folder `out`, or go on where that was stopped.
 
-    A complete cache is left as it is, unless `force` begins anew. Unless `keep_duplicates`, copies of the same pixels are left
+    A complete cache is left as it is, unless `force` starts it over. Unless `keep_duplicates`, copies of the same pixels are left
     out but for the first, and so are near-duplicates that disagree about what is upright.
 
     Raises:

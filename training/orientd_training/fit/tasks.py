@@ -79,7 +79,7 @@ class Skewed:
     """How lines of text lie; a target is the turn in degrees, of which a half turn more or less is the same skew.
 
     Half degrees are classes, and not the cosine and sine of twice the angle numbers to be guessed: see configs/train/skew.yaml.
-    A part of the page is shown that stays within it at every angle: what lies outside would tell the angle, and not as in life.
+    A part of the page is shown that stays within it at every angle: what is outside would reveal the angle, unlike in reality.
     """
 
     def __init__(self, config: Skew) -> None:

@@ -30,7 +30,7 @@ def following(config: TrainConfig, run: Path, photos: int) -> Iterator[Callable[
     The best weights, the recipe and the log become artifacts once the training has ended.
 
     Raises:
-        ConfigError: MLflow is not installed, or does not know the run that this one goes on with.
+        ConfigError: MLflow is not installed, or does not know the run that this one continues.
     """
     mlflow = _mlflow()
     if mlflow is None:

@@ -1,4 +1,4 @@
-"""What lies around and upon a drawing in a photo or a scan: background, paper, perspective, shadow, light and noise.
+"""What is around and on a drawing in a photo or a scan: background, paper, perspective, shadow, light and noise.
 
 Pictures are RGB. A canvas is drawn at twice the size of the file, so that the reduction smooths it.
 """
@@ -47,7 +47,7 @@ def surface(random: Random, size: Size, shade: Colour, strength: float) -> Image
 
 
 def backdrop(random: Random, photos: Photos | None, size: Size, turned: bool) -> Image.Image:
-    """A crop of a photo or a plain surface; `turned` takes from a crop all that could tell which way is up."""
+    """A crop of a photo or a plain surface; `turned` removes from a crop all that could show which way is up."""
     if photos is None or random.random() < 0.4:
         return surface(random, size, colour(random, 40, 255, random.random()), random.uniform(0.1, 0.6))
     if not turned:
@@ -67,7 +67,7 @@ def snippet(random: Random, photos: Photos, size: Size) -> Image.Image:
 
 
 def lay(random: Random, sheet: Image.Image, ground: Image.Image, scale: float, slant: float) -> Image.Image:
-    """`sheet` upon `ground`, as seen by a camera held not quite straight; `scale` 1 makes it as large as fits.
+    """`sheet` on `ground`, as seen by a camera held not quite straight; `scale` 1 makes it as large as fits.
 
     More than 1 is a close-up: the sheet is cut off, mostly at its end. `slant` 1 is a tilt of up to 6 degrees.
     """
