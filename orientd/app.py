@@ -131,7 +131,7 @@ def apply(
 ) -> Generator[Row, None, None]:
     """Carry out the rows of a plan whose decision is fix, each by its own method, refusing photos that changed since judged.
 
-    A plan may come from anyone: only what lies below `roots` is written, or below what was ever scanned if there are none; and
+    A plan may come from anyone: only what is below `roots` is written, or below what was ever scanned if there are none; and
     nothing that the configuration or a marker excludes.
 
     Raises:

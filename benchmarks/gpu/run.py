@@ -3,7 +3,7 @@
     python -m benchmarks.gpu.run --out gpu                 (at most 8 minutes; writes gpu/gpu.md and gpu/gpu.json)
     python -m benchmarks.gpu.run --device cpu --out gpu    (the same steps on a tiny set without a GPU: shows that they work)
 
-Each step stands alone: one that fails is reported with its error, one for which no time is left is reported as such.
+Each step is independent: one that fails is reported with its error, one for which no time is left is reported as such.
 """
 
 import argparse
@@ -292,7 +292,7 @@ def decoding(bench: Bench) -> None:
 
 
 def looking(bench: Bench) -> None:
-    """The model alone, on pictures that lie on the device."""
+    """The model alone, on pictures in the memory of the device."""
     _, engine = road()
     _look(bench, "looking", "fp32", engine)
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.immich.kinds --url http://127.0.0.1:2283 --key-file admin.key --out FOLDER --photo FILE.jpg
 
-The key is one of an administrator. FILE.jpg is a photo that lies on its side; all kinds are made of it (that needs ffmpeg and
+The key is one of an administrator. FILE.jpg is a photo that is sideways; all kinds are made of it (that needs ffmpeg and
 openssl) and uploaded to a fresh user; an external library is made of FOLDER/external, which the server must be able to read.
 """
 

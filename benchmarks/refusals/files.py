@@ -44,7 +44,7 @@ def blob_of(data: bytes) -> str:
 
 
 def fitting(files: Iterable[Listed], folder: Path) -> Iterator[Listed]:
-    """Those files that lie in `folder` and whose content is the one listed."""
+    """Those files that are in `folder` and whose content is the one listed."""
     return (each for each in files if each.place(folder).is_file() and blob_of(each.place(folder).read_bytes()) == each.blob)
 
 

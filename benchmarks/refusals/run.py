@@ -50,7 +50,7 @@ class Survey:
         self._orientd, self._scratch, self._viewer = orientd, scratch, viewer
 
     def __call__(self, files: Sequence[Listed], folder: Path) -> list[Found]:
-        """One finding a file, in order; a death that none causes alone, nor a smaller group, stands with the first of them."""
+        """One finding a file, in order; a crash that only a group of files causes is noted with the first of them."""
         try:
             return self._group([each.place(folder) for each in files], files)
         except Died as death:

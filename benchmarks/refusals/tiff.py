@@ -32,7 +32,7 @@ class Kind(NamedTuple):
 
 
 class Directory(NamedTuple):
-    """Where an IFD lies, where the pointer to it and the one to the next do, and its entries as they are."""
+    """Where an IFD is, where the pointers to it and to the next one are, and its entries as they are."""
 
     pointer: int
     place: int
@@ -69,7 +69,7 @@ def block_changes(block: bytes, turn: int) -> Iterator[tuple[str, bytes]]:
     found = list(_directories(block, kind))
     for name, some in (("first IFD", found[:1]), ("all IFDs", found if len(found) > 1 else [])):
         changed = bytearray(block)
-        for each in reversed(some):  # a directory that moves changes the pointer to it, which lies in the one before
+        for each in reversed(some):  # a directory that moves changes the pointer to it, which is in the one before
             _turn(changed, each, kind, turn)
         if some:
             yield f"{name}, {'in place' if len(changed) == len(block) else 'grown'}", bytes(changed)

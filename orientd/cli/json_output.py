@@ -59,7 +59,7 @@ def meant(out: JsonLines, run: "Run", command: str, *, sure: bool) -> None:
     """Report the run that an undo without a number means; `command` names it.
 
     Raises:
-        ConfigError: whoever calls did not say that it is `sure`; with JSON there is nobody to ask.
+        ConfigError: the caller did not say that it is `sure`; with JSON there is nobody to ask.
     """
     out.write("run", _run(run))
     if not sure:

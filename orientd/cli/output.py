@@ -145,7 +145,7 @@ def verified(found: Iterable["Checked"], lines: "JsonLines | None", verbose: boo
         counts[one.state] += 1
         if lines:
             lines.write("file", {"path": one.path, "state": one.state, "reason": one.reason or None})
-        elif verbose or (one.state in FAULTS and one.state is not State.FORGOTTEN):  # whoever deleted them knows
+        elif verbose or (one.state in FAULTS and one.state is not State.FORGOTTEN):  # the user who deleted them knows
             note(f"{one.state}  {one.path}" + (f"  ({one.reason})" if one.reason else ""))
     code = exit_code(stop, faulty=any(counts[state] for state in FAULTS))
     if lines:

@@ -46,7 +46,7 @@ def _option(
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Every option of orientd; the help text and the range of each stand in its metadata (see `HELP`)."""
+    """Every option of orientd; the help text and the range of each are in its metadata (see `HELP`)."""
 
     model: str = _option(
         "", "Model to judge with, by name (see orientd models) or file (.onnx); empty for the one that comes with orientd."

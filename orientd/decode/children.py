@@ -1,6 +1,6 @@
 """Child processes that do what hostile bytes may kill, so that these do not take orientd along: one for each thread that asks.
 
-A question and its answer are a line of JSON each, through pipes; the bytes that go with them lie in a file in memory that both
+A question and its answer are a line of JSON each, through pipes; the bytes that go with them are in a file in memory that both
 have open (`memfd_create`), which costs less than half of what they would through the pipes. A child has a limit of memory
 (`RLIMIT_AS`) and two of time, by its processor and by the clock, which end it whatever its libraries are doing. One that dies is
 replaced when the next question comes. It ends once its pipe is closed, so none outlives orientd, however that ends; and being in

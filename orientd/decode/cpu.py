@@ -253,7 +253,7 @@ def _turbo(data: bytes, size: Size, stored: Size) -> Image.Image:
 
 
 def _part_of_jpeg(image: Image.Image, data: bytes, size: Size) -> Image.Image | None:
-    """As `_jpeg` from a part of the data; None if it takes the whole, or if there is a fault, which decoding the whole reports."""
+    """As `_jpeg` from a part of the data; None if it takes the whole, or on a fault, which decoding the whole reports."""
     is_large = all(-(-stored // 8) >= wanted for stored, wanted in zip(image.size, size, strict=True))
     part = progressive.abridged(data) if is_large else None  # where TurboJPEG reduces to 1/8
     if part is None:

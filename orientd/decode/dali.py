@@ -44,7 +44,7 @@ class Pipeline(Protocol):
 class Sheet:
     """Decoded pictures side by side: uint8 of shape (batch, size, size, 3), the last of them padding.
 
-    They lie at the address `pointer` in the memory of `device` ("cpu" or "cuda", with the number `index`) as long as this object
+    They are at the address `pointer` in the memory of `device` ("cpu" or "cuda", with the number `index`) as long as this object
     lives; `pixels` are those of the photos in the memory of the host, (photos, size, size, 3).
     """
 

@@ -140,7 +140,7 @@ def _zeros(channel: _Channel) -> bytes:
 
 
 def _run(blocks: int) -> str:
-    """The bits that stand for so many empty blocks: the length of the number less one in 4 bits, and the number without its
+    """The bits that encode so many empty blocks: the length of the number less one in 4 bits, and the number without its
     first bit."""
     number = f"{blocks:b}"
     return f"{len(number) - 1:04b}" + number[1:]

@@ -39,7 +39,7 @@ _STRIP: Final = 16  # columns that are summed before the fine search: at 0.75° 
 class Skew:
     """`angle`: degrees clockwise, −90 to 90, by which the page is to be turned to make its lines horizontal.
 
-    `height`: how far the best ray stands above the usual one, in units of how much rays vary; `lead`: how far above the next best
+    `height`: how far the best ray is above the usual one, in units of how much rays vary; `lead`: how far above the next best
     direction, likewise; the one across the lines, that of stems and the edges of columns, is none.
     """
 
@@ -88,7 +88,7 @@ def find_skew(gray: NDArray[np.uint8]) -> Skew | None:
 
 
 def _without_frame(gray: NDArray[np.uint8]) -> tuple[slice, slice]:
-    """The rows and columns within the dark frame that a scanner leaves, whose edges are straight however the page lies."""
+    """The rows and columns within the dark frame that a scanner leaves, whose edges are straight at any skew."""
     some = gray[::4, ::4]
     paper = float(np.median(some[some >= np.median(some)]))
     least = (paper + float(some.min())) / 2

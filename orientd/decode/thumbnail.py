@@ -43,7 +43,7 @@ def glance(photo: Photo, size: int, max_pixels: int = 400_000_000) -> Picture | 
     """
     try:
         return _glance(photo, size, max_pixels)
-    except Exception:  # parsers of hostile bytes raise anything; whoever decodes the whole photo will say what is wrong
+    except Exception:  # parsers of hostile bytes raise anything; decoding the whole photo will report what is wrong
         return None
 
 

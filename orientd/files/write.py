@@ -87,7 +87,7 @@ def write(
 ) -> FileStat:
     """Apply a patch that is not empty to the file at `path`, which is in the state `expected` and holds `data`.
 
-    Splices that keep the length and lie within one aligned page of 4,096 bytes are written in place by a single `pwrite`: the
+    Splices that keep the length and are within one aligned page of 4,096 bytes are written in place by a single `pwrite`: the
     kernel copies a page without heeding a kill, and disks write it whole, so the file is always old or new, and keeps its inode,
     links, owner and attributes. A write over several pages could tear. So could one that moves bytes: all those go to a
     temporary file named `temp` in the same folder, which gets the mode, owner, ACL and extended attributes, is synced, read
@@ -132,7 +132,7 @@ def check_writable(path: str, disk: Disk = DISK) -> None:
 
 
 def fits_one_page(patch: Patch) -> bool:
-    """True if the patch moves no byte and lies within one aligned page."""
+    """True if the patch moves no byte and is within one aligned page."""
     first, last = patch.splices[0], patch.splices[-1]
     return patch.keeps_length and first.offset // PAGE == (last.offset + len(last.new) - 1) // PAGE
 

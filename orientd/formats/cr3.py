@@ -1,8 +1,8 @@
 """Canon's CR3: ISO base media with boxes of Canon's own (https://github.com/lclevy/canon_cr3; ExifTool, Canon uuid tags).
 
-CMT1 in the first uuid box of `moov` is a TIFF with what is IFD0 elsewhere. A JPEG of about 1620 pixels lies in PRVW, in a uuid
-box of its own, one of the full size in the media data, as the sample of the first track. Both lie as the sensor saw the scene.
-HDR photos have HEVC there instead.
+CMT1 in the first uuid box of `moov` is a TIFF with what is IFD0 elsewhere. A JPEG of about 1620 pixels is in PRVW, in a uuid
+box of its own, one of the full size in the media data, as the sample of the first track. Both are oriented as the sensor saw the
+scene. HDR photos have HEVC there instead.
 """
 
 from collections.abc import Iterator

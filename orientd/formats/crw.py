@@ -24,7 +24,7 @@ _MOST_HEAPS: Final = 16
 
 
 class _Entry(NamedTuple):
-    """A tag without its storage bits, and from where to where its value lies."""
+    """A tag without its storage bits, and the start and end of its value."""
 
     tag: int
     start: int

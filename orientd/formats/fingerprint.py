@@ -33,7 +33,7 @@ def marks(format: Format, data: bytes) -> Marks:  # noqa: A002
 
 
 def pictures(known: Marks) -> list[str]:
-    """The marks that stand for picture data: what shares one of them is the same picture."""
+    """The marks that identify picture data: files that share one of them hold the same picture."""
     return [mark for mark in known if mark.startswith(_DATA)]
 
 

@@ -1,6 +1,6 @@
 """JPEG and MPO: the stored orientation and the patch that changes it (ITU-T T.81 annex B, EXIF 2.32 section 4.5).
 
-Only the segments before the first scan are ever read as structure or changed. The value is overwritten where it stands;
+Only the segments before the first scan are ever read as structure or changed. The value is overwritten in place;
 failing that IFD0 moves to the end of the EXIF block; failing that a 36-byte EXIF segment is added. Whatever might count bytes
 across the place where the file grows is looked for first, and the file is refused if it does.
 
@@ -29,11 +29,11 @@ _WITHOUT_LENGTH: Final = frozenset(range(0xC0)) | frozenset(range(0xD0, 0xD9))
 _FILL: Final = re.compile(rb"\xff*")
 _PASSED_OVER: Final = re.compile(rb"(?:[^\xff]+|\xff+[\0\xd0-\xd7])*")
 _LARGEST: Final = 0xFFFF
-_MOST: Final = 2**16  # segments before a scan: so many of the shortest keep whoever walks through them busy for a second
+_MOST: Final = 2**16  # segments before a scan: so many of the shortest keep any reader busy for a second
 
 
 class Segment(NamedTuple):
-    """A marker segment; its payload lies from `start` to `end` of the file, its two length bytes just before."""
+    """A marker segment; its payload is the bytes `start` to `end` of the file, its two length bytes come just before."""
 
     marker: int
     start: int

@@ -71,7 +71,7 @@ def _block(payload: bytes) -> TiffBlock:
 
 
 def resized(payload: bytes, image: Image, growth: int, shift: int = 0) -> list[Splice]:
-    """The splices, relative to the payload, for an image that becomes `growth` bytes longer and lies `shift` bytes further.
+    """The splices, relative to the payload, for an image that becomes `growth` bytes longer and moves by `shift` bytes.
 
     Raises:
         Refused: a number would become too large.

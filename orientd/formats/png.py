@@ -1,12 +1,12 @@
 """PNG: the orientation in the eXIf chunk and the patch that changes it (PNG specification, third edition, 5 and 11.3.4.5).
 
-Chunks stand one after the other and none but Apple's iDOT counts bytes outside itself, so a chunk may be added or may grow
+Chunks follow one another and none but Apple's iDOT counts bytes outside itself, so a chunk may be added or may grow
 before or behind the range that iDOT counts. Every checksum of the file is verified first; bytes after IEND stay as they are.
 Where IEND is missing, or its name is damaged, the file must end with a whole chunk, and all of the picture must be there.
 
-EXIF that stands in a text instead moves to a chunk of its own, whole: of programs that read both kinds some prefer the one, some
+EXIF in a text chunk instead moves to a chunk of its own, whole: of programs that read both kinds some prefer the one, some
 the other, and none puts them together, so a small new block would hide the old one, or would not be seen itself. EXIF behind the
-picture moves before it, where it must stand, to tell a turn: browsers and libvips do not look behind.
+picture moves before it, where it must be to state a turn: browsers and libvips do not look behind.
 """
 
 import zlib
@@ -31,7 +31,7 @@ _REFUSED: Final = {
 
 
 class Chunk(NamedTuple):
-    """The body lies from `start` to `end` of the file, its length and name just before, its checksum just after."""
+    """The body is the bytes `start` to `end` of the file, its length and name come just before, its checksum just after."""
 
     name: bytes
     start: int

@@ -1,6 +1,6 @@
 """Raw photos: the orientation they store and the preview they carry. They are read here and never written.
 
-Each kind of container says where its previews may lie (`raw_tiff`, `cr3`, `crw`; Fuji's header as ExifTool documents it,
+Each kind of container says where its previews may be (`raw_tiff`, `cr3`, `crw`; Fuji's header as ExifTool documents it,
 https://exiftool.org/TagNames/FujiFilm.html#RAF). Which of these is judged is decided here. Previews lie as the sensor saw the
 scene, so the stored orientation holds for them, too; where a preview shows that it does not, the file is refused.
 """
@@ -44,7 +44,7 @@ def preview(data: bytes) -> bytes:
     """The JPEG of a raw file to be judged: the smallest of at least 1024 pixels on the longer side, else the largest.
 
     Raises:
-        Refused: there is none, only a thumbnail, or one that lies otherwise than the file says.
+        Refused: there is none, only a thumbnail, or one that is not oriented as the file says.
     """
     contents = _contents(data)
     found = {place: _sides(data, place) for place in contents.places if data.startswith(_JPEG, place[0])}
@@ -71,7 +71,7 @@ def _contents(data: bytes) -> Contents:
 
 
 def _check_agreement(contents: Contents, own: int | None, sides: tuple[int, int]) -> None:
-    """Refuse a preview that says, or shows by its sides, that it lies otherwise than the sensor saw the scene."""
+    """Refuse a preview that says, or shows by its sides, that it is not oriented as the sensor saw the scene."""
     file = contents.orientation
     if own is not None and file is not None and normalise(own) != normalise(file):
         raise Refused(
@@ -101,7 +101,7 @@ def _why(data: bytes, found: dict[tuple[int, int], tuple[int, int]]) -> str:
 
 
 def _piece(data: bytes, place: tuple[int, int]) -> bytes:
-    """What lies at a place; empty if it ends after the file."""
+    """The bytes at a place; empty if it ends after the file."""
     start, length = place
     return data[start : start + length] if start + length <= len(data) else b""
 

@@ -1,4 +1,4 @@
-"""Raw files that are TIFFs inside: the orientation, the side of the sensor's picture, and where JPEGs may lie.
+"""Raw files that are TIFFs inside: the orientation, the side of the sensor's picture, and where JPEGs may be.
 
 Most have previews as strips or thumbnails of their directories (DNG 1.7, chapter 2; TIFF/EP); some hide them in the maker note
 (ExifTool, https://exiftool.org/TagNames/, under Nikon, Olympus, Pentax and Samsung). Cameras break rules that are enforced
@@ -76,7 +76,7 @@ def _orientation(block: LooseBlock, directories: list[Directory]) -> int | None:
 
 
 def _directories(block: LooseBlock) -> Iterator[Directory]:
-    """Each directory that can be read, IFD0 first, then what follows and lies below; a GPS directory has no pictures."""
+    """Each directory that can be read, IFD0 first, then those that follow or are below it; a GPS directory has no pictures."""
     known: set[int] = set()
     try:
         waiting = [block.start]

@@ -70,7 +70,7 @@ def fresh(orientation: int, extension: str = "") -> bytes:
 
 
 def extension(packet: bytes) -> str:
-    """The extension, exactly as it stands there, of the photos a sidecar says it is for; empty if it does not say."""
+    """The extension, exactly as written there, of the photos a sidecar says it is for; empty if it does not say."""
     found = _EXTENSION.search(packet)
     return unescape(found[found.lastindex or 0].decode("utf-8", "replace"), _QUOTED) if found else ""
 

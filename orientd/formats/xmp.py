@@ -48,7 +48,7 @@ def find(packet: bytes) -> list[Digit]:
 
 
 def find_within(data: bytes, start: int, end: int) -> list[Digit]:
-    """As `find`, for the packet that lies from `start` to `end` of a photo; offsets are those of the file.
+    """As `find`, for the packet that is the bytes `start` to `end` of a photo; offsets are those of the file.
 
     What is left there of a longer packet, behind the end of a shorter one that took its place, is not read.
     """

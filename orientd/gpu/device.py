@@ -69,7 +69,7 @@ class Engine(Predictor, Protocol):
 class Gpu:
     """Decodes and looks at photos on one GPU; used from several threads at once.
 
-    It is `lost` once it was given up. `lanes` threads are served at a time. `in_hand` is for whoever hands photos over.
+    It is `lost` once it was given up. `lanes` threads are served at a time. `in_hand` is for the caller.
     """
 
     def __init__(

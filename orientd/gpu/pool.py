@@ -58,7 +58,7 @@ class GpuPool:
         """`spare` gives an engine for the CPU once no GPU is left. By `decode` the CPU decodes a share of the photos where that
         helps; `threads` hand photos over at the same time.
 
-        Once `stop` is true nothing is begun, and whoever hands photos over gets Stopped.
+        Once `stop` is true nothing is begun, and a call raises Stopped.
         """
         self.cards = list(cards)
         self.batch = cards[0].batch

@@ -66,7 +66,7 @@ def load() -> str:
     loaded = [_library(f"{name}.{major}", major) for name in _LIBRARIES]
     for place in _wheel():
         for kernels in sorted(place.glob(_KERNELS)):
-            with suppress(OSError):  # whoever needs it says so
+            with suppress(OSError):  # its first use reports it
                 ctypes.CDLL(str(kernels))
     return str(loaded[0].getInferLibVersion())
 
@@ -218,7 +218,7 @@ def _providers(
 
 
 def _library(name: str, major: str) -> Any:
-    """It is found by its name from then on, whoever asks for it."""
+    """Every process finds it by its name from then on."""
     places = [place / name for place in _wheel()]
     reasons = []
     for place in (*filter(Path.is_file, places), name):

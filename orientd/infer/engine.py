@@ -96,9 +96,9 @@ class Engine:
         return self._predictions(self.logits(pixels))
 
     def look_there(self, device: str, pointer: int, number: int, index: int = 0) -> list[Prediction]:
-        """One look at each of `number` pictures that lie side by side at an address in the memory of `device` ("cpu" or "cuda").
+        """One look at each of `number` pictures that are side by side at an address in the memory of `device` ("cpu" or "cuda").
 
-        `index` is the number of the GPU they lie on, which must be that of this engine. They are not copied (`IOBinding` of ONNX
+        `index` is the number of the GPU they are on, which must be that of this engine. They are not copied (`IOBinding` of ONNX
         Runtime). All work on them must have ended. The memory must go on for a whole batch of `padded(number)` pictures, of which
         those behind the last are seen, but not answered.
         """

@@ -152,7 +152,7 @@ def _absolute(pattern: str, root: str) -> Iterator[str]:
 
 
 def _as_path(body: str) -> Iterator[str]:
-    """A pattern that is a path of its own, wherever a scan begins: as it is written, and where it really lies."""
+    """A pattern that is a path of its own, wherever a scan begins: as it is written, and as a real path."""
     literal = os.path.abspath(os.path.expanduser(body))
     if os.path.lexists(literal):  # brackets and stars may be a part of its name
         yield from map(_escaped, (literal, os.path.realpath(literal)))

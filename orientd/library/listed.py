@@ -1,4 +1,4 @@
-"""Paths to be looked at that stand in a list, as `find` and other programs make it."""
+"""Paths to be looked at from a list, as `find` and other programs make it."""
 
 import os
 import sys

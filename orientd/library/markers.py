@@ -22,7 +22,7 @@ _ALL: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What one marker says; `whole`: the folder it lies in is left out, and all that is in it."""
+    """What one marker says; `whole`: the folder it is in is left out, and all that is in it."""
 
     path: str
     spec: GitIgnoreSpec

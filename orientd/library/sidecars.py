@@ -90,7 +90,7 @@ def check_silent(photo: str, disk: Disk = DISK) -> None:
     """Check that no file next to a photo would contradict the photo once the photo itself is written.
 
     Raises:
-        Signed: a manifest of its content lies there (C2PA technical specification 2.2, section 11.4).
+        Signed: a manifest of its content is there (C2PA technical specification 2.2, section 11.4).
         Refused: a sidecar stores an orientation, or one that is there cannot be read.
     """
     manifest = os.path.splitext(photo)[0] + ".c2pa"

@@ -1,4 +1,4 @@
-"""What is asked of a library, wherever its photos lie: folders here (`walk` and `PhotoReader`), or a photo server."""
+"""What is asked of a library, wherever its photos are: folders here (`walk` and `PhotoReader`), or a photo server."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol

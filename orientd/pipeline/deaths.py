@@ -111,7 +111,7 @@ def why_left_out(hand: Hand, path: str) -> str:
     """Why the file at a path is left out, if it is."""
     try:
         return hand.left_out(path, stat_of(path))
-    except OSError:  # whoever opens it will say so
+    except OSError:  # opening it will report that
         return ""
 
 

@@ -47,7 +47,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Photos of a kind. `remarks` stand above them; those without pictures are a list of names and reasons."""
+    """Photos of a kind. `remarks` are shown above them; those without pictures are a list of names and reasons."""
 
     name: str
     title: str

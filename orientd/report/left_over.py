@@ -31,7 +31,7 @@ def has_rows(path: str) -> bool:
 
 
 def another_name(path: str) -> str:
-    """A free name for the unfinished report that stands in the way of a new one to be called `path`."""
+    """A free name for an unfinished report that is in the way of a new one to be called `path`."""
     stem, ending = os.path.splitext(path)
     names = (f"{stem}.before{number or ''}{ending}{_SUFFIX}" for number in count())
     return next(name for name in names if not os.path.lexists(name))

@@ -45,7 +45,7 @@ def read_decided(path: str, notify: Notify = lambda _: None) -> list[Row]:
 
 
 def read_rows(path: str) -> list[Row]:
-    """All rows of a plan as they stand in the file, in its order; the whole file is checked first.
+    """All rows of a plan as they are in the file, in its order; the whole file is checked first.
 
     People edit plans with spreadsheets: columns may change places, be added or (but for path, turn, decision, size, mtime_ns
     and sha256) be missing; the separator may be a semicolon or a tab, decimals a comma, lines may end with CR LF. A number

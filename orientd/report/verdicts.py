@@ -216,7 +216,7 @@ def _is_at(path: str, number: int) -> bool:
 
 
 def _append(file: int, lines: bytes, path: str) -> None:
-    """With one write, so that whoever reads meanwhile sees whole lines; a line that a crash has cut off is ended before."""
+    """With one write, so that a reader sees whole lines at any time; a line that a crash has cut off is ended before."""
     size = os.fstat(file).st_size
     if size and os.pread(file, 1, size - 1) != b"\n":
         lines = b"\n" + lines

@@ -64,7 +64,7 @@ class Seen:
     def forget(self, path: str) -> None:
         """Have a file judged again next time, even if this process is killed now.
 
-        A photo on a server is not: whoever looks it up compares its fingerprint, which no change of it leaves the same.
+        A photo on a server is not: every lookup compares its fingerprint, which any change of it changes.
         """
         if path.startswith(ON_SERVERS):
             return

@@ -1,4 +1,4 @@
-"""Metrics over HTTP, for Prometheus; and whether the watcher works, for whoever asks."""
+"""Metrics over HTTP, for Prometheus; and whether the watcher works, for any client."""
 
 import hmac
 import socket

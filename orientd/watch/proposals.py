@@ -34,7 +34,7 @@ class Proposals:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._known: dict[tuple[str, str], bool] = {}  # and whether orientd itself was not sure: a person's word stands
+        self._known: dict[tuple[str, str], bool] = {}  # and whether orientd itself was not sure: a person's word counts
         self._state: tuple[int, ...] = ()
         self._pending: dict[tuple[str, str], Row] = {}
         self._dropped: set[tuple[str, str]] = set()

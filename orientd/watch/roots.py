@@ -152,7 +152,7 @@ class Roots:
 
 
 def _is_bare(root: _Root, seen: Sequence[Mount]) -> bool:
-    """True if the disk of a root was unmounted: what stands there is the folder on which it was mounted, at best."""
+    """True if the disk of a root was unmounted: what is there is the folder on which it was mounted, at best."""
     return bool(root.mounts and seen[0].point) and len(seen[0].point) < len(root.mounts[0].point)
 
 

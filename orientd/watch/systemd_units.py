@@ -204,7 +204,7 @@ def _check(config: Config) -> None:
 
 
 def _check_seen(place: Place, config: Config, folders: Sequence[str]) -> None:
-    """Refuse what lies where the service sees other folders."""
+    """Refuse what is where the service sees other folders."""
     named = {"the folder": folders, "orientd itself, in": [os.path.dirname(_program()[0])], "state_dir,": [config.state_dir]}
     named |= {"plan,": [config.plan], "model,": [config.model] if os.path.isabs(config.model) else []}
     named |= {"metrics_textfile,": [config.metrics_textfile], "metrics_token_file,": [config.metrics_token_file]}

@@ -1,4 +1,4 @@
-"""The routes: requests become calls of the desk, and its answers JSON. Whoever gets here has passed the guard."""
+"""The routes: requests become calls of the desk, and its answers JSON. A request that gets here has passed the guard."""
 
 import asyncio
 import json

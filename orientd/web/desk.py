@@ -103,7 +103,7 @@ class Desk:
             keeping.remember_keep(config, kept, notify, self.rows.plan)
 
     def _may_be_known(self, row: Row) -> bool:
-        """True if a photo may be read, or need not be as it lies on a server."""
+        """True if a photo may be read, or need not be as it is on a server."""
         return row.path.startswith(ON_SERVERS) or below(real_place(row.path), self._readable)
 
     def scan(self, report: Report) -> None:

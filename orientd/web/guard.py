@@ -111,7 +111,7 @@ class Access:
         if self.host not in _EVERYWHERE:
             return name in {self.host.lower(), *(_LOCAL if self.is_local else ())}
         with suppress(ValueError):
-            ipaddress.ip_address(name)  # a number leads to whom it belongs, whoever says it
+            ipaddress.ip_address(name)  # an address always leads to its owner
             return True
         return name in {"localhost", socket.gethostname().lower()}
 
@@ -147,7 +147,7 @@ class Asked:
 
 
 class Guard:
-    """Stands before an application and lets through what it may see, with a body that is there as a whole."""
+    """Wraps an application and passes on only what it may see, with the whole body."""
 
     def __init__(self, app: App, access: Access, clock: Callable[[], float] = time.monotonic) -> None:
         self._app, self._access = app, access

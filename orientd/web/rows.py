@@ -157,7 +157,7 @@ class Rows:
         return 0 <= number < len(self._lines) and self._lines[number] >= 0
 
     def cell(self, name: str, number: int) -> str:
-        """One cell of a photo's row, as it stands in the plan; empty for one that left it."""
+        """One cell of a photo's row, as it is in the plan; empty for one that left it."""
         with self._lock:
             if name not in self._columns:
                 self._columns[name] = self._cells.column(name)
@@ -165,7 +165,7 @@ class Rows:
             return self._columns[name][line] if line >= 0 else ""
 
     def base(self, number: int) -> Row:
-        """The row of a photo, as it stands in the plan; one that is no row, or left the plan, is an error that says so."""
+        """The row of a photo, as it is in the plan; one that is no row, or left the plan, is an error that says so."""
         with self._lock:
             row = self._rows.get(number)
             if row is None:

@@ -1,4 +1,4 @@
-"""What is asked of who writes photos that lie on a server: the same as is done to files, with the same journal."""
+"""The interface of a writer of photos on a server: the same as is done to files, with the same journal."""
 
 from enum import StrEnum
 from typing import Protocol

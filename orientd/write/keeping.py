@@ -29,7 +29,7 @@ _REASON: Final = "kept as it is, as a person said; to have it judged like any ot
 def save(config: Config, plan: str, given: Iterable[tuple[Row, Choice, int | None]], when: str, notify: Notify) -> None:
     """Save verdicts on rows of a plan, given at `when`: what was chosen and, for TURN, the turn. They are on the disk then.
 
-    A photo that is to stay as it is, is read: whoever calls this sees to it that it may be.
+    A photo that is to stay as it is gets read: the caller makes sure that it may be.
 
     Raises:
         ValueError: one of them is no verdict; none is saved.
@@ -84,7 +84,7 @@ def _withdraw(plan: str, hashes: Collection[str]) -> None:
 
 
 def on_server(path: str) -> str:
-    """What stands for the picture of a photo on a server: its path without its name; "" for a file."""
+    """What identifies the picture of a photo on a server: its path without its name; "" for a file."""
     return "/".join(path.split("/")[:2]) if path.startswith(ON_SERVERS) else ""
 
 

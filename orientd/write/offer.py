@@ -83,7 +83,7 @@ def _was_undone(write: Write) -> bool:
 
 
 def _was_turned_back(write: Write, names: Iterable[str], held: str, marks: fingerprint.Marks) -> bool:
-    if write.intent.path in names and write.intent.path.startswith(ON_SERVERS):  # whoever names it has seen it left alone
+    if write.intent.path in names and write.intent.path.startswith(ON_SERVERS):  # a person who names it has seen it left alone
         return write.is_undoable
     if write.intent.path in names:
         return next(_by_hand([write]), None) is not None

@@ -1,4 +1,4 @@
-"""What was written before: which of it is meant, where it lies now, and whether it is still so."""
+"""What was written before: which of it is meant, where it is now, and whether it is still the same."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ from orientd.write.transaction import carry_out, journalled
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A folder that lies elsewhere now: what was written below `old` is below `new`, on the device `dev`."""
+    """A folder that was moved: what was written below `old` is below `new`, on the device `dev`."""
 
     old: str
     new: str
@@ -48,7 +48,7 @@ class Move:
 
 
 def moved(write: Write, moves: Iterable[Move]) -> Write:
-    """The write as if it had been made where the file lies now."""
+    """The write as if it had been made where the file is now."""
     for move in moves:
         if path := move.follow(write.intent.path):
             old_stat = replace(write.intent.old_stat, dev=move.dev)

@@ -130,7 +130,7 @@ class Writer:
 def _held(row: Row, method: Method) -> list[Held]:
     try:
         return [Held.of(row.path, stat_of(row.path), row.turn or 0, method)]
-    except OSError:  # whoever opens it will say so
+    except OSError:  # opening it will report that
         return []
 
 

@@ -123,7 +123,7 @@ def read_key(server: Server, notify: Notify, environment: Mapping[str, str] = os
 def _addresses(host: str) -> list[str]:
     try:
         return [str(found[4][0]) for found in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)]
-    except OSError:  # whoever connects will say so
+    except OSError:  # connecting will report that
         return []
 
 

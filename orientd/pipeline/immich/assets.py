@@ -65,7 +65,7 @@ def refusal(found: Mapping[str, Any]) -> tuple[str, Reason]:
 
 
 def _lasts(found: Mapping[str, Any]) -> bool:
-    """True for an animation: how long it is stands there in ms (3.1) or as 0:00:01.50000 (before); of a photo it is 0 or null."""
+    """True for an animation: its length is given in ms (3.1) or as 0:00:01.50000 (before); for a photo it is 0 or null."""
     return any(digit in "123456789" for digit in str(found.get("duration") or ""))
 
 

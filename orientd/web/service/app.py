@@ -1,6 +1,6 @@
 """The routes of the service: requests become tasks of its workers, and their answers JSON or pictures.
 
-Whoever gets here has passed the door, which has the whole body.
+A request that gets here has passed the door, which has the whole body.
 """
 
 import asyncio

@@ -50,7 +50,7 @@ class Turned(Exception):
 
 
 class Door:
-    """Stands before an application, which finds the whole body of a POST in `scope["orientd.body"]`."""
+    """Wraps an application, which finds the whole body of a POST in `scope["orientd.body"]`."""
 
     def __init__(
         self,

@@ -156,7 +156,7 @@ def _opinion(judge: Judge, photo: Photo, sight: tuple[Picture, Prediction] | Non
 
 
 def _plan(writable: Writable, photo: Photo, orientation: int) -> tuple[Method, str, Reason | None]:
-    """As the stage *plan* of a scan, for bytes that lie nowhere."""
+    """As the stage *plan* of a scan, for bytes that are no file."""
     planned = change.plan_change(writable, None, photo.format, photo.data, orientation, FileStat(0, 0, 0, 0).nlink)
     return planned.method, planned.remark, planned.code
 

@@ -123,7 +123,7 @@ def _decode(opened: Sources, members: list[Member], decoder: CpuDecoder, squares
 
 
 def _in_order(work: Callable[[Member], _Judged], members: Iterable[Member]) -> Generator[_Judged, None, None]:
-    """Results in the order of `members`, some worked ahead on all cores; whoever stops early waits only for what has begun."""
+    """Results in the order of `members`, some worked ahead on all cores; stopping early waits only for what has begun."""
     waiting: deque[Future[_Judged]] = deque()
     with ThreadPoolExecutor() as pool:
         try:
@@ -182,7 +182,7 @@ def _unread(members: list[Member], facts: list[Fact]) -> Iterator[Dropped]:
 
 
 def _named(members: list[Member]) -> list[Member]:
-    """The photos by names that are theirs alone: where sources have photos of one name, the source stands before it."""
+    """The photos by unique names: where sources have photos of the same name, the source is put before it."""
     counts = Counter(member.name for member in members)
     return [replace(its, name=f"{its.source}/{its.name}") if counts[its.name] > 1 else its for its in members]
 

@@ -76,7 +76,7 @@ class Turned:
 
 
 class Skewed:
-    """How lines of text lie; a target is the turn in degrees, of which a half turn more or less is the same skew.
+    """The skew of lines of text; a target is the turn in degrees, of which a half turn more or less is the same skew.
 
     Half degrees are classes, and not the cosine and sine of twice the angle numbers to be guessed: see configs/train/skew.yaml.
     A part of the page is shown that stays within it at every angle: what is outside would reveal the angle, unlike in reality.
@@ -122,7 +122,7 @@ class Skewed:
 
 
 def classes(device: torch.device) -> Tensor:
-    """The angle in degrees that each output of a skew model stands for."""
+    """The angle in degrees of each output of a skew model."""
     return torch.arange(round(180 / SKEW_STEP), device=device) * SKEW_STEP - 90
 
 

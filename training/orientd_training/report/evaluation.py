@@ -146,7 +146,7 @@ def calibrate(model: Path, photos: Sequence[PhotoSet], false_per_1000: float, se
 
 
 def write_errors(path: Path, found: Sequence[Case]) -> None:
-    """Every false turn and every wrong answer, the worst first; bytes of a name that are not UTF-8 stand in it as they are."""
+    """Every false turn and every wrong answer, the worst first; bytes of a name that are not UTF-8 are written as they are."""
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)

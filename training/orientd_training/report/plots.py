@@ -91,7 +91,7 @@ def risk_coverage(figures: dict[str, Any]) -> str:
 
 @_styled
 def false_mended(figures: dict[str, Any]) -> str:
-    """What each false turn buys, on a logarithmic scale; no false turn at all stands at the left edge."""
+    """What each false turn buys, on a logarithmic scale; no false turn at all is at the left edge."""
     figure, (axes,) = _figure(5.6, 3.9)
     edge, shipped = 500 / figures["photos"], figures["shipped"]
     agreement = str(figures["policy"]["min_agreement"])

@@ -111,7 +111,7 @@ def rounded(image: Image.Image, radius: int) -> Image.Image:
 
 
 def _quadrilateral(random: Random, sheet: Size, ground: Size, scale: float, slant: float) -> NDArray[np.float64]:
-    """Where the corners of the sheet come to lie: top left, top right, bottom right, bottom left, (4, 2)."""
+    """Where the corners of the sheet end up: top left, top right, bottom right, bottom left, (4, 2)."""
     fit = scale * min(ground[0] / sheet[0], ground[1] / sheet[1])
     size = np.array(sheet) * fit
     corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * size / 2
