@@ -91,7 +91,7 @@ class LibraryUnavailable(OrientdError):
 
 
 class Stopped(BaseException):
-    """Somebody asked to stop, so nothing new is begun: ends what a thread does, past all handlers of errors."""
+    """Somebody asked to stop, so nothing new is begun: ends what a thread does, and no handler of errors catches it."""
 
 
 class PhotoError(Exception):

@@ -82,7 +82,7 @@ def scan(
                 if page:
                     page.add(row)
         finish = partial(session.finish, when_found=when_found, left_out=left_out.found(), rescan=rescan)
-        judges = cluster.told() if cluster else ()
+        judges = cluster.summary() if cluster else ()
         code = finish(interrupted=stop(), part=str(part.shard) if part else "", judged_by=judges)
         done = stop() or page is None or finish_page(config, page, kept.path, stop, quiet=quiet)
         return code if done else ExitCode.INTERRUPTED

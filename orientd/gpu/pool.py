@@ -86,11 +86,11 @@ class GpuPool:
 
     def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]:
         """As `infer.Engine.look`, on the CPU if need be."""
-        return self._either(lambda eyes: eyes.look(pixels))
+        return self._either(lambda predictor: predictor.look(pixels))
 
     def look_again(self, pixels: NDArray[np.uint8]) -> Prediction:
         """As `infer.Engine.look_again`, on the CPU if need be."""
-        return self._either(lambda eyes: eyes.look_again(pixels))
+        return self._either(lambda predictor: predictor.look_again(pixels))
 
     def _served(self, seconds: float) -> None:
         with self._lock:

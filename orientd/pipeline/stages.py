@@ -102,9 +102,9 @@ def make_judge(
         return as_noted(decoder(size).decode)
 
     if config.provider == "cpu":
-        crowd, first = None, model.open()
+        gpu_pool, first = None, model.open()
     else:
-        crowd, first = cards.open_cards(model, config, notify, decoding, workers, stop)
+        gpu_pool, first = cards.open_cards(model, config, notify, decoding, workers, stop)
     if not first.spec.calibrated:
         notify(_UNCALIBRATED.format(model.name))
     source, size = source or PhotoReader(config, naming_of(config)), first.spec.input_size
@@ -116,13 +116,13 @@ def make_judge(
     judge = Judge(
         read=until(stop, source.open),
         decode=until(stop, decoding(size)),
-        eyes=(lambda: crowd) if crowd else one_for_each_thread(first, model.open),
+        predictor=(lambda: gpu_pool) if gpu_pool else one_for_each_thread(first, model.open),
         check=until(stop, check or plan_stage(config, rotate)),
         policy=policy,
         voices=panel.voices,
         ask=bench.questions,
-        crowd=crowd,
-        glance=until(stop, partial(source.glance, look=decoder(size).glance)),
+        batch_predictor=gpu_pool,
+        thumbnail_glance=until(stop, partial(source.glance, look=decoder(size).glance)),
     )
     return judge, CacheKey.of(config, first.model_id, policy, names, by_thumbnail=source.glances).id
 

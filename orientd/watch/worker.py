@@ -206,7 +206,7 @@ class Worker:
             judge,
             read=timed("read", judge.read),
             decode=timed("decode", judge.decode),
-            eyes=lambda: _TimedEyes(judge.eyes(), self.metrics),
+            predictor=lambda: _TimedPredictor(judge.predictor(), self.metrics),
         )
 
     def _counted(self, stages: pipeline.Stages) -> pipeline.Stages:
@@ -289,10 +289,10 @@ class Worker:
         return proposed
 
 
-class _TimedEyes:
-    def __init__(self, eyes: Predictor, metrics: Metrics) -> None:
-        self._look = metrics.timed("infer", eyes.look)
-        self._look_again = metrics.timed("infer", eyes.look_again)
+class _TimedPredictor:
+    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
+        self._look = metrics.timed("infer", predictor.look)
+        self._look_again = metrics.timed("infer", predictor.look_again)
 
     def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]:
         return self._look(pixels)

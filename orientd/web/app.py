@@ -32,11 +32,11 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Pages:
-    """Answers requests about a desk; what takes time is done by `hands`, and what shows photos by `eyes`."""
+    """Answers requests about a desk; what takes time is done by `work_pool`, and what shows photos by `preview_pool`."""
 
-    def __init__(self, desk: Desk, hands: Executor, eyes: Executor, most: int) -> None:
+    def __init__(self, desk: Desk, work_pool: Executor, preview_pool: Executor, most: int) -> None:
         """At most `most` photos are decoded at the same time; the others wait, and are forgotten if nobody wants them then."""
-        self._desk, self._hands, self._eyes = desk, hands, eyes
+        self._desk, self._work_pool, self._preview_pool = desk, work_pool, preview_pool
         self._places = asyncio.Semaphore(most)
 
     def app(self) -> Starlette:
@@ -83,7 +83,7 @@ class Pages:
 
     async def _done(self, action: Callable[[], Any]) -> Response:
         try:
-            return JSONResponse(await asyncio.get_running_loop().run_in_executor(self._hands, action))
+            return JSONResponse(await asyncio.get_running_loop().run_in_executor(self._work_pool, action))
         except NotPossible as error:
             return JSONResponse({"error": str(error)}, error.status)
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
@@ -102,7 +102,7 @@ class Pages:
             if await request.is_disconnected():
                 return Response(status_code=_GONE)
             try:
-                look = asyncio.get_running_loop().run_in_executor(self._eyes, self._desk.preview, number, side)
+                look = asyncio.get_running_loop().run_in_executor(self._preview_pool, self._desk.preview, number, side)
                 return Response((await look).jpeg, media_type="image/jpeg")
             except NotPossible as error:
                 return PlainTextResponse(str(error), error.status)
