@@ -322,9 +322,7 @@ def by_tensorrt(bench: Bench) -> None:
     engine._batch = bench.scale.looks[-1]
     for precision in ("fp32", "fp16"):
         began = time.monotonic()
-        both = tensorrt.EngineBuilder(model, precision, bench.folder / "tensorrt", print).improved(
-            engine, "this GPU", provider
-        )
+        both = tensorrt.EngineBuilder(model, precision, bench.folder / "tensorrt", print).improved(engine, "this GPU", provider)
         both._build._child.wait()
         bench.note("by_tensorrt", f"{precision}, building", time.monotonic() - began, "s")
         began = time.monotonic()

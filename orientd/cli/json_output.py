@@ -95,12 +95,12 @@ def _summary(out: JsonLines, counts: Mapping[Status, int], stop: Callable[[], bo
 
 
 def page(out: JsonLines, row: "PageRow") -> None:
-    """Tell how one page lies, and what became of it."""
+    """Report the orientation of one page, and its outcome."""
     rounded = {"angle": 2, "angle_confidence": 4, "confidence": 4}
-    told = {
+    fields = {
         name: round(value, rounded[name]) + 0.0 if isinstance(value, float) else value for name, value in row._asdict().items()
     }
-    out.write("page", told | {"copy": row.copy or None, "reason": row.reason or None})
+    out.write("page", fields | {"copy": row.copy or None, "reason": row.reason or None})
 
 
 def pages_summary(out: JsonLines, counts: Mapping["PageVerdict", int], report: str, code: ExitCode) -> None:
