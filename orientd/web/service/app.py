@@ -117,23 +117,23 @@ class Service:
 
     def _one(self, task: Task, found: Answer | BaseException) -> Response:
         if isinstance(found, BaseException):
-            status, told = self._fault(found)
-            return JSONResponse(told, status)
+            status, content = self._fault(found)
+            return JSONResponse(content, status)
         self._count(found.values)
         if found.file:
             return Response(found.file, media_type=found.media, headers=_headers(found.values))
         return JSONResponse(in_json({"images": [found.values]}))
 
     def _several(self, tasks: Sequence[Task], found: Sequence[Answer | BaseException]) -> Response:
-        told = []
+        images = []
         for task, one in zip(tasks, found, strict=True):
             if isinstance(one, BaseException):
                 status, fault = self._fault(one)
-                told.append({"name": task.name or None, "status": status, **fault})
+                images.append({"name": task.name or None, "status": status, **fault})
             else:
                 self._count(one.values)
-                told.append(dict(one.values))
-        return JSONResponse(in_json({"images": told}))
+                images.append(dict(one.values))
+        return JSONResponse(in_json({"images": images}))
 
     def _count(self, values: Mapping[str, Any]) -> None:
         if values:
@@ -166,10 +166,10 @@ def status_of(code: Reason) -> int:
 
 def openapi() -> dict[str, Any]:
     """The description of the service for programs (OpenAPI 3.1)."""
-    told: dict[str, Any] = json.loads(_FOLDER.joinpath("openapi.json").read_bytes())
-    told["info"]["version"] = __version__
-    told["components"]["schemas"]["ReasonCode"]["enum"] = [*Reason, *Refusal]
-    return told
+    schema: dict[str, Any] = json.loads(_FOLDER.joinpath("openapi.json").read_bytes())
+    schema["info"]["version"] = __version__
+    schema["components"]["schemas"]["ReasonCode"]["enum"] = [*Reason, *Refusal]
+    return schema
 
 
 def _tasks(kind: Kind, request: Request) -> list[Task]:
@@ -198,8 +198,9 @@ def _chosen(kind: Kind, request: Request) -> tuple[Wanted, bool]:
 
 def _headers(values: Mapping[str, Any]) -> dict[str, str]:
     """The result as headers of a response that holds a picture."""
-    told = {f"Orientd-{name.title()}": values.get(name) for name in ("decision", "turn", "angle", "confidence", "changed")}
-    return {name: f"{value:.4f}" if isinstance(value, float) else str(value) for name, value in told.items() if value is not None}
+    headers = {f"Orientd-{name.title()}": values.get(name) for name in ("decision", "turn", "angle", "confidence", "changed")}
+    given = {name: value for name, value in headers.items() if value is not None}
+    return {name: f"{value:.4f}" if isinstance(value, float) else str(value) for name, value in given.items()}
 
 
 def _fixed(content: bytes, name: str, media: str = "") -> Handler:
