@@ -28,7 +28,7 @@ class Reason(StrEnum):
     """A person said that it is to stay as it is."""
 
     NO_TEXT = "no_text"
-    """A page without lines of text that show its orientation (copies of pages)."""
+    """A page without lines of text that tell how it lies (copies of pages)."""
     QUARTER_TURN_ONLY = "quarter_turn_only"
     """A page is turned by quarters and not straightened: its text, or --no-straighten, asks for that (copies of pages)."""
 
@@ -80,7 +80,7 @@ class Reason(StrEnum):
     EXCLUDED = "excluded"
     """The configuration excludes it, or a file .orientd-ignore in its folder or above does."""
     OTHERS_LIBRARY = "others_library"
-    """It is in a library that another program keeps for itself, such as Immich's own or a bundle of Apple Photos."""
+    """It lies in a library that another program keeps for itself, such as Immich's own or a bundle of Apple Photos."""
     SIGNED = "signed"
     """Its content is signed (C2PA), and any change would break the signature."""
     HARD_LINKS = "hard_links"
