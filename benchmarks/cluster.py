@@ -5,7 +5,7 @@
 
 The first scans so many photos below the folder (copies of them, in folders of 100) plainly with one and with two workers, and by
 local clusters of one and of two nodes with one processor each; start-up is in all of it. The efficiency is the time of the plain
-scan with so many workers divided by that of the cluster, by the clock and by the processor: what others do on the machine spoils
+scan with so many workers divided by that of the cluster, by the clock and by the processor: other work on the machine distorts
 the former. The processor time of a cluster is that of all its processes and of the driver, looked at twice a second.
 
 The second has a cluster of two nodes whose workers judge nothing but answer at once, so that the driver is what limits, with its

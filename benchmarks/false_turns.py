@@ -2,10 +2,10 @@
 
     python -m benchmarks.false_turns ../shared/photos/val-0.zip --out /tmp/library --result library.json
 
-Every photo of the archive counts as upright as viewers show it, and is there twice: upright, and shown turned by 90, 180 or
-270°, every other one by its tag and by its pixels. Quoted are false turns per 1,000 upright photos and the share of turned ones
-mended, per album and overall, at the default policy; `--fix` must leave each mended photo shown upright, a second `--fix` must
-write nothing, and `undo` must bring back every byte.
+Every photo of the archive counts as upright as viewers show it. The library holds it twice: upright, and shown turned by 90, 180
+or 270°, alternately by its tag and by its pixels. The result is the number of false turns per 1,000 upright photos and the share
+of turned photos fixed, per album and overall, at the default policy. `--fix` must leave each fixed photo shown upright, a second
+`--fix` must write nothing, and `undo` must restore every byte.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def rows(report: Path) -> list[dict[str, str]]:
 
 
 def tally(found: list[dict[str, str]], needs: dict[str, int], library: Path) -> dict[str, Counter[str]]:
-    """Counts per album: upright, false (turned though upright), turned, mended, worse (turned to another wrong side)."""
+    """Counts per album: upright, false (turned though upright), turned, `mended` (fixed), worse (turned to a wrong side)."""
     albums: dict[str, Counter[str]] = defaultdict(Counter)
     for row in found:
         need, album = needs[row["path"]], str(Path(row["path"]).parent.relative_to(library))

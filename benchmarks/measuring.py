@@ -31,7 +31,7 @@ class Usage:
 
 
 def timed(*commands: list[str]) -> Usage:
-    """Run commands beside each other, and nothing else; fails if one does."""
+    """Run commands at the same time, and nothing else; fails if one does."""
     started = time.perf_counter()
     children = [os.posix_spawn(command[0], command, os.environ, file_actions=_SILENT) for command in commands]
     usages = []

@@ -126,11 +126,11 @@ def by_origin(photos: Sequence[Seen]) -> None:
         for name in (photo.made, "all"):
             rows[name][photo.mark] += 1
     marks = tuple(MARKS.values())
-    told = [
+    counted = [
         (name, c, c["upright"] + c["really shown wrong"]) for name, c in sorted(rows.items(), key=lambda row: -row[1].total())
     ]
     head = ("photos", *marks, "wrong per 1,000 (95 %)")
-    table("made by", head, [(name, (c.total(), *(c[m] for m in marks), per_1000(c[marks[1]], n))) for name, c, n in told])
+    table("made by", head, [(name, (c.total(), *(c[m] for m in marks), per_1000(c[marks[1]], n))) for name, c, n in counted])
 
 
 def by_sensor(photos: Sequence[Seen]) -> None:

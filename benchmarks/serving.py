@@ -99,7 +99,7 @@ class Client(threading.Thread):
 
 
 def counted(requests: int, seconds: float) -> Callable[[], bool]:
-    """True so many times, by whoever asks, but not for longer than that."""
+    """True so many times, for all callers together, but not for longer than that."""
     left, end, lock = [requests], time.perf_counter() + seconds, threading.Lock()
 
     def more() -> bool:

@@ -1,11 +1,11 @@
-"""What it costs to put photos right and to be able to take that back: processor time of scan, apply, verify and undo.
+"""What it costs to fix photos and to be able to take that back: processor time of scan, apply, verify and undo.
 
     python -m benchmarks.writing --out /tmp/orientd-changes --result benchmarks/results --against /other/checkout
 
-Photos that are upright are judged, the report is edited so that each is to be turned, and they live through the four
-commands; at the end every byte must be back. Processor time is that of the command and of all its children, less that of the same
-command for one tiny photo, over the number of photos. What is compared takes turns. Writes changes.json; `--cases` measures some
-of them again and leaves the others as they were, `--against` measures another checkout beside this one.
+Upright photos are judged, the report is edited so that each is to be turned, and they go through the four commands; at the end
+every byte must be restored. Processor time is that of the command and of all its children, less that of the same command for one
+tiny photo, divided by the number of photos. The things compared take turns. Writes changes.json; `--cases` measures some of them
+again and leaves the others as they were, `--against` measures another checkout, too.
 """
 
 import argparse

@@ -25,7 +25,7 @@ __all__ = [
     "plan_change",
 ]
 
-# From 1.29 on ONNX Runtime tells Microsoft of every model that is loaded, unless this is set before it is; orientd tells nobody.
+# From 1.29 on ONNX Runtime reports every model that is loaded to Microsoft unless this is set before; orientd reports nothing.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 

@@ -44,11 +44,11 @@ from orientd.write.undo import Move, undoable
 from orientd.write.verify import Finding
 from orientd.write.writer import Writer
 
-Told = Callable[[int], object]  # a number
+NumberCallback = Callable[[int], object]
 
 
 def _nobody(_: int) -> None:
-    """For those who are not told anything."""
+    """Ignores the number of the run."""
 
 
 def model_path(config: Config) -> Path:
@@ -66,7 +66,7 @@ def scan(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-    begun: Told = _nobody,
+    begun: NumberCallback = _nobody,
     left_out: leaving_out.Tally | None = None,
     listed: Sequence[str] = (),
     part: Part | None = None,
@@ -75,11 +75,11 @@ def scan(
 ) -> Generator[Row, None, None]:
     """Judge everything below `roots` and, with `fix`, fix what needs a turn; one row per file, in the order of the walk.
 
-    Without it a row says so if this user may not write its photo; not if `unattended`: who applies that plan is another.
-    After these what is `listed`; a path in a list may be gone. What is not even looked at is counted in `left_out`. `unattended`:
-    no person started it; see `reverted.turned_back`. `begun` is told the number of the run, once there is something to write.
-    `part`: only what it owns. `cluster`: judges in place of this machine. `wait`: so many seconds for another orientd that is
-    writing, here as below.
+    Without `fix` a row says if this user may not write its photo, except if `unattended`: another user applies that plan.
+    The photos `listed` come last; a path in a list may no longer exist. `left_out` counts what is not looked at. `unattended`:
+    no person started the run; see `reverted.turned_back`. `begun` is called with the number of the run before its first write.
+    `part`: judge only the photos of this part. `cluster`: judges in place of this machine. `wait`: how many seconds to wait for
+    another orientd that is writing, here as below.
 
     Raises:
         OrientdError: what must stop the run; some of it before the first row.
@@ -126,16 +126,16 @@ def apply(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-    begun: Told = _nobody,
+    begun: NumberCallback = _nobody,
     wait: float = 0.0,
 ) -> Generator[Row, None, None]:
     """Carry out the rows of a plan whose decision is fix, each by its own method, refusing photos that changed since judged.
 
-    A plan may come from anyone: only what lies below `roots` is written, or below what was ever scanned if there are none; and
+    A plan may come from anyone: only what is below `roots` is written, or below what was ever scanned if there are none; and
     nothing that the configuration or a marker excludes.
 
     Raises:
-        ConfigError: what shall be excluded cannot be understood.
+        ConfigError: a pattern of what to exclude cannot be understood.
         LibraryUnavailable: one of `roots` is not there.
     """
     exclusion = Exclusion(config.exclude, read_patterns(config.exclude_file), notify)
@@ -170,14 +170,14 @@ def undo(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-    begun: Told = _nobody,
-    expect: Told = _nobody,
+    begun: NumberCallback = _nobody,
+    expect: NumberCallback = _nobody,
     wait: float = 0.0,
 ) -> Generator[records.Outcome, None, None]:
     """Give the photos of a run (the last one that wrote, if None), or of it only those at `paths`, exactly the bytes they had.
 
     With `paths` and no run, the last change of each is taken back, whichever run made it. See `undo_guard.admit`, too.
-    `expect` is told how many outcomes there will be, here as below.
+    `expect` is called with the number of outcomes to come, here as below.
 
     Raises:
         ConfigError: there is nothing to undo, or no such run.
@@ -215,7 +215,7 @@ def try_undo(
     paths: Sequence[str] = (),
     moves: Sequence[Move] = (),
     notify: Notify,
-    expect: Told = _nobody,
+    expect: NumberCallback = _nobody,
 ) -> Generator[records.Outcome, None, None]:
     """What `undo` would do; nothing is changed. Raises as that does."""
     admit = partial(undo_guard.admit, named=bool(paths))
@@ -239,8 +239,8 @@ def redo(
     stop: Callable[[], bool],
     notify: Notify,
     command: str,
-    begun: Told = _nobody,
-    expect: Told = _nobody,
+    begun: NumberCallback = _nobody,
+    expect: NumberCallback = _nobody,
     wait: float = 0.0,
 ) -> Generator[records.Outcome, None, None]:
     """Turn again what was taken back of a run or, if that is an undo, by it.
@@ -266,7 +266,9 @@ def redo(
                 return
 
 
-def verify(config: Config, moves: Sequence[Move], notify: Notify, expect: Told = _nobody) -> Generator[Finding, None, None]:
+def verify(
+    config: Config, moves: Sequence[Move], notify: Notify, expect: NumberCallback = _nobody
+) -> Generator[Finding, None, None]:
     """Check every file ever written against the journal; nothing is changed."""
     with open_journal(config, notify) as journal, closing(immich.make_reader(config, notify)) as elsewhere:
         expect(journal.number_of_last_writes())
@@ -284,7 +286,7 @@ def count(
 
 
 def history(config: Config, notify: Notify) -> list[Run]:
-    """Every run that wrote, the newest first; one that was killed could not say so, but it holds the lock no more."""
+    """Every run that wrote, the newest first; a run that was killed could not say so, but it no longer holds the lock."""
     originals = Originals(config.state_dir)
     with open_journal(config, notify) as journal:
         runs = journal.runs()

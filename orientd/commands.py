@@ -26,7 +26,7 @@ def said(program: Sequence[str] = ("orientd",), options: Options = _none) -> Non
 
 
 def line(*words: object) -> str:
-    """A command of orientd such as ("undo", 3), quoted for a shell. What only a person can fill in stands behind it, unquoted."""
+    """A command of orientd such as ("undo", 3), quoted for a shell. What only a person can fill in follows, unquoted."""
     texts = [str(word) for word in words]
     return " ".join(quoted(text) for text in (*_program, *texts, *_options(texts)))
 

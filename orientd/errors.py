@@ -66,7 +66,7 @@ class EngineUnavailable(OrientdError):
 
 
 class StateError(OrientdError):
-    """`code` tells one trouble from another, for who waits until it is over."""
+    """`code` distinguishes one trouble from another, for a caller that waits until it is over."""
 
     def __init__(self, message: str, code: Reason = Reason.SYSTEM_ERROR) -> None:
         super().__init__(message)
@@ -91,7 +91,7 @@ class LibraryUnavailable(OrientdError):
 
 
 class Stopped(BaseException):
-    """Somebody asked to stop, so nothing new shall be begun: takes a thread out of what it does, whoever handles errors."""
+    """Somebody asked to stop, so nothing new is begun: ends what a thread does, and no handler of errors catches it."""
 
 
 class PhotoError(Exception):

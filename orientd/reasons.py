@@ -1,6 +1,6 @@
-"""Why a photo was not simply judged or put right: one stable word for each kind of reason, beside the sentence that tells it.
+"""Why a photo was not simply judged or fixed: one stable code for each kind of reason, next to the sentence that explains it.
 
-Scripts may rely on these words; docs/reasons.md lists them. New ones may be added, so that one that is not known is no error.
+Scripts may rely on these codes; docs/reasons.md lists them. New ones may be added, so an unknown code is no error.
 """
 
 from collections.abc import Mapping

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 LAST_TIME: Final = 2**63 * 10**9 - 1  # that a file can have, in nanoseconds: the kernel counts seconds in 64 bits
 Notify = Callable[[str], None]
 ON_SERVERS: Final = ("immich:",)
-"""How paths begin of photos that lie on a server; those of files are absolute wherever they are told."""
+"""Prefixes of the paths of photos on a server; the paths of files are always shown as absolute ones."""
 
 
 class Format(StrEnum):
-    """Containers told apart by their content, never by their name."""
+    """Containers, recognized by their content and never by their name."""
 
     JPEG = "jpeg"
     MPO = "mpo"
@@ -50,10 +50,10 @@ class Verdict(StrEnum):
 
 
 class Method(StrEnum):
-    """How a photo is put right: TAG changes the orientation it stores, ROTATE its pixels, AUTO these where tags are ignored.
+    """How a photo is fixed: TAG changes the stored orientation, ROTATE the pixels, AUTO the pixels where tags are ignored.
 
-    SIDECAR notes the orientation in a file beside a photo that is never written itself; every row of such a photo says so.
-    IMMICH has a photo server show the photo turned and touches no file; so is every row of a photo of such a server.
+    SIDECAR writes the orientation to a file next to a photo that is never written itself; every row of such a photo has it.
+    IMMICH makes a photo server show the photo turned and touches no file; every row of a photo of such a server has it.
     """
 
     TAG = "tag"
@@ -83,7 +83,7 @@ class LeftOut(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What tells one state of a file from another; times in nanoseconds since the epoch."""
+    """What distinguishes one state of a file from another; times in nanoseconds since the epoch."""
 
     dev: int
     inode: int
@@ -240,8 +240,8 @@ class Patch:
 class Row(NamedTuple):
     """What is known of one photo, which becomes a line of the report. None is an empty field.
 
-    Whatever has a `reason` has its `reason_code`, too, unless an earlier version of orientd judged it, which noted none.
-    `decided_by` is "person" where a person decided, else empty. `skew` is that of `Evidence`, and only told: no photo is
+    A row with a `reason` has a `reason_code`, too, except rows judged by an earlier version of orientd that had no codes.
+    `decided_by` is "person" where a person decided, else empty. `skew` is that of `Evidence`, for information only: no photo is
     straightened.
     """
 

@@ -7,7 +7,7 @@ libjpeg-turbo measure it, one of which does a little more and one a little less:
 
 - `tjTransform` with TJXOPT_NOOUTPUT decodes every coefficient into memory and writes nothing (turbojpeg.c:
   `jpeg_read_coefficients`, then nothing for TJXOP_NONE). This is what we call the floor. It holds all coefficients, 3 bytes a
-  pixel at 4:2:0, which a decoder of baseline files need not; so that the kernel does not clear them anew for every photo, freed
+  pixel at 4:2:0, which a decoder of baseline files need not; so that the kernel does not clear them again for every photo, freed
   memory is kept (`mallopt`).
 - `tjDecompress2` to an eighth in grey finds the end of every code, keeps the DC values alone (jdhuff.c, `ac_needed`), and makes
   one pixel of each block of luma.

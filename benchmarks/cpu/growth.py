@@ -15,7 +15,7 @@ from benchmarks.measuring import Usage, first_scan, scan, script, timed
 _WALK = "import sys; from orientd.library.walk import walk; print(sum(1 for _ in walk(sys.argv[1:])))"
 
 
-def told(usage: Usage, files: int) -> dict[str, float]:
+def figures(usage: Usage, files: int) -> dict[str, float]:
     return {
         "wall s": round(usage.wall, 2),
         "CPU s": round(usage.cpu, 2),
@@ -28,7 +28,7 @@ def judged(folders: Sequence[Path], out: Path, files: int, workers: int) -> dict
     """A first scan of so many tiny files, and a second one."""
     first = first_scan(folders, out, workers)
     state = Path(first[first.index("--state-dir") + 1])
-    return {"first scan": told(timed(first), files), "second scan": told(timed(scan(folders, state, workers)), files)}
+    return {"first scan": figures(timed(first), files), "second scan": figures(timed(scan(folders, state, workers)), files)}
 
 
 def known(folder: Path, out: Path, files: int) -> dict[str, Any]:
@@ -36,9 +36,9 @@ def known(folder: Path, out: Path, files: int) -> dict[str, Any]:
     state = out / "states" / "known"
     timed(script("cpu.fill_cache", folder, state))
     return {
-        "walk": told(timed([sys.executable, "-c", _WALK, str(folder)]), files),
-        "find with lstat": told(timed([shutil.which("find") or "find", str(folder), "-printf", "%s %T@\n"]), files),
-        "second scan": told(timed(scan([folder], state)), files),
+        "walk": figures(timed([sys.executable, "-c", _WALK, str(folder)]), files),
+        "find with lstat": figures(timed([shutil.which("find") or "find", str(folder), "-printf", "%s %T@\n"]), files),
+        "second scan": figures(timed(scan([folder], state)), files),
     }
 
 

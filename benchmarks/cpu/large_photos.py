@@ -1,8 +1,8 @@
-"""The memory that large photos take to decode, each in a process of its own, beside what is counted for them before.
+"""The memory that decoding large photos takes, each in a process of its own, next to the estimate made before decoding.
 
     python -m benchmarks.cpu.large_photos --megapixels 48 [--kinds heic-grid png …]
 
-Memory is by how much the largest resident size (VmHWM) of a process grows that has its libraries loaded.
+Memory is the growth of the largest resident size (VmHWM) of a process that has its libraries loaded.
 """
 
 import argparse

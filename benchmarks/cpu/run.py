@@ -84,7 +84,7 @@ class Bench:
         return place
 
 
-def told(command: Sequence[str]) -> Any:
+def printed(command: Sequence[str]) -> Any:
     """What a script prints as JSON."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 2:
@@ -104,11 +104,11 @@ def start_up(bench: Bench) -> dict[str, float]:
 
 
 def floor(bench: Bench) -> Any:
-    return told(script("cpu.floor", *bench.kinds, "--rounds", min(2, bench.scale.rounds)))
+    return printed(script("cpu.floor", *bench.kinds, "--rounds", min(2, bench.scale.rounds)))
 
 
 def plain(bench: Bench) -> Any:
-    return told(script("cpu.plain", *bench.kinds, "--photos", min(8, bench.scale.scenes - 1)))
+    return printed(script("cpu.plain", *bench.kinds, "--photos", min(8, bench.scale.scenes - 1)))
 
 
 def whole(bench: Bench, *options: str) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def plain_reading(library: Path) -> list[str]:
 
 
 def scan(scanner: Scanner, library: Path, folder: Path, workers: int) -> tuple[list[str], dict[str, str]]:
-    """The command for a first scan and its environment; the state lies on the disk that is not limited."""
+    """The command for a first scan and its environment; the state is on the disk that is not limited."""
     state = folder / "states" / f"{time.monotonic_ns()}"
     state.parent.mkdir(exist_ok=True)
     environment = os.environ | {"XDG_STATE_HOME": str(state)}

@@ -2,7 +2,7 @@
 
     python -m benchmarks.cpu.stopwatch --out times.json -- scan -q FOLDER --workers 1
 
-A stage's time is that of its functions less that of other stages' functions called within. What lies between, such as the
+A stage's time is that of its functions less that of other stages' functions called within. What is between, such as the
 hand-over between threads, is `rest`; what comes before the first file is looked for, `start-up`. A function that this orientd
 has not is named on standard error, and its time is found elsewhere. Photos are decoded in this process, too (--no-isolate).
 """
@@ -80,7 +80,7 @@ class Stopwatch:
         return measured
 
     def put(self, place: str, name: str) -> None:
-        """Measure the function at MODULE:NAME, whoever has imported it, or MODULE:CLASS.NAME."""
+        """Measure the function at MODULE:NAME, in every module that imported it, or MODULE:CLASS.NAME."""
         module, _, path = place.partition(":")
         *classes, last = path.split(".")
         try:

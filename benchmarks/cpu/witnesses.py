@@ -1,10 +1,10 @@
-"""What the witnesses cost on one core: processor time a photo, and memory with all of them open.
+"""What the witnesses cost on one core: processor time per photo, and memory with all of them open.
 
     python -m benchmarks.cpu.witnesses PHOTO [PHOTO …] [--rounds 5]
 
 Each round asks every witness about every photo in turn (A B C A B C …), so that what else the machine does falls on all
-of them. A look of a witness is all that it takes for its word on one photo: four turns or eight views. Beside them stand the
-decoding that the first look needs, and that which the witnesses need (`Decoder.fitted`). All in one process, without isolation.
+of them. A look of a witness is all that it needs to judge one photo: four turns or eight views. The table also has the decoding
+for the first look and the decoding for the witnesses (`Decoder.fitted`). All in one process, without isolation.
 """
 
 import argparse

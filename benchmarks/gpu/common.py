@@ -88,7 +88,7 @@ class Bench:
         with Watch() as watch:
             try:
                 step(self)
-            except Exception as error:  # the next step may tell something yet
+            except Exception as error:  # the next step may still show something
                 self.note(name, "FAILED", " ".join(f"{type(error).__name__}: {error}".split())[:300])
         for what, value in watch.summary().items():
             self.note(name, what, value)

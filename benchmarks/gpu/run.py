@@ -3,7 +3,7 @@
     python -m benchmarks.gpu.run --out gpu                 (at most 8 minutes; writes gpu/gpu.md and gpu/gpu.json)
     python -m benchmarks.gpu.run --device cpu --out gpu    (the same steps on a tiny set without a GPU: shows that they work)
 
-Each step stands alone: one that fails is reported with its error, one for which no time is left is reported as such.
+Each step is independent: one that fails is reported with its error, one for which no time is left is reported as such.
 """
 
 import argparse
@@ -84,12 +84,12 @@ def road(**options: Any) -> tuple[cards.GpuPool, infer.Engine]:
 
 def right(bench: Bench) -> None:
     """The GPU road against the CPU road: pixels, probabilities, decisions."""
-    crowd, engine = road()
+    gpus, engine = road()
     here, policy = composed.chosen_model(Config()).open(), DEFAULT
     decoder = CpuDecoder(engine.spec.input_size, 10**9)
     held = [each for each, _ in bench.photos]
     levels, means, apart, differ, turned, left, verdicts = [0], [0.0], [0.0], 0, 0, 0, Counter()
-    for each, sight in zip(held, crowd(held), strict=True):
+    for each, sight in zip(held, gpus(held), strict=True):
         if sight is None:
             left += 1
             continue
@@ -99,7 +99,7 @@ def right(bench: Bench) -> None:
         levels.append(int(error.max()))
         means.append(float(error.mean()))
         apart.append(float(np.abs(np.subtract(first.probabilities, second.probabilities)).max()))
-        one = decide(crowd.look_again(picture.pixels) if needs_second_look(first, policy) else first, policy)
+        one = decide(gpus.look_again(picture.pixels) if needs_second_look(first, policy) else first, policy)
         two = decide(here.look_again(other.pixels) if needs_second_look(second, policy) else second, policy)
         verdicts[str(two.verdict)] += 1
         differ += (one.verdict, one.turn) != (two.verdict, two.turn)
@@ -123,8 +123,8 @@ def turned(bench: Bench) -> None:
         pixels = decoder.decode([(held, found) for held in (upright, *others)]).pixels
         wrong = [v for v in range(1, 9) if not np.array_equal(pixels[v], orientation.apply(pixels[0], v))]
         bench.note("turned", f"orientations not to the bit, round {repeat}", str(wrong))
-    crowd, engine = road()
-    sights = [sight for sight in crowd([each for each, _ in bench.photos]) if sight]
+    gpus, engine = road()
+    sights = [sight for sight in gpus([each for each, _ in bench.photos]) if sight]
     again = engine.look(np.stack([picture.pixels for picture, _ in sights]))
     apart = max(
         np.abs(np.subtract(one.probabilities, two.probabilities)).max() for (_, one), two in zip(sights, again, strict=True)
@@ -134,8 +134,8 @@ def turned(bench: Bench) -> None:
 
 def isolated(bench: Bench) -> None:
     """Four threads, every third batch with a photo that fails: whatever is answered must be the answer of that very photo."""
-    crowd, _ = road()
-    known = {each.data: sight[0].pixels for each, sight in zip(*_alone(crowd, bench.photos[:48]), strict=True) if sight}
+    gpus, _ = road()
+    known = {each.data: sight[0].pixels for each, sight in zip(*_alone(gpus, bench.photos[:48]), strict=True) if sight}
     bad = photo(_broken(bench.photos[0][0].data))
     order = np.random.default_rng(1)
     chunks = []
@@ -144,7 +144,7 @@ def isolated(bench: Bench) -> None:
         chunks.append([*chunk[:6], bad, *chunk[6:]] if number % 3 == 2 else chunk)
     wrong = answered = 0
     with ThreadPoolExecutor(4) as pool:
-        for chunk, sights in zip(chunks, pool.map(crowd, chunks), strict=True):
+        for chunk, sights in zip(chunks, pool.map(gpus, chunks), strict=True):
             for each, sight in zip(chunk, sights, strict=True):
                 answered += sight is not None
                 wrong += sight is not None and not np.array_equal(sight[0].pixels, known.get(each.data))
@@ -152,9 +152,9 @@ def isolated(bench: Bench) -> None:
     bench.note("isolated", "pictures of another photo, or not to the bit", int(wrong))
 
 
-def _alone(crowd: cards.GpuPool, photos: Sequence[Framed]) -> tuple[list[Photo], list[Any]]:
+def _alone(gpus: cards.GpuPool, photos: Sequence[Framed]) -> tuple[list[Photo], list[Any]]:
     held = [each for each, _ in photos]
-    return held, [crowd([each])[0] for each in held]
+    return held, [gpus([each])[0] for each in held]
 
 
 def _broken(data: bytes) -> bytes:
@@ -191,10 +191,10 @@ def _fails(task: Callable[[Any], object], argument: Any) -> bool:
 def released(bench: Bench) -> None:
     """What the road takes of the GPU's memory, and what is left of that when it is dropped, twice."""
     for turn in ("first", "second"):
-        crowd, engine = road()
-        crowd([each for each, _ in bench.photos])
+        gpus, engine = road()
+        gpus([each for each, _ in bench.photos])
         bench.note("released", f"{turn} time, in use", _memory(), "MiB")
-        del crowd, engine
+        del gpus, engine
         gc.collect()
         bench.note("released", f"{turn} time, dropped", _memory(), "MiB")
 
@@ -209,9 +209,9 @@ def _memory() -> float | str:
 
 
 def whole(bench: Bench) -> None:
-    """`orientd scan` on files in the page cache: the GPU alone and with the CPU beside it, by number of threads, and all GPUs.
+    """`orientd scan` on files in the page cache: the GPU alone and together with the CPU, by number of threads, and all GPUs.
 
-    One photo in 16 is sideways or upside down, so few get a second look, as few real ones do.
+    One photo in 16 is sideways or upside down, so few get a second look, as in real libraries.
     """
     everything, share = bench.folder / "all", cards.LoadBalance.of
     for workers in bench.scale.workers:
@@ -242,16 +242,16 @@ def _scan(bench: Bench, folder: Path, **flags: object) -> tuple[float, int]:
 
 def stages(bench: Bench) -> None:
     """Where time goes, one thing after the other in one thread: milliseconds a photo."""
-    crowd, engine = road()
-    batch = crowd.batch
+    gpus, engine = road()
+    batch = gpus.batch
     candidates = list(islice(walk([str(bench.folder / "all")]), 2 * batch))
-    spent = dict(_spent(crowd, engine, candidates, batch))
+    spent = dict(_spent(gpus, engine, candidates, batch))
     bench.note("stages", "files", len(candidates))
     for name, seconds in spent.items():
         bench.note("stages", name, 1000 * seconds / len(candidates), "ms a photo")
 
 
-def _spent(crowd: cards.GpuPool, engine: infer.Engine, candidates: Sequence[Any], batch: int) -> Iterator[tuple[str, float]]:
+def _spent(gpus: cards.GpuPool, engine: infer.Engine, candidates: Sequence[Any], batch: int) -> Iterator[tuple[str, float]]:
     read = composed.make_judge(Config())[0].read
     marks = [time.monotonic()]
 
@@ -263,7 +263,7 @@ def _spent(crowd: cards.GpuPool, engine: infer.Engine, candidates: Sequence[Any]
     yield "read, hash, find the orientation", lap()
     framed = [(each, found) for each in photos if (found := frame(each))]
     yield "header probe", lap()
-    sheets = [crowd.cards[0]._decoder.decode(framed[start : start + batch]) for start in range(0, len(framed), batch)]
+    sheets = [gpus.cards[0]._decoder.decode(framed[start : start + batch]) for start in range(0, len(framed), batch)]
     yield "decode, squeeze, turn (DALI)", lap()
     for sheet in sheets:
         engine.look_there(sheet.device, sheet.pointer, len(sheet.pixels), sheet.index)
@@ -292,7 +292,7 @@ def decoding(bench: Bench) -> None:
 
 
 def looking(bench: Bench) -> None:
-    """The model alone, on pictures that lie on the device."""
+    """The model alone, on pictures in the memory of the device."""
     _, engine = road()
     _look(bench, "looking", "fp32", engine)
 
@@ -322,11 +322,11 @@ def by_tensorrt(bench: Bench) -> None:
     engine._batch = bench.scale.looks[-1]
     for precision in ("fp32", "fp16"):
         began = time.monotonic()
-        eyes = tensorrt.EngineBuilder(model, precision, bench.folder / "tensorrt", print).improved(engine, "this GPU", provider)
-        eyes._build._child.wait()
+        both = tensorrt.EngineBuilder(model, precision, bench.folder / "tensorrt", print).improved(engine, "this GPU", provider)
+        both._build._child.wait()
         bench.note("by_tensorrt", f"{precision}, building", time.monotonic() - began, "s")
         began = time.monotonic()
-        fast = eyes._best()
+        fast = both._best()
         bench.note("by_tensorrt", f"{precision}, loading what was built", time.monotonic() - began, "s")
         if fast is engine:
             raise RuntimeError("it was not built: see above")

@@ -19,7 +19,7 @@ import httpx
 
 from benchmarks.immich.gate import Gate
 from benchmarks.immich.talk import Talk
-from benchmarks.immich.trial import Done, command, faults_of_undo, orientd, planned, told
+from benchmarks.immich.trial import Done, command, faults_of_undo, orientd, planned, show_faults
 
 _LISTED = ("--taken-after", "2100-01-01")  # nothing: the scan is there to name the server
 _CROP = {"action": "crop", "parameters": {"x": 10, "y": 10, "width": 300, "height": 200}}
@@ -65,7 +65,7 @@ class Bench:
                 yield f"{photo}: planned {turn}, has {edits}"
         verified = orientd(state, "verify", ends=range(256))
         if verified.code:
-            yield f"verify: {verified.told[-3:]} {verified.said}"
+            yield f"verify: {verified.lines[-3:]} {verified.said}"
 
     def is_there(self, photo: str) -> bool:
         try:
@@ -154,7 +154,7 @@ def answers(user: Talk) -> bool:
 def again(bench: Bench, state: Path, plan: Path, turns: dict[str, int], first: Done) -> Iterator[str]:
     """Apply a plan once more after trouble."""
     print(f"apply: {first.code}, {dict(first.outcomes)}, {first.seconds:.0f} s {first.said.strip()}")
-    print(*{one["reason"] for one in first.told if one.get("reason")}, sep="\n")
+    print(*{one["reason"] for one in first.lines if one.get("reason")}, sep="\n")
     bench.gate.forget()
     print(f"then: {dict(orientd(state, 'apply', plan).outcomes)}", flush=True)
     yield from bench.faults(state, turns)
@@ -184,7 +184,7 @@ def changed_meanwhile(bench: Bench, state: Path) -> Iterator[str]:
     edits = bench.user.edits(cropped)
     bench.user.ask("DELETE", "assets", {"ids": [deleted], "force": True})
     done = orientd(state, "apply", plan, ends=(3,))
-    print(*(f"{one['outcome']}: {one['reason_code']}, {one['reason']}" for one in done.told if "outcome" in one), sep="\n")
+    print(*(f"{one['outcome']}: {one['reason_code']}, {one['reason']}" for one in done.lines if "outcome" in one), sep="\n")
     if bench.user.edits(cropped) != edits:
         yield f"{cropped}: the crop is not as it was"
     yield from bench.faults(state, {photo: turns[photo] for photo in others})
@@ -229,11 +229,11 @@ def main() -> None:
         }
         for name, scenario in scenarios.items():
             print(f"{name}:")
-            told(name, scenario())
+            show_faults(name, scenario())
         bench.undo()
         Talk(given.url, given.key_file.read_text().strip()).settled()
         left = [photo for photo in before if bench.is_there(photo)]
-        told(
+        show_faults(
             f"{len(left)} of {len(before)} photos are there: edits and previews as before",
             faults_of_undo(before, bench.user.all_shown(left)),
         )

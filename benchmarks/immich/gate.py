@@ -41,7 +41,7 @@ class Gate:
         self._listening.server_close()
 
     def forget(self) -> None:
-        """Begin anew: no calls, and nothing happens at any."""
+        """Reset: no calls yet, and no fault at any."""
         self.calls, self.before, self.after = [], _nothing, _nothing
 
     def passed(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -69,12 +69,12 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_THE_WIRE}
         try:
-            status, told, held = self.gate.passed(self.command, self.path, body, headers)
+            status, answered, held = self.gate.passed(self.command, self.path, body, headers)
         except (OSError, http.client.HTTPException):
             self.close_connection = True
             return
         self.send_response_only(status)
-        for name, value in told:
+        for name, value in answered:
             if name.lower() not in _OF_THE_WIRE:
                 self.send_header(name, value)
         self.send_header("content-length", str(len(held)))

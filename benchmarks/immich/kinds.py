@@ -1,8 +1,8 @@
-"""What orientd says of each kind of photo on a real Immich, what Immich itself says when told to turn it, and a scan by https.
+"""How orientd judges each kind of photo on a real Immich, how Immich itself answers a request to turn it, and a scan by https.
 
     python -m benchmarks.immich.kinds --url http://127.0.0.1:2283 --key-file admin.key --out FOLDER --photo FILE.jpg
 
-The key is one of an administrator. FILE.jpg is a photo that lies on its side; all kinds are made of it (that needs ffmpeg and
+The key is one of an administrator. FILE.jpg is a photo that is sideways; all kinds are made of it (that needs ffmpeg and
 openssl) and uploaded to a fresh user; an external library is made of FOLDER/external, which the server must be able to read.
 """
 
@@ -74,7 +74,7 @@ def upload(user: Talk, photo: Path, folder: Path) -> dict[str, str]:
 
 
 def says(user: Talk, photo: str) -> str:
-    """What Immich answers when it is told to turn it; that is taken back."""
+    """Immich's answer to a request to turn the photo, which is taken back afterwards."""
     try:
         user.ask("PUT", f"assets/{photo}/edits", _TURN)
     except httpx.HTTPStatusError as error:
@@ -105,9 +105,9 @@ def by_https(url: str, out: Path, key: Path) -> Iterator[str]:
     with Gate(url, tls) as gate:
         given = ["immich", "scan", "--url", gate.url, "--key-file", key, "--report", out / "https.csv"]
         done = orientd(out / "https", *given, ends=range(256))
-        yield f"without --ca-file: {done.code}, {len(gate.calls)} calls; {done.told[-1]} {done.said.strip()}"
+        yield f"without --ca-file: {done.code}, {len(gate.calls)} calls; {done.lines[-1]} {done.said.strip()}"
         done = orientd(out / "https", *given, "--ca-file", out / "certificate.pem", ends=(0, 3))
-        yield f"with --ca-file: {done.code}, {len(gate.calls)} calls; {done.told[-1]} {done.said.strip()}"
+        yield f"with --ca-file: {done.code}, {len(gate.calls)} calls; {done.lines[-1]} {done.said.strip()}"
 
 
 def main() -> None:
@@ -130,7 +130,7 @@ def main() -> None:
         report = out / f"report{len(more)}.csv"
         done = orientd(out / "state", *scan, report, *more, ends=(0, 3))
         rows = {row["path"].split("/")[1]: row for row in csv.DictReader(report.open())}
-        print(f"{len(rows)} rows {' '.join(more)}; {done.told[-1]} {done.said.strip()}")
+        print(f"{len(rows)} rows {' '.join(more)}; {done.lines[-1]} {done.said.strip()}")
     names = {photo: name for name, photo in found.items()}
     for photo, row in rows.items():
         name = names.get(photo, row["path"])

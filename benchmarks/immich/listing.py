@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.measuring import Usage, machine, timed
 
-_EDITED = 1000  # every so many photos one has edits, which the listing does not tell
+_EDITED = 1000  # one photo in so many has edits, which the listing does not state
 
 
 def serve(photos: int, pipe: Connection) -> None:

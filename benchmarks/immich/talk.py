@@ -90,9 +90,9 @@ class Talk:
         return bytes(self.ask("GET", f"assets/{photo}/thumbnail?size=preview" + "&edited=true" * edited))
 
     def shown(self, photo: str) -> Shown:
-        told = self.ask("GET", f"assets/{photo}")["checksum"]
+        checksum = self.ask("GET", f"assets/{photo}")["checksum"]
         held = base64.b64encode(hashlib.sha1(self.ask("GET", f"assets/{photo}/original")).digest()).decode()
-        return Shown(self.edits(photo), self.preview(photo), held == told)
+        return Shown(self.edits(photo), self.preview(photo), held == checksum)
 
     def all_shown(self, photos: Sequence[str]) -> dict[str, Shown]:
         with ThreadPoolExecutor(4) as pool:

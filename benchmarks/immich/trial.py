@@ -31,7 +31,7 @@ _MOST_BYTES = 2**20  # of a file: a server computes long at larger ones
 
 
 def choose(albums: Sequence[Path], photos: int, turned: int) -> list[tuple[Path, int]]:
-    """So many photos at random, with the degrees clockwise that mend each, `turned` of them not 0; no photo is there twice."""
+    """`photos` random photos, none twice, with the degrees clockwise that make each upright; for `turned` of them not 0."""
     found: dict[str, list[tuple[Path, int]]] = {}
     for folder in albums:
         for row in csv.DictReader((folder / "truth.csv").open()):
@@ -44,16 +44,16 @@ def choose(albums: Sequence[Path], photos: int, turned: int) -> list[tuple[Path,
 
 @dataclass(frozen=True)
 class Done:
-    """What a command told as JSON, the seconds it took, its exit code, and what it said besides."""
+    """The JSON that a command printed, the seconds it took, its exit code, and its standard error."""
 
-    told: list[dict]
+    lines: list[dict]
     seconds: float
     code: int
     said: str
 
     @property
     def outcomes(self) -> Counter[str]:
-        return Counter(str(one["outcome"]) for one in self.told if "outcome" in one)
+        return Counter(str(one["outcome"]) for one in self.lines if "outcome" in one)
 
 
 def command(state: Path, *arguments: object) -> list[str]:
@@ -68,8 +68,8 @@ def orientd(state: Path, *arguments: object, ends: Sequence[int] = (0,)) -> Done
     done = subprocess.run(line, cwd=state, capture_output=True, text=True, check=False)
     if done.returncode not in ends:
         raise RuntimeError(f"{' '.join(line)} ended with {done.returncode}: {done.stdout[-2000:]} {done.stderr}")
-    told = [json.loads(each) for each in done.stdout.splitlines()]
-    return Done(told, time.perf_counter() - started, done.returncode, done.stderr)
+    lines = [json.loads(each) for each in done.stdout.splitlines()]
+    return Done(lines, time.perf_counter() - started, done.returncode, done.stderr)
 
 
 def small(preview: bytes) -> NDArray[np.float32]:
@@ -104,7 +104,7 @@ def faults_of_undo(before: dict[str, Shown], after: dict[str, Shown]) -> Iterato
             yield f"{photo}: its original has another SHA-1"
 
 
-def told(what: str, faults: Iterator[str]) -> None:
+def show_faults(what: str, faults: Iterator[str]) -> None:
     found = list(faults)
     print(f"{what}: {len(found)} faults", *(f"FAULT {one}" for one in found), sep="\n", flush=True)
 
@@ -143,14 +143,14 @@ def trial(arguments: argparse.Namespace) -> None:
         done = orientd(state, "apply", plan, ends=(0, 3))
         print(f"apply: {done.seconds:.1f} s, {dict(done.outcomes)}")
         settled()
-        told("edited previews as planned, originals whole", faults_of_turns(before, user.all_shown(list(truth)), turns))
+        show_faults("edited previews as planned, originals whole", faults_of_turns(before, user.all_shown(list(truth)), turns))
         done = orientd(state, "undo", "--yes", ends=(0, 3))
         print(f"undo: {done.seconds:.1f} s, {dict(done.outcomes)}")
         settled()
-        told("edits and previews as before, originals whole", faults_of_undo(before, user.all_shown(list(truth))))
+        show_faults("edits and previews as before, originals whole", faults_of_undo(before, user.all_shown(list(truth))))
         gate.forget()
         seconds = orientd(state, *scan, out / "second.csv").seconds
-        told(f"second scan, {seconds:.1f} s: no preview asked for", (call for call in gate.calls if "thumbnail" in call))
+        show_faults(f"second scan, {seconds:.1f} s: no preview asked for", (call for call in gate.calls if "thumbnail" in call))
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.pages.handwriting --mirrors FOLDER
 
-The pages are those of HTR-United/CREMMA-MSS-19 (French letters, drafts and files of the 19th century), of which a bare copy lies
+The pages are those of HTR-United/CREMMA-MSS-19 (French letters, drafts and files of the 19th century), of which a bare copy is
 in the folder of mirrors; nothing was fitted to them. How a page lies is the middle one of its longer lines, each weighed by its
-length; handwritten lines climb and fall, so how far the middle half of them lies apart is part of the table. All stand upright as
+length; handwritten lines climb and fall, so the spread of the middle half of them is part of the table. All stand upright as
 they are stored; each is shown in one of four turns that is drawn.
 """
 
@@ -32,7 +32,7 @@ FEWEST = 3  # long lines
 
 
 class Written(NamedTuple):
-    """A page, the degrees clockwise that straighten it by its middle line, and how far the middle half of its lines lie apart."""
+    """A page, the degrees clockwise that straighten it by its middle line, and the spread of the middle half of its lines."""
 
     path: str
     needs: float

@@ -1,10 +1,10 @@
-"""A learned skew model beside the spectrum that `orientd pages` goes by, on the same pages: those a cache keeps for validation.
+"""A learned skew model next to the spectrum that `orientd pages` uses, on the same pages: those a cache keeps for validation.
 
     python -m benchmarks.pages.learned runs/skew/skew.onnx --cache cache/real256 --folder PAGES --limit 100
 
 FOLDER is what CACHE was prepared from. Each page is turned on white by a multiple of 0.5° within ±89°, every other one by half a
 turn more. The spectrum gets the whole page, as `orientd pages` does; the model the middle of it that it was trained to see, which
-flatters it a little, as the size of the page is not known in life. Nothing is left out as uncertain.
+flatters it a little, as the size of the page is not known in practice. Nothing is left out as uncertain.
 """
 
 import argparse

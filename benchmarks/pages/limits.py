@@ -76,8 +76,8 @@ def main() -> None:
         with path.open("wb") as file:
             file.writelines(made())
         kind = "tiff" if "TIFF" in name else "pdf"
-        told = read_alone(kind, path, given.out) if given.reading_alone else measured(path, given.out)
-        print(f"| {name} | {path.stat().st_size / 1e6:.1f} | {told} |", flush=True)
+        figures = read_alone(kind, path, given.out) if given.reading_alone else measured(path, given.out)
+        print(f"| {name} | {path.stat().st_size / 1e6:.1f} | {figures} |", flush=True)
         path.unlink()
 
 
@@ -92,8 +92,8 @@ def measured(path: Path, out: Path) -> str:
         said = Counter((row["decision"], row["reason_code"]) for row in csv.DictReader(file))
     report.unlink()
     own, child, code = done.stdout.split()[-3:]
-    told = ", ".join(f"{number:,} {' '.join(filter(None, what))}" for what, number in said.items())
-    return f"{spent:.1f} | {own} | {child} | {code} | {told}"
+    pages = ", ".join(f"{number:,} {' '.join(filter(None, what))}" for what, number in said.items())
+    return f"{spent:.1f} | {own} | {child} | {code} | {pages}"
 
 
 def read_alone(kind: str, path: Path, out: Path) -> str:
@@ -156,14 +156,14 @@ def pdf(objects: Iterator[bytes], pages: int) -> Iterator[bytes]:
     yield b"xref\n0 %d\n0000000000 65535 f \n%b%b" % (last + 1, table, trailer)
 
 
-def stream(told: bytes, body: bytes) -> bytes:
-    return b"<< %b /Length %d >>\nstream\n%b\nendstream" % (told, len(body), body)
+def stream(entries: bytes, body: bytes) -> bytes:
+    return b"<< %b /Length %d >>\nstream\n%b\nendstream" % (entries, len(body), body)
 
 
 def sheet(number: int, side: tuple[int, int], resources: bytes, rotate: int = 0) -> bytes:
     """A page whose content is the object after it."""
-    told = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Rotate %d /Contents %d 0 R /Resources << %b >> >>"
-    return told % (*side, rotate, number + 1, resources)
+    entries = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Rotate %d /Contents %d 0 R /Resources << %b >> >>"
+    return entries % (*side, rotate, number + 1, resources)
 
 
 def scans(count: int, side: int = 0) -> Iterator[bytes]:
@@ -195,7 +195,7 @@ def texts(count: int, side: int = 0) -> Iterator[bytes]:
 
 
 def one_picture(side: int) -> Iterator[bytes]:
-    """White, run-length coded: a few megabytes tell of all pixels."""
+    """White, run-length coded: a few megabytes hold all pixels."""
 
     def objects() -> Iterator[bytes]:
         picture = b"/Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceGray /BitsPerComponent 8"

@@ -2,7 +2,7 @@
 
     python -m benchmarks.pages.others --mirrors FOLDER --out PAGES
 
-The PDFs are those of the repositories, of which a bare copy lies as OWNER+NAME/repo in the folder of mirrors. Up to five pages a
+The PDFs are those of the repositories, of which a bare copy is OWNER+NAME/repo in the folder of mirrors. Up to five pages a
 PDF, evenly spread, of 40 words and more, 640 pixels on the longer side; a folder a PDF, so that they are kept together.
 """
 

@@ -3,7 +3,7 @@
     python -m benchmarks.pages.render --mirrors FOLDER --out /dev/shm/pages
 
 The list was sorted by eye: every page on it has a right way up, and none was looked at to build or to fit `orientd pages`.
-The PDFs are those of the repositories, of which a bare copy lies as OWNER+NAME/repo in the folder of mirrors. OUT gets a PNG a
+The PDFs are those of the repositories, of which a bare copy is OWNER+NAME/repo in the folder of mirrors. OUT gets a PNG a
 page and truth.csv: file, the degrees clockwise that make it upright, words, dots an inch, repository.
 """
 

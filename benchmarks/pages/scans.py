@@ -5,7 +5,7 @@
 `lines.tsv` has two points of one long line of each page, in pixels from the upper left corner of the picture as it is stored, in
 the order in which the line is read. They were read by eye (2026-11-29): off bands of the picture as it is, never straightened or
 otherwise changed but for its size, with a grid laid over them, and then off both ends enlarged four times (OCR-D/assets) or off
-the band alone (receipts, in which a dashed or ruled line was taken for want of a long line of text). Old books lie curved, so
+the band alone (receipts, in which a dashed or ruled line was taken for want of a long line of text). Old books are curved, so
 that other lines of a page may differ from it by half a degree and more. For pajamacoders/ocrDeskew the angle that a page needs
 stands in the names of the files (`marks.tsv`). The receipts are those of the photos to learn from, 192 pixels wide.
 """

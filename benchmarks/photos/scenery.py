@@ -1,4 +1,4 @@
-"""Drawings that have a right way up, and that the bundled model understands: with noise it would tell nothing of decisions.
+"""Drawings that have a right way up, and that the bundled model understands: noise would say nothing about decisions.
 
 Of the first 40 as photos of 1600x1200 with noise, it takes every one to be upright, with 0.87 or more at the first look.
 """

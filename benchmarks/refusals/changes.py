@@ -44,7 +44,7 @@ def by_exiftool(path: Path, turn: int, scratch: Path) -> Iterator[tuple[str, byt
 
 
 def blocks(data: bytes) -> Iterator[tuple[int, int]]:
-    """Start and end of each TIFF block that may tell an orientation: the whole file, EXIF of a JPEG, eXIf, EXIF of a WebP."""
+    """Start and end of each TIFF block that may state an orientation: the whole file, EXIF of a JPEG, eXIf, EXIF of a WebP."""
     if data.startswith(_TIFF):
         yield 0, len(data)
     elif data[:2] == b"\xff\xd8":

@@ -3,8 +3,8 @@
     git clone --bare https://github.com/OWNER/NAME MIRRORS/OWNER+NAME/repo          # each repository of files.tsv
     python -m benchmarks.refusals.files MIRRORS --out FOLDER
 
-files.tsv holds one file a line: repository, path and Git's hash of the content (`git cat-file blob HASH`), parted by tabs; no
-two have the same content. Nothing of the files is kept here. `--relist OWNER/NAME…` lists those of the newest commits anew.
+files.tsv holds one file per line: repository, path and Git's hash of the content (`git cat-file blob HASH`), separated by tabs;
+no two have the same content. The files themselves are not kept here. `--relist OWNER/NAME…` lists those of the newest commits.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def blob_of(data: bytes) -> str:
 
 
 def fitting(files: Iterable[Listed], folder: Path) -> Iterator[Listed]:
-    """Those files that lie in `folder` and whose content is the one listed."""
+    """Those files that are in `folder` and whose content is the one listed."""
     return (each for each in files if each.place(folder).is_file() and blob_of(each.place(folder).read_bytes()) == each.blob)
 
 

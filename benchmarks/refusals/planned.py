@@ -1,4 +1,4 @@
-"""Which files two checkouts plan different changes for: only these need be surveyed anew, as all else they do is the same.
+"""Which files two checkouts plan different changes for: only these need a new survey, as everything else is the same.
 
     python -m benchmarks.refusals.planned FOLDER --before CHECKOUT --after CHECKOUT --out changed.txt
     python -m benchmarks.refusals.run FOLDER --only changed.txt …

@@ -70,7 +70,7 @@ def harm(before: Path, after: Path) -> list[str]:
 
 
 def sidecar_faults(photo: Path, sidecar: Path, turn: int) -> list[str]:
-    """What is wrong with a new sidecar: it must tell the orientation of the photo, turned by so many degrees clockwise."""
+    """What is wrong with a new sidecar: it must state the orientation of the photo, turned by so many degrees clockwise."""
     old, new = _orientation(photo), _orientation(sidecar)
     return [] if new == turned(old or 1, turn) else [f"the photo has orientation {old}, its sidecar {new}"]
 

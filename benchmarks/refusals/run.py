@@ -50,7 +50,7 @@ class Survey:
         self._orientd, self._scratch, self._viewer = orientd, scratch, viewer
 
     def __call__(self, files: Sequence[Listed], folder: Path) -> list[Found]:
-        """One finding a file, in order; a death that none causes alone, nor a smaller group, stands with the first of them."""
+        """One finding a file, in order; a crash that only a group of files causes is noted with the first of them."""
         try:
             return self._group([each.place(folder) for each in files], files)
         except Died as death:
@@ -67,11 +67,11 @@ class Survey:
         shutil.rmtree(self._scratch, ignore_errors=True)
         copies = [self._copied(number, source) for number, source in enumerate(sources)]
         scanned = self._report("scan", "scan", "--sidecar", "write", "--workers", "1", str(self._photos))
-        found = [_told(each, scanned.get(str(copy))) for each, copy in zip(files, copies, strict=True)]
+        found = [_result_of(each, scanned.get(str(copy))) for each, copy in zip(files, copies, strict=True)]
         for turn in TURNS:
             self._turn(turn, sources, copies, found)
         changed = [
-            (source, Path(told["changed"])) for source, each in zip(sources, found, strict=True) for told in _written(each)
+            (source, Path(trial["changed"])) for source, each in zip(sources, found, strict=True) for trial in _written(each)
         ]
         tags = referee.changed_tags([pair for pair in changed if not _is_sidecar(*pair)])
         for source, each in zip(sources, found, strict=True):
@@ -96,15 +96,15 @@ class Survey:
         applied = self._report(state, "apply", "--sidecar-naming", "full", str(plan), str(self._photos))
         rows = [applied.get(str(copy), {}) for copy in copies]
         for number, (source, copy, row) in enumerate(zip(sources, copies, rows, strict=True)):
-            told = {"outcome": row.get("outcome", "no row"), "reason": row.get("reason", ""), "changed": ""}
+            trial = {"outcome": row.get("outcome", "no row"), "reason": row.get("reason", ""), "changed": ""}
             beside = copy.with_name(copy.name + ".xmp")
             written = copy if copy.read_bytes() != source.read_bytes() else beside if beside.exists() else None
             if written:
                 kept = self._scratch / f"after-{turn}" / f"{number:03}" / written.name
                 kept.parent.mkdir(parents=True)
                 shutil.copy2(written, kept)
-                told["changed"] = str(kept)
-            found[number].setdefault("turns", {})[turn] = told
+                trial["changed"] = str(kept)
+            found[number].setdefault("turns", {})[turn] = trial
         verified = self._run("verify", "--state-dir", str(self._scratch / state))
         undone = (
             self._run("undo", "--yes", "--state-dir", str(self._scratch / state))
@@ -112,15 +112,15 @@ class Survey:
             else ""
         )
         for number, (source, copy) in enumerate(zip(sources, copies, strict=True)):
-            told = found[number]["turns"][turn]
-            told["not undone"] = _left_behind(source, copy, number)
-            told["verify"] = [line for line in verified.splitlines() if f"/photos/{number:03}/" in line]
-            if told["not undone"]:
-                told["undo"] = undone[-500:]
+            trial = found[number]["turns"][turn]
+            trial["not undone"] = _left_behind(source, copy, number)
+            trial["verify"] = [line for line in verified.splitlines() if f"/photos/{number:03}/" in line]
+            if trial["not undone"]:
+                trial["undo"] = undone[-500:]
 
     def _judge(self, source: Path, found: Found, tags: dict[str, list[str]]) -> None:
         turns = found["turns"]
-        written = {turn: Path(told["changed"]) for turn, told in turns.items() if told["changed"]}
+        written = {turn: Path(trial["changed"]) for turn, trial in turns.items() if trial["changed"]}
         photos = {turn: path for turn, path in written.items() if not _is_sidecar(source, path)}
         for turn, path in written.items():
             if turn not in photos:
@@ -154,7 +154,7 @@ class Survey:
 
 
 def _written(found: Found) -> list[Found]:
-    return [told for told in found["turns"].values() if told["changed"]]
+    return [trial for trial in found["turns"].values() if trial["changed"]]
 
 
 def _is_sidecar(photo: Path, written: Path) -> bool:
@@ -163,7 +163,7 @@ def _is_sidecar(photo: Path, written: Path) -> bool:
 
 def weigh(found: Found, source: Path, scratch: Path, viewer: Viewer) -> None:
     """Note of a file that was refused or called an error whether others can read it, and whether it could have been turned."""
-    refused = "died" in found or any(not told["changed"] for told in found["turns"].values())
+    refused = "died" in found or any(not trial["changed"] for trial in found["turns"].values())
     if refused or found["decision"] == "error":
         found["readable"] = viewer.readable(source)
     found["design"] = bool(BY_DESIGN.search(reason_of(found))) and not only_previews(source.read_bytes())
@@ -185,7 +185,7 @@ def _harmless(source: Path, tried: Path, viewer: Viewer) -> dict[str, Any]:
     return {"against": against}
 
 
-def _told(each: Listed, row: dict[str, str] | None) -> Found:
+def _result_of(each: Listed, row: dict[str, str] | None) -> Found:
     """What a scan says of a file; without a row it was passed over."""
     names = ("format", "orientation", "turn", "decision", "reason")
     return {**each._asdict(), **{name: row[name] if row else "" for name in names}}
@@ -239,7 +239,7 @@ def main() -> None:
 
 
 def _write_all(survey: Survey, files: Sequence[Listed], folder: Path, result: Path) -> None:
-    """In the order of their hashes, so that a part is a fair sample; goes on where an earlier run was interrupted."""
+    """In the order of their hashes, so that a part is a fair sample; continues where an earlier run was interrupted."""
     found: list[Found] = json.loads(result.read_text()) if result.exists() else []
     done = {each["blob"] for each in found}
     left = sorted((each for each in files if each.blob not in done), key=lambda each: each.blob)

@@ -17,7 +17,7 @@ def reason_of(found: Found) -> str:
     """Why a file was not turned, without what differs from file to file; empty if it was turned both ways."""
     if "died" in found:
         return f"the process died ({found['died'].split(': ')[1]})"
-    refused = [told for told in found["turns"].values() if not told["changed"]]
+    refused = [trial for trial in found["turns"].values() if not trial["changed"]]
     if refused and found.get("decision") == "skip" and not found["format"]:  # such as a raw file without a preview
         return _kind(found["reason"])
     return _kind(refused[0]["reason"] or refused[0]["outcome"]) if refused else ""
@@ -40,26 +40,26 @@ def could_be_turned(found: Found) -> bool:
 def faults(found: Found) -> list[str]:
     """What is wrong with a file that was written, or taken back."""
     said = [f"the process died: {found[name]}" for name in ("died", "died together") if name in found]
-    for turn, told in found.get("turns", {}).items():
-        said += [f"{turn}°: {name} of {decoder}" for decoder, name in told.get("seen", {}).items() if name in ("wrong", "lost")]
-        said += [f"{turn}°: {fault}" for fault in [*told.get("tags", ()), *told.get("faults", ()), *told["verify"]]]
-        said += [f"{turn}°: undo left {what}" for what in told["not undone"]]
-        if (told["outcome"] == "fixed") != bool(told["changed"]):
+    for turn, trial in found.get("turns", {}).items():
+        said += [f"{turn}°: {name} of {decoder}" for decoder, name in trial.get("seen", {}).items() if name in ("wrong", "lost")]
+        said += [f"{turn}°: {fault}" for fault in [*trial.get("tags", ()), *trial.get("faults", ()), *trial["verify"]]]
+        said += [f"{turn}°: undo left {what}" for what in trial["not undone"]]
+        if (trial["outcome"] == "fixed") != bool(trial["changed"]):
             said.append(
-                f"{turn}°: outcome {told['outcome'] or 'none'}, but {'changed' if told['changed'] else 'nothing changed'}"
+                f"{turn}°: outcome {trial['outcome'] or 'none'}, but {'changed' if trial['changed'] else 'nothing changed'}"
             )
     return said
 
 
 def called_damaged(found: Found) -> bool:
     """True if orientd speaks of damage and two decoders read the whole file without complaint."""
-    said = " ".join([found.get("reason", ""), *(told["reason"] for told in found.get("turns", {}).values())])
+    said = " ".join([found.get("reason", ""), *(trial["reason"] for trial in found.get("turns", {}).values())])
     readable = found.get("readable", {})
     return ("damage" in said or "backup" in said) and len(readable) > 1 and not any(readable.values())
 
 
 def table(found: Sequence[Found], before: Sequence[Found] | None = None) -> str:
-    """Markdown: sums, and reasons with the most frequent first; beside those of `before`, if that is given."""
+    """Markdown: sums, and reasons with the most frequent first; next to those of `before`, if that is given."""
     runs = [*([("before", before)] if before else []), ("after" if before else "files", found)]
     return "\n".join([*_sums(runs), "", *_reasons(runs)]) + "\n"
 
@@ -74,7 +74,7 @@ def _sums(runs: Sequence[tuple[str, Sequence[Found]]]) -> Iterator[str]:
 _COUNTS: Final = {
     "files": lambda each: True,
     "turned by 90° and by 180°": lambda each: "died" not in each and not reason_of(each),
-    "of these by a sidecar": lambda each: any(told["changed"].endswith(".xmp") for told in each.get("turns", {}).values()),
+    "of these by a sidecar": lambda each: any(trial["changed"].endswith(".xmp") for trial in each.get("turns", {}).values()),
     "written and wrong, broken or not undone": lambda each: bool(faults(each)),
     "refused": lambda each: bool(reason_of(each)),
     "of these for a reason of the design": lambda each: bool(reason_of(each)) and each.get("design", False),

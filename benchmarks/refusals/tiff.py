@@ -1,4 +1,4 @@
-"""Changes that might turn what a TIFF block tells, made naively without anything of orientd (TIFF 6.0, section 2; BigTIFF)."""
+"""Changes that might turn what a TIFF block states, made naively without anything of orientd (TIFF 6.0, section 2; BigTIFF)."""
 
 import struct
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ class Kind(NamedTuple):
 
     @property
     def first(self) -> int:
-        """Where the header tells the place of the first directory."""
+        """Where the header states the offset of the first directory."""
         return struct.calcsize(self.offset)
 
 
 class Directory(NamedTuple):
-    """Where an IFD lies, where the pointer to it and the one to the next do, and its entries as they are."""
+    """Where an IFD is, where the pointers to it and to the next one are, and its entries as they are."""
 
     pointer: int
     place: int
@@ -46,7 +46,7 @@ def turned(old: int, turn: int) -> int:
 
 
 def fresh(turn: int) -> bytes:
-    """The smallest block that tells a turn."""
+    """The smallest block that states a turn."""
     return b"MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, ORIENTATION, 3, 1, turned(1, turn), 0, 0)
 
 
@@ -69,7 +69,7 @@ def block_changes(block: bytes, turn: int) -> Iterator[tuple[str, bytes]]:
     found = list(_directories(block, kind))
     for name, some in (("first IFD", found[:1]), ("all IFDs", found if len(found) > 1 else [])):
         changed = bytearray(block)
-        for each in reversed(some):  # a directory that moves changes the pointer to it, which lies in the one before
+        for each in reversed(some):  # a directory that moves changes the pointer to it, which is in the one before
             _turn(changed, each, kind, turn)
         if some:
             yield f"{name}, {'in place' if len(changed) == len(block) else 'grown'}", bytes(changed)

@@ -121,8 +121,8 @@ def by_heif_convert(path: Path) -> View:
 
 def _primary(path: Path) -> int:
     """Which of several pictures is the primary one, from 1."""
-    told = subprocess.run(["heif-info", str(path)], capture_output=True, text=True, check=False, timeout=60).stdout
-    pictures = [line for line in told.splitlines() if line.startswith("image: ")]
+    output = subprocess.run(["heif-info", str(path)], capture_output=True, text=True, check=False, timeout=60).stdout
+    pictures = [line for line in output.splitlines() if line.startswith("image: ")]
     return next((number for number, line in enumerate(pictures, 1) if line.endswith("primary")), 1)
 
 

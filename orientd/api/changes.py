@@ -16,11 +16,11 @@ _log: Final = logging.getLogger("orientd")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be done to one photo, as it was when that was planned.
+    """A planned change of one photo.
 
     path: its real path. turn: 90, 180 or 270 degrees clockwise. method: TAG or ROTATE (its pixels, without loss).
-    orientation, new_orientation: EXIF values, stored now (None: none) and then. remark: why not by the method asked for, if so.
-    size, mtime_ns, sha256: those of the file; it is left alone if it has others by then.
+    orientation, new_orientation: EXIF values before (None: none is stored) and after. `remark`: why the method asked for is not
+    used, if so. size, mtime_ns, sha256: of the file when this was planned; a file that has changed since is left alone.
     """
 
     path: str

@@ -28,7 +28,7 @@ _AHEAD: Final = 2  # photos that wait for each worker, so that none of them ever
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """What is thought of one photo, as `orientd inspect` tells it.
+    """The judgement of one photo, as `orientd inspect` reports it.
 
     turn: degrees clockwise (0, 90, 180, 270) that make the photo, as viewers show it, upright, most probably.
     confidence: the probability of that turn (0–1), once it is taken into account that most photos are upright.
@@ -86,7 +86,7 @@ class Detector:
         """
         photo = self._photo(source)
         picture = self._judge.decode(photo)
-        first = self._judge.eyes().look(picture.pixels[None])[0]
+        first = self._judge.predictor().look(picture.pixels[None])[0]
         opinion = self._judge.opinion(photo, picture, first)
         decision = opinion.decision
         return Judgment(

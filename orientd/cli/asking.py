@@ -1,4 +1,4 @@
-"""Questions to a person, asked before what cannot be told from a slip of the hand."""
+"""Questions to a person, asked before anything that may be a slip of the hand."""
 
 import sys
 
@@ -8,8 +8,8 @@ import click
 def sure(what: str, otherwise: str, quiet: bool = False) -> bool:
     """Whether a person at the terminal says yes to `what`; one who says no ends the program.
 
-    Where there is no terminal nobody is asked: who reads it is told the command to run instead. `quiet` leaves standard output
-    alone: a question that must be asked, and what comes of it, go to standard error.
+    Without a terminal nobody is asked: a message names the command to run instead. `quiet` leaves standard output alone: the
+    question and its result go to standard error.
     """
     click.echo(what, err=quiet)
     if not (sys.stdin and sys.stdin.isatty()):

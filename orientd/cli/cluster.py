@@ -13,8 +13,8 @@ from orientd.errors import ConfigError
 
 def clustering(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the option."""
-    told = "Have the nodes of a Ray cluster judge: auto on a machine of it, ray://HOST:10001 from elsewhere."
-    return click.option("--cluster", metavar="ADDRESS", help=told)(command)
+    about = "Have the nodes of a Ray cluster judge: auto on a machine of it, ray://HOST:10001 from elsewhere."
+    return click.option("--cluster", metavar="ADDRESS", help=about)(command)
 
 
 def on_cluster(function: Callable[..., int]) -> Callable[..., int]:

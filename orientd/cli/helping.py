@@ -89,7 +89,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     ),
     _LAST: ("state_dir", "config"),
 }
-"""Options by what they are about, as commands name them; those that stand nowhere are general."""
+"""Options by topic, as commands name them; options without a topic are general."""
 
 
 def words_of(context: click.Context) -> str:

@@ -66,7 +66,7 @@ def undo(
     if run is None and not paths:
         last = app.last_run(config, notify)
         run = last.id
-        if not _is_meant(last, moves, lines, told=dry_run or yes, quiet=quiet):
+        if not _is_meant(last, moves, lines, confirmed=dry_run or yes, quiet=quiet):
             return ExitCode.USAGE
     shown, began = following.writing(quiet), list[int]()
     with hushed(quiet and not as_json), stoppable() as stop:
@@ -92,14 +92,14 @@ def undo(
         return output.undone(found, verbose, stop, began, whole=not paths)
 
 
-def _is_meant(last: "Run", moves: Sequence[str], lines: "JsonLines | None", *, told: bool, quiet: bool) -> bool:
-    """Whether the last run is to be taken back: as it was `told` beforehand, or as a person says now."""
+def _is_meant(last: "Run", moves: Sequence[str], lines: "JsonLines | None", *, confirmed: bool, quiet: bool) -> bool:
+    """Whether the last run is to be taken back: it was `confirmed` beforehand, or a person confirms it now."""
     from orientd.cli import json_output, output
 
     command = commands.line("undo", last.id, *(word for move in moves for word in ("--map", move)))
     if lines:
-        json_output.meant(lines, last, command, sure=told)
-    elif not told:
+        json_output.meant(lines, last, command, sure=confirmed)
+    elif not confirmed:
         return sure(output.meant(last), command, quiet)
     elif not quiet:
         output.say(output.meant(last))

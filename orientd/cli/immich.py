@@ -9,10 +9,10 @@ import click
 
 from orientd.cli.helping import Group
 from orientd.cli.looking import chosen_report, looking
+from orientd.cli.notifying import Notifier, notifying
 from orientd.cli.options import JUDGING, command_line, configured
 from orientd.cli.page import finish_page, page_at
 from orientd.cli.stopping import stoppable
-from orientd.cli.telling import Telling, told
 from orientd.cli.waiting import WaitingCommand
 from orientd.config import Config
 from orientd.errors import ExitCode
@@ -38,10 +38,10 @@ def immich() -> None:
 @click.option("--archived", is_flag=True, help="Also photos in the archive.")
 @looking(fix="Have photos shown turned that need it. Without it nothing is changed.")
 @configured(*(name for name in JUDGING if not name.startswith("sidecar")), "workers", "batch")
-@told("scan", "url", "immich_url")
+@notifying("scan", "url", "immich_url")
 def immich_scan(
     config: Config,
-    telling: Telling,
+    notifier: Notifier,
     url: str | None,
     key_file: str | None,
     ca_file: str | None,
@@ -85,7 +85,7 @@ def immich_scan(
     page = page_at(html, html_limit, report)
     kept = chosen_report(config, report, overwrite, as_json, excel)
     session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
-    telling.of(session)
+    notifier.of(session)
     with stoppable() as stop, session, session.counting(lambda ended: count(config, wish, ended)):
         found = scan(config, wish, stop=stop, notify=session.notify, command=command_line(), begun=session.begun, wait=wait)
         with closing(found) as rows:
@@ -96,7 +96,7 @@ def immich_scan(
         code = session.finish(interrupted=stop(), when_found=when_found, rescan=rescan)
         if page is None or stop():
             return code
-        with closing(ImmichPhotos(config, lambda _: None, stop)) as served:  # what is to be told of the server was told
+        with closing(ImmichPhotos(config, lambda _: None, stop)) as served:  # its notices were shown before
             done = finish_page(config, page, kept.path, stop, served=served, quiet=quiet)
         return code if done else ExitCode.INTERRUPTED
 

@@ -30,7 +30,7 @@ WATCHER_STATES: Final = {
     "waiting for the state directory": "waiting_for_state",
     "stopped": "stopped",
 }
-"""The words in which a watcher tells people what it does, and those that scripts may rely on."""
+"""The words by which a watcher tells people what it does, and the codes that scripts may rely on."""
 _PENDING: Final = "pending"
 
 
@@ -40,7 +40,7 @@ def lines(asked: bool) -> JsonLines | None:
 
 
 def ended(message: str) -> None:
-    """Tell what ends the command."""
+    """Report the error that ends the command."""
     JsonLines(sys.stdout).error(message)
 
 
@@ -56,10 +56,10 @@ def history(out: JsonLines, runs: Iterable["Run"]) -> int:
 
 
 def meant(out: JsonLines, run: "Run", command: str, *, sure: bool) -> None:
-    """Tell the run that an undo means which names none; `command` names it.
+    """Report the run that an undo without a number means; `command` names it.
 
     Raises:
-        ConfigError: whoever calls did not say that it is `sure`; with JSON there is nobody to ask.
+        ConfigError: the caller did not say that it is `sure`; with JSON there is nobody to ask.
     """
     out.write("run", _run(run))
     if not sure:
@@ -67,13 +67,13 @@ def meant(out: JsonLines, run: "Run", command: str, *, sure: bool) -> None:
 
 
 def outcomes(out: JsonLines, found: Iterable["Outcome"], stop: Callable[[], bool], began: Sequence[int]) -> int:
-    """Tell what an undo or a redo did, photo by photo, and give the exit code; `began` holds its own number, if it wrote."""
+    """Report each outcome of an undo or a redo; returns the exit code. `began` holds its own number, if it wrote."""
     counts = _outcomes(out, found)
     return _summary(out, counts, stop, dry_run=False, run=began[0] if began else None)
 
 
 def would_undo(out: JsonLines, found: Iterable["Outcome"], stop: Callable[[], bool]) -> int:
-    """Tell what an undo would do as `outcomes` does."""
+    """Report what an undo would do, as `outcomes` does."""
     counts = _outcomes(out, takewhile(lambda _: not stop(), found))
     return _summary(out, counts, stop, dry_run=True, run=None)
 
@@ -82,8 +82,8 @@ def _outcomes(out: JsonLines, found: Iterable["Outcome"]) -> Mapping[Status, int
     counts = dict.fromkeys(Status, 0)
     for one in found:
         counts[one.status] += 1
-        told = {"path": one.path, "outcome": one.status or _PENDING, "reason": one.reason or None, "reason_code": one.code}
-        out.write("outcome", told)
+        fields = {"path": one.path, "outcome": one.status or _PENDING, "reason": one.reason or None, "reason_code": one.code}
+        out.write("outcome", fields)
     return counts
 
 
@@ -95,12 +95,12 @@ def _summary(out: JsonLines, counts: Mapping[Status, int], stop: Callable[[], bo
 
 
 def page(out: JsonLines, row: "PageRow") -> None:
-    """Tell how one page lies, and what became of it."""
+    """Report the orientation of one page, and its outcome."""
     rounded = {"angle": 2, "angle_confidence": 4, "confidence": 4}
-    told = {
+    fields = {
         name: round(value, rounded[name]) + 0.0 if isinstance(value, float) else value for name, value in row._asdict().items()
     }
-    out.write("page", told | {"copy": row.copy or None, "reason": row.reason or None})
+    out.write("page", fields | {"copy": row.copy or None, "reason": row.reason or None})
 
 
 def pages_summary(out: JsonLines, counts: Mapping["PageVerdict", int], report: str, code: ExitCode) -> None:
@@ -110,7 +110,7 @@ def pages_summary(out: JsonLines, counts: Mapping["PageVerdict", int], report: s
 
 
 def status(out: JsonLines, standing: "Standing", watcher: Mapping[str, Any]) -> int:
-    """Tell what the state directory holds, and what the watcher does as `metrics.watcher` gives it."""
+    """Report what the state directory holds, and what the watcher does as `metrics.watcher` gives it."""
     runs = standing.runs
     held = {
         "state_dir": standing.state_dir,
@@ -130,7 +130,7 @@ def status(out: JsonLines, standing: "Standing", watcher: Mapping[str, Any]) -> 
 
 
 def findings(out: JsonLines, found: Sequence["Finding"]) -> int:
-    """Tell what the doctor found; the exit code is ERROR if anything needed is missing."""
+    """Report what the doctor found; the exit code is ERROR if anything needed is missing."""
     for one in found:
         out.write("finding", {"check": one.check, "fine": one.fine, "needed": one.needed, "detail": one.detail})
     missing = sum(one.needed and not one.fine for one in found)
@@ -154,7 +154,7 @@ def _run(run: "Run") -> dict[str, object]:
 
 
 def _watch(watcher: Mapping[str, Any]) -> dict[str, object]:
-    """Null is what no watcher has told yet."""
+    """Null is what no watcher has reported yet."""
     state = watcher["state"]
     return {
         "running": watcher["running"],

@@ -53,7 +53,7 @@ Command = Callable[..., Any]
 def configured(*names: str, again: bool = False) -> Callable[[Command], Command]:
     """Give a command the options of these settings, and pass it the merged `config` in their place.
 
-    With `again` it gets `reload`, too, which reads and merges everything anew.
+    With `again` it gets `reload`, too, which reads and merges everything again.
     """
 
     def decorate(function: Command) -> Command:
@@ -103,7 +103,7 @@ def default_in_words(name: str) -> str:
 
 
 def _kind(name: str) -> Any:
-    """What click reads an option as; a list is told apart by `load`."""
+    """The type by which click reads an option; `load` splits a list."""
     kind = OPTIONS[name].type
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))

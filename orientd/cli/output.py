@@ -133,9 +133,9 @@ def _at(time_ns: int) -> str:
 
 
 def verified(found: Iterable["Checked"], lines: "JsonLines | None", verbose: bool, stop: Callable[[], bool]) -> int:
-    """Report how the files stand that were written, by their number and the faults by name, and give the exit code.
+    """Report the state of all files written, their number and each fault by name; returns the exit code.
 
-    With `lines` every file is told there.
+    With `lines` every file is reported there.
     """
     from orientd.write.elsewhere import State
     from orientd.write.verify import FAULTS
@@ -145,7 +145,7 @@ def verified(found: Iterable["Checked"], lines: "JsonLines | None", verbose: boo
         counts[one.state] += 1
         if lines:
             lines.write("file", {"path": one.path, "state": one.state, "reason": one.reason or None})
-        elif verbose or (one.state in FAULTS and one.state is not State.FORGOTTEN):  # whoever deleted them knows
+        elif verbose or (one.state in FAULTS and one.state is not State.FORGOTTEN):  # the user who deleted them knows
             note(f"{one.state}  {one.path}" + (f"  ({one.reason})" if one.reason else ""))
     code = exit_code(stop, faulty=any(counts[state] for state in FAULTS))
     if lines:
@@ -211,7 +211,7 @@ def watching(watcher: Mapping[str, Any]) -> str:
 
 def _held(standing: "Standing") -> dict[str, str]:
     runs, kept, unsettled = standing.runs, standing.originals, standing.unsettled
-    mended = ", repaired by the next run that writes there" if unsettled else ""
+    repaired = ", repaired by the next run that writes there" if unsettled else ""
     return {
         "state": standing.state_dir,
         "model": standing.model,
@@ -220,7 +220,7 @@ def _held(standing: "Standing") -> dict[str, str]:
         "photos fixed": f"{sum(run.fixed for run in runs):,}",
         "originals kept": f"{len(kept):,}" + (f", {sum(kept) / 1e6:,.1f} MB" if kept else ""),
         "cannot be undone": f"{sum(run.forgotten for run in runs):,}",
-        "interrupted writes": f"{unsettled:,}{mended}",
+        "interrupted writes": f"{unsettled:,}{repaired}",
     }
 
 

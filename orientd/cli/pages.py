@@ -84,7 +84,7 @@ def pages(
 
 
 def _place(named: str, folder: str) -> str:
-    """The path of the report. Raises ConfigError if it would lie among the copies' own names, or is to be no file."""
+    """The path of the report. Raises ConfigError if it would be among the copies' own names, or is to be no file."""
     from orientd.report.csv_file import default_report
 
     if named == "-":

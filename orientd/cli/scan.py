@@ -10,11 +10,11 @@ import click
 from orientd.cli.cluster import clustering, on_cluster
 from orientd.cli.helping import Command
 from orientd.cli.looking import chosen_report, looking, reporting, running
+from orientd.cli.notifying import Notifier, notifying
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
 from orientd.cli.page import finish_page, page_at
 from orientd.cli.sharding import in_parts, sharding
 from orientd.cli.stopping import stoppable
-from orientd.cli.telling import Telling, told
 from orientd.cli.waiting import WaitingCommand
 from orientd.config import Config
 from orientd.errors import ConfigError, ExitCode
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 @sharding
 @clustering
 @configured(*JUDGING, "first_look", *WALKING, "method", *WRITING, "metrics_textfile")
-@told("scan", "paths")
+@notifying("scan", "paths")
 @on_cluster
 @in_parts
 def scan(
     config: Config,
-    telling: Telling,
+    notifier: Notifier,
     paths: tuple[str, ...],
     files_from: str | None,
     fix: bool,
@@ -71,7 +71,7 @@ def scan(
     page, left_out = page_at(html, html_limit, report), Tally()
     kept = chosen_report(config, report, overwrite, as_json, excel)
     session = Session(kept, as_json, quiet, verbose, wrote=fix, only=only)
-    telling.of(session)
+    notifier.of(session)
     looking = partial(app.scan, config, paths, listed=listed, part=part, cluster=cluster, fix=fix, rescan=rescan)
     looking = partial(looking, unattended=unattended)
     begin = partial(looking, left_out=left_out, notify=session.notify, command=command_line(), begun=session.begun)
@@ -82,8 +82,8 @@ def scan(
                 if page:
                     page.add(row)
         finish = partial(session.finish, when_found=when_found, left_out=left_out.found(), rescan=rescan)
-        told_of = cluster.told() if cluster else ()
-        code = finish(interrupted=stop(), part=str(part.shard) if part else "", judged_by=told_of)
+        judges = cluster.summary() if cluster else ()
+        code = finish(interrupted=stop(), part=str(part.shard) if part else "", judged_by=judges)
         done = stop() or page is None or finish_page(config, page, kept.path, stop, quiet=quiet)
         return code if done else ExitCode.INTERRUPTED
 
@@ -94,10 +94,10 @@ def scan(
 @reporting("what was done")
 @running("Name every photo.")
 @configured(*WRITING, "sidecar_naming", "isolate")
-@told("apply", "roots")
+@notifying("apply", "roots")
 def apply_(
     config: Config,
-    telling: Telling,
+    notifier: Notifier,
     plan: str,
     roots: tuple[str, ...],
     report: str | None,
@@ -122,7 +122,7 @@ def apply_(
     if report and report != "-" and os.path.exists(report) and os.path.samefile(plan, report):
         raise ConfigError("the report would replace the plan: choose another --report")
     session = Session(chosen_report(config, report, overwrite, as_json), as_json, quiet, verbose, wrote=True)
-    telling.of(session)
+    notifier.of(session)
     with stoppable() as stop, session:
         session.expect(len(planned))
         if not planned and not as_json:

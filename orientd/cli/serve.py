@@ -112,7 +112,7 @@ def serve(
 
 
 def _token(file: str | None) -> str:
-    """By the option, else as the credential that systemd gives, else from the environment, where no child shall find it.
+    """By the option, else from systemd's credential, else from the environment, where it is removed for the sake of children.
 
     Raises:
         ConfigError: it is none.

@@ -60,7 +60,7 @@ class Session:
             self._meter.say(f"{row.decision}{turn}{outcome}  {row.path}" + (f"  ({row.reason})" if row.reason else ""))
 
     def notify(self, text: str) -> None:
-        """Tell the user something that is not about a row."""
+        """Show the user a message that is not about a row."""
         if self._json:
             self._json.error(text)
         elif self._quiet:
@@ -123,7 +123,7 @@ class Session:
             self._json.summary(self._tally, path, code, left_out or {})
         else:
             self._shown.close()
-            told = summary(
+            text = summary(
                 self._tally,
                 report=path,
                 wrote=self._wrote,
@@ -136,12 +136,12 @@ class Session:
                 judged_by=judged_by,
             )
             if not self._quiet:
-                console(stderr=not self._report.path).print(told)
+                console(stderr=not self._report.path).print(text)
         return code
 
     def __enter__(self) -> Self:
         self._shown.enter_context(self._meter)
-        if found := self._report.path and left_over.beside(self._report.path):
+        if found := self._report.path and left_over.nearby(self._report.path):
             self._meter.say(left_behind(found))
         return self
 

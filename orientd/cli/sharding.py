@@ -9,9 +9,9 @@ import click
 
 from orientd import __version__, commands
 from orientd.cli.helping import Group
+from orientd.cli.notifying import Notifier
 from orientd.cli.options import configured
 from orientd.cli.quiet import quietly
-from orientd.cli.telling import Telling
 from orientd.config import Config
 from orientd.errors import ConfigError
 from orientd.records import Verdict
@@ -25,28 +25,28 @@ _MOST_NAMED = 8  # folders, in the command that is printed
 
 def sharding(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the option."""
-    told = "Judge only the I-th of N parts, for one of several machines; env or env/N takes I from Slurm or Kubernetes."
-    return click.option("--shard", metavar="I/N", help=told)(command)
+    about = "Judge only the I-th of N parts, for one of several machines; env or env/N takes I from Slurm or Kubernetes."
+    return click.option("--shard", metavar="I/N", help=about)(command)
 
 
 def in_parts(function: Callable[..., int]) -> Callable[..., int]:
-    """Give a command that has the option the `part` that is asked for, and see that its manifest is left; inside of `told`."""
+    """Pass the `part` asked for to a command with that option, and write its manifest; apply it inside of `notifying`."""
 
     @wraps(function)
-    def around(config: Config, telling: Telling, shard: str | None, report: str | None, **values: Any) -> int:
+    def around(config: Config, notifier: Notifier, shard: str | None, report: str | None, **values: Any) -> int:
         if shard is None:
-            return function(config=config, telling=telling, part=None, report=report, **values)
+            return function(config=config, notifier=notifier, part=None, report=report, **values)
         part, report = _part_of(shard, report, fix=values["fix"], only=values["only"])
-        code = function(config=config, telling=telling, part=part, report=report, **values)
-        if telling.session and telling.session.complete:
-            _leave_manifest(part, config, telling.session)
+        code = function(config=config, notifier=notifier, part=part, report=report, **values)
+        if notifier.session and notifier.session.complete:
+            _leave_manifest(part, config, notifier.session)
         return code
 
     return around
 
 
 def _part_of(shard: str, report: str | None, *, fix: bool, only: Collection[Verdict]) -> tuple["Part", str]:
-    """The part that is asked for, and where its plan goes: into a folder under a name that tells the part.
+    """The part that is asked for, and where its plan goes: into a folder under a name with the number of the part.
 
     Raises:
         ConfigError: a part cannot be judged so.
@@ -70,7 +70,7 @@ def _part_of(shard: str, report: str | None, *, fix: bool, only: Collection[Verd
 
 
 def _leave_manifest(part: "Part", config: Config, session: "Session") -> None:
-    """Put what belongs to a finished part beside it. Raises ReportError if the disk says no."""
+    """Write the manifest of a finished part next to it. Raises ReportError if it cannot be written."""
     from orientd.library.exclude import read_patterns
     from orientd.pipeline.stages import model_name
     from orientd.report.manifest import Manifest, sha256_of
@@ -123,7 +123,7 @@ def merge(config: Config, parts: tuple[str, ...], out: str, overwrite: bool, qui
     from orientd.pipeline.merging import merged
     from orientd.report.manifest import Manifest, check_together
 
-    found = {part: Manifest.beside(part) for part in parts}
+    found = {part: Manifest.load(part) for part in parts}
     check_together(found)
     if any(os.path.exists(out) and os.path.samefile(part, out) for part in parts):
         raise ConfigError("the plan would replace one of its parts: choose another --out")

@@ -12,7 +12,7 @@ from orientd.errors import ExitCode
 def stoppable() -> Iterator[Callable[[], bool]]:
     """A test that becomes true at the first Ctrl-C or SIGTERM: the photo in hand is finished, but not after a second Ctrl-C.
 
-    A third ends the program where it stands, which harms no photo: a disk that hangs may keep the second from doing so.
+    A third ends the program at once, which harms no photo: a disk that hangs may keep the second from doing so.
     """
     asked = threading.Event()
 

@@ -26,7 +26,7 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]
 
 
 class WaitingCommand(Command):
-    """A command whose --wait may stand without a value; a value is joined to it by =, so that no argument is taken for one."""
+    """A command whose --wait needs no value; a value is joined to it by =, so that no argument is taken for one."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         options = args[: args.index("--")] if "--" in args else args

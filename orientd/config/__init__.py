@@ -21,7 +21,7 @@ from orientd.judge.policy import DEFAULT, Policy
 
 ENVIRONMENT_PREFIX: Final = "ORIENTD_"
 TOKEN_VARIABLE: Final = "ORIENTD_SERVE_TOKEN"
-"""No option but a secret, which `config show` must never tell."""
+"""No option but a secret, which `config show` must never show."""
 
 HOURS: Final = r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d"  # 22:00-07:30
 _Writable = Literal["jpeg", "mpo", "png", "webp", "tiff", "heif", "avif"]
@@ -46,7 +46,7 @@ def _option(
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Every option of orientd; the help text and the range of each stand in its metadata (see `HELP`)."""
+    """Every option of orientd; the help text and the range of each are in its metadata (see `HELP`)."""
 
     model: str = _option(
         "", "Model to judge with, by name (see orientd models) or file (.onnx); empty for the one that comes with orientd."
@@ -361,7 +361,7 @@ def _from_text(kind: object, text: str) -> Any:
 
 
 def check_modes(config: Config) -> None:
-    """See that what a watcher shall do with photos sideways or upside down does not contradict itself.
+    """Check that the settings of a watcher for photos sideways or upside down do not contradict each other.
 
     Raises:
         ConfigError: it does.

@@ -9,7 +9,7 @@ FORM: Final = rf"({_BYTE}(\.{_BYTE}){{3}}|localhost|\[[0-9A-Fa-f:.]+\]):{_PORT}"
 """A pattern that every address fits: of IPv4, of IPv6 in brackets, or localhost."""
 
 
-def parted(address: str) -> tuple[str, str]:
+def split_address(address: str) -> tuple[str, str]:
     """The host, without brackets, and the port."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), port
@@ -17,7 +17,7 @@ def parted(address: str) -> tuple[str, str]:
 
 def is_of_this_machine(address: str) -> bool:
     """True if nobody on another machine can reach it."""
-    host, _ = parted(address)
+    host, _ = split_address(address)
     return is_loopback(host)
 
 

@@ -56,7 +56,7 @@ def host(hook: tuple[str, ...]) -> str:
 
 
 def is_in_the_open(hook: tuple[str, ...]) -> bool:
-    """True if a request would go unencrypted beyond this machine and its network, as far as the name tells."""
+    """True if a request would go unencrypted beyond this machine and its network, as far as its name shows."""
     if not is_address(hook) or not _OPEN.match(hook[0]):
         return False
     name = host(hook)

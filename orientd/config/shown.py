@@ -13,7 +13,7 @@ _MOST: Final = math.inf  # columns: a value stays on one line, for the comment b
 
 
 class _OneLine(yaml.SafeDumper):
-    """Text with line breaks, or what cannot be shown, stands in escapes."""
+    """Line breaks and characters that cannot be shown are escaped."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -24,9 +24,9 @@ _OneLine.add_representer(str, _text)
 
 
 def as_yaml(value: object, *, ascii_only: bool) -> str:
-    """The value of an option as one line of YAML. `ascii_only`: all other characters stand in it as escapes."""
-    told: Any = OF_MODEL if value is None else list(value) if isinstance(value, tuple) else value
-    text = yaml.dump([told], Dumper=_OneLine, default_flow_style=True, allow_unicode=not ascii_only, width=_MOST)
+    """The value of an option as one line of YAML. `ascii_only`: all other characters are escaped."""
+    shown: Any = OF_MODEL if value is None else list(value) if isinstance(value, tuple) else value
+    text = yaml.dump([shown], Dumper=_OneLine, default_flow_style=True, allow_unicode=not ascii_only, width=_MOST)
     return text.strip()[1:-1]
 
 

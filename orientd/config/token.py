@@ -14,14 +14,14 @@ def read(file: str, source: str) -> str:
     Raises:
         ConfigError: it cannot be read, or holds anything else.
     """
-    told = f"{source}: {file if file.isprintable() else ascii(file)}"
+    place = f"{source}: {file if file.isprintable() else ascii(file)}"
     try:
         text = Path(file).read_text(encoding="ascii")
     except OSError as error:
-        raise ConfigError(f"{told} cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{place} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         text = ""
-    return checked(text, told)
+    return checked(text, place)
 
 
 def checked(text: str, source: str) -> str:

@@ -1,6 +1,6 @@
 """Child processes that do what hostile bytes may kill, so that these do not take orientd along: one for each thread that asks.
 
-A question and its answer are a line of JSON each, through pipes; the bytes that go with them lie in a file in memory that both
+A question and its answer are a line of JSON each, through pipes; the bytes that go with them are in a file in memory that both
 have open (`memfd_create`), which costs less than half of what they would through the pipes. A child has a limit of memory
 (`RLIMIT_AS`) and two of time, by its processor and by the clock, which end it whatever its libraries are doing. One that dies is
 replaced when the next question comes. It ends once its pipe is closed, so none outlives orientd, however that ends; and being in
@@ -74,14 +74,14 @@ class Children:
     ) -> tuple[dict[str, Any], bytes]:
         """The answer to a question about some bytes, and the bytes that come with it.
 
-        A photo is blamed for a crash only if a child dies of it that has seen no other: memory that one photo spoils may kill
-        the child at the next.
+        A photo is blamed for a crash only if it crashes a child that has seen no other photo: memory that one photo corrupts may
+        kill the child at the next one.
 
         Raises:
             Stopped: `stop` has become true, and the child was ended.
-            DecodeError, Refused: what the child says of the photo; and DecodeError if it makes a child crash.
+            DecodeError, Refused: what the child reports about the photo; also DecodeError if the photo crashes a child.
             TimeoutError, MemoryError: it takes more time or memory than a photo may; another day it may not.
-            OSError, RuntimeError: no child could be started, or was ended by somebody.
+            OSError, RuntimeError: no child could be started, or another process ended it.
         """
         child = self._next()
         used = child.used

@@ -70,7 +70,7 @@ _HARMLESS: Final = re.compile("Could not determine subsampling")  # some that ar
 def second_reader(data: bytes) -> int | None:
     """The orientation that others see in a photo, once it decoded whole: a second opinion on what was written.
 
-    Pillow tells it, from EXIF, or from `irot` and `imir` in AVIF. Of HEIF it tells nothing; there libheif's pixels do.
+    Pillow reports it, from EXIF, or from `irot` and `imir` in AVIF. For HEIF it reports none; libheif's pixels show it there.
 
     Raises:
         DecodeError: it is damaged, cut short or not supported, so it must not be written.
@@ -87,13 +87,15 @@ def second_reader(data: bytes) -> int | None:
 
 
 def _seen(data: bytes) -> int:
-    """The orientation of a HEIF by how libheif shows it beside the same file turned once more; in doubt, what the file says."""
-    told = orientation.normalise(formats.stored_orientation(Format.HEIF, data))
-    other = orientation.turned(told, 90)
+    """The orientation of a HEIF, found by comparing how libheif shows it with how it shows the same file turned by 90 degrees.
+
+    In doubt, the orientation that the file states."""
+    stated = orientation.normalise(formats.stored_orientation(Format.HEIF, data))
+    other = orientation.turned(stated, 90)
     here = _shown(Format.HEIF, data)
     there = _shown(Format.HEIF, formats.plan(Format.HEIF, data, other).apply(data))
     turns = {orientation.turned(other, turn): orientation.apply(there, orientation.from_turn(turn)) for turn in orientation.TURNS}
-    return min(turns, key=lambda value: (int(np.abs(turns[value].astype(int) - here).sum()), value != told))
+    return min(turns, key=lambda value: (int(np.abs(turns[value].astype(int) - here).sum()), value != stated))
 
 
 def _shown(kind: Format, data: bytes) -> NDArray[np.uint8]:
@@ -121,7 +123,7 @@ class CpuDecoder:
         warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; catching them per photo is not thread-safe
 
     def decode(self, photo: Photo, *, whole: bool = True) -> Picture:
-        """See `Decoder.decode`; `width` and `height` of the Picture are as stored, before any turn that can be told."""
+        """See `Decoder.decode`; `width` and `height` of the Picture are as stored, before any turn that is known."""
         return self._decoded(photo, lambda width, height: (self._size, self._size), whole)
 
     def fitted(self, photo: Photo, side: int) -> Picture:
@@ -232,10 +234,10 @@ def _strictly(data: bytes, size: Size, stored: Size) -> Image.Image:
         try:
             return _turbo(data, size, stored)
         except ValueError as error:
-            mended = flaws.without(data, str(error))
-            if mended is None:
+            repaired = flaws.without(data, str(error))
+            if repaired is None:
                 raise
-            data = mended
+            data = repaired
     raise ValueError("it has more flaws than any camera writes")
 
 
@@ -251,7 +253,7 @@ def _turbo(data: bytes, size: Size, stored: Size) -> Image.Image:
 
 
 def _part_of_jpeg(image: Image.Image, data: bytes, size: Size) -> Image.Image | None:
-    """As `_jpeg` from a part of the data; None if it takes the whole, or if something is wrong, which the whole shall tell."""
+    """As `_jpeg` from a part of the data; None if it takes the whole, or on a fault, which decoding the whole reports."""
     is_large = all(-(-stored // 8) >= wanted for stored, wanted in zip(image.size, size, strict=True))
     part = progressive.abridged(data) if is_large else None  # where TurboJPEG reduces to 1/8
     if part is None:

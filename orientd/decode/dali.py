@@ -31,7 +31,7 @@ from orientd.errors import EngineUnavailable
 from orientd.records import FileStat, Format, Photo
 
 INSTALL: Final = 'pip install "orientd[gpu]"'
-HARDWARE_SHARE: Final = 0.9  # of a batch, for the JPEG engines; the rest is decoded by CUDA kernels beside them
+HARDWARE_SHARE: Final = 0.9  # of a batch, for the JPEG engines; CUDA kernels decode the rest at the same time
 
 
 class Pipeline(Protocol):
@@ -44,7 +44,7 @@ class Pipeline(Protocol):
 class Sheet:
     """Decoded pictures side by side: uint8 of shape (batch, size, size, 3), the last of them padding.
 
-    They lie at the address `pointer` in the memory of `device` ("cpu" or "cuda", with the number `index`) as long as this object
+    They are at the address `pointer` in the memory of `device` ("cpu" or "cuda", with the number `index`) as long as this object
     lives; `pixels` are those of the photos in the memory of the host, (photos, size, size, 3).
     """
 

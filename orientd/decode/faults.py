@@ -1,7 +1,7 @@
 """What is said of a photo that did not decode: that it is damaged only where that is certain, else of which kind it is.
 
 A library that gives up seldom says whether the file is at fault or the library. So the words of its error count for what is known
-to mean either, and of a TIFF its own tags, which tell how its pixels are stored (TIFF 6.0, section 8).
+to mean either, and of a TIFF its own tags, which state how its pixels are stored (TIFF 6.0, section 8).
 """
 
 import re
@@ -67,10 +67,10 @@ _SURE: Final = frozenset({1, 2, 3, 4, 5, _JPEG, 8, 32773, 32946, 34925, 50000}) 
 _Tags = dict[int, list[int]]
 
 
-Told = tuple[Reason, str]
+Explanation = tuple[Reason, str]
 
 
-def reason(kind: Format, data: bytes, error: Exception) -> Told:
+def reason(kind: Format, data: bytes, error: Exception) -> Explanation:
     """Why a photo was not decoded, and what to do about it, as a library failed on `data` with `error`."""
     name = kind.name.replace("_", " ").replace("JPEG2000", "JPEG 2000")
     detail = " ".join(str(error).split()) or type(error).__name__
@@ -90,20 +90,20 @@ def reason(kind: Format, data: bytes, error: Exception) -> Told:
     return _unclear(name, detail)
 
 
-def _unclear(name: str, detail: str) -> Told:
+def _unclear(name: str, detail: str) -> Explanation:
     why = f"its {name} data cannot be decoded ({detail}): if other programs do not show it either, compare it with a backup"
     return Reason.UNDECODABLE, why
 
 
-def _damaged(name: str, detail: str) -> Told:
+def _damaged(name: str, detail: str) -> Explanation:
     return Reason.DAMAGED, f"its {name} data is damaged ({detail}): compare it with a backup"
 
 
-def _unsupported(name: str, what: str) -> Told:
+def _unsupported(name: str, what: str) -> Explanation:
     return Reason.UNSUPPORTED, f"this kind of {name} is not supported ({what}): turn it by hand if it needs it"
 
 
-def _tiff(tags: _Tags, size: int, detail: str) -> Told:
+def _tiff(tags: _Tags, size: int, detail: str) -> Explanation:
     """Nothing of a TIFF is missing if all that it points at is there; what is missing inside, libtiff calls a decoder error."""
     for starts, lengths in (STRIPS, TILES):
         pairs = zip(tags.get(starts, ()), tags.get(lengths, ()), strict=False)
@@ -147,7 +147,7 @@ def _first(tags: _Tags, tag: int, default: int) -> int:
 
 
 def _tags(data: bytes) -> _Tags | None:
-    """The numbers in the first directory of a TIFF that tell how its pixels are stored; None if it is broken."""
+    """The numbers in the first directory of a TIFF that state how its pixels are stored; None if it is broken."""
     try:
         block = of_file(data)
         return {entry.tag: block.numbers(entry) for entry in block.first().entries if entry.tag in _WANTED}

@@ -1,18 +1,18 @@
-"""Flaws of JPEGs that cost no pixel, taken out, so that a strict decoder can tell whether there is any that does.
+"""Removes the flaws of a JPEG that cost no pixel, so that a strict decoder can say whether there are any that do.
 
-TurboJPEG reports the first warning of libjpeg alone, and does not decode past one about the header. These are all that
-libjpeg-turbo 3.1 has (`jerror.h`), and what becomes of each:
+TurboJPEG reports only the first warning of libjpeg, and stops decoding at one about the header. These are all warnings of
+libjpeg-turbo 3.1 (`jerror.h`), and how each is handled:
 
-    bad ICC marker                       colors are no matter here: the profile is left out
+    bad ICC marker                       colors do not matter here: the profile is left out
     unknown JFIF revision                the version is set to 1
     Unknown Adobe color transform code   the code is set to what libjpeg assumes
-    N extraneous bytes before marker     taken out before the first scan; up to 9 before the end are the padding of some cameras
-    Invalid SOS parameters               those of a sequential scan are set, as Samsung does not
-    Premature end of JPEG file           an end is added, if the scans before it tell of all coefficients
+    N extraneous bytes before marker     removed before the first scan; up to 9 before the end are the padding of some cameras
+    Invalid SOS parameters               those of a sequential scan are set, which Samsung leaves out
+    Premature end of JPEG file           an end is added, if the scans before it hold all coefficients
     premature end of data segment, bad Huffman code, bad arithmetic code, found marker … instead of RST, Inconsistent
     progression sequence                 pixels are lost: damage
 
-The picture stays as it is to the bit in all of them (ITU-T T.81, annex B).
+Every repair leaves the picture the same to the bit (ITU-T T.81, annex B).
 """
 
 import re
@@ -36,13 +36,13 @@ _WHOLE_SPECTRUM: Final = bytes((0, 63, 0))
 
 def without(data: bytes, warning: str) -> bytes | None:
     """The file without the flaw that TurboJPEG warns of; None if that is damage, or the file is not understood."""
-    for pattern, mend in _MENDS:
+    for pattern, repair in _REPAIRS:
         if found := re.search(pattern, warning):
             try:
-                mended = mend(data, found)
+                repaired = repair(data, found)
             except Refused:
                 return None
-            return mended if mended != data else None
+            return repaired if repaired != data else None
     return None
 
 
@@ -51,20 +51,20 @@ def _without_profile(data: bytes, _: re.Match[str]) -> bytes:
 
 
 def _with_jfif_1(data: bytes, _: re.Match[str]) -> bytes:
-    def mended(one: Segment, content: bytes) -> bytes:
+    def repaired(one: Segment, content: bytes) -> bytes:
         return _JFIF + b"\1" + content[6:] if one.marker == APP0 and content.startswith(_JFIF) else content
 
-    return _rebuilt(data, mended)
+    return _rebuilt(data, repaired)
 
 
 def _with_known_transform(data: bytes, _: re.Match[str]) -> bytes:
     numbers = [data[one.start + 5] for one in jpeg.segments(data, lenient=True) if one.marker in FRAMES]
     code = bytes((_TRANSFORMS.get(numbers[0] if numbers else 0, 0),))
 
-    def mended(one: Segment, content: bytes) -> bytes:
+    def repaired(one: Segment, content: bytes) -> bytes:
         return content[:11] + code + content[12:] if one.marker == APP14 and content.startswith(_ADOBE) else content
 
-    return _rebuilt(data, mended)
+    return _rebuilt(data, repaired)
 
 
 def _without_strays(data: bytes, _: re.Match[str]) -> bytes:
@@ -78,13 +78,13 @@ def _without_padding(data: bytes, found: re.Match[str]) -> bytes:
 
 
 def _with_whole_spectrum(data: bytes, _: re.Match[str]) -> bytes:
-    """Every scan of a sequential frame tells of all 64 coefficients, in all their bits."""
+    """With scan headers that cover all 64 coefficients, in all their bits, as every scan of a sequential frame does."""
     if _frame(data).marker not in _SEQUENTIAL:
         return data
-    mended = bytearray(data)
+    repaired = bytearray(data)
     for scan in _scans(data):
-        mended[scan.end - len(_WHOLE_SPECTRUM) : scan.end] = _WHOLE_SPECTRUM
-    return bytes(mended)
+        repaired[scan.end - len(_WHOLE_SPECTRUM) : scan.end] = _WHOLE_SPECTRUM
+    return bytes(repaired)
 
 
 def _with_end(data: bytes, _: re.Match[str]) -> bytes:
@@ -92,9 +92,9 @@ def _with_end(data: bytes, _: re.Match[str]) -> bytes:
     frame, closed = _frame(data), data + EOI
     if frame.marker == PROGRESSIVE:
         return closed if progressive.abridged(closed) else data
-    told = {name for scan in _scans(data) for name in data[scan.start + 1 : scan.start + 1 + 2 * data[scan.start] : 2]}
+    present = {name for scan in _scans(data) for name in data[scan.start + 1 : scan.start + 1 + 2 * data[scan.start] : 2]}
     wanted = set(data[frame.start + 6 : frame.end : 3])
-    return closed if frame.marker in _SEQUENTIAL and wanted <= told else data
+    return closed if frame.marker in _SEQUENTIAL and wanted <= present else data
 
 
 def _frame(data: bytes) -> Segment:
@@ -118,17 +118,17 @@ def _scans(data: bytes) -> list[Segment]:
     return found
 
 
-def _rebuilt(data: bytes, mended: Callable[[Segment, bytes], bytes]) -> bytes:
-    """The file with nothing between its segments up to the first scan and their payloads `mended`; an empty one is left out."""
+def _rebuilt(data: bytes, repaired: Callable[[Segment, bytes], bytes]) -> bytes:
+    """The file with nothing between its segments up to the first scan and their payloads `repaired`; an empty one is left out."""
     parts, end = [data[:2]], 2
     for one in jpeg.segments(data, lenient=True):
-        if content := mended(one, data[one.start : one.end]):
+        if content := repaired(one, data[one.start : one.end]):
             parts.append(bytes((0xFF, one.marker)) + (len(content) + 2).to_bytes(2, "big") + content)
         end = one.end
     return b"".join([*parts, data[end:]])
 
 
-_MENDS: Final[tuple[tuple[str, Callable[[bytes, re.Match[str]], bytes]], ...]] = (
+_REPAIRS: Final[tuple[tuple[str, Callable[[bytes, re.Match[str]], bytes]], ...]] = (
     (r"bad ICC marker", _without_profile),
     (r"unknown JFIF revision", _with_jfif_1),
     (r"Unknown Adobe color transform", _with_known_transform),

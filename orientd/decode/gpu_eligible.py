@@ -1,8 +1,8 @@
-"""Which photos a GPU decodes: whole baseline JPEGs of 8 bits and one or three channels, told from the header (ITU-T T.81).
+"""Which photos a GPU decodes: whole baseline JPEGs of 8 bits and one or three channels, as their headers say (ITU-T T.81).
 
-Everything else is left to the CPU road: progressive, arithmetic-coded, lossless and 12-bit JPEGs, CMYK, RGB and rare samplings,
-which the decoder in the hardware does not know; files without an end; and every other container, of which DALI decodes none but
-JPEG 2000 on a GPU.
+The CPU decodes everything else: progressive, arithmetic-coded, lossless and 12-bit JPEGs, CMYK, RGB and rare samplings, which
+the hardware decoder does not support; files without an end; and all other containers, of which DALI decodes only JPEG 2000 on a
+GPU.
 """
 
 from typing import Final, NamedTuple

@@ -60,7 +60,7 @@ def reduced(data: bytes, shown: Image.Image, goal: Goal, opener: Callable[[Bytes
         return _pasted(listed, grid, factor, opener).resize(size, Image.Resampling.BILINEAR, exact)
     except MemoryError:
         raise
-    except Exception:  # parsers of hostile bytes raise anything; the decoder of whole photos tells what is wrong
+    except Exception:  # parsers of hostile bytes raise anything; the decoder of whole photos reports what is wrong
         return None
 
 

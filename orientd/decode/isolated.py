@@ -12,7 +12,7 @@ from orientd.errors import DecodeError, Refused
 from orientd.records import Format, Patch, Photo, Picture, Splice
 
 TURNING: Final = Limits(3600.0, max(DECODING.memory, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
-"""What writing one file anew may take."""
+"""The limits for rewriting one file."""
 
 
 class IsolatedDecoder:

@@ -30,7 +30,7 @@ def pixels(format: Format, data: bytes) -> NDArray[Any]:  # noqa: A002
     Raises:
         DecodeError: it is damaged, cut short or not supported.
     """
-    with _faults_told(format, data):
+    with _faults_explained(format, data):
         image = _OPENERS[format](BytesIO(data))
         return np.asarray(image.convert("RGBA") if format is Format.WEBP else image)
 
@@ -41,14 +41,14 @@ def turned_webp(data: bytes, orientation: int) -> bytes:
     Raises:
         DecodeError: `data` is damaged, cut short or not supported.
     """
-    with _faults_told(Format.WEBP, data):
+    with _faults_explained(Format.WEBP, data):
         shown = group.apply(np.asarray(WebPImageFile(BytesIO(data))), orientation)
         Image.fromarray(np.ascontiguousarray(shown)).save(out := BytesIO(), "WEBP", lossless=True, exact=True, method=_EFFORT)
         return out.getvalue()
 
 
 @contextmanager
-def _faults_told(format: Format, data: bytes) -> Iterator[None]:  # noqa: A002
+def _faults_explained(format: Format, data: bytes) -> Iterator[None]:  # noqa: A002
     try:
         yield
     except MemoryError:  # this machine's fault, not the photo's

@@ -1,6 +1,6 @@
-"""Memory: how much there is, whose turn it is to take some, and that freed memory goes back to the system.
+"""Memory: how much there is, who may take some next, and the return of freed memory to the system.
 
-The last is about glibc, for a program that runs beside others for months; other C libraries have neither call, and need none.
+The last concerns glibc, for a program that runs for months next to others; other C libraries have neither call and need none.
 """
 
 import os
@@ -21,7 +21,7 @@ _LEAST: Final = 256 * _MEBIBYTE
 class Budget:
     """Memory that several threads share, in bytes: who wants some waits until what the others have leaves room for it.
 
-    They get it in the order in which they came, so that one that needs much is not passed over for ever; who needs more than
+    They get it in the order in which they came, so that one that needs much is not passed over forever; who needs more than
     there is has all of it alone.
     """
 

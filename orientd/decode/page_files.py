@@ -55,7 +55,7 @@ _KEPT_IN_TIFF: Final = (269, 270, 271, 272, 285, 296, 297, 305, 306, 315, 316, 3
 _QUALITY: Final = 95
 _NOT_TURNED: Final[Turn] = (0, 0.0)
 _LOSSY_IN_TIFF: Final = ("jpeg", "tiff_jpeg", "webp")
-_TOLD: Final = 64 * 2**20  # bytes of a file that is not held in memory, in which is sought what is wrong with it
+_SEARCHED: Final = 64 * 2**20  # bytes of a file not held in memory that are searched for what is wrong with it
 _REDUCED: Final = 1  # NewSubfileType, bit 0: a smaller copy of another picture
 
 
@@ -67,11 +67,11 @@ def frames(format: Format, data: Source) -> list[int]:  # noqa: A002
         Refused: it is an animation, of which all but the first picture would be lost.
     """
     if format is Format.TIFF:
-        with told(format, data):
+        with explained(format, data):
             return list(_places(_tiff(data)))
     assert isinstance(data, bytes)
     if format in _ANIMATED:
-        with told(format, data):
+        with explained(format, data):
             image = (PngImagePlugin.PngImageFile if format is Format.PNG else _OPENERS[format])(BytesIO(data))
             pictures = getattr(image, "n_frames", 1)
         if pictures > 1:
@@ -88,7 +88,7 @@ class TiffPages:
 
     def __init__(self, data: Source, frames: Sequence[int]) -> None:
         self._data, self._frames = data, frames
-        with told(Format.TIFF, data):
+        with explained(Format.TIFF, data):
             self._image = _tiff(data)
 
     def levels(self, page: int, side: int, max_pixels: int) -> NDArray[np.uint8]:
@@ -97,7 +97,7 @@ class TiffPages:
         Raises:
             DecodeError: it is damaged, too large or not supported.
         """
-        with told(Format.TIFF, self._data):
+        with explained(Format.TIFF, self._data):
             image = self._image
             image.seek(self._frames[page])
             _check_size(image, max_pixels)
@@ -114,7 +114,7 @@ def write(
     stop: Callable[[], bool] = lambda: False,
     crops: Mapping[int, Box] = NOT_CROPPED,
 ) -> None:
-    """Write a file anew with those pages turned whose numbers, from 0, are in `turns`, as viewers show them, and those in `crops`
+    """Rewrite a file with those pages turned whose numbers, from 0, are in `turns`, as viewers show them, and those in `crops`
     cropped to their box, once turned.
 
     Raises:
@@ -122,12 +122,12 @@ def write(
         DecodeError: it is damaged, too large or not supported.
     """
     if format is Format.TIFF:  # Pillow turns what it stores of itself
-        with told(format, data):
+        with explained(format, data):
             _write_tiff(_tiff(data), turns, crops, file, max_pixels, stop)
         return
     assert isinstance(data, bytes)
     data, stored = _without_orientation(format, data)
-    with told(format, data):
+    with explained(format, data):
         image = (PngImagePlugin.PngImageFile if format is Format.PNG else _OPENERS[format])(BytesIO(data))
         _check_size(image, max_pixels)
         options = _PACKED.get(format, _as_jpeg)(image, data)
@@ -255,15 +255,15 @@ def _tiff_options(image: TiffImagePlugin.TiffImageFile) -> dict[str, Any]:
         "compression": "tiff_adobe_deflate" if compression in _LOSSY_IN_TIFF else compression,
         "tiffinfo": kept,
     }
-    return options | _told(image, "icc_profile", "dpi")
+    return options | _details(image, "icc_profile", "dpi")
 
 
 def _as_jpeg(image: ImageFile, data: bytes) -> dict[str, Any]:
     """With the tables of the source if that is a JPEG."""
-    options = {"format": "JPEG", "quality": _QUALITY, **_told(image, "icc_profile", "dpi")}
+    options = {"format": "JPEG", "quality": _QUALITY, **_details(image, "icc_profile", "dpi")}
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         del options["quality"]
-        options |= {"qtables": image.quantization, **_told(image, "xmp", "comment")}
+        options |= {"qtables": image.quantization, **_details(image, "xmp", "comment")}
         if (sampling := JpegImagePlugin.get_sampling(image)) >= 0:
             options["subsampling"] = sampling
         if image.info.get("progressive"):
@@ -275,13 +275,13 @@ def _as_png(image: ImageFile, data: bytes) -> dict[str, Any]:
     texts = PngImagePlugin.PngInfo()
     for key, text in getattr(image, "text", {}).items():
         texts.add_itxt(key, text)
-    return {"format": "PNG", "pnginfo": texts, **_told(image, "icc_profile", "dpi"), **_exif(image)}
+    return {"format": "PNG", "pnginfo": texts, **_details(image, "icc_profile", "dpi"), **_exif(image)}
 
 
 def _as_webp(image: ImageFile, data: bytes) -> dict[str, Any]:
     lossless = b"VP8L" in data[:64]
     options = {"format": "WEBP", "lossless": lossless, "quality": 100 if lossless else _QUALITY, "exact": True}
-    return options | _told(image, "icc_profile") | _exif(image)
+    return options | _details(image, "icc_profile") | _exif(image)
 
 
 _PACKED: Final[Mapping[Format, Callable[[ImageFile, bytes], dict[str, Any]]]] = {
@@ -292,12 +292,12 @@ _PACKED: Final[Mapping[Format, Callable[[ImageFile, bytes], dict[str, Any]]]] = 
 }
 
 
-def _told(image: ImageFile, *names: str) -> dict[str, Any]:
+def _details(image: ImageFile, *names: str) -> dict[str, Any]:
     return {name: image.info[name] for name in names if image.info.get(name)}
 
 
 def _exif(image: ImageFile) -> dict[str, Any]:
-    """Without the orientation, which was carried out, and without the thumbnail and the size, which are no more true."""
+    """Without the orientation, which was applied, and without the thumbnail and the size, which are no longer true."""
     found = image.getexif()
     found.pop(_ORIENTATION, None)
     inner = found.get_ifd(_EXIF_IFD)
@@ -314,7 +314,7 @@ def _check_size(image: ImageFile, max_pixels: int) -> None:
 
 
 @contextmanager
-def told(format: Format, data: Source) -> Iterator[None]:  # noqa: A002
+def explained(format: Format, data: Source) -> Iterator[None]:  # noqa: A002
     """Whatever goes wrong with that file becomes a DecodeError."""
     try:
         yield
@@ -330,4 +330,4 @@ def _front(data: Source) -> bytes:
     if isinstance(data, bytes):
         return data
     data.seek(0)
-    return data.read(_TOLD)
+    return data.read(_SEARCHED)

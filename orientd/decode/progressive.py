@@ -35,8 +35,8 @@ class _Channel(NamedTuple):
 
 
 class _Scan(NamedTuple):
-    """Which coefficients of which components a scan tells, from `first` to `last`; `high` and `low` are the bit positions that
-    are left to be told before it and after it (Ah and Al)."""
+    """Which coefficients of which components a scan holds, from `first` to `last`; `high` and `low` are the successive
+    approximation bit positions before and after it (Ah and Al)."""
 
     channels: bytes
     first: int
@@ -68,15 +68,15 @@ def _kept(data: bytes) -> tuple[list[_Channel], list[bytes]]:
     channels = _channels(frame)
     eighths = {channel.name for channel in channels if channel.is_eighth}
     place = scan.start - 4
-    kept, told = [data[:place]], {channel.name: [-1] * _COEFFICIENTS for channel in channels}
+    kept, bits_left = [data[:place]], {channel.name: [-1] * _COEFFICIENTS for channel in channels}
     for marker, start, end in _rest(data, place):
         if marker == SOS:
             found = _scan(data, start)
-            _note(found, told)
+            _note(found, bits_left)
             if found.first and eighths.issuperset(found.channels):
                 continue
         kept.append(data[start:end])
-    _demand(not any(chain.from_iterable(told.values())))
+    _demand(not any(chain.from_iterable(bits_left.values())))
     return channels, kept
 
 
@@ -117,21 +117,21 @@ def _scan(data: bytes, start: int) -> _Scan:
     return _Scan(header[1:-3:2], first, last, bits >> 4, bits & 15)
 
 
-def _note(scan: _Scan, told: dict[int, list[int]]) -> None:
-    """Note in `told` how many bits of each coefficient are still to come (-1: all) after a scan that must fit what came before
-    (T.81, G.1.1.1)."""
+def _note(scan: _Scan, bits_left: dict[int, list[int]]) -> None:
+    """Note in `bits_left` how many bits of each coefficient are still to come (-1: all) after a scan; the scan must fit those
+    before it (T.81, G.1.1.1)."""
     names, first, last, high, low = scan
-    _demand(set(names) <= told.keys() and len(set(names)) == len(names))
+    _demand(set(names) <= bits_left.keys() and len(set(names)) == len(names))
     _demand((first == last == 0 or (1 <= first <= last < _COEFFICIENTS and len(names) == 1)) and low <= 13)
     _demand(high in (0, low + 1))
     for name in names:
-        before = told[name][first : last + 1]
-        _demand(all(max(bits, 0) == high for bits in before) and (first == 0 or told[name][0] >= 0))
-        told[name][first : last + 1] = [low] * len(before)
+        before = bits_left[name][first : last + 1]
+        _demand(all(max(bits, 0) == high for bits in before) and (first == 0 or bits_left[name][0] >= 0))
+        bits_left[name][first : last + 1] = [low] * len(before)
 
 
 def _zeros(channel: _Channel) -> bytes:
-    """A scan that tells all AC coefficients of a component to be zero, by runs of empty blocks (T.81, G.1.2.2)."""
+    """A scan that sets all AC coefficients of a component to zero, by runs of empty blocks (T.81, G.1.2.2)."""
     full, rest = divmod(channel.blocks, _LONGEST_RUN)
     codes = "".join(_run(blocks) for blocks in [_LONGEST_RUN] * full + [rest] * (rest > 0))
     codes += "1" * (-len(codes) % 8)
@@ -140,7 +140,7 @@ def _zeros(channel: _Channel) -> bytes:
 
 
 def _run(blocks: int) -> str:
-    """The bits that stand for so many empty blocks: the length of the number less one in 4 bits, and the number without its
+    """The bits that encode so many empty blocks: the length of the number less one in 4 bits, and the number without its
     first bit."""
     number = f"{blocks:b}"
     return f"{len(number) - 1:04b}" + number[1:]

@@ -22,7 +22,7 @@ def resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.ui
     """`pixels` of shape (h, w, 3) squeezed to (height, width, 3)."""
     if pixels.shape[:2] == (height, width):
         return np.ascontiguousarray(pixels)
-    from PIL import Image  # only where a witness is asked: what decodes is not loaded beside the library
+    from PIL import Image  # only where a witness is asked: nothing else here loads Pillow
 
     image = Image.fromarray(np.ascontiguousarray(pixels))
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))

@@ -30,9 +30,7 @@ _FINE_STEPS: Final = 15  # to either side
 _LOWEST, _HIGHEST = 12, 300  # frequencies, in periods per SIDE pixels
 _NEAR: Final = 6.0  # degrees: two rays closer than this are one, as large letters make broad ones
 _RADIUS: Final = 12  # pixels: half the side of the box whose mean is the paper
-_LIMIT: Final = (
-    2.0  # mean differences from the paper beyond which ink is equally dark: edges of photos count no more than letters
-)
+_LIMIT: Final = 2.0  # mean differences from the paper beyond which ink is equally dark: edges of photos do not outweigh letters
 _BIAS, _BY_LEAD, _BY_HEIGHT, _BY_LIKENESS = -3.331, 1.857, -0.585, 0.616
 _STRIP: Final = 16  # columns that are summed before the fine search: at 0.75° their lines move by 0.2 pixels
 
@@ -41,7 +39,7 @@ _STRIP: Final = 16  # columns that are summed before the fine search: at 0.75° 
 class Skew:
     """`angle`: degrees clockwise, −90 to 90, by which the page is to be turned to make its lines horizontal.
 
-    `height`: how far the best ray stands above the usual one, in units of how much rays vary; `lead`: how far above the next best
+    `height`: how far the best ray is above the usual one, in units of how much rays vary; `lead`: how far above the next best
     direction, likewise; the one across the lines, that of stems and the edges of columns, is none.
     """
 
@@ -50,7 +48,7 @@ class Skew:
     lead: float
 
     def confidence(self, likeness: float) -> float:
-        """The probability that the angle is right within half a degree, quarter turns aside.
+        """The probability that the angle is right within half a degree, apart from quarter turns.
 
         `likeness`: how much it looks like a page (`witnesses.pages`). Fitted to 290 parts of pages, blurred, faded and turned,
         and to 160 photos, on which no angle counts as right; none is among those by which `benchmarks/pages` measures.
@@ -69,7 +67,7 @@ def gray(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def find_skew(gray: NDArray[np.uint8]) -> Skew | None:
-    """The skew of a page, None if it is blank or too small to tell.
+    """The skew of a page; None if it is blank or too small to measure.
 
     gray: (height, width), the longer side `SIDE` at most.
     """
@@ -90,7 +88,7 @@ def find_skew(gray: NDArray[np.uint8]) -> Skew | None:
 
 
 def _without_frame(gray: NDArray[np.uint8]) -> tuple[slice, slice]:
-    """The rows and columns within the dark frame that a scanner leaves, whose edges are straight however the page lies."""
+    """The rows and columns within the dark frame that a scanner leaves, whose edges are straight at any skew."""
     some = gray[::4, ::4]
     paper = float(np.median(some[some >= np.median(some)]))
     least = (paper + float(some.min())) / 2

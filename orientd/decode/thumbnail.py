@@ -27,7 +27,7 @@ _SAME_PROPORTIONS: Final = 0.03
 _DARKEST_BARS: Final = 16.0  # levels, in the mean
 _REDUCTION: Final = 8
 _GREY: Final = 128  # what libjpeg makes of blocks that are not there
-_SPOILT: Final = 2  # rows at this reduction, as the last row of blocks may be there in part
+_INCOMPLETE: Final = 2  # rows at this reduction, as the last row of blocks may be there in part
 _LEAST_SHARE, _MOST_SHARE = 0.01, 0.04  # of the photo's height
 _ROUND: Final = 64  # rows: a multiple of any block
 _ACROSS: Final = 24  # fields in which edges are compared
@@ -43,7 +43,7 @@ def glance(photo: Photo, size: int, max_pixels: int = 400_000_000) -> Picture | 
     """
     try:
         return _glance(photo, size, max_pixels)
-    except Exception:  # parsers of hostile bytes raise anything; whoever decodes the whole photo will say what is wrong
+    except Exception:  # parsers of hostile bytes raise anything; decoding the whole photo will report what is wrong
         return None
 
 
@@ -83,7 +83,7 @@ def _upper_rows(front: Front) -> tuple[Image.Image, float] | None:
     image.draft("RGB", (image.width // _REDUCTION, image.height // _REDUCTION))
     pixels = np.asarray(image.convert("RGB"))
     missing = (np.abs(pixels.astype(np.int16) - _GREY) <= 1).all(axis=(1, 2))
-    number = (int(missing.argmax()) if missing.any() else len(pixels)) - _SPOILT
+    number = (int(missing.argmax()) if missing.any() else len(pixels)) - _INCOMPLETE
     return (Image.fromarray(pixels[:number]), number * _REDUCTION / front.height) if number > 0 else None
 
 

@@ -72,7 +72,7 @@ def read_mountinfo() -> str:
 
 
 def is_below(path: str, folder: str) -> bool:
-    """True if `path` is `folder`, or lies below it; both absolute, without symbolic links."""
+    """True if `path` is `folder`, or is below it; both absolute, without symbolic links."""
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 

@@ -30,7 +30,7 @@ def file_stat(found: os.stat_result) -> FileStat:
 
 
 def same_state(one: FileStat, other: FileStat) -> bool:
-    """True if both tell of the same file with the same bytes; its number of names may differ."""
+    """True if both describe the same file with the same bytes; its number of names may differ."""
     return (one.dev, one.inode, one.size, one.mtime_ns) == (other.dev, other.inode, other.size, other.mtime_ns)
 
 
@@ -54,7 +54,7 @@ def read_whole(path: str, limit: int = SIZE_LIMIT, disk: Disk = DISK) -> tuple[b
 
 
 def read_front(path: str, size: int, disk: Disk = DISK) -> tuple[bytes, FileStat]:
-    """The first `size` bytes of a regular file, and no more of it from the disk, leaving its access time alone as above.
+    """The first `size` bytes of a regular file, without reading more from the disk; its access time is left alone as above.
 
     Raises:
         ReadError: not there, not a regular file, or unreadable.
@@ -73,12 +73,12 @@ def absent(dev: int) -> FileStat:
 
 
 def read_or_absent(path: str, dev: int, disk: Disk = DISK) -> tuple[bytes, FileStat]:
-    """As `read_whole`; a sidecar that is certainly not there has no bytes.
+    """As `read_whole`; no bytes for a sidecar that certainly does not exist.
 
-    It is not if it is `gone`, or if the photo it tells of is there: devices get other numbers when a computer starts anew.
+    That is certain if it is `gone`, or if its photo is there: devices get other numbers when a computer restarts.
 
     Raises:
-        ReadError: as `read_whole`, and if it may be elsewhere, as its folder may not be mounted.
+        ReadError: as `read_whole`, and if the sidecar may be elsewhere, as its folder may not be mounted.
     """
     try:
         return read_whole(path, disk=disk)
@@ -93,13 +93,13 @@ def _is_missed(path: str, disk: Disk) -> bool:
     stem = os.path.splitext(name)[0]
     with suppress(OSError):
         with opened_folder(disk, path) as folder:
-            beside = disk.listdir(folder)
-        return name not in beside and any(other.startswith(stem) for other in beside)
+            siblings = disk.listdir(folder)
+        return name not in siblings and any(other.startswith(stem) for other in siblings)
     return False
 
 
 def gone(path: str, dev: int, disk: Disk = DISK) -> bool:
-    """True if the file is certainly no more: its folder is there, on the device `dev` it was on, and holds no such name."""
+    """True if the file is certainly gone: its folder is there, on the device `dev` it was on, and holds no such name."""
     with suppress(OSError), opened_folder(disk, path, os.O_PATH) as folder:
         if disk.fstat(folder).st_dev != dev:
             return False

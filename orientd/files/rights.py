@@ -1,4 +1,4 @@
-"""Whether this user may write a file, as far as can be told without writing: for dry runs. The write has the last word."""
+"""Whether this user may write a file, as far as is known without writing: for dry runs. Only the write itself can be sure."""
 
 import array
 import errno

@@ -195,7 +195,7 @@ def opened_folder(disk: Disk, path: str, access: int = os.O_RDONLY) -> Iterator[
 
 
 def close(disk: Disk, file: int) -> None:
-    with suppress(OSError):  # what was written is synced by then, so an error here tells nothing, and could hide one that does
+    with suppress(OSError):  # what was written is synced by then, so an error here means nothing, and could hide one that does
         disk.close(file)
 
 
@@ -270,7 +270,7 @@ def check_prompt(path: str) -> str:
 def check_unwritten(disk: Disk, path: str, file: int) -> None:
     """See that nobody, this process included, has the file at `path` open for writing; `file` is open for reading.
 
-    Only its owner may ask that, and not every file system can tell: then it passes.
+    Only its owner may ask that, and not every file system can answer: then it passes.
 
     Raises:
         Refused: another program is writing it, and what that writes later would be lost.

@@ -7,7 +7,7 @@ What is promised: whenever the process is killed or the power fails, a file hold
 after any error the old bytes are in place; nothing but the file named is changed; symbolic links are never followed, neither at
 the end of a path nor on the way; no two orientds write a file at once, nor leave it alone because of each other.
 
-A file that another program has open for writing is left alone, where the kernel tells: what that wrote later would be lost with
+A file that another program has open for writing is left alone, if the kernel says so: what that wrote later would be lost with
 the replaced file. A lease is asked for and given back at once, just before the write (fcntl(2), F_SETLEASE).
 An orientd claims a file (flock(2)) before it asks that or opens it for writing, and what takes its place before it is there.
 Another waits and finds it changed; if it waits in vain, the one that holds the file is at work on it.
@@ -87,7 +87,7 @@ def write(
 ) -> FileStat:
     """Apply a patch that is not empty to the file at `path`, which is in the state `expected` and holds `data`.
 
-    Splices that keep the length and lie within one aligned page of 4,096 bytes are written in place by a single `pwrite`: the
+    Splices that keep the length and are within one aligned page of 4,096 bytes are written in place by a single `pwrite`: the
     kernel copies a page without heeding a kill, and disks write it whole, so the file is always old or new, and keeps its inode,
     links, owner and attributes. A write over several pages could tear. So could one that moves bytes: all those go to a
     temporary file named `temp` in the same folder, which gets the mode, owner, ACL and extended attributes, is synced, read
@@ -132,7 +132,7 @@ def check_writable(path: str, disk: Disk = DISK) -> None:
 
 
 def fits_one_page(patch: Patch) -> bool:
-    """True if the patch moves no byte and lies within one aligned page."""
+    """True if the patch moves no byte and is within one aligned page."""
     first, last = patch.splices[0], patch.splices[-1]
     return patch.keeps_length and first.offset // PAGE == (last.offset + len(last.new) - 1) // PAGE
 

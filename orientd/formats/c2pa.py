@@ -1,6 +1,6 @@
 """Content credentials: whether the content of a file is signed (C2PA technical specification 2.2, section 11 and appendix A).
 
-The manifest with the signature lies in the file, or elsewhere under the link that XMP holds as `dcterms:provenance`. Its hash
+The manifest with the signature is in the file, or elsewhere under the link that XMP holds as `dcterms:provenance`. Its hash
 covers the metadata of the photo too, so any change to the file breaks it. Signatures are looked for, never verified.
 """
 

@@ -1,8 +1,8 @@
 """Canon's CR3: ISO base media with boxes of Canon's own (https://github.com/lclevy/canon_cr3; ExifTool, Canon uuid tags).
 
-CMT1 in the first uuid box of `moov` is a TIFF with what is IFD0 elsewhere. A JPEG of about 1620 pixels lies in PRVW, in a uuid
-box of its own, one of the full size in the media data, as the sample of the first track. Both lie as the sensor saw the scene.
-HDR photos have HEVC there instead.
+CMT1 in the first uuid box of `moov` is a TIFF with what is IFD0 elsewhere. A JPEG of about 1620 pixels is in PRVW, in a uuid
+box of its own, one of the full size in the media data, as the sample of the first track. Both are oriented as the sensor saw the
+scene. HDR photos have HEVC there instead.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _UUID: Final = 16
 _METADATA: Final = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 _PREVIEW: Final = bytes.fromhex("eaf42b5e1c984b88b9fbb7dc406e4d16")
 _BEFORE_PRVW: Final = 8  # version, flags and a count
-_OPEN_END: Final = 1 << 63  # where a box is cut off, its start still tells what it was
+_OPEN_END: Final = 1 << 63  # where a box is cut off, its start still says what it was
 _MOST_BOXES: Final = 64  # side by side; cameras write up to 12
 
 
@@ -29,11 +29,11 @@ def read(data: bytes) -> Contents:
     """What a CR3 file says of itself; nothing of one that cannot be read."""
     boxes = list(_inside(data, 0, len(data)))
     movie = [inner for outer in boxes if outer.kind == b"moov" for inner in _inside(data, outer.body, outer.end)]
-    told = Contents()
+    contents = Contents()
     for found in _in_uuid(data, movie, _METADATA, 0):
         if found.kind == b"CMT1":
-            told = raw_tiff.read(data[found.body : found.end])
-    return told._replace(places=(*_previews(data, boxes), *_samples(data, movie)))
+            contents = raw_tiff.read(data[found.body : found.end])
+    return contents._replace(places=(*_previews(data, boxes), *_samples(data, movie)))
 
 
 def _inside(data: bytes, start: int, end: int) -> Iterator[Box]:

@@ -1,6 +1,6 @@
 """Canon's CRW: heaps, each with a directory at its end (CIFF 1.0; https://exiftool.org/canon_raw.html).
 
-How the photo is turned is told in degrees clockwise, and the JPEG lies as the sensor saw the scene.
+The rotation of the photo is stored in degrees clockwise, and the JPEG is oriented as the sensor saw the scene.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _MOST_HEAPS: Final = 16
 
 
 class _Entry(NamedTuple):
-    """A tag without its storage bits, and from where to where its value lies."""
+    """A tag without its storage bits, and the start and end of its value."""
 
     tag: int
     start: int

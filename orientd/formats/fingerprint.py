@@ -1,4 +1,4 @@
-"""What tells a picture from others, whatever orientation its file stores and whatever else is noted there.
+"""What distinguishes a picture from others, whatever orientation its file stores and whatever else it holds.
 
 Programs that change metadata leave the compressed picture as it is. So its hash is the same before and after, and under whatever
 name. One that turns pixels makes another picture of it; then only the times noted in EXIF may tell that it is another shot.
@@ -33,7 +33,7 @@ def marks(format: Format, data: bytes) -> Marks:  # noqa: A002
 
 
 def pictures(known: Marks) -> list[str]:
-    """The marks that stand for picture data: what shares one of them is the same picture."""
+    """The marks that identify picture data: files that share one of them hold the same picture."""
     return [mark for mark in known if mark.startswith(_DATA)]
 
 

@@ -1,8 +1,8 @@
-"""How much memory decoding a photo takes, told by its headers before anything is decoded.
+"""How much memory decoding a photo takes, estimated from its headers before anything is decoded.
 
-The bytes a pixel were measured as the growth of a fresh process that decodes 12 to 48 megapixels, and rounded up: JPEGs are
-reduced while they are decoded, but progressive ones keep all their coefficients; everything else is decoded whole, and most of
-it twice, as the library has it and as RGB.
+The bytes per pixel were measured as the growth of a fresh process that decodes 12 to 48 megapixels, and rounded up: JPEGs are
+reduced while they are decoded, but progressive ones keep all their coefficients; everything else is decoded at full size, and
+most of it is held twice, as the library's buffer and as RGB.
 """
 
 import re
@@ -40,7 +40,7 @@ _SIZ: Final = re.compile(rb"\xff\x4f\xff\x51.{4}(.{8})|ihdr(.{8})", re.DOTALL)
 def footprint(kind: Format, data: bytes, *, whole: bool) -> int:
     """About how many bytes decoding takes, the file's own among them; `whole` as a `Decoder` is asked.
 
-    data: a whole file or, of a raw file, its preview. Where the headers do not tell the size, the file's own bytes remain.
+    data: a whole file or, of a raw file, its preview. Where the headers do not state the size, the file's own bytes count.
     """
     pixels, each = _jpeg(data) if kind in _JPEGS else (_pixels(kind, data), _BYTES.get(kind, 0))
     if kind is Format.HEIF and not whole and pixels >= TILED_FROM and _is_grid(data):

@@ -1,15 +1,15 @@
-"""HEIF and AVIF: the orientation told by `irot` and `imir`, and the patch that changes it (ISO/IEC 23008-12, sections 6.5.10 and
-6.5.12; ISO/IEC 23000-22, section 7.3.6.7).
+"""HEIF and AVIF: the orientation stated by `irot` and `imir`, and the patch that changes it (ISO/IEC 23008-12, sections 6.5.10
+and 6.5.12; ISO/IEC 23000-22, section 7.3.6.7).
 
-Viewers turn the picture as these two properties say and leave EXIF aside. So one byte is changed, the angle in `irot`; where
-there is none it is added, and the places of the items are told anew. The pictures that belong to the photo (thumbnails, alpha,
-depth and gain maps) are turned with it, but for a gain map that the camera left as it was beside a photo that it turned. Alpha
-of an AVIF that has no turn, mirror or crop beside a photo that has gets those of the photo: so libavif left it up to version
-1.3, meaning that it goes with the photo, and programs that read what is written show it amiss until both say the same.
+Viewers turn the picture as these two properties say and ignore EXIF. So one byte changes, the angle in `irot`; where there is no
+`irot` it is added, and the offsets of the items are updated. The pictures that belong to the photo (thumbnails, alpha, depth and
+gain maps) are turned with it, except a gain map that the camera did not turn with its photo. Alpha of an AVIF that has no turn,
+mirror or crop of its own gets those of its photo: libavif up to version 1.3 wrote it so, meaning that it follows the photo, and
+programs that read the file show the alpha turned the wrong way until both say the same.
 
-An orientation in EXIF follows, and one in XMP that said the same. Where EXIF said otherwise no decoder obeyed it (libheif,
-libavif, libvips, Pillow); whoever did sees what was asked for afterwards, as both say the same then, as in the photos of most
-phones. XMP that says otherwise is another matter: Pillow obeys it in an AVIF.
+An orientation in EXIF is changed, too, and one in XMP that said the same as `irot`. Where EXIF said otherwise no decoder obeyed
+it (libheif, libavif, libvips, Pillow); a program that did shows the photo upright afterwards, as both then say the same, as in
+the photos of most phones. XMP that says otherwise is different: Pillow obeys it in an AVIF.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,7 +35,7 @@ _KNOWN: Final = frozenset(
 )
 _SEQUENCES: Final = frozenset({b"hevc", b"hevx", b"hevm", b"hevs", b"avis", b"msf1"})
 _MOST_PICTURES: Final = 64
-_LEAST_EXIF: Final = 4 + 8  # the number before it and the header of a TIFF block; what is shorter tells nobody anything
+_LEAST_EXIF: Final = 4 + 8  # the number before it and the header of a TIFF block; anything shorter states nothing
 _THUMBNAIL: Final = b"thmb"
 _BESIDE: Final = (_THUMBNAIL, b"auxl")
 _INSTEAD: Final = (b"altr", b"ster")
@@ -177,7 +177,7 @@ def _auxiliary_kinds(listed: Catalogue, item: int) -> list[bytes]:
 
 
 def _is_bare_alpha(listed: Catalogue, item: int) -> bool:
-    """True of alpha of an AVIF that is not turned, mirrored or cut at all, beside a photo of the same size that is."""
+    """True for the alpha of an AVIF that has no turn, mirror or crop, while its photo has one and the same size."""
     own, photo = ({box.kind: box for _, box in listed.properties_of(each)} for each in (item, listed.primary))
     is_alpha = any(kind.split(b"\0")[0] == _ALPHA for kind in _auxiliary_kinds(listed, item))
     if not is_alpha or sniff(listed.data) is not Format.AVIF:
@@ -271,8 +271,8 @@ def _start(content: bytes) -> int:
 
 
 def _follows(value: int, old: int) -> bool:
-    """True if a note that says `value` is to say the new orientation; `old` is what the picture's own properties say. Upright
-    beside a picture that is turned says nothing: some writers clear it so once these tell."""
+    """True if a note that says `value` is to state the new orientation; `old` is what the picture's own properties say. A note
+    that says upright in a picture that is turned means nothing: some writers reset it so once the properties are set."""
     return group.normalise(value) != group.UPRIGHT or old == group.UPRIGHT
 
 

@@ -1,7 +1,7 @@
-"""How a HEIF or AVIF grows by a rotation: the new property, who has it, and the places of all that moves, told anew.
+"""How a HEIF or AVIF grows by a rotation: the new property, the items that have it, and the new offsets of all that moves.
 
-What stands behind the lists may move if it counts no bytes from the start of the file: a video in `mpvd` counts from its own
-start (Android, Motion Photo 1.0), entries of Samsung's trailer from its directory. What else is there forbids growth.
+Data behind the lists may move if none of its offsets count from the start of the file: a video in `mpvd` counts from its own
+start (Android, Motion Photo 1.0), entries of Samsung's trailer from its directory. Anything else there forbids growth.
 """
 
 import struct

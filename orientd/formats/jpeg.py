@@ -1,6 +1,6 @@
 """JPEG and MPO: the stored orientation and the patch that changes it (ITU-T T.81 annex B, EXIF 2.32 section 4.5).
 
-Only the segments before the first scan are ever read as structure or changed. The value is overwritten where it stands;
+Only the segments before the first scan are ever read as structure or changed. The value is overwritten in place;
 failing that IFD0 moves to the end of the EXIF block; failing that a 36-byte EXIF segment is added. Whatever might count bytes
 across the place where the file grows is looked for first, and the file is refused if it does.
 
@@ -29,11 +29,11 @@ _WITHOUT_LENGTH: Final = frozenset(range(0xC0)) | frozenset(range(0xD0, 0xD9))
 _FILL: Final = re.compile(rb"\xff*")
 _PASSED_OVER: Final = re.compile(rb"(?:[^\xff]+|\xff+[\0\xd0-\xd7])*")
 _LARGEST: Final = 0xFFFF
-_MOST: Final = 2**16  # segments before a scan: so many of the shortest keep whoever walks through them busy for a second
+_MOST: Final = 2**16  # segments before a scan: so many of the shortest keep any reader busy for a second
 
 
 class Segment(NamedTuple):
-    """A marker segment; its payload lies from `start` to `end` of the file, its two length bytes just before."""
+    """A marker segment; its payload is the bytes `start` to `end` of the file, its two length bytes come just before."""
 
     marker: int
     start: int
@@ -167,7 +167,7 @@ def _exif(data: bytes, layout: _Layout, orientation: int) -> list[Splice]:
         payload = EXIF + tiff_block.fresh(orientation)
         whole = bytes([0xFF, APP1]) + (len(payload) + 2).to_bytes(2, "big") + payload
         return [Splice(layout.after_jfif, b"", whole), *_carried(data, layout, layout.after_jfif, len(whole))]
-    return [splice for segment in _telling(data, layout.exif) for splice in _in_segment(data, layout, segment, orientation)]
+    return [splice for segment in _that_count(data, layout.exif) for splice in _in_segment(data, layout, segment, orientation)]
 
 
 def _stored(data: bytes, exif: Segment) -> int | None:
@@ -178,7 +178,7 @@ def _stored(data: bytes, exif: Segment) -> int | None:
         return None
 
 
-def _telling(data: bytes, exif: list[Segment]) -> list[Segment]:
+def _that_count(data: bytes, exif: list[Segment]) -> list[Segment]:
     """The EXIF segments that store an orientation, and the first in any case, as it is the one that most programs read.
 
     Raises:
@@ -227,7 +227,7 @@ def _carried(data: bytes, layout: _Layout, place: int, growth: int) -> list[Spli
 def _check_maker_notes(data: bytes, layout: _Layout, exif: Segment, *, lenient: bool) -> None:
     """No word of a maker note may be the offset of a preview behind the picture, which would move with it.
 
-    Makers count from the start of the file, of the TIFF block or of the note, in either byte order, and some spoil the first
+    Makers count from the start of the file, of the TIFF block or of the note, in either byte order, and some overwrite the first
     byte of the preview. Residual risk: an undocumented offset of something else, deeper in the data behind the picture.
     """
     trailer = end_of_image(data, layout.scan)

@@ -1,6 +1,6 @@
 """The frame header of a JPEG: how its picture is coded, its sides and its components (ITU-T T.81, B.2.2 and table B.1).
 
-Decoders are handed buffers whose size follows from it, so a header counts only if it stands in plain sight: in a file that has
+Decoders are handed buffers whose size follows from it, so a header counts only if it is in plain sight: in a file that has
 one, and nothing but whole segments of known kinds before its first scan. There libjpeg and Pillow find the same header, or an
 error. Segments of other kinds are an error for libjpeg, whereas Pillow looks for headers inside them.
 """
@@ -40,7 +40,7 @@ class Component(NamedTuple):
 class Frame(NamedTuple):
     """A frame header: the marker before it, bits a sample, sides in pixels, and the components.
 
-    `start` is the offset of its payload in the file. Height and width stand one byte behind that, two bytes each.
+    `start` is the offset of its payload in the file. Height and width are one byte behind that, two bytes each.
     """
 
     marker: int

@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes and never by its name."""
+"""The format of a file, known from its first bytes and never from its name."""
 
 from typing import Final
 
@@ -37,10 +37,10 @@ _RAW_PHOTOMETRICS: Final = frozenset({32803, 34892})  # colour filter array, lin
 
 
 def sniff(head: bytes) -> Format:
-    """The format of a file that starts with `head`: 64 bytes tell all formats, but 4096 tell raw files that are TIFFs too.
+    """The format of a file that starts with `head`: 64 bytes suffice, but raw files that are TIFFs need 4096.
 
-    MPO is a JPEG whose multi-picture index lists panorama, stereo or multi-angle frames. It is told only when `head` reaches
-    that index, so give the whole file to be sure; a preview or a gain map behind the picture leaves it a JPEG.
+    MPO is a JPEG whose multi-picture index lists panorama, stereo or multi-angle frames. It is recognized only if `head` reaches
+    that index, so give the whole file to be sure; a JPEG with a preview or a gain map behind the picture is still a JPEG.
     """
     for start, format_ in _STARTS:
         if head.startswith(start):

@@ -65,13 +65,13 @@ def images(payload: bytes) -> list[Image]:
 
 
 def _block(payload: bytes) -> TiffBlock:
-    """The index without its signature. A mark of the byte order that is no mark is passed over: the next number tells it, too."""
+    """The index without its signature. A mark of the byte order that is no mark is skipped: the next number states it, too."""
     data = payload[len(SIGNATURE) :]
     return TiffBlock(_MARKS.get(data[2:4], data[:2]) + data[2:])
 
 
 def resized(payload: bytes, image: Image, growth: int, shift: int = 0) -> list[Splice]:
-    """The splices, relative to the payload, for an image that becomes `growth` bytes longer and lies `shift` bytes further.
+    """The splices, relative to the payload, for an image that becomes `growth` bytes longer and moves by `shift` bytes.
 
     Raises:
         Refused: a number would become too large.

@@ -1,12 +1,12 @@
 """PNG: the orientation in the eXIf chunk and the patch that changes it (PNG specification, third edition, 5 and 11.3.4.5).
 
-Chunks stand one after the other and none but Apple's iDOT counts bytes outside itself, so a chunk may be added or may grow
+Chunks follow one another and none but Apple's iDOT counts bytes outside itself, so a chunk may be added or may grow
 before or behind the range that iDOT counts. Every checksum of the file is verified first; bytes after IEND stay as they are.
 Where IEND is missing, or its name is damaged, the file must end with a whole chunk, and all of the picture must be there.
 
-EXIF that stands in a text instead moves to a chunk of its own, whole: of programs that read both kinds some prefer the one, some
+EXIF in a text chunk instead moves to a chunk of its own, whole: of programs that read both kinds some prefer the one, some
 the other, and none puts them together, so a small new block would hide the old one, or would not be seen itself. EXIF behind the
-picture moves before it, where it must stand, to tell a turn: browsers and libvips do not look behind.
+picture moves before it, where it must be to state a turn: browsers and libvips do not look behind.
 """
 
 import zlib
@@ -31,7 +31,7 @@ _REFUSED: Final = {
 
 
 class Chunk(NamedTuple):
-    """The body lies from `start` to `end` of the file, its length and name just before, its checksum just after."""
+    """The body is the bytes `start` to `end` of the file, its length and name come just before, its checksum just after."""
 
     name: bytes
     start: int
@@ -100,7 +100,7 @@ def packet(data: bytes, chunk: Chunk) -> tuple[int | None, bytes]:
 
 
 def bare(data: bytes) -> bytes:
-    """The file without the chunks that tell nothing of its pixels, such as texts: decoders unpack these, within limits."""
+    """The file without the chunks that do not affect its pixels, such as texts: decoders unpack these, within limits."""
     kept, place = [], 0
     try:
         for chunk in chunks(data):
@@ -108,7 +108,7 @@ def bare(data: bytes) -> bytes:
                 kept.append(memoryview(data)[place : chunk.start - 8])
                 place = chunk.end + 4
     except Refused:
-        pass  # what is wrong a decoder shall tell
+        pass  # a decoder will report what is wrong
     return b"".join([*kept, memoryview(data)[place:]]) if kept else data
 
 
@@ -177,7 +177,7 @@ def _replaced(data: bytes, found: list[Chunk], chunk: Chunk, new: bytes) -> Spli
 
 
 def _exif(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
-    """A fresh chunk comes right behind IHDR, as nothing else must precede it, and so does a late one that is to tell a turn."""
+    """A fresh chunk comes right behind IHDR, as nothing else must precede it, and so does a late one that is to state a turn."""
     chunk = next((chunk for chunk in found if chunk.name == b"eXIf"), None)
     old = _old_exif(data, found)
     if (plain := _plain_exif(data, found)) and not chunk:
@@ -219,7 +219,7 @@ def _plain_exif(data: bytes, found: list[Chunk]) -> Chunk | None:
     """The text chunk that holds EXIF as it is, which Pillow alone reads, and only where no eXIf chunk follows it.
 
     Raises:
-        Refused: there are several, it comes too late to be followed by one, or it tells a turn that others do not see.
+        Refused: there are several, it comes too late to be followed by one, or it states a turn that others do not see.
     """
     blocks = [(chunk, png_text.plain_exif(chunk.name, data[chunk.start : chunk.end])) for chunk in found]
     plain = [(chunk, block) for chunk, block in blocks if block is not None]
@@ -245,21 +245,21 @@ class _OldExif(NamedTuple):
 
 
 def _old_exif(data: bytes, found: list[Chunk]) -> _OldExif | None:
-    """The only one there is, if it tells the same orientation as the eXIf chunk, or as none."""
+    """The only one there is, if it states the same orientation as the eXIf chunk, or as none."""
     texts = [(chunk, png_text.exif(chunk.name, data[chunk.start : chunk.end])) for chunk in found if chunk.name in TEXTS]
     old = [_OldExif(chunk, *held) for chunk, held in texts if held]
     if len(old) > 1:
         raise Refused(Reason.BROKEN_METADATA, "EXIF stands in two old text chunks")
     for each in old:
-        told, value = tiff_block.stored(each.block), stored(data)
-        if group.normalise(told) != group.normalise(value):
+        stated, value = tiff_block.stored(each.block), stored(data)
+        if group.normalise(stated) != group.normalise(value):
             says = "nothing" if value is None else value
             raise Refused(
                 Reason.ORIENTATIONS_DISAGREE,
-                f"EXIF in an old text chunk says {told}, its own chunk says {says}: viewers disagree about this photo",
+                f"EXIF in an old text chunk says {stated}, its own chunk says {says}: viewers disagree about this photo",
             )
         for chunk in found:
-            if chunk.name == b"eXIf" and None in (told, value) and not data[: chunk.end].endswith(each.block):
+            if chunk.name == b"eXIf" and None in (stated, value) and not data[: chunk.end].endswith(each.block):
                 raise Refused(
                     Reason.CANNOT_GROW,
                     "EXIF stands in its own chunk and otherwise in an old text chunk, so that it cannot grow in step",

@@ -1,4 +1,4 @@
-"""Whether the picture of a PNG is all there, told by unpacking it (PNG specification, third edition, 7.2, 8.1 and 10)."""
+"""Whether the picture of a PNG is complete, checked by unpacking it (PNG specification, third edition, 7.2, 8.1 and 10)."""
 
 import zlib
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _AT_ONCE: Final = 2**20
 
 
 def is_whole(header: bytes, pieces: Iterable[bytes]) -> bool:
-    """True if the IDAT chunks with these bodies hold every row that the body of IHDR tells of, and end there."""
+    """True if the IDAT chunks with these bodies hold exactly the rows that the body of IHDR announces."""
     size = _unpacked_size(header)
     unpacker, found = zlib.decompressobj(), 0
     try:

@@ -57,7 +57,7 @@ def read(name: bytes, body: bytes) -> Text:
     else:
         head = _INTERNATIONAL.match(body, start)
         whole, packed, start = bool(head), bool(head and head[1] == b"\1"), head.end() if head else start
-    what = "XMP" if keyword(body) == XMP else f"metadata in an old text chunk ({_told(keyword(body))})"
+    what = "XMP" if keyword(body) == XMP else f"metadata in an old text chunk ({_printable(keyword(body))})"
     if not whole:
         raise Refused(Reason.BROKEN_METADATA, f"{what} stands in a chunk that is broken")
     return Text(body[:start], _inflated(body[start:], what) if packed else body[start:], packed)
@@ -73,7 +73,7 @@ def exif(name: bytes, body: bytes) -> tuple[Text, bytes] | None:
     if word not in _RAW_EXIF:
         if plain_exif(name, body) is None and word not in (XMP, _RAW_XMP) and _SPELT_OTHERWISE.fullmatch(word.strip()):
             raise Refused(
-                Reason.ORIENTATIONS_DISAGREE, f"its metadata stands in an old text chunk ({_told(word)}): viewers disagree"
+                Reason.ORIENTATIONS_DISAGREE, f"its metadata stands in an old text chunk ({_printable(word)}): viewers disagree"
             )
         return None
     text, profile = _raw(name, body)
@@ -103,13 +103,13 @@ def xmp(name: bytes, body: bytes) -> bytes:
 
 
 def with_xmp(text: Text, packet: bytes) -> Text:
-    """The text of a chunk that held an XMP packet and shall hold another."""
+    """The text of a chunk that held an XMP packet and is to hold another."""
     return text._replace(content=packet) if keyword(text.head) == XMP else with_profile(text, packet)
 
 
 def with_profile(text: Text, content: bytes) -> Text:
-    """The text of a chunk that held EXIF or XMP as a raw profile and shall hold another: its first lines stay, but for the length
-    they tell."""
+    """The text of a chunk that held EXIF or XMP as a raw profile and is to hold another: its first lines stay, except for the
+    length that they state."""
     found = _PROFILE.match(text.content)
     assert found
     old = bytes.fromhex(found[4].decode("ascii"))
@@ -129,7 +129,8 @@ def _raw(name: bytes, body: bytes) -> tuple[Text, bytes]:
         profile = b""
     translated = name == b"iTXt" and len(text.head) > len(keyword(body)) + 5  # exiftool takes that for another key
     if not found or len(profile) != int(found[2]) or translated:
-        raise Refused(Reason.BROKEN_METADATA, f"its metadata stands in an old text chunk ({_told(keyword(body))}) that is broken")
+        word = _printable(keyword(body))
+        raise Refused(Reason.BROKEN_METADATA, f"its metadata stands in an old text chunk ({word}) that is broken")
     return text, profile
 
 
@@ -144,5 +145,5 @@ def _inflated(packed: bytes, what: str) -> bytes:
     return text
 
 
-def _told(word: bytes) -> str:
+def _printable(word: bytes) -> str:
     return repr(word[:80].decode("latin-1"))

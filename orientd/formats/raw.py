@@ -1,6 +1,6 @@
 """Raw photos: the orientation they store and the preview they carry. They are read here and never written.
 
-Each kind of container says where its previews may lie (`raw_tiff`, `cr3`, `crw`; Fuji's header as ExifTool documents it,
+Each kind of container says where its previews may be (`raw_tiff`, `cr3`, `crw`; Fuji's header as ExifTool documents it,
 https://exiftool.org/TagNames/FujiFilm.html#RAF). Which of these is judged is decided here. Previews lie as the sensor saw the
 scene, so the stored orientation holds for them, too; where a preview shows that it does not, the file is refused.
 """
@@ -29,10 +29,10 @@ _JPEG: Final = b"\xff\xd8\xff"
 _LOSSY: Final = (BASELINE, EXTENDED, PROGRESSIVE)  # frames of the JPEGs that are pictures; sensor data is in lossless ones
 _COLOURS: Final = 3
 _LEAST_SIDE: Final = 320  # pixels on the longer side: smaller ones are thumbnails, many of them framed by black bars
-_ENOUGH: Final = 1024  # pixels on the longer side: what is larger costs more and shows no more
+_ENOUGH: Final = 1024  # pixels on the longer side: a larger one costs more and does not show more
 _MOST_SEGMENTS: Final = 1000  # before the scan of a preview, and
 _MOST_BEFORE_SCAN: Final = 4 * 2**20  # bytes: far more than any camera writes
-_CLEARLY: Final = 1.1  # sides that differ by less do not tell whether a picture is upright or lies
+_CLEARLY: Final = 1.1  # sides that differ by less do not show whether a picture is portrait or landscape
 
 
 def stored(data: bytes) -> int | None:
@@ -44,7 +44,7 @@ def preview(data: bytes) -> bytes:
     """The JPEG of a raw file to be judged: the smallest of at least 1024 pixels on the longer side, else the largest.
 
     Raises:
-        Refused: there is none, only a thumbnail, or one that lies otherwise than the file says.
+        Refused: there is none, only a thumbnail, or one that is not oriented as the file says.
     """
     contents = _contents(data)
     found = {place: _sides(data, place) for place in contents.places if data.startswith(_JPEG, place[0])}
@@ -71,7 +71,7 @@ def _contents(data: bytes) -> Contents:
 
 
 def _check_agreement(contents: Contents, own: int | None, sides: tuple[int, int]) -> None:
-    """Refuse a preview that says, or shows by its sides, that it lies otherwise than the sensor saw the scene."""
+    """Refuse a preview that says, or shows by its sides, that it is not oriented as the sensor saw the scene."""
     file = contents.orientation
     if own is not None and file is not None and normalise(own) != normalise(file):
         raise Refused(
@@ -101,7 +101,7 @@ def _why(data: bytes, found: dict[tuple[int, int], tuple[int, int]]) -> str:
 
 
 def _piece(data: bytes, place: tuple[int, int]) -> bytes:
-    """What lies at a place; empty if it ends after the file."""
+    """The bytes at a place; empty if it ends after the file."""
     start, length = place
     return data[start : start + length] if start + length <= len(data) else b""
 

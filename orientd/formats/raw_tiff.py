@@ -1,4 +1,4 @@
-"""Raw files that are TIFFs inside: the orientation, the side of the sensor's picture, and where JPEGs may lie.
+"""Raw files that are TIFFs inside: the orientation, the side of the sensor's picture, and where JPEGs may be.
 
 Most have previews as strips or thumbnails of their directories (DNG 1.7, chapter 2; TIFF/EP); some hide them in the maker note
 (ExifTool, https://exiftool.org/TagNames/, under Nikon, Olympus, Pentax and Samsung). Cameras break rules that are enforced
@@ -25,8 +25,8 @@ _MOST_PLACES: Final = 32
 
 
 class Contents(NamedTuple):
-    """What a raw file says of itself: `orientation` exactly as found, (width, height) of the sensor's picture in pixels, zeros if
-    it is not told, and where JPEGs may start, and their lengths: none of these is proved.
+    """What a raw file states: `orientation` exactly as found; `sensor`, the (width, height) of the sensor's picture in pixels,
+    zeros if not stated; `places`, the (start, length) of each possible JPEG. None of it is verified.
     """
 
     orientation: int | None = None
@@ -76,7 +76,7 @@ def _orientation(block: LooseBlock, directories: list[Directory]) -> int | None:
 
 
 def _directories(block: LooseBlock) -> Iterator[Directory]:
-    """Each directory that can be read, IFD0 first, then what follows and lies below; a GPS directory has no pictures."""
+    """Each directory that can be read, IFD0 first, then those that follow or are below it; a GPS directory has no pictures."""
     known: set[int] = set()
     try:
         waiting = [block.start]

@@ -15,7 +15,7 @@ from orientd.errors import Refused
 from orientd.formats.isobmff import Number
 from orientd.reasons import Reason
 
-VIDEO: Final = b"MotionPhoto_Data"  # the name of the entry that tells where the video is
+VIDEO: Final = b"MotionPhoto_Data"  # the name of the entry that states where the video is
 _VIDEO_KIND: Final = (0x0A30).to_bytes(2, "little")
 _HEADER: Final = b"SEFH"
 _END: Final = b"SEFT"
@@ -45,7 +45,7 @@ def read(data: bytes) -> Trailer | None:
     """The trailer of a whole file; None if there is none that is sound.
 
     Raises:
-        Refused: it tells where a video is in a way that is not known.
+        Refused: it states the place of a video in an unknown way.
     """
     listed = _listed(data)
     if not listed:

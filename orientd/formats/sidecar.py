@@ -1,7 +1,8 @@
-"""XMP sidecars: the orientation in the file beside a photo, and the patch that changes it (XMP specification, part 1, section 7).
+"""XMP sidecars: the orientation in the file next to a photo, and the patch that changes it (XMP specification, part 1, section
+7).
 
-A sidecar is where other programs keep a person's work: ratings, captions, edits. So it is never written anew: a digit is changed,
-or an attribute added, and every other byte stays. Whatever is not plainly understood is refused.
+Other programs keep a person's work in a sidecar: ratings, captions, edits. So it is never rewritten: a digit is changed, or an
+attribute is added, and every other byte stays. Anything that is not clearly understood is refused.
 """
 
 import re
@@ -69,7 +70,7 @@ def fresh(orientation: int, extension: str = "") -> bytes:
 
 
 def extension(packet: bytes) -> str:
-    """The extension, exactly as it stands there, of the photos a sidecar says it is for; empty if it does not say."""
+    """The extension, exactly as written there, of the photos a sidecar says it is for; empty if it does not say."""
     found = _EXTENSION.search(packet)
     return unescape(found[found.lastindex or 0].decode("utf-8", "replace"), _QUOTED) if found else ""
 

@@ -1,4 +1,4 @@
-"""What the first bytes of a JPEG tell of its picture: the sides, and the thumbnail in EXIF (EXIF 2.32, section 4.5.8)."""
+"""What the first bytes of a JPEG hold of its picture: the sides, and the thumbnail in EXIF (EXIF 2.32, section 4.5.8)."""
 
 from typing import Final, NamedTuple
 
@@ -31,7 +31,7 @@ class Front(NamedTuple):
 
 
 def find(data: bytes) -> Front | None:
-    """What the front of a file tells; None unless it holds all segments before the first scan, and a thumbnail.
+    """What the front of a file states; None unless it holds all segments before the first scan, and a thumbnail.
 
     Both pictures are of the kinds that can be reduced. A thumbnail that is stored with another orientation than the photo does
     not count.

@@ -202,7 +202,8 @@ def _number(numbers: dict[int, list[int]], tag: int, default: int) -> int:
 
 
 def _extents(block: TiffBlock, chain: list[Directory], *, in_place: bool) -> list[tuple[int, int]]:
-    """From where to where lies what must not change; where no byte moves, what is broken beside the pictures is no matter."""
+    """The (start, end) of all bytes that must not change; `in_place`, where no byte moves, damage outside the pictures is
+    ignored."""
     if in_place:
         with suppress(Refused):
             return tiff_block.of_file(block.data).extents()
@@ -228,9 +229,12 @@ def _check_unshared(splices: list[Splice], extents: list[tuple[int, int]]) -> No
 
 
 def _check_growth(block: TiffBlock, chain: list[Directory], extents: list[tuple[int, int]], size: int) -> None:
-    """The file ends where what it points at does: a trailer would not be found behind a directory added there. Where it tells of
-    a directory further behind, none is found there either once it has `size` bytes. And no tag of an old-style JPEG is left in
-    it, by which some programs would look for the picture."""
+    """Check that a directory can be added at the end of the file, so that it has `size` bytes.
+
+    Nothing may follow what the file points at: a trailer would not be found behind an added directory. A directory that the file
+    places beyond its end must not become readable by the growth. And no tag of an old-style JPEG may be left, by which some
+    programs would look for the picture.
+    """
     if any(entry.tag == _OLD_JPEG_START for page in chain for entry in page.entries):
         raise Refused(*_OLD_STYLE)
     end = max(*(directory.end + block.layout.offset for directory in block.every()), *(end for _, end in extents))

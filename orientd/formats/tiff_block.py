@@ -1,6 +1,6 @@
 """The TIFF structure that EXIF, MPF and TIFF files share (TIFF 6.0, section 2; EXIF 2.32, section 4.6.2).
 
-A block is a header, then directories (IFD0, IFD1, …) of entries whose larger values lie elsewhere in the block. Every offset
+A block is a header, then directories (IFD0, IFD1, …) of entries whose larger values are elsewhere in the block. Every offset
 counts from the start of the block, so bytes may be added at its end, but nothing inside it may ever move. A TIFF file, and no
 other block, may be a BigTIFF.
 """
@@ -32,14 +32,14 @@ _MOST_ORIENTATIONS: Final = 8
 _JPEG_HEADER: Final = b"Exif\0\0"
 _LARGEST: Final = 0xFFFFFFFF
 _SEALED: Final = 8  # bytes behind a block that may change with it, such as its checksum
-_MOST_SPARE: Final = 32  # bytes before what is added, so that nothing else comes to lie where a directory is looked for
+_MOST_SPARE: Final = 32  # bytes before what is added, so that nothing else is where a directory is looked for
 
 
 class TiffBlock:
     """Bounds-checked reading of a block.
 
-    A `lenient` one passes over directories of which the block holds no byte: where 0 is told for their place, which is that of
-    the header, and where they should lie behind the block; these places are in `strays` once they have been met.
+    A `lenient` one skips directories of which the block holds no byte: those with the offset 0, where the header is, and those
+    with an offset behind the block; the latter offsets are added to `strays` when they are met.
 
     Raises:
         Refused: from every method, when the block does not hold what its structure promises.
@@ -77,7 +77,7 @@ class TiffBlock:
 
     @property
     def start(self) -> int:
-        """Where the header says that IFD0 lies."""
+        """The offset of IFD0, as the header states it."""
         return self.number(self.layout.offset, self.layout.offset)
 
     def first(self) -> Directory:
@@ -150,9 +150,9 @@ class TiffBlock:
         return [self.number(at, size, signed=entry.type in _SIGNED) for at in range(start, end, size)]
 
     def extents(self) -> list[tuple[int, int]]:
-        """From where to where lies what the directories point at: values too long for an entry, pixels and thumbnails.
+        """Start and end of everything the directories point at: values too long for an entry, pixels and thumbnails.
 
-        What an entry of an unknown type holds nobody can tell, so it points at nothing.
+        The content of an entry of an unknown type is not known, so it points at nothing.
         """
         found = []
         for directory in self.every():
@@ -163,7 +163,7 @@ class TiffBlock:
         return found
 
     def pixels(self, directory: Directory) -> Iterator[tuple[int, int]]:
-        """From where to where lie the strips and tiles of a picture."""
+        """Start and end of the strips and tiles of a picture."""
         for pair in (STRIPS, TILES):
             yield from self._pieces(directory, *pair)
 
@@ -180,8 +180,8 @@ class TiffBlock:
         return [number for entry in wanted for number in self.numbers(entry)]
 
     def gap(self, added: int = 0) -> bytes:
-        """What must stand between the block, with so many bytes `added` to it already, and a directory behind it: what makes that
-        start where it may, and the end of a directory that the block cuts off, or what is added would tell which one follows."""
+        """The bytes needed between the block, with so many bytes `added` already, and a directory behind it: what makes that
+        start where it may, and the end of a directory that the block cuts off, or the bytes added would name the next one."""
         is_cut = not added and any(directory.end == len(self.data) for directory in self.every())
         end = bytes(self.layout.offset * is_cut)
         return end + bytes(-(len(self.data) + added + len(end)) % self.layout.even)
@@ -195,7 +195,7 @@ class TiffBlock:
         ]
 
     def parts(self) -> Iterator[tuple[int, int]]:
-        """From where to where lie the directories that can be read and what they point at, but for the values of orientations,
+        """Start and end of the directories that can be read and of what they point at, except the values of orientations,
         maker notes and pixels."""
         for directory in self.readable():
             yield from self._parts(directory)
@@ -240,7 +240,7 @@ class BigTiff(TiffBlock):
 
 
 def of_file(data: bytes, *, lenient: bool = False) -> TiffBlock:
-    """A TIFF file, whose header tells its kind."""
+    """A TIFF file, whose header states its kind."""
     return (BigTiff if data[:4] in (b"II+\0", b"MM\0+") else TiffBlock)(data, lenient=lenient)
 
 
@@ -263,7 +263,7 @@ def patch(data: bytes, orientation: int, behind: memoryview | None = None) -> li
     """The splices, relative to the block, that make it store `orientation` (1–8): in place, or IFD0 moved to the end.
 
     IFD1 describes the thumbnail and follows only where it agreed with IFD0 before. What is wrong outside IFD0 is no reason
-    against a change in place, nor is a directory said to lie `behind` the block, in the rest of the file, where there is none.
+    against a change in place, nor is a directory said to be `behind` the block, in the rest of the file, where there is none.
 
     Raises:
         Refused: IFD0 is broken, the orientation shares bytes with something else, or the block must grow and is broken anywhere.
@@ -295,7 +295,7 @@ def patch(data: bytes, orientation: int, behind: memoryview | None = None) -> li
 
 
 def patch_within(data: bytes, start: int, end: int, orientation: int) -> list[Splice]:
-    """As `patch`, for the block that lies from `start` to `end` of a file; offsets are those of the file."""
+    """As `patch`, for the block that is the bytes `start` to `end` of a file; offsets are those of the file."""
     splices = patch(data[start:end], orientation, memoryview(data)[end:])
     return [Splice(start + splice.offset, splice.old, splice.new) for splice in splices]
 
@@ -315,7 +315,7 @@ def maker_notes(data: bytes, *, lenient: bool) -> list[tuple[int, int]]:
     """Where each maker note starts and ends; `lenient` as of a `TiffBlock`.
 
     Raises:
-        Refused: the block is broken or points past its end.
+        Refused: the block is broken or points beyond its end.
     """
     block = TiffBlock(data, lenient=lenient)
     return [block.value(entry) for ifd in block.every() for entry in ifd.entries if entry.tag == MAKER_NOTE]
@@ -330,7 +330,7 @@ def _of_thumbnail(block: TiffBlock, first: Directory) -> list[Field]:
 
 
 def added(block: TiffBlock, directory: Directory, orientation: int, follows: int) -> bytes:
-    """A directory that stores no orientation with one, to stand behind the block; `follows` is where the next one starts, or 0.
+    """A directory that stores no orientation with one, to be put behind the block; `follows` is where the next one starts, or 0.
 
     Raises:
         Refused: the block cannot grow.
@@ -355,7 +355,7 @@ def _check_apart(directories: list[Directory]) -> None:
 
 def _moved(block: TiffBlock, first: Directory, orientation: int, spare: bytes) -> list[Splice]:
     """IFD0 with the orientation added at the end of the block, behind `spare` bytes; the old one stays behind, unused."""
-    block.extents()  # refuses the block if anything it means lies past its end, and so would move when it grows
+    block.extents()  # refuses a block that points beyond its end: that data would move when it grows
     data = block.data
     gap = block.gap() + spare
     header = (len(data) + len(gap)).to_bytes(4, block.order)
@@ -366,7 +366,7 @@ def _moved(block: TiffBlock, first: Directory, orientation: int, spare: bytes) -
 
 
 def _lead_nowhere(block: TiffBlock, splices: list[Splice], behind: memoryview | None) -> bool:
-    """True if who looks for the directories that should lie behind the block finds none, in it or in the rest of the file,
+    """True if a search for the directories that should be behind the block finds none, in it or in the rest of the file,
     neither before the change nor after it."""
     if not block.strays:
         return True

@@ -23,7 +23,7 @@ _LARGEST: Final = 2**32 - 10
 
 
 class Chunk(NamedTuple):
-    """The body lies from `start` to `end` of the file, name and length just before; a zero follows if its length is odd."""
+    """The body is the bytes `start` to `end` of the file, name and length precede it; a zero follows if its length is odd."""
 
     name: bytes
     start: int
@@ -147,7 +147,7 @@ def _added(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
 
 
 def _extended(bitstream: bytes, name: bytes) -> bytes:
-    """The body of a VP8X chunk that announces EXIF, for a bitstream that stood alone (RFC 6386, 9.1; RFC 9649, 3.4)."""
+    """The body of a VP8X chunk that announces EXIF, for a bitstream that was alone (RFC 6386, 9.1; RFC 9649, 3.4)."""
     if name == b"VP8 " and bitstream[3:6] == b"\x9d\x01\x2a":
         sides = [int.from_bytes(bitstream[at : at + 2], "little") & 0x3FFF for at in (6, 8)]
         alpha = False

@@ -48,7 +48,7 @@ def find(packet: bytes) -> list[Digit]:
 
 
 def find_within(data: bytes, start: int, end: int) -> list[Digit]:
-    """As `find`, for the packet that lies from `start` to `end` of a photo; offsets are those of the file.
+    """As `find`, for the packet that is the bytes `start` to `end` of a photo; offsets are those of the file.
 
     What is left there of a longer packet, behind the end of a shorter one that took its place, is not read.
     """
@@ -178,7 +178,7 @@ class _Finder:
         self._texts.clear()
 
     def _attribute(self, wanted: bytes) -> None:
-        """Find the value in the packet itself: the parser tells where a tag starts, not where its attributes do."""
+        """Find the value in the packet itself: the parser reports where a tag starts, not where its attributes do."""
         tag = _TAG.match(self._packet, self._parser.CurrentByteIndex)
         place = tag.end() if tag else 0
         while (attribute := _ATTRIBUTE.match(self._packet, place)) and attribute[1] != wanted:

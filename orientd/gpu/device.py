@@ -1,8 +1,8 @@
-"""One GPU: baseline JPEGs are decoded and looked at in batches, where they lie; whatever else comes up is left to the CPU road.
+"""One GPU: decodes baseline JPEGs in batches and runs the model on them in its own memory; the CPU handles everything else.
 
-What fails is never lost: the photos of a batch in which one is damaged are given back; where the GPU's memory is short, batches
-become smaller; and a GPU that does not even manage a tiny grey photo any more is given up, with one notice, for the rest of the
-run. See `pool` for several GPUs, and for what the CPU does beside them.
+No photo is lost by a failure: if one photo of a batch is damaged, the photos of the batch are given back; if the GPU's memory is
+short, batches become smaller; a GPU that fails even on a tiny grey photo is not used for the rest of the run, with one notice.
+See `pool` for several GPUs, and for the part of the CPU.
 """
 
 import logging
@@ -69,7 +69,7 @@ class Engine(Predictor, Protocol):
 class Gpu:
     """Decodes and looks at photos on one GPU; used from several threads at once.
 
-    It is `lost` once it was given up. `lanes` threads are served at a time. `in_hand` is for whoever hands photos over.
+    It is `lost` once it was given up. `lanes` threads are served at a time. `in_hand` is for the caller.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class Gpu:
         self._turn, self._looking, self._giving_up = threading.Semaphore(self.lanes), threading.Lock(), threading.Lock()
 
     def __call__(self, photos: Sequence[Photo], served: Served = _unheard, stop: Stop = _never) -> list[Sight | None]:
-        """What the GPU sees of each photo; None for those it does not know or had trouble with.
+        """What the GPU sees of each photo; None for those it does not support or failed on.
 
-        `served` is told how many seconds a photo of each batch took; no batch is begun once `stop` is true.
+        `served` is called after each batch with the seconds it took per photo; no batch is begun once `stop` is true.
         """
         framed = [(photo, self._frame(photo)) for photo in photos]
         groups = self._groups([(photo, found) for photo, found in framed if found])
@@ -105,7 +105,7 @@ class Gpu:
         return [next(answers) if found else None for _, found in framed]
 
     def ask(self, look: Callable[[Predictor], Seen]) -> Seen | None:
-        """What `look` sees with the eyes of the GPU; None if it had trouble."""
+        """The result of `look` with the GPU's predictor; None if it failed."""
         if not self.lost:
             try:
                 with self._looking:

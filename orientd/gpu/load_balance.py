@@ -1,13 +1,13 @@
-"""How many photos of a batch the CPU decodes beside the GPUs: as many as let both end at the same time, by measured rates.
+"""How many photos of a batch the CPU decodes while the GPUs work: so many that both finish at the same time, by measured rates.
 
-A thread that hands photos over waits while a GPU has them; where it waits for its turn, too, it could decode some itself. With T
-threads, L of which a GPU serves at a time, and the seconds a photo takes a thread at a GPU (g), by itself (c) and for everything
-else, such as reading (o), all threads are busy and the GPUs, too, if the share s of the CPU is such that
+A thread that hands photos over waits while a GPU works on them; if it also has to wait for its turn, it could decode some itself.
+With T threads, L of which a GPU serves at a time, and the seconds that a photo takes a thread at a GPU (g), on the CPU (c) and
+for everything else, such as reading (o), all threads and all GPUs are busy if the share s of the CPU satisfies
 
     (T - L) (1 - s) g / L  =  (1 - s) o + s (c + o)
 
-so s = f / (f + o + c) with f = (T - L) g / L - o, the time of the threads that is free for each photo of the GPUs. If nothing is
-free, the GPUs do not hold the others up, and get everything. Each of g, c and o is measured whatever s is, so nothing overshoots.
+so s = f / (f + o + c) with f = (T - L) g / L - o, the free time of the threads for each photo of the GPUs. If there is no free
+time, the GPUs are not the bottleneck and get everything. g, c and o are measured independently of s, so s does not overshoot.
 """
 
 from dataclasses import dataclass, field

@@ -1,9 +1,9 @@
-"""The GPU road: all GPUs in use, each with its own pipelines, and the CPU beside them; what comes out is written by one owner.
+"""All GPUs in use, each with its own pipelines, and the CPU, which works at the same time; one owner writes the results.
 
-A batch goes to the GPU with the least in hand. One that is lost costs a notice, and the others go on; once all are lost, the CPU
-road does the rest. Where the GPUs hold the others up, the threads that hand photos over decode a share of each batch (see
-`load_balance`); besides, they read files and judge what no GPU knows. A photo that is to be turned is decoded and judged again
-by itself (`judge.Judge`), as the GPU's decoder does not notice all damage; and every photo is judged by the same policy.
+A batch goes to the GPU with the fewest photos in work. If a GPU fails, a notice says so and the others go on; once all have
+failed, the CPU does the rest. Where the GPUs are the bottleneck, the threads that hand photos over decode a share of each batch
+(see `load_balance`); they also read files and judge the photos that no GPU supports. A photo that is to be turned is decoded and
+judged again by itself (`judge.Judge`), as the GPU's decoder does not notice all damage; all photos are judged by the same policy.
 """
 
 import os
@@ -58,7 +58,7 @@ class GpuPool:
         """`spare` gives an engine for the CPU once no GPU is left. By `decode` the CPU decodes a share of the photos where that
         helps; `threads` hand photos over at the same time.
 
-        Once `stop` is true nothing is begun, and whoever hands photos over gets Stopped.
+        Once `stop` is true nothing is begun, and a call raises Stopped.
         """
         self.cards = list(cards)
         self.batch = cards[0].batch
@@ -86,11 +86,11 @@ class GpuPool:
 
     def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]:
         """As `infer.Engine.look`, on the CPU if need be."""
-        return self._either(lambda eyes: eyes.look(pixels))
+        return self._either(lambda predictor: predictor.look(pixels))
 
     def look_again(self, pixels: NDArray[np.uint8]) -> Prediction:
         """As `infer.Engine.look_again`, on the CPU if need be."""
-        return self._either(lambda eyes: eyes.look_again(pixels))
+        return self._either(lambda predictor: predictor.look_again(pixels))
 
     def _served(self, seconds: float) -> None:
         with self._lock:
@@ -129,7 +129,7 @@ class GpuPool:
     def _picture(self, photo: Photo) -> Picture | None:
         try:
             return self._decode(photo) if self._decode else None
-        except Exception:  # by itself it fails again, and that is told then
+        except Exception:  # judged alone it fails again, and that is reported
             return None
 
     def _either(self, look: Callable[[Predictor], Seen]) -> Seen:
@@ -163,12 +163,12 @@ def open_cards(
     threads: int = 1,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[GpuPool, infer.Engine]:
-    """The GPU road for a model by the configuration, and an engine on it.
+    """A pool of GPUs for a model by the configuration, and an engine on it.
 
-    See `GpuPool` for `threads` and `stop`. `decoding` gives what decodes to squares of that side, for the CPU beside them.
+    See `GpuPool` for `threads` and `stop`. `decoding` returns a decoder to squares of a given side, for the share of the CPU.
 
-    Of the memory that each GPU has to get along with, as nearly as its libraries allow, ONNX Runtime is held to a quarter, and
-    the photos decoded at the same time to another.
+    Of the memory that each GPU may use, as nearly as its libraries allow, ONNX Runtime gets a quarter, and the photos decoded at
+    the same time another quarter.
 
     Raises:
         EngineUnavailable: ONNX Runtime for CUDA, DALI, TensorRT or a GPU itself is not there.

@@ -1,12 +1,14 @@
-"""TensorRT, by choice: what it takes minutes to build is built by another process, while ONNX Runtime's kernels go on judging.
+"""TensorRT, by choice: another process builds its engine, which takes minutes, while ONNX Runtime's kernels go on judging.
 
 That process can be ended at any time, finds the libraries that TensorRT loads late, and takes no lock of this one: ONNX Runtime
-keeps Python's all the time it opens a model (microsoft/onnxruntime #27063), so a thread would stop all others. It builds into
-a folder that gets its name only when it is complete: made of the model, ONNX Runtime, TensorRT, the GPU, the precision and the
-shapes, so nothing stale is ever loaded; what a killed process left half built, and all but the folders used last, goes at the
-next start. Once an engine is built, and at every later start at once, looks are TensorRT's; each batch is seen
-by one of the two alone. If TensorRT cannot build the model, that is told once and all stays as it was; where TensorRT itself is
-missing it is an error, as everything that was asked for and is not there.
+holds Python's GIL all the time it opens a model (microsoft/onnxruntime #27063), so a thread would stop all others. It builds into
+a folder that gets its name only when it is complete. The name is made of the model, ONNX Runtime, TensorRT, the GPU, the
+precision and the shapes, so nothing stale is ever loaded. The next start deletes what a killed process left half built, and all
+but the folders used last.
+
+Once an engine is built, and from the start of every later run, TensorRT makes the predictions; each batch is seen by only one of
+the two. If TensorRT cannot build the model, a notice says so once and ONNX Runtime goes on; if TensorRT itself is missing, that
+is an error, as for anything that was asked for and is not there.
 """
 
 import ctypes
@@ -64,7 +66,7 @@ def load() -> str:
     loaded = [_library(f"{name}.{major}", major) for name in _LIBRARIES]
     for place in _wheel():
         for kernels in sorted(place.glob(_KERNELS)):
-            with suppress(OSError):  # whoever needs it says so
+            with suppress(OSError):  # its first use reports it
                 ctypes.CDLL(str(kernels))
     return str(loaded[0].getInferLibVersion())
 
@@ -98,7 +100,7 @@ class EngineBuilder:
             return self._model.open(_providers(provider, engine.shapes(), self._precision, folder, self._keep))
 
         if folder.is_dir():
-            with suppress(OSError):  # it is used now, which `tidy` heeds
+            with suppress(OSError):  # marks it as used now, for `tidy`
                 os.utime(folder)
             try:
                 return UpgradingEngine(opened(), None, opened, self._notify)
@@ -116,7 +118,7 @@ class EngineBuilder:
 
 
 def tidy(keep: Path) -> None:
-    """Remove from the folder `keep` what a process left half built that is no more, and all but the engines used last."""
+    """Remove from the folder `keep` what processes that ended left half built, and all but the engines used last."""
     for partial in keep.glob(".*.partial"):
         with suppress(OSError), (partial / _LOG).open("r+b") as log:
             fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -144,7 +146,7 @@ class BuildProcess:
             command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=_environment(), start_new_session=True
         )
         assert self._child.stdin
-        with suppress(OSError):  # it has ended already, of which `poll` tells
+        with suppress(OSError):  # it has ended already, which `poll` reports
             self._child.stdin.write(json.dumps(order(self._partial)).encode() + b"\n")
             self._child.stdin.flush()
         self.close = weakref.finalize(self, _end, self._child, log, self._partial, folder)
@@ -216,7 +218,7 @@ def _providers(
 
 
 def _library(name: str, major: str) -> Any:
-    """It is found by its name from then on, whoever asks for it."""
+    """Every process finds it by its name from then on."""
     places = [place / name for place in _wheel()]
     reasons = []
     for place in (*filter(Path.is_file, places), name):
@@ -247,7 +249,7 @@ def _half(folder: Path) -> Path:
 
 
 def _begin(partial: Path) -> IO[bytes]:
-    """Make the folder, with a log that is locked as long as this process, or one that got the log, goes on.
+    """Make the folder, with a log that is locked as long as this process, or one that got the log, runs.
 
     It gets its name last: under that name none is without a lock.
     """
@@ -276,7 +278,7 @@ def _end(child: Child, log: IO[bytes], partial: Path, folder: Path) -> None:
 
 
 def _discard(folder: Path) -> None:
-    """Remove an engine. Half removed it must not keep its name: ONNX Runtime would build it anew in the midst of its user."""
+    """Remove an engine. Half removed it must not keep its name: ONNX Runtime would build it again while it is in use."""
     with suppress(OSError):
         (folder / _LOG).touch()
         os.rename(folder, partial := _half(folder))
@@ -313,7 +315,7 @@ def _main() -> None:
 
 
 def _end_with_orientd() -> None:
-    """Have the kernel end this process once orientd, which holds the other end of its standard input, is no more.
+    """Have the kernel end this process once orientd, which holds the other end of its standard input, has ended.
 
     No thread could do it while ONNX Runtime keeps Python's lock; the signal SIGIO ends a process by itself (fcntl(2), signal(7)).
     """
@@ -321,7 +323,7 @@ def _end_with_orientd() -> None:
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(here, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(here, fcntl.F_SETFL, fcntl.fcntl(here, fcntl.F_GETFL) | os.O_ASYNC)
-    if select.select([here], [], [], 0)[0]:  # it was no more already
+    if select.select([here], [], [], 0)[0]:  # it had ended already
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""What a hook is told: one object of JSON, whose keys stay. docs/monitoring.md describes them."""
+"""The input of a hook: one JSON object with stable keys. docs/monitoring.md describes them."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Facts:
     """What `command` did with `roots`, folders or addresses of servers, from `started` (seconds since the epoch) on, for
     `duration` seconds.
 
-    report: the path of its report or plan, "" for none. run: the number of the run that wrote. exit_code: None while it goes on.
+    report: the path of its report or plan, "" for none. run: the number of the run that wrote. exit_code: None while it runs.
     error: what ended it, "" for nothing.
     """
 
@@ -44,7 +44,7 @@ class Facts:
     exit_code: int | None = None
     error: str = ""
 
-    def told(self, event: Event, *, abroad: bool = False) -> bytes:
+    def to_json(self, event: Event, *, abroad: bool = False) -> bytes:
         """JSON, in ASCII and on one line; what goes `abroad` names no folder and no file of this machine."""
         facts: dict[str, object] = {
             "event": event.removeprefix("on_"),

@@ -61,7 +61,7 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     """True once it has; it is not reaped, so that its number stays that of its group."""
     try:
         return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:  # whoever started orientd had it ignore the end of its children
+    except ChildProcessError:  # orientd was started with the end of its children ignored
         return True
 
 
@@ -71,7 +71,7 @@ def _heard(pipe: int) -> bytes:
         return b""
     said = _read(pipe)
     if not said:
-        time.sleep(_TICK)  # it has closed its output and goes on
+        time.sleep(_TICK)  # it has closed its output and still runs
     return said
 
 

@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """Run the hook for `event`, if there is one, for so many seconds at most, or until `stop`; `notify` hears of trouble.
 
-    An orientd that a hook has started runs none: one that scans would start itself for ever.
+    An orientd that a hook has started runs no hooks: one that scans would start itself forever.
     """
     hook: tuple[str, ...] = getattr(config, event)
     if not hook or process.WITHIN in os.environ:
@@ -52,11 +52,11 @@ def run(
 def _trouble(hook: Sequence[str], event: Event, facts: Facts, seconds: float, stop: Callable[[], bool]) -> str:
     """What went wrong, in words, with the hook as their subject; "" if nothing did."""
     asked = is_address(tuple(hook))
-    given = facts.told(event, abroad=asked)
+    given = facts.to_json(event, abroad=asked)
     if asked:
         direct = is_loopback(host(tuple(hook)))
-        told = {"address": hook[0], "direct": direct, "seconds": seconds, "agent": _AGENT, "facts": given.decode("ascii")}
-        given = json.dumps(told).encode("ascii")
+        request = {"address": hook[0], "direct": direct, "seconds": seconds, "agent": _AGENT, "facts": given.decode("ascii")}
+        given = json.dumps(request).encode("ascii")
     status, said = process.run(_REQUEST if asked else hook, given, seconds, stop)
     if status is None:
         return "was ended, as orientd stops" if stop() else f"was ended: it took longer than {seconds:g} seconds"

@@ -1,8 +1,8 @@
 """Pixels → Prediction.
 
-A graph of orientd takes uint8 `pixels` of shape (N, size, size, 3) and gives float32 `logits` of shape (N, 4); that of another
-project is fed as its `spec.ModelSpec` says. It is always run on batches of one shape, on a CPU on one photo at a time, so that a
-photo gets the same answer to the bit in whatever company it comes. That costs nothing: larger batches fall out of the cache
+A graph of orientd takes uint8 `pixels` of shape (N, size, size, 3) and returns float32 `logits` of shape (N, 4); the graph of
+another project gets its input as its `spec.ModelSpec` says. All batches have the same shape, on a CPU one photo, so that a photo
+gets the same answer to the bit whatever else is in the batch. That costs nothing: larger batches do not fit in the cache
 (`benchmarks/cpu/batch_size.py`).
 """
 
@@ -96,9 +96,9 @@ class Engine:
         return self._predictions(self.logits(pixels))
 
     def look_there(self, device: str, pointer: int, number: int, index: int = 0) -> list[Prediction]:
-        """One look at each of `number` pictures that lie side by side at an address in the memory of `device` ("cpu" or "cuda").
+        """One look at each of `number` pictures that are side by side at an address in the memory of `device` ("cpu" or "cuda").
 
-        `index` is the number of the GPU they lie on, which must be that of this engine. They are not copied (`IOBinding` of ONNX
+        `index` is the number of the GPU they are on, which must be that of this engine. They are not copied (`IOBinding` of ONNX
         Runtime). All work on them must have ended. The memory must go on for a whole batch of `padded(number)` pictures, of which
         those behind the last are seen, but not answered.
         """

@@ -1,8 +1,8 @@
 """Models by name: those that come with orientd, and those a person has added.
 
-A model `NAME.onnx` has its record `NAME.json` beside it: {"sha256": …, "preset": …}, the latter for a file that says nothing of
-itself. The record comes last when a model is added and goes first when it is removed, so a file without one is no model. Whatever
-is loaded by name must have the hash on record: a flipped bit in a weight would not be noticed otherwise.
+A model `NAME.onnx` has a record `NAME.json` next to it: {"sha256": …, "preset": …}, the latter for a file without metadata of
+its own. The record is written last when a model is added and deleted first when it is removed, so a file without a record is no
+model. A model loaded by name must have the recorded hash: a flipped bit in a weight would not be noticed otherwise.
 """
 
 import hashlib

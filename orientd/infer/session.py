@@ -53,7 +53,7 @@ def version() -> str:
 def tensorrt_version() -> str:
     """The major version of TensorRT that the installed ONNX Runtime was built for, such as "10"; empty if for none.
 
-    ONNX Runtime does not tell; it stands in its library as the name of one that must be there.
+    ONNX Runtime has no call for it; its library names the one that must be there.
     """
     try:
         import onnxruntime as ort

@@ -28,7 +28,7 @@ class ModelSpec:
 
     The rest is for graphs of others. `crop`: only the middle of the square, that many pixels wide, is seen (0: all of it); the
     rim is equally wide on all sides, so that cropping and turning commute, too. `mean` and `std`, per channel of 0–1: the graph
-    takes float32 of shape (N, 3, side, side), normalised by them. `classes`: the turn that each of its four outputs stands for.
+    takes float32 of shape (N, 3, side, side), normalised by them. `classes`: the turn that each of its four outputs means.
 
     `panel`: what was fitted for this model as a witness among others, and the policy (see `orientd.judge.panel.PanelSpec`).
     """

@@ -1,4 +1,4 @@
-"""From candidates to rows: read, decode, look, look again where needed, decide. One photo's fault stays its own."""
+"""From candidates to rows: read, decode, predict, predict once more where needed, decide. A faulty photo affects no other."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Predictor(Protocol):
-    """What is asked of an engine: one prediction per picture, the same whatever the batch."""
+    """The interface of an engine: one prediction per picture, the same whatever the batch."""
 
     def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]: ...
 
@@ -35,7 +35,7 @@ class Predictor(Protocol):
 
 
 class Decode(Protocol):
-    """What is asked of a decoder. Unless `whole`, it may leave unread what makes no difference, if the Picture says so."""
+    """The interface of a decoder. Unless `whole`, it may leave parts unread that make no difference, if the Picture says so."""
 
     def __call__(self, photo: Photo, /, *, whole: bool = True) -> Picture: ...
 
@@ -44,8 +44,8 @@ Sight = tuple[Picture, Prediction]
 
 
 class BatchPredictor(Protocol):
-    """Who decodes and looks at many photos together, such as a GPU. It may leave any of them to be judged by themselves, may not
-    notice that one is damaged, and no photo is turned on its word alone.
+    """Decodes many photos together and predicts for them, such as a GPU. It may leave any of them to be judged alone and may not
+    notice that one is damaged, so no photo is turned by its prediction alone.
 
     `batch` photos are worth handing over together, if their files have at most `weight` bytes.
     """
@@ -60,34 +60,36 @@ class BatchPredictor(Protocol):
 
 @dataclass(frozen=True)
 class Judge:
-    """Judges batches; used from several threads at once, each of which gets its own `eyes`.
+    """Judges batches; used from several threads at once, each of which gets its own `predictor`.
 
     read: the whole file, or None if it is no photo and does not claim to be one.
-    check: how the photo would be shown as that new orientation (1–8) shows it, and the reason with its code if not as asked;
-        raises Refused if it could not be written at all.
-    glance: what can be told of a photo before it is read whole, if anything; it may only confirm that the photo is upright.
-    voices: how much the network and each witness counts where the first look is not enough; none: the network decides alone.
-    ask: the witnesses that can be asked of a photo then.
+    check: the method by which the photo can be given a new orientation (1–8), and the reason with its code if that is not the
+        method asked for; raises Refused if the photo cannot be written at all.
+    batch_predictor: a first look at many photos together, if any.
+    thumbnail_glance: the photo and its thumbnail before the whole file is read, if possible; it may only confirm that the photo
+        is upright.
+    voices: the weights of the network and of each witness where the first look is not enough; none: the network decides alone.
+    ask: the witnesses that can then be asked about a photo.
     """
 
     read: Callable[[Candidate], Photo | None]
     decode: Decode
-    eyes: Callable[[], Predictor]
+    predictor: Callable[[], Predictor]
     check: Callable[[Photo, int], tuple[Method, str, Reason | None]]
     policy: Policy
-    crowd: BatchPredictor | None = None
-    glance: Callable[[Candidate], tuple[Photo, Picture] | None] = lambda _: None
+    batch_predictor: BatchPredictor | None = None
+    thumbnail_glance: Callable[[Candidate], tuple[Photo, Picture] | None] = lambda _: None
     voices: Sequence[Voice] = ()
     ask: Callable[[Photo], Iterable[Question]] = lambda _: ()
 
     @property
     def batch(self) -> int:
         """How many candidates are worth handing over together, at least."""
-        return self.crowd.batch if self.crowd else 1
+        return self.batch_predictor.batch if self.batch_predictor else 1
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[Row]:
         """One row per candidate, in order."""
-        weight = self.crowd.weight if self.crowd else _BYTES_AT_ONCE
+        weight = self.batch_predictor.weight if self.batch_predictor else _BYTES_AT_ONCE
         return [row for group in _by_weight(candidates, weight) for row in self._together(group)]
 
     def _together(self, candidates: Sequence[Candidate]) -> list[Row]:
@@ -96,8 +98,8 @@ class Judge:
         return [next(rows) if isinstance(item, Photo) else item for item in opened]
 
     def _rows(self, photos: Sequence[Photo]) -> list[Row]:
-        """The crowd has the last word on photos that are left as they are; one to be turned is judged by itself, too."""
-        seen = self.crowd(photos) if self.crowd else [None] * len(photos)
+        """`batch_predictor` decides on photos that are left as they are; one to be turned is judged alone, too."""
+        seen = self.batch_predictor(photos) if self.batch_predictor else [None] * len(photos)
         settled = [self._left(photo, *sight) if sight else None for photo, sight in zip(photos, seen, strict=True)]
         late = iter(self._alone([photo for photo, row in zip(photos, settled, strict=True) if not row]))
         return [row or next(late) for row in settled]
@@ -105,21 +107,21 @@ class Judge:
     def _alone(self, photos: Sequence[Photo]) -> list[Row]:
         decoded = [self._decoded(photo, whole=False) for photo in photos]
         pictures = [item.pixels for item in decoded if isinstance(item, Picture)]
-        looks = iter(self.eyes().look(np.stack(pictures)) if pictures else [])
+        looks = iter(self.predictor().look(np.stack(pictures)) if pictures else [])
         pairs = zip(photos, decoded, strict=True)
         return [item if isinstance(item, Row) else self._judge(photo, item, next(looks)) for photo, item in pairs]
 
     def _upright(self, candidate: Candidate) -> Row | None:
-        """The row of a photo that is upright at a glance."""
+        """The row of a photo whose thumbnail shows that it is upright."""
         try:
-            seen = self.glance(candidate)
-        except Exception as error:  # whoever reads it whole meets that again, and tells it
+            seen = self.thumbnail_glance(candidate)
+        except Exception as error:  # reading the whole photo fails again, and reports it
             _log.debug("%s", candidate.path, exc_info=error)
             return None
         if not seen:
             return None
         photo, picture = seen
-        first = self.eyes().look(picture.pixels[None])[0]
+        first = self.predictor().look(picture.pixels[None])[0]
         sure = first.probabilities[0] >= max(UPRIGHT_AT_A_GLANCE, self.policy.second_look_below)
         return self._judge(photo, picture, first)._replace(reason=BY_THUMBNAIL, reason_code=Reason.BY_THUMBNAIL) if sure else None
 
@@ -147,10 +149,10 @@ class Judge:
         return None if opinion.decision.verdict is Verdict.FIX else self._row(photo, picture, opinion, opinion.decision)
 
     def opinion(self, photo: Photo, picture: Picture, first: Prediction) -> Opinion:
-        """What is thought of a photo that was looked at once: a second look and the witnesses are asked only where needed."""
+        """The opinion on a photo after its first look: a second look and the witnesses are asked only where needed."""
         if not needs_second_look(first, self.policy):
             return Opinion(first, (), decide(first, self.policy))
-        return deliberate(self.eyes().look_again(picture.pixels), self.ask(photo), self.voices, self.policy)
+        return deliberate(self.predictor().look_again(picture.pixels), self.ask(photo), self.voices, self.policy)
 
     def _judge(self, photo: Photo, picture: Picture, first: Prediction) -> Row:
         opinion = self.opinion(photo, picture, first)

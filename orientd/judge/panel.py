@@ -47,15 +47,14 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class PanelSpec:
-    """What a model's metadata say of the witnesses to be asked beside it, in the order of asking, and of the policy that was
-    fitted with them."""
+    """The witnesses that a model's metadata name, in the order in which they are asked, and the policy fitted with them."""
 
     voices: tuple[Voice, ...]
     policy: Policy
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The witnesses to be asked besides the scene network's usual look, in order."""
+        """The witnesses to be asked in addition to the scene network's usual look, in order."""
         return tuple(voice.witness for voice in self.voices if voice.weight and voice.witness != SCENE)
 
     def to_json(self) -> dict[str, Any]:

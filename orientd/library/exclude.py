@@ -30,12 +30,12 @@ _OLD_RULE: Final = (
 
 
 class Exclusion:
-    """Says which real paths are left out, and by what.
+    """Which real paths are left out, and by which pattern.
 
     Args:
-        patterns: of `exclude`, by both rules.
-        more: of a file of patterns, by that of .gitignore alone.
-        say: told, once for each pattern, where only the rule of before leaves something out.
+        patterns: of `exclude`, matched by both rules.
+        more: of a file of patterns, matched by the rule of .gitignore only.
+        say: called with a message, once for each pattern, where only the older rule leaves something out.
 
     Raises:
         ConfigError: one is no pattern.
@@ -49,7 +49,7 @@ class Exclusion:
         self._old = [re.compile(translate(pattern.rstrip("/"))).match for pattern in self._patterns]
         self._any_old = re.compile("|".join(translate(pattern.rstrip("/")) for pattern in self._patterns) or "(?!)").match
         self._say = say
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._unfit = set(range(len(self._patterns)))
         self._markers = Markers()
         self._ready = lru_cache(_ROOTS)(self._made_for)
@@ -93,8 +93,8 @@ class Exclusion:
         if not _fits(self._any_old, below):
             return ""
         pattern = next(each for each, match in zip(self._patterns, self._old, strict=True) if _fits(match, below))
-        if pattern not in self._told:
-            self._told.add(pattern)
+        if pattern not in self._reported:
+            self._reported.add(pattern)
             self._say(_OLD_RULE.format(pattern=pattern, path=path))
         return f"the pattern {pattern}"
 
@@ -152,7 +152,7 @@ def _absolute(pattern: str, root: str) -> Iterator[str]:
 
 
 def _as_path(body: str) -> Iterator[str]:
-    """A pattern that is a path of its own, wherever a scan begins: as it is written, and where it really lies."""
+    """A pattern that is a path of its own, wherever a scan begins: as it is written, and as a real path."""
     literal = os.path.abspath(os.path.expanduser(body))
     if os.path.lexists(literal):  # brackets and stars may be a part of its name
         yield from map(_escaped, (literal, os.path.realpath(literal)))

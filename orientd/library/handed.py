@@ -32,7 +32,8 @@ def by_path(path: str, read: Callable[[Candidate], Photo | None]) -> Photo:
 
 
 def by_bytes(data: bytes, name: str = "") -> Photo:
-    """The photo that a whole file holds, told by its content alone: most raw files are TIFFs then, unless its `name` is known.
+    """The photo in the bytes of a whole file, whose format is known from the content alone: most raw files then count as TIFFs,
+    unless their `name` is given.
 
     Raises:
         Refused: it is never judged.

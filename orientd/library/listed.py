@@ -1,4 +1,4 @@
-"""Paths to be looked at that stand in a list, as `find` and other programs make it."""
+"""Paths to be looked at from a list, as `find` and other programs make it."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ _NO_STAT: Final = FileStat(0, 0, 0, 0)
 
 
 def read_list(file: str) -> list[str]:
-    """The paths in a file, or from standard input ("-"): one a line or, where there is a NUL byte, parted by these.
+    """The paths in a file, or from standard input ("-"): one per line or, where there is a NUL byte, separated by NUL bytes.
 
     Raises:
         ConfigError: it cannot be read.

@@ -1,7 +1,7 @@
-"""Marker files in the library itself: `.orientd-ignore` says which of the files and folders beside and below it are left out.
+"""Marker files in the library itself: `.orientd-ignore` says which files and folders next to it and below it are left out.
 
-It holds patterns as .gitignore does, for the folder it lies in; one without any leaves out the whole folder. So does one that
-cannot be read: nobody knows what it protects.
+It holds patterns like .gitignore, for the folder it is in; without any pattern it excludes the whole folder. So does a file that
+cannot be read, as nobody knows what it protects.
 """
 
 import os
@@ -22,7 +22,7 @@ _ALL: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What one marker says; `whole`: the folder it lies in is left out, and all that is in it."""
+    """What one marker says; `whole`: the folder it is in is left out, and all that is in it."""
 
     path: str
     spec: GitIgnoreSpec
@@ -59,7 +59,7 @@ class Markers:
         self._above.cache_clear()
 
     def above(self, path: str) -> tuple[Marker, ...]:
-        """Those that may tell of a path, the nearest first."""
+        """Those that may apply to a path, the nearest first."""
         return self._above(os.path.dirname(path))
 
     def leaving_out(self, path: str, is_folder: bool) -> str:

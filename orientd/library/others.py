@@ -1,7 +1,7 @@
-"""Folders that belong to other programs, which alone may write what lies in them.
+"""Folders that belong to other programs, which alone may write in them.
 
 Immich puts a file `.immich` into each folder of its own library, whose files nobody else may change. What programs of Apple and
-others show as one document is a folder of photos and of a database that tells of them.
+others show as one document is a folder with photos and a database about them.
 """
 
 import os
@@ -21,7 +21,7 @@ _KEPT: Final = (
 
 
 def check(path: str) -> None:
-    """See that a photo, by its real path, lies in no folder that belongs to another program.
+    """Check that a photo, by its real path, is in no folder that belongs to another program.
 
     Raises:
         Refused: it does; the message says to which one.
@@ -57,7 +57,7 @@ def check_root(root: str) -> None:
 
 
 def kept_by(path: str) -> str:
-    """The sentence that says in which bundle a real path lies, or which it is; empty if none."""
+    """The sentence that says in which bundle a real path is, or which it is; empty if none."""
     bundles = filter(_is_bundle, _above(os.path.join(path, "any")))
     return next((_KEPT.format(place=bundle) for bundle in bundles), "")
 

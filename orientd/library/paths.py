@@ -1,4 +1,4 @@
-"""Where paths really lie: roots resolved, what lies below them, and whether they are still there."""
+"""Real paths: roots resolved, what is below them, and whether they are still there."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,12 +37,12 @@ def real_place(path: str) -> str:
 
 
 def below(path: str, roots: Sequence[str]) -> bool:
-    """True if a real path is one of the real `roots`, or lies below one."""
+    """True if a real path is one of the real `roots`, or is below one."""
     return any(is_below(path, root) for root in roots)
 
 
 def few(paths: Iterable[str], most: int) -> tuple[str, ...]:
-    """At most so many folders or files, sorted, which all of some absolute paths are or lie below, as near to them as may be."""
+    """At most so many folders or files, sorted, that are or contain all of some absolute paths, as near to them as possible."""
     kept = set(paths)
     while True:
         kept = {path for path in kept if kept.isdisjoint(_above(path))}
@@ -60,7 +60,7 @@ def presence(roots: Sequence[str]) -> Callable[[], None]:
 
     def identity(root: str) -> tuple[int, int] | None:
         try:
-            with listing(root):  # what stat tells may be remembered by the kernel while nobody answers any more (FUSE, NFS)
+            with listing(root):  # the kernel may answer stat from memory when the file system no longer answers (FUSE, NFS)
                 found = os.stat(root)
         except OSError:
             return None
@@ -77,7 +77,7 @@ def presence(roots: Sequence[str]) -> Callable[[], None]:
 
 
 def _above(path: str) -> list[str]:
-    """The folders in which an absolute path lies."""
+    """The folders that contain an absolute path."""
     return [str(folder) for folder in PurePath(path).parents]
 
 

@@ -55,8 +55,8 @@ def read(candidate: Candidate, whole: Callable[[Candidate], Content], naming: Na
     if kind is Format.UNKNOWN:
         raise DecodeError(Reason.UNKNOWN_CONTENT, UNKNOWN)
     by_sidecar = naming is not None and formats.needs_sidecar(kind, data)
-    beside = sidecars.find(path, naming).orientation if naming and by_sidecar else None
-    orientation = formats.stored_orientation(kind, data) if beside is None else beside
+    noted = sidecars.find(path, naming).orientation if naming and by_sidecar else None
+    orientation = formats.stored_orientation(kind, data) if noted is None else noted
     pixels = raw.preview(data) if kind is Format.RAW else data
     return Photo(path, stat, kind, pixels, orientation, hashlib.sha256(data).hexdigest(), by_sidecar)
 

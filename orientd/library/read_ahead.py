@@ -54,17 +54,17 @@ class ReadAhead:
     def read(self, candidate: Candidate) -> Content:
         """What the file holds; each expected file may be asked for once, others are read at once."""
         with self._changed:
-            errand = self._expected.pop(candidate.path, None)
-            if errand and candidate.path in self._unread:
-                self._awaited[candidate.path] = errand
+            entry = self._expected.pop(candidate.path, None)
+            if entry and candidate.path in self._unread:
+                self._awaited[candidate.path] = entry
                 self._changed.notify_all()
-        if errand is None:
+        if entry is None:
             return self._read(candidate)
         try:
-            return errand.content.result()
+            return entry.content.result()
         finally:
             with self._changed:
-                self._held -= errand.candidate.stat.size
+                self._held -= entry.candidate.stat.size
                 self._changed.notify_all()
 
     def close(self) -> None:
@@ -77,15 +77,15 @@ class ReadAhead:
 
     def _fetch(self) -> None:
         with self._changed:
-            errand = self._changed.wait_for(self._next)
-            assert errand
-            del self._unread[errand.candidate.path]
-            self._awaited.pop(errand.candidate.path, None)
-            self._held += errand.candidate.stat.size
+            entry = self._changed.wait_for(self._next)
+            assert entry
+            del self._unread[entry.candidate.path]
+            self._awaited.pop(entry.candidate.path, None)
+            self._held += entry.candidate.stat.size
         try:
-            errand.content.set_result(self._read(errand.candidate))
+            entry.content.set_result(self._read(entry.candidate))
         except BaseException as error:
-            errand.content.set_exception(error)
+            entry.content.set_exception(error)
 
     def _next(self) -> _Request | None:
         """The first file in order; where there is no room for it, one that was asked for, which does not stay here."""

@@ -26,7 +26,7 @@ class Shard:
     of: int = 1
 
     def owns(self, folder: str) -> bool:
-        """True if the files that lie in a folder, by its real path, are this part's; every folder has one owner."""
+        """True if the files in a folder, by its real path, are this part's; every folder has one owner."""
         if self.of == 1:
             return True
         digest = hashlib.sha256(os.fsencode(folder)).digest()
@@ -75,7 +75,7 @@ class Part:
     """What is noted while one part of a library is judged, so that all parts can be put together later.
 
     roots: real paths of what is walked, in its order. judged_by: the id of the judge (see `pipeline.cache_key`). listed:
-    paths of a list of which a row comes before the walk; places: where in the list each stands. linked: files with several names.
+    paths of a list of which a row comes before the walk; places: their positions in it. linked: files with several names.
     """
 
     shard: Shard = field(default_factory=Shard)
@@ -114,7 +114,7 @@ class WalkOrder:
         self._roots = {root: place for place, root in enumerate(roots)}
 
     def of(self, path: str, *, is_folder: bool = False) -> Order:
-        """Where a real path below one of the roots stands; that of a folder is before all that lies in it.
+        """The position of a real path below one of the roots; a folder comes before all that is in it.
 
         Raises:
             ConfigError: it is below none.

@@ -67,7 +67,7 @@ def find(photo: str, naming: Naming, disk: Disk = DISK) -> Sidecar:
     Raises:
         Refused: there are several, or the one that is there cannot be read.
     """
-    found = [each for path, _ in _present(photo) if _tells_of(each := _read(path, disk), photo)]
+    found = [each for path, _ in _present(photo) if _describes(each := _read(path, disk), photo)]
     if len(found) > 1:
         raise Refused(
             Reason.SIDECAR_UNCLEAR,
@@ -87,10 +87,10 @@ def find(photo: str, naming: Naming, disk: Disk = DISK) -> Sidecar:
 
 
 def check_silent(photo: str, disk: Disk = DISK) -> None:
-    """See that nothing beside a photo that is about to be written itself would contradict it afterwards.
+    """Check that no file next to a photo would contradict the photo once the photo itself is written.
 
     Raises:
-        Signed: a manifest of its content lies there (C2PA technical specification 2.2, section 11.4).
+        Signed: a manifest of its content is there (C2PA technical specification 2.2, section 11.4).
         Refused: a sidecar stores an orientation, or one that is there cannot be read.
     """
     manifest = os.path.splitext(photo)[0] + ".c2pa"
@@ -99,7 +99,7 @@ def check_silent(photo: str, disk: Disk = DISK) -> None:
             f"its content is signed by {os.path.basename(manifest)} (C2PA), which any change would break: turn it in a program"
             " that keeps sidecars"
         )
-    for name, orientation in _told(photo, disk):
+    for name, orientation in _stated(photo, disk):
         raise Refused(
             Reason.SIDECAR_CONTRADICTS,
             f"its sidecar {name} stores an orientation ({orientation}), which would contradict the photo: turn it in the program"
@@ -110,13 +110,13 @@ def check_silent(photo: str, disk: Disk = DISK) -> None:
 def contradiction(photo: str, orientation: int | None, disk: Disk = DISK) -> str:
     """What a sidecar stores against a photo that was written and stores `orientation` (None: none); empty if none is known to."""
     with suppress(Refused):
-        for name, noted in _told(photo, disk):
+        for name, noted in _stated(photo, disk):
             if normalise(noted) != normalise(orientation):
                 return f"its sidecar {name} stores another orientation ({noted}): turn it in the program that keeps the sidecar"
     return ""
 
 
-def _told(photo: str, disk: Disk) -> Iterator[tuple[str, int]]:
+def _stated(photo: str, disk: Disk) -> Iterator[tuple[str, int]]:
     """Name and orientation of each sidecar that stores one for the photo.
 
     Raises:
@@ -124,12 +124,12 @@ def _told(photo: str, disk: Disk) -> Iterator[tuple[str, int]]:
     """
     for path, _ in _present(photo):
         found = _read(path, disk)
-        if found.orientation is not None and _tells_of(found, photo):
+        if found.orientation is not None and _describes(found, photo):
             yield os.path.basename(path), found.orientation
 
 
 def signature(photo: str) -> str:
-    """Tells one state of a photo's sidecars from another without opening them; empty if there are none."""
+    """Distinguishes one state of a photo's sidecars from another without opening them; empty if there are none."""
     return "".join(f"-{stat.inode}-{stat.size}-{stat.mtime_ns}" for _, stat in _present(photo))
 
 
@@ -139,7 +139,7 @@ def paths(photo: str) -> tuple[str, ...]:
 
 
 def photos(path: str) -> Iterator[str]:
-    """Every path that the photo may have of which a sidecar at `path` tells; none if that is not the name of a sidecar."""
+    """Every path that the photo of a sidecar at `path` may have; none if that is not the name of a sidecar."""
     stem, suffix = os.path.splitext(path)
     if suffix in _SUFFIXES:
         yield stem
@@ -166,7 +166,7 @@ def _read(path: str, disk: Disk) -> Sidecar:
         raise Refused(Reason.SIDECAR_UNCLEAR, f"its sidecar {os.path.basename(path)} cannot be read: {error}") from error
 
 
-def _tells_of(found: Sidecar, photo: str) -> bool:
+def _describes(found: Sidecar, photo: str) -> bool:
     """True if it belongs to that photo. `photo.xmp` may say for which extension it is; if not, it is that of the raw file: into
     other photos programs write themselves. Without a raw file it is that of the only photo of this name.
 
@@ -189,8 +189,8 @@ def _tells_of(found: Sidecar, photo: str) -> bool:
 def _namesakes(photo: str) -> set[str]:
     """Names of the photos that may share `photo.xmp`, this one among them."""
     stem = os.path.splitext(os.path.basename(photo))[0]
-    beside = os.listdir(os.path.dirname(photo) or os.curdir)
-    others = (name for name in beside if os.path.splitext(name)[0] == stem and filenames.promises_photo(name))
+    siblings = os.listdir(os.path.dirname(photo) or os.curdir)
+    others = (name for name in siblings if os.path.splitext(name)[0] == stem and filenames.promises_photo(name))
     return {os.path.basename(photo), *others}
 
 

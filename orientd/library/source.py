@@ -1,4 +1,4 @@
-"""What is asked of a library, wherever its photos lie: folders here (`walk` and `PhotoReader`), or a photo server."""
+"""What is asked of a library, wherever its photos are: folders here (`walk` and `PhotoReader`), or a photo server."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -7,7 +7,7 @@ from orientd.records import Candidate, Photo, Picture
 
 
 class Source(Protocol):
-    """Opens the candidates that were listed, for several threads at once; `glances`: it may tell something before."""
+    """Opens the candidates that were listed, for several threads at once; `glances`: `glance` may return something before."""
 
     glances: bool
 
@@ -18,7 +18,7 @@ class Source(Protocol):
         """The photo as it is to be judged, or None if it is none; raises PhotoError."""
 
     def glance(self, candidate: Candidate, look: Callable[[Photo], Picture | None]) -> tuple[Photo, Picture] | None:
-        """What can be told of it before it is opened, if anything."""
+        """The photo, and its picture by `look`, from what can be read without opening the whole file; None if nothing can."""
 
     def close(self) -> None:
         """Nothing that is expected is opened any more."""
@@ -34,4 +34,4 @@ class ServedPhotos(Protocol):
         """The photo as its server shows it now, `sha256` that fingerprint; raises PhotoError."""
 
     def close(self) -> None:
-        """No more is asked; who waits for an answer is let go."""
+        """Nothing is asked any more; a thread that waits for an answer is released."""

@@ -46,7 +46,7 @@ def walk(
     the way to it are resolved. A symbolic link to a file and a further hard link of a file that came out before have `skip` set
     if they are named like a photo; what cannot be listed or examined has `error` set. Once `stop()` is true it ends, also where
     there are only folders. Files come out, and are counted, only from folders that it `owns`; all folders are entered.
-    `wanted` tells by its name whether a file is worth opening.
+    `wanted` says by its name whether a file is worth opening.
 
     Raises:
         LibraryUnavailable: a root is not there or cannot be read, raised by the call itself; or a root went away during the walk.

@@ -12,14 +12,14 @@ from orientd.files.write import temp_name
 from orientd.reasons import Reason
 
 _MARK: Final = "user.orientd.copy-of"
-"""The attribute of a copy that tells its original, by which it is known for one that may be replaced."""
+"""The attribute of a copy that names its original; a file that has it may be replaced."""
 
 
 class Copies:
     """The tree of copies below a folder, in which each of the real `roots` has a place of its own.
 
     Raises:
-        ConfigError: copies would lie among the pages, or be taken for them.
+        ConfigError: copies would be among the pages, or be taken for them.
     """
 
     def __init__(self, folder: str, roots: Sequence[str], *, overwrite: bool) -> None:
@@ -56,7 +56,7 @@ class Copies:
         return place
 
     def _root_above(self, path: str) -> str:
-        """The root that is a path, or lies above it, by whatever name; empty if none does."""
+        """The root that is a path, or is above it, by any name; empty if there is none."""
         known = next((self._roots[found] for found in _above(path) if found in self._roots), "")
         return known or next((root for root in self._located if self._is_within(path, root)), "")
 
@@ -117,7 +117,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _mark(file: int, path: str) -> None:
-    """Tell whose copy it is, and let it be read by who may read that."""
+    """Note the original in the copy, and give the copy the same permissions to read."""
     with suppress(OSError):  # a file system without attributes: such a copy is never replaced
         os.setxattr(file, _MARK, os.fsencode(path))
     with suppress(PermissionError):  # a file system without modes
@@ -125,7 +125,7 @@ def _mark(file: int, path: str) -> None:
 
 
 def _original(place: str) -> str:
-    """The file of which one is a copy; empty if that is not told."""
+    """The original of a copy; empty if that is not known."""
     with suppress(OSError):
         return os.fsdecode(os.getxattr(place, _MARK, follow_symlinks=False))
     return ""

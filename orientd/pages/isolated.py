@@ -116,7 +116,7 @@ def _look(question: dict[str, Any]) -> Answer:
 
 
 def _write(question: dict[str, Any]) -> Answer:
-    """The file is held no more: its pages were turned."""
+    """The file is no longer held: its pages were turned."""
     turns = {page: (quarters, rest) for page, quarters, rest in question["turns"]}
     crops = {page: (left, upper, right, lower) for page, (left, upper, right, lower) in question["crops"]}
     try:

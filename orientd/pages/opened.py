@@ -28,7 +28,7 @@ Stop = Callable[[], bool]
 
 
 class Look(NamedTuple):
-    """A page: its text, and its gray levels, the longer side `skew.SIDE` at most; None where the text tells how it stands."""
+    """A page: its text, and its gray levels, the longer side `skew.SIDE` at most; None where the text shows its orientation."""
 
     text: Text
     levels: NDArray[np.uint8] | None
@@ -144,7 +144,7 @@ class PdfPages:
         """See `Pages.look`."""
         self._let_go()
         text = self._pdf.text(page)
-        if text.tells:
+        if text.suffices:
             return Look(text, None)
         self._pdf.check_pictures(page, self._max_pixels)
         return Look(text, self._pdf.levels(page))
@@ -173,7 +173,7 @@ class PdfPages:
         return pdf
 
     def _let_go(self) -> None:
-        """Open the file anew before PDFium has kept too much of it."""
+        """Open the file again before PDFium has kept too much of it."""
         self._check_unchanged()
         if self._looks * self._stat.size > _KEPT * len(self):
             self._pdf.close()

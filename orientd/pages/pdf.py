@@ -1,4 +1,4 @@
-"""The pages of a PDF, by PDFium: how each looks, how its text stands, and the file with its pages turned.
+"""The pages of a PDF, by PDFium: how each looks, how its text is oriented, and the file with its pages turned.
 
 PDFium is the owner of the format: what is copied is the document as it was, its pages turned by `/Rotate` and, where they hold no
 text, by the matrix of their content, so that scans keep their very bytes. Nothing is written to the document that was opened.
@@ -38,7 +38,7 @@ _ASKED: Final = 2000  # letters of a page, evenly spread
 _LIFT: Final = 100_000.0  # points
 _SHARED: Final = "its pages share their content, so that none can be straightened by itself: use --no-straighten"
 _DEPTH: Final = 8  # of forms in forms on a page
-_FEWEST: Final = 30  # letters that tell how a page stands
+_FEWEST: Final = 30  # letters that show the orientation of a page
 _LEAST_SHARE: Final = 0.8
 
 
@@ -64,7 +64,7 @@ def _in_page(box: "Box", rotation: int) -> tuple[tuple[float, float], tuple[floa
 class Text:
     """The text that a page has of its own.
 
-    `letters`: how many. `total`: the degrees clockwise, −180 to 180, that make the `share` of them upright which stand alike.
+    `letters`: how many. `total`: the degrees clockwise, −180 to 180, that make the `share` with the same angle upright.
     """
 
     letters: int
@@ -72,8 +72,8 @@ class Text:
     share: float
 
     @property
-    def tells(self) -> bool:
-        """True if there is enough of it, and most of it stands alike."""
+    def suffices(self) -> bool:
+        """True if there is enough of it, and most of it has the same angle."""
         return self.letters >= _FEWEST and self.share >= _LEAST_SHARE
 
 
@@ -99,7 +99,7 @@ class Pdf:
             with worded(ReadError):
                 self._file = failed.enter_context(opened(DISK, path, os.O_RDONLY))
             self._stream = failed.enter_context(open(self._file, "rb", closefd=False))
-            with self._told():
+            with self._explained():
                 self._document = pypdfium2.PdfDocument(self._stream)
             self._open = failed.pop_all()
 
@@ -118,7 +118,7 @@ class Pdf:
             return np.ascontiguousarray(shown.reshape(shown.shape[:2])[:SIDE, :SIDE])
 
     def text(self, number: int) -> Text:
-        """How the text of a page stands."""
+        """How the text of a page is oriented."""
         with self._page(number) as page:
             rotation, text = page.get_rotation(), page.get_textpage()
             total = text.count_chars()
@@ -172,9 +172,9 @@ class Pdf:
     def twins(self) -> list[int]:
         """Of each page the last one that is the same object, itself if there is no other: what turns one turns all of these.
 
-        PDFium does not tell, so in a second opening of the file each page is marked with its number, by a box none inherits.
+        PDFium does not say, so in a second opening of the file each page is marked with its number, by a box none inherits.
         """
-        with self._told(), closing(self._pdfium.PdfDocument(self._stream)) as scratch:
+        with self._explained(), closing(self._pdfium.PdfDocument(self._stream)) as scratch:
             for number in range(len(scratch)):
                 with closing(scratch[number]) as page:
                     page.set_artbox(number, 0, number + 1, 1)
@@ -187,9 +187,9 @@ class Pdf:
     def _share_content(self, numbers: Collection[int], twins: Sequence[int]) -> bool:
         """True if the content of one of these pages is that of another page, too, which would be straightened with it.
 
-        PDFium does not tell that either: in another opening these pages are lifted, and the others looked at.
+        PDFium does not say that either: in another opening these pages are lifted, and the others looked at.
         """
-        with self._told(), closing(self._pdfium.PdfDocument(self._stream)) as scratch:
+        with self._explained(), closing(self._pdfium.PdfDocument(self._stream)) as scratch:
             before = [_bottom(scratch, number) for number in range(len(scratch))]
             for number in numbers:
                 with closing(scratch[number]) as page:
@@ -199,7 +199,7 @@ class Pdf:
         return any(times > (twins[number] in numbers) for number, times in enumerate(lifted))
 
     def turn(self, number: int, turn: "Turn") -> None:
-        """Turn a page: by quarters as viewers are told to, by the rest in its content."""
+        """Turn a page: by quarters through its /Rotate entry, by the rest in its content."""
         quarters, rest = turn
         with self._page(number) as page:
             page.set_rotation((page.get_rotation() + quarters) % 360)
@@ -239,7 +239,7 @@ class Pdf:
     def replace(self, number: int, jpeg: bytes, size: tuple[int, int]) -> None:
         """Put a picture of `size` pixels, a JPEG, in the place of a page, at `DPI`."""
         width, height = (72 * side / DPI for side in size)
-        with self._told():
+        with self._explained():
             page = self._document.new_page(width, height, number)
             image = self._pdfium.PdfImage.new(self._document)
             image.load_jpeg(BytesIO(jpeg), inline=True)
@@ -251,7 +251,7 @@ class Pdf:
 
     def save(self, file: BinaryIO) -> None:
         """Write the document as it is now."""
-        with self._told():
+        with self._explained():
             self._document.save(file)
 
     def close(self) -> None:
@@ -260,7 +260,7 @@ class Pdf:
 
     @contextmanager
     def _page(self, number: int) -> Iterator[Any]:
-        with self._told():
+        with self._explained():
             page = self._document[number]
             try:
                 yield page
@@ -268,7 +268,7 @@ class Pdf:
                 page.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         """What PDFium says becomes a DecodeError."""
         try:
             yield

@@ -31,7 +31,7 @@ class CacheKey:
 
     @classmethod
     def of(cls, config: Config, model_id: str, policy: Policy, witnesses: tuple[str, ...], *, by_thumbnail: bool) -> Self:
-        """The key of a configuration, the model that was opened for it, the policy that results, and the witnesses beside it."""
+        """The key of a configuration, the model that was opened for it, the policy that results, and its witnesses."""
         return cls(
             model_id=model_id,
             policy_id=policy.id,

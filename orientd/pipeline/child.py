@@ -60,7 +60,7 @@ def limit(kind: int, amount: int) -> None:
 
 
 def die_with_the_parent(pipe: int, wanted: bool) -> None:
-    """While it works, it does not look at its pipe: the kernel shall send SIGIO, and so end it, when that is closed."""
+    """While it works, it does not look at its pipe: the kernel is to send SIGIO, and so end it, when that is closed."""
     flags = fcntl.fcntl(pipe, fcntl.F_GETFL)
     fcntl.fcntl(pipe, fcntl.F_SETFL, flags | os.O_ASYNC if wanted else flags & ~os.O_ASYNC)
 

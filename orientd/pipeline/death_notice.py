@@ -1,4 +1,4 @@
-"""A small process beside one that may die of a photo: should that happen, it says with which photos in hand, and what to do."""
+"""A small process that watches one that a photo may crash: if that happens, it names the photos in hand and says what to do."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ _ENDS_BY_ITSELF = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def serve(path: str) -> None:
-    """Wait until standard input is closed, and be silent if anything was said before; `path` is the other's `Hand`."""
+    """Wait until standard input is closed; print nothing if it held anything. `path` is the `Hand` of the process watched."""
     for number in _ENDS_BY_ITSELF:
         signal.signal(number, signal.SIG_IGN)
     if sys.stdin.buffer.read():

@@ -1,8 +1,8 @@
-"""After a death: the files that were in hand are tried by themselves in a child process (`trial`); what kills it is left out.
+"""After a crash: each file that was in hand is tried in a child process (`trial`); a file that crashes the child is left out.
 
-Should it die of a fault of its own, the file in its hand is tried once more, alone in another child, and the ones before it if
-that survives, as memory that one file spoils may kill a process at the next. A child that is ended by others, or for its memory
-or its time, blames no file.
+If the child crashes, its current file is tried once more, alone in another child; if that survives, so are the files before it,
+as memory that one file corrupts may crash a process at the next one. If the child is ended by others, or for its memory or its
+time, no file is blamed.
 """
 
 import select
@@ -111,7 +111,7 @@ def why_left_out(hand: Hand, path: str) -> str:
     """Why the file at a path is left out, if it is."""
     try:
         return hand.left_out(path, stat_of(path))
-    except OSError:  # whoever opens it will say so
+    except OSError:  # opening it will report that
         return ""
 
 

@@ -30,9 +30,9 @@ class Testimony:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """One photo and all that was thought about it.
+    """One photo and every step of its decision.
 
-    `testimonies` are those of all the witnesses of the panel; `opinion` is what a scan makes of those it asks. `refusal` is why
+    `testimonies` are those of all witnesses of the panel; `opinion` is what a scan concludes from those it asks. `refusal` is why
     the photo could not be written, if so. `origin` is for people to read: no decision depends on it.
     """
 
@@ -46,7 +46,7 @@ class Inspection:
     origin: Origin | None
 
     def values(self) -> dict[str, Any]:
-        """As programs are told of it; see `report/output.schema.json`."""
+        """The fields for programs; see `report/output.schema.json`."""
         photo, decision = self.photo, self.opinion.decision
         return {
             "path": photo.path,
@@ -74,8 +74,8 @@ class Inspection:
 def inspected(judge: Judge, photo: Photo) -> Inspection:
     """Raises PhotoError if the photo cannot be decoded."""
     picture = judge.decode(photo)
-    first = judge.eyes().look(picture.pixels[None])[0]
-    second = judge.eyes().look_again(picture.pixels)
+    first = judge.predictor().look(picture.pixels[None])[0]
+    second = judge.predictor().look_again(picture.pixels)
     opinion = judge.opinion(photo, picture, first)
     try:
         judge.check(photo, turned(photo.orientation, opinion.decision.turn))

@@ -67,7 +67,7 @@ def _further_names(parts: Mapping[str, Manifest], order: WalkOrder) -> set[str]:
     for path in sorted((path for part in parts.values() for path in part.linked), key=order.of):
         try:
             found = os.lstat(path)
-        except OSError:  # gone by now: whoever writes it will say so
+        except OSError:  # gone by now: writing it will report that
             continue
         if (found.st_dev, found.st_ino) in known:
             later.add(path)

@@ -147,7 +147,7 @@ class PdfDocument:
         return len(self._document)
 
     def finding(self, page: int, ask: Ask) -> Finding:
-        """By the text that the page has of its own where that tells. Raises DecodeError."""
+        """By the page's own text where that is enough. Raises DecodeError."""
         text, levels = self._document.look(page)
         if text.letters:
             self._with_text.add(page)
@@ -217,7 +217,7 @@ class Crops(dict[int, Box]):
 
 
 def by_quarters(found: Finding, why: str) -> Finding:
-    """A finding whose page is turned by quarters only; `why` is told where that leaves it askew."""
+    """A finding whose page is turned by quarters only; `why` is its reason if some skew is left."""
     if found.verdict is not PageVerdict.COPY or abs(found.rest) < STRAIGHT:
         return found
     verdict = PageVerdict.COPY if found.quarters else PageVerdict.KEEP

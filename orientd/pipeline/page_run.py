@@ -106,7 +106,7 @@ def _rows(
     copies: Copies | None,
     stop: Callable[[], bool],
 ) -> Iterator[PageRow]:
-    """One file: all its pages are judged before any row comes, as each tells of the copy."""
+    """One file: all its pages are judged before its first row, as every row names the copy."""
     path = candidate.path
     try:
         document = opened(candidate)

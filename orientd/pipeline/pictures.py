@@ -56,11 +56,11 @@ class Pictures:
     def warm(self) -> None:
         """Have a decoder ready for the first photo: its libraries take longer to load than a photo takes."""
         square = Picture(np.zeros((8, 8, 3), np.uint8), 8, 8)
-        with suppress(PhotoError, OSError, MemoryError, RuntimeError):  # the first photo will tell
+        with suppress(PhotoError, OSError, MemoryError, RuntimeError):  # the first photo will show it
             self._fitted(Photo("", FileStat(0, 0, 0, 0), Format.JPEG, encoded.jpeg(square), None, ""), SIDE)
 
     def state(self, path: str) -> object:
-        """What tells one state of a photo from another, nothing of what a link points to. Raises PhotoError for one on a server
+        """What distinguishes one state of a photo from another, without targets of links. Raises PhotoError for one on a server
         that cannot be asked."""
         if path.startswith(ON_SERVERS):
             return self._on_servers().state(path)

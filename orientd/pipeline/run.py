@@ -18,13 +18,14 @@ LOOKUP = 500
 
 @dataclass(frozen=True)
 class Stages:
-    """What the pipeline calls. `judge` runs in several threads at once; the others only in the caller's.
+    """What the pipeline calls. `judge` runs in several threads at once; the others run only in the caller's thread.
 
     lookup: for each candidate the row it got before, or None.
-    judge: one row per candidate, in order; never raises for one photo's sake, but may raise Stopped once the run is to stop.
-    act: carries out a row whose decision is fix; a dry run passes the row through. An unsure one it leaves, if no person decided.
+    judge: one row per candidate, in order; no photo makes it raise, but it may raise Stopped once the run is to stop.
+    act: carries out a row whose decision is fix; a dry run returns the row unchanged. It leaves an unsure row unless a person
+        decided it.
     record: remembers rows just judged, before any is acted on.
-    expect: is told of every batch, in order, before it is judged.
+    expect: called with every batch, in order, before it is judged.
     """
 
     lookup: Callable[[Sequence[Candidate]], Sequence[Row | None]]

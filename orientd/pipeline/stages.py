@@ -32,7 +32,7 @@ from orientd.state.seen import Seen
 from orientd.witnesses.asking import Bench
 from orientd.write import change, keeping, reverted
 from orientd.write.change import Writable
-from orientd.write.writer import Writer, put_right
+from orientd.write.writer import Writer, fixed_row
 
 if TYPE_CHECKING:
     from orientd.infer.engine import Engine
@@ -79,9 +79,9 @@ def make_judge(
 ) -> tuple[Judge, str]:
     """A judge by this configuration, and the id under which its rows may be reused.
 
-    `notify` is told if the model's probabilities were never calibrated; `rotate` plans turns of pixels, if these are wanted;
-    `source` opens photos, if they are not simply read; `check` is the stage *plan* where they are no files. Once `stop` is true,
-    whoever judges gets Stopped at the next photo.
+    `notify` is called if the model's probabilities were never calibrated; `rotate` plans turns of pixels, if they are allowed;
+    `source` opens photos that are not simply read from disk; `check` is the stage *plan* for photos that are no files. Once
+    `stop` is true, the judge raises Stopped at the next photo.
 
     Raises:
         EngineUnavailable: ONNX Runtime or the provider asked for is not there.
@@ -102,9 +102,9 @@ def make_judge(
         return as_noted(decoder(size).decode)
 
     if config.provider == "cpu":
-        crowd, first = None, model.open()
+        gpu_pool, first = None, model.open()
     else:
-        crowd, first = cards.open_cards(model, config, notify, decoding, workers, stop)
+        gpu_pool, first = cards.open_cards(model, config, notify, decoding, workers, stop)
     if not first.spec.calibrated:
         notify(_UNCALIBRATED.format(model.name))
     source, size = source or PhotoReader(config, naming_of(config)), first.spec.input_size
@@ -116,13 +116,13 @@ def make_judge(
     judge = Judge(
         read=until(stop, source.open),
         decode=until(stop, decoding(size)),
-        eyes=(lambda: crowd) if crowd else one_for_each_thread(first, model.open),
+        predictor=(lambda: gpu_pool) if gpu_pool else one_for_each_thread(first, model.open),
         check=until(stop, check or plan_stage(config, rotate)),
         policy=policy,
         voices=panel.voices,
         ask=bench.questions,
-        crowd=crowd,
-        glance=until(stop, partial(source.glance, look=decoder(size).glance)),
+        batch_predictor=gpu_pool,
+        thumbnail_glance=until(stop, partial(source.glance, look=decoder(size).glance)),
     )
     return judge, CacheKey.of(config, first.model_id, policy, names, by_thumbnail=source.glances).id
 
@@ -167,7 +167,7 @@ def act_stage(journal: Journal, kept: Kept, writer: Writer | None, *, unattended
             return left(row, reverted.MADE.format(run), Reason.DONE_BEFORE)
         if reason := _undone(journal, row, unattended):
             return left(row, reason, Reason.TAKEN_BACK)
-        return put_right_now(writer, row) if writer else row
+        return fix_now(writer, row) if writer else row
 
     return act
 
@@ -195,7 +195,7 @@ def one_for_each_thread(first: "Engine", another: Callable[[], "Engine"]) -> Cal
 
 
 def at_once(config: Config, judge: Judge) -> int:
-    """How many photos go together from stage to stage: where pixels may be turned, which takes seconds, no more than need be."""
+    """How many photos go together from stage to stage: as few as possible where pixels may be turned, which takes seconds."""
     return max(config.batch if Method(config.method) is Method.TAG else 1, judge.batch)
 
 
@@ -212,9 +212,9 @@ def make_stages(
     rescan: bool = False,
     expect: Callable[[Sequence[Candidate]], object] = lambda _: None,
 ) -> pipeline.Stages:
-    """The stages of a scan and of the watcher: look up (unless `rescan`), judge, put right (with a writer), remember.
+    """The stages of a scan and of the watcher: look up (unless `rescan`), judge, fix (with a writer), remember.
 
-    What is judged is in `hand`, and what was left out is not judged. `expect`: see `pipeline.Stages`.
+    Photos are in `hand` while they are judged; those left out are not judged. `expect`: see `pipeline.Stages`.
     """
 
     def lookup(chunk: Sequence[Candidate]) -> list[Row | None]:
@@ -229,10 +229,10 @@ def make_stages(
 
 def open_seen(config: Config, identity: str, notify: Notify) -> Seen:
     """The memory of files judged under that id (see `make_judge`)."""
-    return Seen(Path(config.state_dir), identity, notify, _beside(config))
+    return Seen(Path(config.state_dir), identity, notify, _dependencies(config))
 
 
-def _beside(config: Config) -> Callable[[Row], str]:
+def _dependencies(config: Config) -> Callable[[Row], str]:
     """What the memory of a row depends on beyond its file: sidecars, where they count or would forbid to write the photo."""
     obeyed = naming_of(config) is not None
 
@@ -252,17 +252,17 @@ def _undone(journal: Journal, row: Row, unattended: bool) -> str:
 
 
 def _still_planned(row: Row, method: str) -> bool:
-    """False if a photo judged earlier may have to be put right by another method now, or not at all."""
+    """False if a photo judged earlier may need another method now, or may not be fixed at all."""
     same = row.method == method == Method.TAG or row.method is Method.SIDECAR
     return row.decision is not Verdict.FIX or (same and others.is_free(row.path))
 
 
-def put_right_now(writer: Writer, row: Row) -> Row:
+def fix_now(writer: Writer, row: Row) -> Row:
     """Carry out a row whose decision is fix, and remember what a later scan would say of it."""
-    told = row.method if row.method in (Method.SIDECAR, Method.IMMICH) else Method(writer.config.method)
-    done, outcome = writer.fix(row, told)
+    method = row.method if row.method in (Method.SIDECAR, Method.IMMICH) else Method(writer.config.method)
+    done, outcome = writer.fix(row, method)
     if outcome.status is Status.FIXED and outcome.stat:
-        writer.seen.add([put_right(row, outcome, outcome.stat, writer.run)])
+        writer.seen.add([fixed_row(row, outcome, outcome.stat, writer.run)])
     return done
 
 
@@ -277,4 +277,4 @@ def recorder(seen: Seen) -> Callable[[Sequence[Row]], None]:
 
 
 def _nobody(_: str) -> None:
-    """For those who are not told anything."""
+    """Ignores the message."""

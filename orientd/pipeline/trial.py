@@ -42,7 +42,7 @@ def serve() -> None:
     send(answers, {})
     for held in files:
         signal.setitimer(signal.ITIMER_REAL, _SECONDS)
-        with suppress(Exception):  # a fault that is told kills nobody
+        with suppress(Exception):  # an exception is no crash
             _try(held, judge, config)
         send(answers, {})
 
@@ -57,7 +57,7 @@ def _try(held: Held, judge: Judge, config: Config) -> None:
     stat = stat_of(held.path)
     if not held.is_still(stat):
         return
-    for each in (judge, replace(judge, glance=lambda _: None)):  # by its thumbnail, and whole
+    for each in (judge, replace(judge, thumbnail_glance=lambda _: None)):  # by its thumbnail, and whole
         each([Candidate(held.path, stat)])
     if held.turn and held.method != Method.SIDECAR:
         _prove(held, config)

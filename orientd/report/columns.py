@@ -35,7 +35,7 @@ class Columns:
 
     @property
     def missing(self) -> list[str]:
-        """Columns without which no photo can be put right."""
+        """Columns without which no photo can be fixed."""
         return [name for name in NEEDED if name not in self.names]
 
 

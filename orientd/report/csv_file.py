@@ -180,7 +180,7 @@ def taken(file: IO[Any]) -> bool:
 
 
 def cells(row: Row) -> list[object]:
-    """A row as it stands in a report."""
+    """A row as it is written in a report."""
     return [f"{value:.4f}" if isinstance(value, float) else value for value in row.cells()]
 
 

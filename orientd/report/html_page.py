@@ -47,7 +47,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Photos of a kind. `remarks` stand above them; those without pictures are a list of names and reasons."""
+    """Photos of a kind. `remarks` are shown above them; those without pictures are a list of names and reasons."""
 
     name: str
     title: str
@@ -92,13 +92,13 @@ def _figure(card: Card, name: str) -> str:
     row = card.row
     folder, file = os.path.split(row.path)
     shown = _pair(card, name) if card.jpeg else f'<div class="none">{_text(card.note)}</div>'
-    told = "".join(f"<small>{_text(line)}</small>" for line in _facts(row))
-    caption = f"<strong><bdi>{_text(file)}</bdi></strong><small><bdi>{_text(folder)}</bdi></small>{told}"
+    facts = "".join(f"<small>{_text(line)}</small>" for line in _facts(row))
+    caption = f"<strong><bdi>{_text(file)}</bdi></strong><small><bdi>{_text(folder)}</bdi></small>{facts}"
     return f"<figure>{shown}<figcaption>{caption}</figcaption></figure>\n"
 
 
 def _pair(card: Card, name: str) -> str:
-    """The photo as it is shown, and as it would be; of one that was put right, as it was, and as it is shown now."""
+    """The photo as it is shown now and as it would be turned; for a fixed photo, before and now."""
     turn = best_turn(card.row) or 0
     fixed = card.row.outcome is Status.FIXED
     left, right = ("before", "now") if fixed else ("now", f"turned {_words(turn)}")

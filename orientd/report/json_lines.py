@@ -23,8 +23,8 @@ class JsonLines:
 
     def photo(self, row: Row) -> None:
         values = (round(value, 4) if isinstance(value, float) else value for value in row.cells())
-        told = dict(zip(COLUMNS, values, strict=True))
-        self.write("photo", told | {"mtime_ns": None if row.mtime_ns is None else str(row.mtime_ns)})
+        fields = dict(zip(COLUMNS, values, strict=True))
+        self.write("photo", fields | {"mtime_ns": None if row.mtime_ns is None else str(row.mtime_ns)})
 
     def status(self, done: int, found: int, total: int | None, seconds_left: float | None) -> None:
         """`total` and `seconds_left` are None until the total is known."""
@@ -34,7 +34,7 @@ class JsonLines:
         self.write("error", {"message": message})
 
     def summary(self, tally: Tally, report: str, exit_code: ExitCode, left_out: NotLookedAt = MappingProxyType({})) -> None:
-        """`report` is the path of the CSV file ("" for none); of `left_out` the numbers are told."""
+        """`report` is the path of the CSV file ("" for none); only the numbers of `left_out` are written."""
         decisions = {verdict.value: tally.count(verdict) for verdict in Verdict}
         outcomes = {status.value: tally.count(outcome=status) for status in Status if status}
         ending = {"left_out": {why.value: left_out.get(why, (0,))[0] for why in LeftOut}, "report": report}

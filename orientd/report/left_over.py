@@ -11,7 +11,7 @@ from orientd.report.columns import LONGEST, is_header
 _SUFFIX = ".partial"
 
 
-def beside(path: str) -> Sequence[str]:
+def nearby(path: str) -> Sequence[str]:
     """The unfinished reports in the folder of the one at `path`, which is being written, without those of others at work."""
     folder = os.path.dirname(path)
     with suppress(OSError):
@@ -31,7 +31,7 @@ def has_rows(path: str) -> bool:
 
 
 def another_name(path: str) -> str:
-    """A free name for the unfinished report that stands in the way of a new one to be called `path`."""
+    """A free name for an unfinished report that is in the way of a new one to be called `path`."""
     stem, ending = os.path.splitext(path)
     names = (f"{stem}.before{number or ''}{ending}{_SUFFIX}" for number in count())
     return next(name for name in names if not os.path.lexists(name))

@@ -1,4 +1,4 @@
-"""What stands beside each part of a plan, so that all can be put together: what was judged there, how, and how much."""
+"""The manifest next to each part of a plan, by which the parts are merged: what was judged, how, and how many photos."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from orientd.report.text import printable
 _ENDING: Final = ".json"
 _PART: Final = "orientd-shard-"
 _SHOWN: Final = 20
-# What must be the same in all parts, and in which words its difference is told.
+# What must be the same in all parts, and the words that report a difference.
 _COMMON: Final = {
     "of": "the number of parts",
     "orientd": "the version of orientd",
@@ -26,11 +26,11 @@ _COMMON: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Of the part `shard` (counted from 1) of `of`.
+    """The manifest of part `shard` (counted from 1) of `of`.
 
-    orientd: its version. judged_by: the id of the judge. settings: those that decide what is looked at and how it is put right.
+    orientd: its version. judged_by: the id of the judge. settings: those that decide what is looked at and how it is fixed.
     roots: real paths, in the order of the walk. listed: paths of a list of files whose rows come before those of the walk.
-    places: where in the list each of these stands. linked: files with several names. counts: rows by decision. sha256: of the
+    places: the position of each of these in the list. linked: files with several names. counts: rows by decision. sha256: of the
     part as it was written.
     """
 
@@ -48,7 +48,7 @@ class Manifest:
     sha256: str
 
     @classmethod
-    def beside(cls, part: str) -> Self:
+    def load(cls, part: str) -> Self:
         """That of a part, once that has proved to be as it was written.
 
         Raises:
@@ -84,10 +84,10 @@ class Manifest:
             raise ValueError("there is no such part")
 
     def leave(self, part: str) -> None:
-        """Put it beside a part.
+        """Write it next to a part.
 
         Raises:
-            ReportError: the disk says no.
+            ReportError: it cannot be written.
         """
         place = part + _ENDING
         try:
@@ -110,7 +110,7 @@ def name_of_part(shard: int, of: int) -> str:
 
 
 def is_part(path: str) -> bool:
-    """True for a part of a plan: by its name, or as its manifest lies beside it."""
+    """True for a part of a plan: by its name, or because its manifest is next to it."""
     return os.path.basename(path).startswith(_PART) or os.path.lexists(path + _ENDING)
 
 

@@ -37,15 +37,15 @@ def read_plan(path: str, notify: Notify = lambda _: None) -> list[Row]:
 
 
 def read_decided(path: str, notify: Notify = lambda _: None) -> list[Row]:
-    """All rows of a plan with what a person said of them since (`verdicts.fold`).
+    """All rows of a plan, with the verdicts of a person since it was written (`verdicts.fold`).
 
-    `notify` is told of what is no verdict. Raises as `read_rows` and, with StateError, if the verdicts cannot be read.
+    `notify` is called for lines that are no verdict. Raises as `read_rows`, and StateError if the verdicts cannot be read.
     """
     return _read(path, _deciding(path, notify))
 
 
 def read_rows(path: str) -> list[Row]:
-    """All rows of a plan as they stand in the file, in its order; the whole file is checked first.
+    """All rows of a plan as they are in the file, in its order; the whole file is checked first.
 
     People edit plans with spreadsheets: columns may change places, be added or (but for path, turn, decision, size, mtime_ns
     and sha256) be missing; the separator may be a semicolon or a tab, decimals a comma, lines may end with CR LF. A number

@@ -50,7 +50,7 @@ class PlanCells:
             return [cells[place] if place < len(cells) else _EMPTY for cells in self.lines]
 
     def row(self, number: int) -> Row:
-        """The row of a line, as it stands in the file.
+        """The row of a line, as it is in the file.
 
         Raises:
             ValueError: says which column is wrong.

@@ -51,13 +51,13 @@ def by_decision(name: str, kind: Kind, counts: Mapping[str, int]) -> Family:
 
 
 def by_outcome(name: str, kind: Kind, counts: Mapping[str, int]) -> Family:
-    """Photos that were to be put right, each once; what is not among `counts` is 0."""
+    """Photos that were to be fixed, each once; an outcome that is not among `counts` is 0."""
     samples = {status.value: counts.get(status, 0) for status in Status if status}
     return Family.by("outcome", name, kind, "Photos that were to be fixed, by what came of it.", samples)
 
 
 def of_scan(tally: Tally, model: str, now: float, duration: float) -> str:
-    """What a scan tells that came to its end `now`, in seconds since the epoch."""
+    """The metrics of a scan that ended `now`, in seconds since the epoch."""
     decisions = {verdict.value: tally.count(verdict) for verdict in Verdict}
     outcomes = {status.value: tally.count(outcome=status) for status in Status if status}
     when = "When the last scan came to its end, in seconds since the epoch."
@@ -72,7 +72,7 @@ def of_scan(tally: Tally, model: str, now: float, duration: float) -> str:
     )
 
 
-def leave(told: str, file: str) -> None:
+def leave(content: str, file: str) -> None:
     """Put a text at a place where others may read it at any time: they see the old one or the new one, whole.
 
     Raises:
@@ -83,7 +83,7 @@ def leave(told: str, file: str) -> None:
     try:
         with open(fresh, "w", encoding="utf-8", opener=_anew) as written:
             os.fchmod(written.fileno(), 0o644)  # whatever the umask: the collector is another user
-            written.write(told)
+            written.write(content)
         os.replace(fresh, place)
     except OSError:
         with suppress(OSError):

@@ -34,7 +34,7 @@ def summary(
         wrote: photos were to be written (--fix, apply), not only judged.
         run: the number of the run that wrote, if anything was written.
         left_out: what was not even looked at.
-        rescan: what was judged before was judged anew.
+        rescan: photos judged before were judged again.
         below: folders to be named when the report is applied, as this machine may never have scanned them.
         part: which part of a plan it is ("2/3"), if not all of it.
         judged_by: sentences about who judged, if others did.
@@ -132,7 +132,7 @@ def _next_steps(tally: Tally, report: str, wrote: bool, run: int | None, below: 
     if report:
         yield f"Report: {printable(report)}"
     apply = f"  {commands.line('apply', commands.path(report), *below)}"
-    if told := bool(report and not wrote and tally.count(Verdict.FIX)):
+    if advised := bool(report and not wrote and tally.count(Verdict.FIX)):
         yield "Look at it, delete the rows you do not want, then run:"
         yield apply
     if run and tally.count(outcome=Status.FIXED):
@@ -144,5 +144,5 @@ def _next_steps(tally: Tally, report: str, wrote: bool, run: int | None, below: 
     if unsure := tally.count(Verdict.UNSURE):
         yield f"{photos(unsure, 'is', 'are')} left as before because orientd is not sure (decision 'unsure' in the report)."
         yield "To turn one of them, write 'fix' as its decision and 90, 180 or 270 (degrees clockwise) as its turn, then apply."
-        if report and not told:
+        if report and not advised:
             yield apply

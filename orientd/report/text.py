@@ -23,16 +23,16 @@ def photos(number: int, one: str, many: str) -> str:
 
 
 def in_json(values: Mapping[str, object]) -> dict[str, object]:
-    """Values as any program can read them from JSON. Where a text holds bytes that are not UTF-8, U+FFFD stands for each, and the
-    very bytes stand beside it in base64, by its name and `_b64`; beside a list of such texts stands a list of them."""
-    told: dict[str, object] = {}
+    """Values as any program can read them from JSON. In a text with bytes that are not UTF-8, each of them becomes U+FFFD, and
+    NAME_b64 holds the original bytes in base64; for a list with such a text, NAME_b64 is a list."""
+    fields: dict[str, object] = {}
     for name, value in values.items():
-        told[name] = _clean(value)
-        if told[name] != value and isinstance(value, str):
-            told[f"{name}_b64"] = _base64(value)
+        fields[name] = _clean(value)
+        if fields[name] != value and isinstance(value, str):
+            fields[f"{name}_b64"] = _base64(value)
         elif isinstance(value, list | tuple) and any(isinstance(one, str) and _clean(one) != one for one in value):
-            told[f"{name}_b64"] = [_base64(str(one)) for one in value]
-    return told
+            fields[f"{name}_b64"] = [_base64(str(one)) for one in value]
+    return fields
 
 
 def _clean(value: object) -> object:

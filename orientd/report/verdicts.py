@@ -1,7 +1,7 @@
-"""What a person says of the photos of a plan: one line of JSON for each verdict, in a file of its own beside the plan.
+"""A person's verdicts on the photos of a plan: one line of JSON for each verdict, in a file of its own next to the plan.
 
-The plan may be rewritten by the watcher, a nightly scan or a spreadsheet meanwhile; the verdicts are only ever added to. Whoever
-reads the plan folds them in, by path and SHA-256, so that one counts for the photo as it was when it was looked at.
+The watcher, a nightly scan or a spreadsheet may rewrite the plan meanwhile; verdicts are only ever appended. Whoever reads the
+plan merges them by path and SHA-256, so that a verdict counts only for the photo as it was when the person saw it.
 """
 
 import fcntl
@@ -77,8 +77,8 @@ def append(plan: str, verdicts: Iterable[PersonVerdict]) -> None:
 def read(plan: str, notify: Notify = lambda _: None) -> dict[tuple[str, str], PersonVerdict]:
     """The last verdict on each photo of a plan, by path and SHA-256, without those that were withdrawn.
 
-    A last line without an end is still being written, or was cut off by a crash; `notify` is told of any other line that is no
-    verdict.
+    A last line without an end is still being written, or was cut off by a crash; `notify` is called for any other line that is
+    no verdict.
 
     Raises:
         StateError: the file is there and cannot be read.
@@ -120,7 +120,7 @@ def fold(row: Row, verdict: PersonVerdict | None) -> Row:
 
 
 def best_turn(row: Row) -> int | None:
-    """The turn of a photo (90, 180 or 270) that is the most probable if it needs one; None if nothing tells."""
+    """The turn of a photo (90, 180 or 270) that is the most probable if it needs one; None if that is not known."""
     if row.turn in TURNS[1:]:
         return row.turn
     chances = row.probabilities
@@ -130,19 +130,19 @@ def best_turn(row: Row) -> int | None:
 def as_kept(row: Row) -> Row:
     """The row of a photo that is to stay as it is shown, as a person decided."""
     done = row._replace(decision=Verdict.KEEP, turn=0, new_orientation=None, reason="", reason_code=None, decided_by=PERSON)
-    return done._replace(confidence=row.confidence if row.turn == 0 else None, method=_beside(row))
+    return done._replace(confidence=row.confidence if row.turn == 0 else None, method=_only_by_sidecar(row))
 
 
 def _to_be_turned(row: Row, turn: int) -> Row:
     """As the plan stage has it; the way of writing is chosen when the plan is carried out, where none was planned."""
-    method = row.method if row.decision is Verdict.FIX else _beside(row)
+    method = row.method if row.decision is Verdict.FIX else _only_by_sidecar(row)
     shown = UPRIGHT if method is Method.ROTATE else turned(row.orientation, turn)
     reason, code = (row.reason, row.reason_code) if row.decision is Verdict.FIX else ("", None)
     done = row._replace(decision=Verdict.FIX, turn=turn, new_orientation=shown, method=method, reason=reason, reason_code=code)
     return done._replace(confidence=row.confidence if turn == row.turn else None, decided_by=PERSON)
 
 
-def _beside(row: Row) -> Method | None:
+def _only_by_sidecar(row: Row) -> Method | None:
     """Every row of a photo that is never written itself says so, whatever is decided."""
     return Method.SIDECAR if row.method is Method.SIDECAR else None
 
@@ -216,7 +216,7 @@ def _is_at(path: str, number: int) -> bool:
 
 
 def _append(file: int, lines: bytes, path: str) -> None:
-    """With one write, so that whoever reads meanwhile sees whole lines; a line that a crash has cut off is ended before."""
+    """With one write, so that a reader sees whole lines at any time; a line that a crash has cut off is ended before."""
     size = os.fstat(file).st_size
     if size and os.pread(file, 1, size - 1) != b"\n":
         lines = b"\n" + lines

@@ -50,7 +50,7 @@ class Held(NamedTuple):
 
     @classmethod
     def decoded(cls, data: bytes) -> "Doing | None":
-        """What was encoded, and the remark; None if there is nothing, or not all of it."""
+        """The file that was encoded, and the note; None if `data` is empty or incomplete."""
         path, *numbers, method, remark = map(os.fsdecode, (data.split(b"\0") + 7 * [b""])[:7])
         try:
             inode, size, mtime_ns, turn = map(int, numbers)
@@ -97,7 +97,7 @@ class Hand:
             self._free += places
 
     def left_out(self, path: str, stat: FileStat) -> str:
-        """Why a file is left out; empty if it is not, or has changed since: then it is no more."""
+        """Why a file is left out; empty if it is not. A file that has changed since is no longer left out."""
         if not self._known or (place := self._place_of(path)).name not in self._known:
             return ""
         with folder_explained(self._state_dir):

@@ -109,7 +109,7 @@ FROM runs LEFT JOIN writes ON writes.run = runs.id GROUP BY runs.id ORDER BY run
 class Journal:
     """The journal in `state_dir`, which is made if it is not there. Only the holder of the `Lock` adds to it.
 
-    Used by one thread at a time. `warning` is what the user must be told: a damaged file was moved aside. Every method raises
+    Used by one thread at a time. `warning` is a message for the user: a damaged file was moved aside. Every method raises
     StateError when the journal cannot be read or written; nothing is written to a photo then.
     """
 
@@ -387,7 +387,7 @@ def _row_id(added: sqlite3.Cursor) -> int:
 
 
 def open_journal(config: Config, notify: Notify) -> Journal:
-    """The journal; that it was damaged is told at once, whichever command meets it first."""
+    """The journal; `notify` is called at once if it was damaged, by the first command that opens it."""
     journal = Journal(config.state_dir)
     if journal.warning:
         notify(journal.warning)

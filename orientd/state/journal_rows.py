@@ -36,9 +36,9 @@ class WriteStatus(StrEnum):
 class Intent:
     """One write, before it happens. The patch leads from `old_sha256` to `new_sha256` (in hex); for turned pixels it is empty.
 
-    `mtime_ns` is the modification time the file shall get (None: that of the write), `temp` the name of the temporary file,
+    `mtime_ns` is the modification time the file is to get (None: that of the write), `temp` the name of the temporary file,
     `probabilities` those the turn was decided by (empty: a person's decision), `undoes` the write that this one takes back,
-    `marks` tell the picture from others, as it was before and after (`formats.picture`; older journals hold none).
+    `marks` identify the picture, as it was before and after (`formats.picture`; older journals hold none).
     """
 
     path: str

@@ -53,7 +53,7 @@ class KeptPhoto(NamedTuple):
 
 
 class Kept:
-    """What is kept, in `state_dir`; `notify` is told that a damaged file was moved aside.
+    """The kept photos, in `state_dir`; `notify` is called if a damaged file was moved aside.
 
     Used by one thread at a time. Every method raises StateError when the file cannot be read or written.
     """
@@ -73,7 +73,7 @@ class Kept:
         self.close()
 
     def add(self, photos: Iterable[KeptPhoto]) -> None:
-        """Note photos: their bytes, and their pictures where these can be told from others."""
+        """Note photos by their hash and, if it is distinctive, by the mark of the picture."""
         rows = [
             (mark, photo.orientation, os.fsencode(photo.path), photo.sha256, os.fsencode(photo.plan))
             for photo in photos

@@ -17,8 +17,8 @@ _LOOK: Final = 0.1
 
 
 class Lock:
-    """Lets one process write (or do what `doing` says) at a time: a `flock` on a file in the state directory, freed by the kernel
-    at its end. While another process holds it, `wait` is told what is amiss, and asked whether to try once more.
+    """Lets one process write (or do what `doing` says) at a time: a `flock` on a file in the state directory, which the kernel
+    frees when the process ends. While another process holds it, `wait` is called with a message; True means to try again.
 
     Raises:
         Busy: another process holds it.
@@ -69,8 +69,8 @@ class Lock:
 
 @dataclass
 class Waiting:
-    """Waits while another orientd writes, for `seconds` at the most; for a watcher, which pauses, for `for_watcher` if that is
-    longer. `notify` is told once what is waited for. Once `stop` is true, whoever waits, or was asked to, gets Stopped.
+    """Waits while another orientd writes, for `seconds` at most; for a watcher, which pauses, for `for_watcher` seconds if that
+    is longer. `notify` is called once with the reason for waiting. Once `stop` is true, a wait raises Stopped.
     """
 
     state_dir: str
@@ -82,7 +82,7 @@ class Waiting:
     _looks: int = field(default=0, init=False)
 
     def __call__(self, held: str) -> bool:
-        """True once it is time to look again, false if it has waited long enough for what is `held`."""
+        """True after a pause, to try again; false if it has waited long enough. `held` says who holds the lock."""
         watched = is_locked(self.state_dir, "watching")
         if self._looks * _LOOK >= max(self.seconds, self.for_watcher if watched else 0.0):
             return False

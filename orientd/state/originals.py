@@ -93,12 +93,12 @@ class Originals:
         return 0
 
     def where(self, temp: str) -> str:
-        """Words that tell a person where a copy is, for the end of a message; empty if there is none."""
+        """Words that say where a copy is, for the end of a message; empty if there is none."""
         return f" (as it was before that, it is kept in {self._path(temp)})" if self.has(temp) else ""
 
     def drop(self, temp: str) -> int:
         """Delete a copy, if there is one; the bytes that frees."""
-        with suppress(OSError):  # it is there no more, or a later `orientd forget` tries again
+        with suppress(OSError):  # it is gone, or a later `orientd forget` tries again
             path = self._path(temp)
             size = self._disk.stat(path, follow_symlinks=False).st_size
             self._disk.unlink(path)

@@ -25,16 +25,17 @@ class Seen:
     """Rows by path, valid while size, mtime and `judge` (the ids of model and policy) are what they were."""
 
     def __init__(
-        self, folder: Path, judge: str, notify: Callable[[str], None], beside: Callable[[Row], str] = lambda _: ""
+        self, folder: Path, judge: str, notify: Callable[[str], None], dependencies: Callable[[Row], str] = lambda _: ""
     ) -> None:
-        """Open or create the cache in `folder`; `notify` is told that a damaged one was moved aside.
+        """Open or create the cache in `folder`; `notify` is called if a damaged one was moved aside.
 
-        `beside` tells the state of what else counts for a row, such as a sidecar; the row is valid while that stays the same.
+        `dependencies` gives the state of everything else that a row depends on, such as a sidecar; the row is valid while that
+        is unchanged.
 
         Raises:
             StateError: the folder cannot be written, as any method may find later.
         """
-        self.path, self.judge, self._notify, self._beside = folder / "seen.db", judge, notify, beside
+        self.path, self.judge, self._notify, self._dependencies = folder / "seen.db", judge, notify, dependencies
         self._pending: list[tuple[object, ...]] = []
         with folder_explained(folder):
             self._db = self._open()
@@ -44,42 +45,42 @@ class Seen:
         keys = [os.fsencode(candidate.path) for candidate in candidates]
         marks = ",".join("?" * len(keys))
         found: dict[bytes, tuple[object, ...]] = {}
-        with self._mended():
+        with self._repairing():
             found = {row[0]: row for row in self._db.execute(f"SELECT * FROM seen WHERE path IN ({marks})", keys)}
         return [self._valid(candidate, found.get(key)) for candidate, key in zip(candidates, keys, strict=True)]
 
     def add(self, rows: Iterable[Row]) -> None:
         """Remember judged rows; what happened on disk is the journal's business and is left out.
 
-        A file dated after 2262 is judged anew each time: SQLite's integers end there.
+        A file dated after 2262 is judged again each time: SQLite's integers end there.
         """
         for row in rows:
             if row.size is not None and _fits(row.mtime_ns):
                 _, *cells = row._replace(outcome=Status.PENDING).cells()
-                self._pending.append((os.fsencode(row.path), self.judge + self._beside(row), *cells))
+                self._pending.append((os.fsencode(row.path), self.judge + self._dependencies(row), *cells))
         if len(self._pending) >= 1000:
             self.flush()
 
     def forget(self, path: str) -> None:
-        """Have a file judged anew next time, even if this process is killed now.
+        """Have a file judged again next time, even if this process is killed now.
 
-        A photo on a server is not: whoever looks it up compares its fingerprint, which no change of it leaves the same.
+        A photo on a server is not: every lookup compares its fingerprint, which any change of it changes.
         """
         if path.startswith(ON_SERVERS):
             return
         self.flush()
-        with self._mended(), self._db:
+        with self._repairing(), self._db:
             self._db.execute("DELETE FROM seen WHERE path = ?", (os.fsencode(path),))
 
     def flush(self) -> None:
         marks = ",".join("?" * (len(_COLUMNS) + 2))
-        with self._mended(), self._db:
+        with self._repairing(), self._db:
             self._db.executemany(f"INSERT OR REPLACE INTO seen VALUES ({marks})", self._pending)
         self._pending.clear()
 
     def count(self) -> int:
         """How many files the cache knows."""
-        with self._mended():
+        with self._repairing():
             return int(self._db.execute("SELECT count(*) FROM seen").fetchone()[0])
         return 0
 
@@ -107,10 +108,10 @@ class Seen:
         if row.turn not in _TURNS:
             return None
         unchanged = (row.size, row.mtime_ns) == (candidate.stat.size, candidate.stat.mtime_ns)
-        return row if unchanged and found[1] == self.judge + self._beside(row) else None
+        return row if unchanged and found[1] == self.judge + self._dependencies(row) else None
 
     @contextmanager
-    def _mended(self) -> Iterator[None]:
+    def _repairing(self) -> Iterator[None]:
         """What is done within is left undone if the cache turns out to be damaged; there is an empty one then."""
         with folder_explained(self.path.parent):
             try:

@@ -22,7 +22,7 @@ class WrittenReports:
         self._folder = Path(state_dir, "reports")
 
     def check(self, path: str) -> None:
-        """See that what stands at `path` may be replaced.
+        """Check that the file at `path` may be replaced.
 
         Raises:
             ConfigError: orientd wrote it, and it was changed since.
@@ -34,7 +34,7 @@ class WrittenReports:
             )
 
     def make_room(self, path: str) -> str:
-        """Give what stands at `path` another name, unless it is what orientd wrote; that name, or empty.
+        """Give the file at `path` another name, unless it is what orientd wrote; that name, or empty.
 
         Raises:
             OSError: it cannot be renamed.
@@ -48,7 +48,7 @@ class WrittenReports:
         return aside
 
     def remember(self, path: str) -> None:
-        """That orientd has just written what stands at `path`."""
+        """Note that orientd has just written the file at `path`."""
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             place = self._place(path)

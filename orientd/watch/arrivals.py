@@ -1,7 +1,7 @@
 """Everything that may have arrived in the library → Candidates, each once it has settled.
 
 Two sources feed one waiting room (`settle`). Hints of the kernel say at once where to look. Walks through the whole library find
-the rest: what happened before the start, what the kernel could not tell, and all that happens on file systems that tell nothing.
+the rest: what happened before the start, what the kernel could not report, and all that happens on file systems without reports.
 A walk is taken on in small steps, only while there is room, so that memory grows neither with the library nor with a burst.
 What the cache of judged files knows already never enters the waiting room by way of a walk.
 """
@@ -52,13 +52,13 @@ class WatchOptions:
 
 
 class Arrivals:
-    """What arrives below `paths`, until `close`. Everything but the kernel's hints happens in the thread of the caller.
+    """What arrives below `paths`, until `close`. Everything but the kernel's hints happens in the caller's thread.
 
-    news: those of some candidates that are not known to be judged as they are.
-    say: told what a person should know. ring: called by other threads when there is something to do.
+    news: returns those of some candidates that have not been judged in their current state.
+    say: called with messages for the user. ring: called by other threads when there is something to do.
     mountinfo: the mounts of this process, see `mounts`.
-    heed: called for every folder that begins to be watched, which may take minutes; what it raises comes out.
-    wall: seconds since the epoch, by which files are dated.
+    on_folder: called for every folder when its watch begins, which may take minutes for all; what it raises is passed on.
+    wall: seconds since the epoch, the clock of the dates of files.
 
     Raises:
         ConfigError: one of the paths is a file.
@@ -72,17 +72,17 @@ class Arrivals:
         say: Callable[[str], None],
         ring: Callable[[], None],
         mountinfo: Callable[[], str] = read_mountinfo,
-        heed: Callable[[], None] = lambda: None,
+        on_folder: Callable[[], None] = lambda: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._news, self._say, self._wall = news, say, wall
         self._hints = Hints(terms.room, ring)
-        self._roots = Roots(paths, self._hints, say, mountinfo, heed)
+        self._roots = Roots(paths, self._hints, say, mountinfo, on_folder)
         self._walk: Iterator[Candidate | None] | None = None
         self._whole = False
         self._folders: dict[str, None] = {}
         self._walk_at: float | None = None
-        self._told: set[Loss] = set()
+        self._reported: set[Loss] = set()
         self._stale = False
         self._waiting = Settling(terms.settle, terms.stalled, terms.room)
         self._agree(terms)
@@ -92,7 +92,7 @@ class Arrivals:
         does."""
         self._walk = None
         self._roots.leave()
-        self._told.clear()
+        self._reported.clear()
         self._agree(terms)
         self.check(now)
 
@@ -203,8 +203,8 @@ class Arrivals:
         """See that what was lost is looked for; a walk under way may have passed it already, so there will be another one."""
         if loss is Loss.ENDED:
             self._say(loss.value)
-        elif loss not in self._told:
-            self._told.add(loss)
+        elif loss not in self._reported:
+            self._reported.add(loss)
             self._say(f"{loss.value}. Until then the library is looked through instead.")
         self._stale = self._stale or loss in (Loss.OVERFLOW, Loss.ENDED)
         self.look_again(now + self._terms.settle)
@@ -219,7 +219,7 @@ class Arrivals:
             self._folders.clear()
             folders, exclusion = self._roots.present(), self._exclusion
         elif self._folders:
-            folders, exclusion = [next(iter(self._folders))], None  # patterns count from the root: `reach` heeds them
+            folders, exclusion = [next(iter(self._folders))], None  # patterns count from the root: `reach` applies them
             del self._folders[folders[0]]
             self._whole = False
         else:
@@ -231,7 +231,7 @@ class Arrivals:
 
     def _end_walk(self, now: float) -> None:
         self._walk = None
-        silent_now = self._roots.polled() or Loss.LIMIT in self._told
+        silent_now = self._roots.polled() or Loss.LIMIT in self._reported
         every = self._terms.poll_every if silent_now else self._terms.walk_every
         if self._whole and every:
             self.look_again(now + every)

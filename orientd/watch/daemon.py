@@ -1,7 +1,7 @@
-"""orientd watch, put together: what arrives, what is done about it, when, and what is told of it. One loop does it all.
+"""The main loop of orientd watch: collects what arrives, has it judged when it is due, and reports it.
 
-The loop sleeps until the bell is rung, by the kernel's hints or a signal, or until something is due. Whatever it waits for, it
-gives systemd its sign of life and looks after the roots every half minute; that is all an idle service does.
+The loop sleeps until the kernel's hints or a signal wake it, or until something is due. Whatever it waits for, it sends systemd
+its sign of life and checks the roots every half minute; that is all an idle service does.
 """
 
 import logging
@@ -22,9 +22,9 @@ from orientd.state.lock import Lock
 from orientd.watch import metrics, metrics_http
 from orientd.watch.arrivals import Arrivals, WatchOptions
 from orientd.watch.folder_claim import Claim
+from orientd.watch.hook_runner import HookRunner
 from orientd.watch.metrics import Metrics
 from orientd.watch.sd_notify import Systemd
-from orientd.watch.teller import Teller
 from orientd.watch.throttle import RateLimiter, is_quiet, on_battery, spans
 from orientd.watch.wakeup import Wakeup
 from orientd.watch.worker import Worker
@@ -32,7 +32,7 @@ from orientd.watch.worker import Worker
 _BEAT: Final = 30.0
 _RETRY: Final = 30.0  # seconds until a state directory that could not be used is tried again
 _TELL: Final = 5.0
-_HEED: Final = 1.0
+_PATIENCE_EVERY: Final = 1.0
 _PATIENCE: Final = 120.0  # seconds within which the next folder of any disk is listed
 _BURST: Final = 30.0  # seconds; then others may write for a moment, and the loop looks after everything else
 _PAUSE: Final = 1.0
@@ -53,7 +53,7 @@ def watch(
         LibraryUnavailable: a folder is not there, or went away, and that is not to be waited for.
         OrientdError: the model cannot be used.
 
-    An error that ends it is told by the hook, but not one that keeps it from beginning: it may be started again twice a minute.
+    The hook reports an error that ends it, but not one at the start: the service may be restarted twice a minute.
     """
     roots = list(paths) or [os.path.expanduser(path) for path in config.libraries]
     if not roots:
@@ -73,7 +73,7 @@ def watch(
             return daemon.run()
     except OrientdError as error:
         if daemon and daemon.is_ready:
-            daemon.teller.ended(error, begun)
+            daemon.hooks.ended(error, begun)
         raise
 
 
@@ -102,13 +102,15 @@ class Daemon:
         self._held_until, self._due_since, self._beat_at, self._worked_at = 0.0, None, 0.0, clock()
         self._held, self._taken = "waiting for the state directory", False
         self._saved: dict[str, object] = {}
-        self._tell_at = self._heed_at = 0.0
+        self._tell_at = self._patience_at = 0.0
         self._trouble: Reason | None = None
         self.is_ready, self._alive_at = False, clock()
-        self.teller = Teller(config, roots, log.warning, self._bell.ring, clock, wall)
+        self.hooks = HookRunner(config, roots, log.warning, self._bell.ring, clock, wall)
         real = [os.path.realpath(root) for root in roots]
-        self.work = Worker(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local, self.teller.add)
-        self.arrivals = Arrivals(roots, _terms(config), self.work.news, log.info, self._bell.ring, heed=self._heed, wall=wall)
+        self.work = Worker(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local, self.hooks.add)
+        self.arrivals = Arrivals(
+            roots, _terms(config), self.work.news, log.info, self._bell.ring, on_folder=self._on_folder, wall=wall
+        )
 
     _due_since: float | None
 
@@ -147,11 +149,11 @@ class Daemon:
                 signal.signal(number, handler)
 
     def is_well(self) -> bool:
-        """True as long as the loop, or the work in it, goes on; may be asked by any thread."""
+        """True as long as the loop, or the work in it, makes progress; may be called by any thread."""
         return self._clock() - self._alive_at < _STUCK
 
     def close(self) -> None:
-        self.teller.close()
+        self.hooks.close()
         self.arrivals.close()
         self.work.close()
         self._bell.close()
@@ -175,7 +177,7 @@ class Daemon:
         elif now - self._worked_at >= self.config.release_after:
             self.work.release()
         if why != _QUIET:
-            self.teller.turn()
+            self.hooks.turn()
         if not self._trouble:
             self.metrics.worked = self._wall()
         self.metrics.waiting = len(self.arrivals)
@@ -189,8 +191,8 @@ class Daemon:
             return 0.0
         settled, walk = self.arrivals.next_settled(), self.arrivals.next_walk()
         due = None if settled is None else max(settled, self._due_since + self.config.latency if self._due_since else settled)
-        idle_at, told = self._worked_at + self.config.release_after, self.teller.next()
-        times = [self._beat_at, *(at for at in (due, walk, told) if at is not None), *([idle_at] if idle_at > now else [])]
+        idle_at, hooks_at = self._worked_at + self.config.release_after, self.hooks.next()
+        times = [self._beat_at, *(at for at in (due, walk, hooks_at) if at is not None), *([idle_at] if idle_at > now else [])]
         return max(min(times) - now, 0.0)
 
     def _is_due(self, now: float) -> bool:
@@ -227,10 +229,10 @@ class Daemon:
             if error.code is not self._trouble:
                 self._log.error("%s. Until then it is tried again every %g seconds.", error, _RETRY)
                 if error.code is not Reason.IN_USE:  # another orientd at work is no trouble
-                    self.teller.trouble(error)
+                    self.hooks.trouble(error)
             self._trouble = error.code
             self._held, self._held_until = "waiting for the state directory", now + _RETRY
-            if self._taken:  # whatever was handed out is waited for no more
+            if self._taken:  # the files handed out are no longer waited for
                 self.arrivals.look_again(now + _RETRY)
         self._worked_at, self._beat_at = self._clock(), now  # photos that could not be read may be those of a disk that is gone
 
@@ -251,7 +253,7 @@ class Daemon:
             yield from batch
 
     def _change(self, now: float) -> None:
-        """Read the configuration anew; one that cannot be used leaves everything as it is."""
+        """Read the configuration again; one that cannot be used leaves everything as it is."""
         self._systemd.reloading()
         try:
             config = self._load()
@@ -265,23 +267,23 @@ class Daemon:
         except OrientdError as error:
             self._log.error("the configuration was not reloaded: %s", error)
         else:
-            self.config = self.teller.config = config
+            self.config = self.hooks.config = config
             self._allowance, self._quiet = RateLimiter(config.rate_limit), spans(config.quiet_hours)
             self.arrivals.change(terms, now)
             self._log.info("configuration reloaded")
         self._systemd.ready()
 
-    def _heed(self) -> None:
+    def _on_folder(self) -> None:
         """What the loop does between two turns, for while folders begin to be watched: of a slow disk, that takes minutes."""
         if self._stopping():
             raise Stopped
-        if (now := self._clock()) >= self._heed_at:
-            self._heed_at = now + _HEED
+        if (now := self._clock()) >= self._patience_at:
+            self._patience_at = now + _PATIENCE_EVERY
             self._systemd.patience(_PATIENCE)
             self._alive()
 
     def _alive(self) -> None:
-        """Give the sign of life; and tell what there is to tell every few seconds, as a burst may take hours."""
+        """Send the sign of life; and report the state every few seconds, as a burst may take hours."""
         self._show_life()
         if self._clock() >= self._tell_at:
             self._save()
@@ -294,9 +296,9 @@ class Daemon:
         """Leave a note for `orientd status`, and for systemd, when there is something new to say."""
         self._tell_at = self._clock() + _TELL
         facts = self.metrics.facts()
-        told = {name: value for name, value in facts.items() if name != "updated"}
-        if told != self._saved:
-            self._saved = told
+        saved = {name: value for name, value in facts.items() if name != "updated"}
+        if saved != self._saved:
+            self._saved = saved
             metrics.save(facts, self.config.state_dir)
             photos = facts["photos"]
             judged = sum(photos.get(name, 0) for name in ("keep", "fix", "unsure", "skip", "error"))

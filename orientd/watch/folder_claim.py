@@ -1,4 +1,4 @@
-"""Who watches which folder on this machine, whoever runs it and wherever it keeps its state.
+"""Which process watches which folder on this machine, for all users and all state folders.
 
 A claim is a name in the kernel, that of an abstract socket (unix(7)). So nothing is written anywhere; it ends with the process,
 however that ends; every user may read all of them in /proc/net/unix; and no disk is kept from being unmounted, as a lock on the
@@ -20,9 +20,9 @@ _CLAIM: Final = re.compile(r" @orientd-(watched|above)-([0-9a-f]{32})-(\d+)$", r
 
 
 class Claim:
-    """Tells every other orientd that this process watches the folders `roots` and all below them, until `close`.
+    """Shows every other orientd that this process watches the folders `roots` and all below them, until `close`.
 
-    A folder is known by its real path, which may lie on a network drive, or not be there yet. Two that start within the same
+    A folder is known by its real path, which may be on a network drive, or not exist yet. Two that start within the same
     millisecond may both be refused; never do both go on. Where there is no /proc nobody is noticed.
 
     Raises:

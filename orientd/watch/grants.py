@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from orientd.config import Config
-from orientd.config.address import is_of_this_machine, parted
+from orientd.config.address import is_of_this_machine, split_address
 from orientd.config.hook import host, is_address
 from orientd.library.paths import below
 from orientd.report.text import printable
@@ -104,5 +104,5 @@ def _address(host: str) -> str:
 
 def _speaks_6(config: Config, hosts: Sequence[str], *, serves: bool) -> bool:
     """True if a host may have an address of IPv6: all have that are not numbers of IPv4."""
-    listening = parted(config.metrics)[0] if serves and config.metrics else ""
+    listening = split_address(config.metrics)[0] if serves and config.metrics else ""
     return ":" in listening or any(":" in one or _address(one) == "any" for one in hosts)

@@ -15,8 +15,8 @@ class Hint(Enum):
 
 
 class Loss(Enum):
-    """Why hints are missing: there is no end of them (ROOM, OVERFLOW), folders could not be watched (LIMIT, INSTANCES), or are
-    watched no more (ENDED)."""
+    """Why hints are missing: there were too many (ROOM, OVERFLOW), folders could not be watched (LIMIT, INSTANCES), or are no
+    longer watched (ENDED)."""
 
     ROOM = "more happened at once than is kept"
     OVERFLOW = (

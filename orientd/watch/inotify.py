@@ -1,7 +1,7 @@
-"""What the kernel says happened below the watched folders, as hints: where to look, never what is there.
+"""What the kernel reports about the watched folders, as hints: where to look, never what is there.
 
-The only module that knows watchdog. Its threads hand the hints over through a bounded store; whatever does not fit there, or did
-not fit in the kernel's queue, or lies in a folder that could not be watched, is told as lost: somebody must look for it.
+The only module that uses watchdog. Its threads hand the hints over through a bounded store; a hint that does not fit there, did
+not fit in the kernel's queue, or concerns a folder that could not be watched, is reported as lost: the folders must be searched.
 """
 
 import errno
@@ -37,7 +37,7 @@ from watchdog.observers.inotify_c import (
 
 from orientd.watch.hints import Hint, Hints, Loss
 
-_TOLD: Final[list[type[FileSystemEvent]]] = [
+_EVENTS: Final[list[type[FileSystemEvent]]] = [
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
@@ -52,25 +52,27 @@ _TOLD: Final[list[type[FileSystemEvent]]] = [
 class Inotify:
     """Watches folders and what is `wanted` of all the folders below them, and fills `hints`.
 
-    `heed` is called by `watch` for every folder, as a disk may take minutes to list them all; what it raises ends that.
+    `on_folder` is called by `watch` for every folder, as a disk may take minutes to list them all; what it raises ends that.
 
     Raises:
         OSError: EMFILE, the kernel grants no further instance.
     """
 
-    def __init__(self, hints: Hints, wanted: Callable[[str], bool], heed: Callable[[], None]) -> None:
+    def __init__(self, hints: Hints, wanted: Callable[[str], bool], on_folder: Callable[[], None]) -> None:
         self._hints = hints
-        self._observer = _Observer(_Instance(hints, wanted, heed))
+        self._observer = _Observer(_Instance(hints, wanted, on_folder))
         self._observer.start()
         self._watched: dict[str, ObservedWatch] = {}
 
     def watch(self, folder: str) -> None:
-        """Begin to watch; what was there before is not told.
+        """Begin to watch; files that are already there are not reported.
 
         Raises:
             OSError: ENOSPC, the kernel grants no further watch; or the folder is not there.
         """
-        self._watched[folder] = self._observer.schedule(_Handler(self._hints, folder), folder, recursive=True, event_filter=_TOLD)
+        self._watched[folder] = self._observer.schedule(
+            _Handler(self._hints, folder), folder, recursive=True, event_filter=_EVENTS
+        )
 
     def unwatch(self, folder: str) -> None:
         if watch := self._watched.pop(folder, None):
@@ -102,7 +104,7 @@ class _Handler(FileSystemEventHandler):
 
 
 class _Observer(BaseObserver):
-    """watchdog's InotifyObserver, but with an instance that tells what it loses."""
+    """watchdog's InotifyObserver, but with an instance that reports what it loses."""
 
     def __init__(self, instance: "_Instance") -> None:
         self._instance = instance
@@ -133,7 +135,7 @@ class _Group(InotifyWatchGroup):
         pending = [path] if path == self.path or self._inotify_fd.wanted(path) else []
         while pending:
             folder = pending.pop()
-            self._inotify_fd.heed()
+            self._inotify_fd.on_folder()
             self._add_callback(folder)
             with suppress(OSError), os.scandir(folder) as entries:  # it may have vanished again
                 folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
@@ -148,16 +150,16 @@ class _Group(InotifyWatchGroup):
 
 
 class _Instance(InotifyFD):
-    def __init__(self, hints: Hints, wanted: Callable[[str], bool], heed: Callable[[], None]) -> None:
-        self._hints, self._wanted, self._heed = hints, wanted, heed
+    def __init__(self, hints: Hints, wanted: Callable[[str], bool], on_folder: Callable[[], None]) -> None:
+        self._hints, self._wanted, self._on_folder = hints, wanted, on_folder
         super().__init__()
 
     def wanted(self, folder: bytes) -> bool:
         return self._wanted(os.fsdecode(folder))
 
-    def heed(self) -> None:
+    def on_folder(self) -> None:
         if threading.current_thread() is not self:
-            self._heed()
+            self._on_folder()
         elif not self.should_keep_running():
             raise _Closing
 
@@ -181,8 +183,8 @@ class _Instance(InotifyFD):
         return watch.wd
 
     def handle_event(self, event: InotifyEvent) -> None:
-        """watchdog would stop watching every folder here and begin anew. The end of each watch is an event again, so more folders
-        than the queue holds would make it overflow for ever; `Roots.renew` begins with another queue."""
+        """watchdog would stop watching every folder here and restart. The end of each watch is an event again, so more folders
+        than the queue holds would make it overflow forever; `Roots.renew` begins with another queue."""
         if event.mask & InotifyConstants.IN_UNMOUNT:
             self._hints.lose(Loss.ENDED)
         if not event.is_queue_overflow:

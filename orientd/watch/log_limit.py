@@ -1,6 +1,7 @@
-"""What is told of photos that were left as they are: each once, trouble once a day, and of many alike a few and their number.
+"""Limits the log lines about photos that were left as they are: one for each photo, trouble once a day, and of many that are
+alike only a few and their number.
 
-Alike are those whose reasons are of the same kind, in whatever words.
+Photos are alike if their reasons have the same code, whatever the words.
 """
 
 import logging
@@ -16,15 +17,15 @@ _KEPT: Final = 10_000
 
 
 class LogLimiter:
-    """Tells them to `log`; `clock` gives seconds and does not jump. Remembers the last 10,000."""
+    """Writes to `log`; `clock` gives monotonic seconds. Remembers the last 10,000 photos."""
 
     def __init__(self, log: logging.Logger, clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
-        self._told: dict[str, tuple[Reason | None, float]] = {}
+        self._logged: dict[str, tuple[Reason | None, float]] = {}
         self._alike: Counter[tuple[int, str, Reason | None]] = Counter()
 
     def add(self, level: int, what: str, path: str, reason: str, code: Reason | None) -> None:
-        """Tell what came of a photo and why, unless that was told already, or of enough others since the last `sum_up`."""
+        """Log the outcome of a photo and its reason, unless it, or enough others since the last `sum_up`, are logged already."""
         if self._is_known(level, path, code):
             return
         self._alike[level, what, code] += 1
@@ -32,19 +33,19 @@ class LogLimiter:
             self._log.log(level, "%s: %s: %s", what, path, reason, extra={"path": path})
 
     def sum_up(self) -> None:
-        """Tell of how many more that can be said."""
+        """Log how many more photos each line applies to."""
         for (level, what, code), number in self._alike.items():
             if number > _NAMED:
                 self._log.log(level, "%s: %s more: %s", what, f"{number - _NAMED:,}", words(code))
         self._alike.clear()
 
     def _is_known(self, level: int, path: str, code: Reason | None) -> bool:
-        known, (told, when) = path in self._told, self._told.get(path, (None, 0.0))
+        known, (logged, when) = path in self._logged, self._logged.get(path, (None, 0.0))
         now = self._clock()
-        if known and told is code and (level < logging.WARNING or now - when < _DAY):
+        if known and logged is code and (level < logging.WARNING or now - when < _DAY):
             return True
-        self._told.pop(path, None)
-        self._told[path] = code, now
-        if len(self._told) > _KEPT:
-            del self._told[next(iter(self._told))]
+        self._logged.pop(path, None)
+        self._logged[path] = code, now
+        if len(self._logged) > _KEPT:
+            del self._logged[next(iter(self._logged))]
         return False

@@ -28,18 +28,18 @@ class _Journal(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """What a call gives as `extra` stands beside the message."""
+    """One JSON object per line; the `extra` of a call becomes fields next to the message."""
 
     def format(self, record: logging.LogRecord) -> str:
         made = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         extra = {name: value for name, value in vars(record).items() if name not in _RECORD and name not in _MADE}
-        told = {
+        fields = {
             "time": f"{made}.{record.msecs:03.0f}Z",
             "level": record.levelname.lower(),
             "message": record.getMessage(),
             **extra,
         }
-        return json.dumps(in_json(told))
+        return json.dumps(in_json(fields))
 
 
 def _line(record: logging.LogRecord) -> str:
@@ -54,10 +54,10 @@ FORMATS: Final[Mapping[str, Callable[[], logging.Formatter]]] = {"human": _Human
 
 @contextmanager
 def logging_to(stream: TextIO, kind: str = "auto") -> Iterator[logging.Logger]:
-    """Log to a stream as long as this lasts: `auto` is human on a terminal and journal elsewhere, or json.
+    """Log to a stream within the context: `auto` means human on a terminal and journal elsewhere; or json.
 
-    What the libraries log as a warning comes out, too, but for watchdog's: it complains of its own threads when they are stopped,
-    and what matters of the rest is told as a hint that was lost.
+    Warnings of the libraries are logged, too, except those of watchdog: it complains about its own threads when they are stopped,
+    and everything important of the rest is reported as a lost hint.
     """
     chosen = ("human" if stream.isatty() else "journal") if kind == "auto" else kind
     handler = logging.StreamHandler(stream)

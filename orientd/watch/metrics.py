@@ -96,7 +96,7 @@ class Metrics:
 def save(facts: dict[str, Any], state_dir: str) -> None:
     """Leave the facts, and this process' number, in the state directory for `orientd status`; never an error."""
     path = os.path.join(state_dir, _FILE)
-    with suppress(OSError):  # a full disk must not stop the service that tells of it
+    with suppress(OSError):  # a full disk must not stop the service that reports it
         with open(path + ".tmp", "w", encoding="utf-8") as file:
             json.dump({"pid": os.getpid(), **facts}, file)
         os.replace(path + ".tmp", path)

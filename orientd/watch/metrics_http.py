@@ -1,4 +1,4 @@
-"""Metrics over HTTP, for Prometheus; and whether the watcher works, for whoever asks."""
+"""Metrics over HTTP, for Prometheus; and whether the watcher works, for any client."""
 
 import hmac
 import socket
@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from orientd.config import token as tokens
-from orientd.config.address import parted
+from orientd.config.address import split_address
 from orientd.errors import ConfigError
 
-_CLIENTS: Final = 8  # that are heard at the same time; no more are answered until one of them ends
+_CLIENTS: Final = 8  # served at the same time; others wait until one of them ends
 _HEARD: Final = 5.0  # seconds that a client may take in all
 _TEXT: Final = "text/plain; charset=utf-8"
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -32,7 +32,7 @@ def served(address: str, text: Callable[[], str], is_well: Callable[[], bool] = 
     Raises:
         ConfigError: the address cannot be used.
     """
-    host, port = parted(address)
+    host, port = split_address(address)
     kind = _Server6 if ":" in host else _Server
     try:
         server = kind((host, int(port)), _handler(text, is_well, token))

@@ -1,13 +1,13 @@
-"""The plan that the watcher collects, line by line: at any time it is a whole plan that `orientd apply` can carry out.
+"""The plan that the watcher collects, line by line: at any time it is a complete plan that `orientd apply` can carry out.
 
-A photo is in it once as long as it stays the same, whatever a person made of its decision: who does not want a proposal sets that
-to keep. The file may be moved away or deleted at any time; a new one is begun then. A photo whose turn was taken back is taken
-out, lest a timer that applies the plan turns it again; so is one that cannot be written any more, or is kept as a person said,
-elsewhere than on this plan. The verdicts on this plan (`verdicts.read`) count though it be deleted.
+A photo that does not change is in it once, even if a person changed its decision: a person who does not want a proposal sets it
+to keep. The file may be moved away or deleted at any time; a new one is then begun. A photo whose turn was taken back is removed,
+so that a timer that applies the plan does not turn it again; so is a photo that can no longer be written, or that a person keeps
+by a verdict elsewhere than on this plan. The verdicts on this plan (`verdicts.read`) count even if it is deleted.
 
-Photos that the watcher is not sure of are in it, too, as `unsure`: nobody turns them unless a person makes that a fix.
+Photos that the watcher is not sure of are in it as `unsure`: they are not turned unless a person changes that to fix.
 
-A plan that another version began, or a spreadsheet saved, is gone on with in the columns that it has.
+A plan begun by another version, or saved by a spreadsheet, is continued with the columns that it has.
 """
 
 import csv
@@ -34,7 +34,7 @@ class Proposals:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._known: dict[tuple[str, str], bool] = {}  # and whether orientd itself was not sure: a person's word stands
+        self._known: dict[tuple[str, str], bool] = {}  # and whether orientd itself was not sure: a person's word counts
         self._state: tuple[int, ...] = ()
         self._pending: dict[tuple[str, str], Row] = {}
         self._dropped: set[tuple[str, str]] = set()

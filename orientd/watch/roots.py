@@ -1,7 +1,7 @@
 """The folders that are watched: whether they are there, and whether the kernel reports changes in them.
 
 A root is known by device and inode. If these change, another folder is seen there: its disk was unmounted, or mounted again. What
-is mounted below it is part of it; if that changes, it has to be watched and looked through anew.
+is mounted below it is part of it; if that changes, it has to be watched and searched again.
 """
 
 import errno
@@ -23,8 +23,8 @@ _LIMITS: Final = {errno.ENOSPC: Loss.LIMIT.value, errno.EMFILE: Loss.INSTANCES.v
 
 @dataclass(slots=True)
 class _Root:
-    """`identity` is that of the folder watched (None: it is not there, which was told if it is `missed`), `polled` says why the
-    kernel does not tell of it, `mounts` are the file systems that were seen in it last."""
+    """`identity` is that of the folder watched (None: it is not there, which was reported if it is `missed`), `polled` says why
+    the kernel does not report its changes, `mounts` are the file systems last seen in it."""
 
     path: str
     identity: tuple[int, int] | None = None
@@ -35,8 +35,8 @@ class _Root:
 
 class Roots:
     """Watches folders as long as they are there. `observer` is auto, inotify or polling; `mountinfo` gives the mounts of this
-    process (see `mounts`); `say` is told what a person should know. `heed` is called for every folder that begins to be watched;
-    what it raises comes out.
+    process (see `mounts`); `say` is called with messages for the user. `on_folder` is called for every folder when its watch
+    begins; what it raises is passed on.
 
     Raises:
         ConfigError: one of them is a file, or belongs to another program.
@@ -48,10 +48,10 @@ class Roots:
         hints: Hints,
         say: Callable[[str], None],
         mountinfo: Callable[[], str] = read_mountinfo,
-        heed: Callable[[], None] = lambda: None,
+        on_folder: Callable[[], None] = lambda: None,
     ) -> None:
         self._roots = [_Root(path) for path in dict.fromkeys(map(os.path.realpath, paths))]
-        self._hints, self._say, self._mountinfo, self._heed = hints, say, mountinfo, heed
+        self._hints, self._say, self._mountinfo, self._on_folder = hints, say, mountinfo, on_folder
         self._inotify: Inotify | None = None
         if files := [root.path for root in self._roots if os.path.isfile(root.path)]:
             raise ConfigError(f"{files[0]} is a file: name a folder to watch, or run {commands.line('scan', files[0])}")
@@ -83,15 +83,15 @@ class Roots:
         return came
 
     def leave(self) -> None:
-        """Forget that they were there: the next `check` begins anew."""
+        """Forget that they were there: the next `check` starts from scratch."""
         for root in self._roots:
             self._leave(root)
             root.identity, root.mounts = None, []
 
     def renew(self) -> None:
-        """Watch anew what the kernel tells of: of folders that were made while its queue was full, it would never tell.
+        """Restart the kernel's watches: it would never report folders that were made while its queue was full.
 
-        Of a disk with many folders that is unmounted, each tells that it ended; those that do so until now are watched anew, too.
+        When a disk is unmounted, each of its watched folders reports its end; those reported so far are watched again, too.
         """
         self.close()
         self._hints.forget(Loss.OVERFLOW, Loss.ENDED)
@@ -104,7 +104,7 @@ class Roots:
         return [root.path for root in self._roots if root.identity]
 
     def polled(self) -> bool:
-        """True if the kernel does not tell what happens in one of them."""
+        """True if the kernel does not report the changes in one of them."""
         return any(root.polled for root in self._roots)
 
     def reach(self, path: str, is_folder: bool, excluded: Callable[[str, bool, str], object]) -> bool:
@@ -140,7 +140,7 @@ class Roots:
 
     def _watch(self, path: str) -> str:
         try:
-            self._inotify = self._inotify or Inotify(self._hints, self._entered, self._heed)
+            self._inotify = self._inotify or Inotify(self._hints, self._entered, self._on_folder)
             self._inotify.watch(path)
         except OSError as error:
             return _LIMITS.get(error.errno or 0, f"it cannot be watched ({error.strerror})")
@@ -152,7 +152,7 @@ class Roots:
 
 
 def _is_bare(root: _Root, seen: Sequence[Mount]) -> bool:
-    """True if the disk of a root was unmounted: what stands there is the folder on which it was mounted, at best."""
+    """True if the disk of a root was unmounted: what is there is the folder on which it was mounted, at best."""
     return bool(root.mounts and seen[0].point) and len(seen[0].point) < len(root.mounts[0].point)
 
 

@@ -1,4 +1,4 @@
-"""What systemd is told of a service (sd_notify(3))."""
+"""Reports the state of a service to systemd (sd_notify(3))."""
 
 import logging
 import socket
@@ -36,7 +36,7 @@ class Systemd:
         self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
     def reloading(self) -> None:
-        """To be followed by `ready`. systemd wants to know when, to tell one reload from the next."""
+        """To be followed by `ready`. systemd needs the time, to distinguish one reload from the next."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:

@@ -45,7 +45,7 @@ class Settling:
         return path in self or self.touch(path, stat, now, writing=young)
 
     def nudge(self, path: str, stat: FileStat, now: float) -> bool:
-        """As `touch`, for a sign of life beside the file: one whose writer is waited for is waited for still."""
+        """As `touch`, for a change next to the file: a file whose writer is still waited for stays as it is."""
         return path in self._busy or self.touch(path, stat, now)
 
     def forget(self, path: str) -> None:
@@ -54,9 +54,9 @@ class Settling:
         self._busy.pop(path, None)
 
     def settled(self, now: float, look: Look, most: int) -> Iterator[Candidate]:
-        """At most `most` files that have settled; they are waited for no more. `look` gives None for what is no file any more.
+        """At most `most` files that have settled; they are no longer waited for. `look` returns None where no file is left.
 
-        A file that has changed since the last look is waited for anew, for as long.
+        A file that has changed since the last look is waited for again, for as long.
         """
         for queue, patience in self._queues():
             while queue and most > 0:

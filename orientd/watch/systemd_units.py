@@ -1,7 +1,7 @@
-"""The systemd units of orientd: put in place, looked after, taken away.
+"""The systemd units of orientd: installs, checks and removes them.
 
-The units themselves are copied as they are. What depends on this machine stands in one drop-in beside each: the program, its
-user, the folders it watches and, by the configuration it will read, may write.
+The units themselves are copied unchanged. Everything that depends on this machine is in one drop-in for each: the program, its
+user, the folders it watches and those that it may write by the configuration it will read.
 """
 
 import os
@@ -51,24 +51,24 @@ _TRIAL: Final = 60.0
 class Place:
     """Where a service manager looks for units.
 
-    units: the file to copy for each name. told: what the manager says to the service in its environment. hidden: the folders of
-    which the service sees others (PrivateTmp=).
+    units: the file to copy for each name. environment: the variables that the manager sets for the service. hidden: the folders
+    that the service sees its own versions of (PrivateTmp=).
     """
 
     folder: Path
     manager: tuple[str, ...]
     units: dict[str, str]
-    told: Mapping[str, str]
+    environment: Mapping[str, str]
     hidden: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, user: bool) -> Self:
         """The user's manager, or the machine's (see systemd.unit(5), unit file load path)."""
         if user:
-            told = {name: os.environ[name] for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME") if name in os.environ}
-            return cls(Path(config_directory(os.environ), "systemd", "user"), ("systemctl", "--user"), _USER, told)
-        told = {"CONFIGURATION_DIRECTORY": "/etc/orientd", "STATE_DIRECTORY": "/var/lib/orientd"}
-        return cls(Path("/etc/systemd/system"), ("systemctl",), _MACHINE, told, ("/tmp", "/var/tmp"))
+            environment = {name: os.environ[name] for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME") if name in os.environ}
+            return cls(Path(config_directory(os.environ), "systemd", "user"), ("systemctl", "--user"), _USER, environment)
+        environment = {"CONFIGURATION_DIRECTORY": "/etc/orientd", "STATE_DIRECTORY": "/var/lib/orientd"}
+        return cls(Path("/etc/systemd/system"), ("systemctl",), _MACHINE, environment, ("/tmp", "/var/tmp"))
 
     @property
     def is_users(self) -> bool:
@@ -96,7 +96,7 @@ def install(place: Place, folders: Sequence[str], fix: bool, owner: str | None) 
     if place.is_users and owner:
         raise ConfigError("the service of a user runs as that user: leave out --as, or --user")
     user = None if place.is_users else _owner(folders, owner)
-    config = load(None, {**place.told, **({"HOME": user.pw_dir} if user else {})}, {"fix": fix or None})
+    config = load(None, {**place.environment, **({"HOME": user.pw_dir} if user else {})}, {"fix": fix or None})
     server = configured(config) if user else None
     if not folders and not server:
         raise ConfigError(f"name the folders to look after{_OR_SERVER if user else ''}")
@@ -109,7 +109,7 @@ def install(place: Place, folders: Sequence[str], fix: bool, owner: str | None) 
     yield from _reload(place)
     yield from _to_know(config, folders, user)
     if server:
-        yield from grants.missing_for_server(place.told["CONFIGURATION_DIRECTORY"], config)
+        yield from grants.missing_for_server(place.environment["CONFIGURATION_DIRECTORY"], config)
         yield f"Have {server.url} looked at every night: {' '.join(place.manager)} enable --now orientd-immich.timer"
     if folders:
         yield from _start(place)
@@ -204,7 +204,7 @@ def _check(config: Config) -> None:
 
 
 def _check_seen(place: Place, config: Config, folders: Sequence[str]) -> None:
-    """Refuse what lies where the service sees other folders."""
+    """Refuse what is where the service sees other folders."""
     named = {"the folder": folders, "orientd itself, in": [os.path.dirname(_program()[0])], "state_dir,": [config.state_dir]}
     named |= {"plan,": [config.plan], "model,": [config.model] if os.path.isabs(config.model) else []}
     named |= {"metrics_textfile,": [config.metrics_textfile], "metrics_token_file,": [config.metrics_token_file]}
@@ -223,7 +223,7 @@ def _check_seen(place: Place, config: Config, folders: Sequence[str]) -> None:
 
 def _check_runs(place: Place, user: pwd.struct_passwd) -> None:
     """Refuse a user who cannot run orientd, or cannot read its configuration: the service would never start."""
-    program, settings = _program(), os.path.join(place.told["CONFIGURATION_DIRECTORY"], "orientd.yaml")
+    program, settings = _program(), os.path.join(place.environment["CONFIGURATION_DIRECTORY"], "orientd.yaml")
     if not _succeeds(user, *program, "--version"):
         raise ConfigError(
             f"{user.pw_name} cannot run {printable(program[0])}: install orientd, and its Python, where everyone may read them,"
@@ -308,7 +308,7 @@ def _elsewhere(place: Place, folder: str) -> list[str]:
     Raises:
         ConfigError: it is not there: made later, it could not be written.
     """
-    if not folder or below(folder, [place.told["STATE_DIRECTORY"]]):
+    if not folder or below(folder, [place.environment["STATE_DIRECTORY"]]):
         return []
     if not os.path.isdir(folder):
         raise ConfigError(f"the configuration names {printable(folder)}, which is no folder: make it, for the service's user")
@@ -342,8 +342,8 @@ def _program() -> list[str]:
     Raises:
         ConfigError: its path holds a dollar sign, which systemd takes for a variable everywhere but there.
     """
-    beside = Path(sys.executable).with_name("orientd")
-    program = [str(beside)] if beside.exists() else [sys.executable, "-m", "orientd"]
+    sibling = Path(sys.executable).with_name("orientd")
+    program = [str(sibling)] if sibling.exists() else [sys.executable, "-m", "orientd"]
     if "$" in program[0]:
         raise ConfigError(f"a service cannot start {printable(program[0])}: install orientd where no folder has a $ in its name")
     return program

@@ -35,7 +35,7 @@ def quoted(*words: str, dollars: bool = True) -> str:
 
 
 def text_of(unit: str) -> str:
-    """A unit as it comes with orientd: within the installed package, or beside it where that is worked on."""
+    """A unit as it comes with orientd: within the installed package, or next to it in a checkout."""
     packaged = Path(__file__).parents[1] / "systemd"
     folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "systemd"
     return (folder / unit).read_text(encoding="utf-8")

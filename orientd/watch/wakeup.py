@@ -14,29 +14,29 @@ class Wakeup:
     """
 
     def __init__(self) -> None:
-        self._ears, self._rope = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._read_end, self._write_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll = select.poll()
-        self._poll.register(self._ears, select.POLLIN)
+        self._poll.register(self._read_end, select.POLLIN)
         self._before: int | None = None
 
     def hear_signals(self) -> None:
         """Be rung by every signal that has a handler; for the main thread."""
-        self._before = signal.set_wakeup_fd(self._rope, warn_on_full_buffer=False)
+        self._before = signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
 
     def ring(self) -> None:
         with suppress(BlockingIOError):  # rung more often than heard: it will be heard
-            os.write(self._rope, b"!")
+            os.write(self._write_end, b"!")
 
     def wait(self, seconds: float | None) -> None:
-        """Wait until the bell is rung, but no longer than that."""
+        """Wait until `ring` is called, for at most that many seconds (None: no limit)."""
         if self._poll.poll(None if seconds is None else max(seconds, 0) * 1000):
-            os.read(self._ears, 65536)
+            os.read(self._read_end, 65536)
 
     def close(self) -> None:
         if self._before is not None:
             signal.set_wakeup_fd(self._before)
-        os.close(self._ears)
-        os.close(self._rope)
+        os.close(self._read_end)
+        os.close(self._write_end)
 
     def __enter__(self) -> Self:
         return self

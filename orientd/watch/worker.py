@@ -1,7 +1,7 @@
-"""What is done with photos that have settled: the same judging and writing as a scan, kept ready for months.
+"""Judges and writes photos that have settled, by the same stages as a scan, in a process that runs for months.
 
-The model is loaded when there is something to judge and given back when there was nothing for a while. The lock for writing is
-held only while photos are judged, so that `orientd undo` and `orientd apply` work beside a watcher that is idle.
+The model is loaded when there is something to judge and released after a while without work. The lock for writing is held only
+while photos are judged, so that `orientd undo` and `orientd apply` work while a watcher is idle.
 """
 
 import gc
@@ -43,15 +43,15 @@ _AGAIN: Final = 3600.0  # as `walk_every`, where that is 0
 
 
 def _nobody(_: Row, __: int | None) -> None:
-    """For those who are not told anything."""
+    """Ignores the row."""
 
 
 @dataclass
 class Worker:
     """Judges, and fixes or proposes what is sideways or upside down, by the configuration.
 
-    stop: true once nothing new shall be begun. alive: called after every photo. roots: the folders watched, real paths.
-    told: gets the rows of photos judged or put right just now, and the number of the run that wrote.
+    stop: true once nothing new is to be begun. alive: called after every photo. roots: the folders watched, real paths.
+    on_judged: called with the row of each photo judged or fixed, and the number of the run that fixed it, if any.
     """
 
     config: Config
@@ -63,7 +63,7 @@ class Worker:
     alive: Callable[[], None]
     clock: Callable[[], float] = time.monotonic
     local: Callable[[], time.struct_time] = time.localtime
-    told: Callable[[Row, int | None], object] = _nobody
+    on_judged: Callable[[Row, int | None], object] = _nobody
     _judge: Judge | None = None
     _identity: str = ""
     _seen: Seen | None = None
@@ -93,7 +93,7 @@ class Worker:
             self._proposals = Proposals(plan) if plan else None
 
     def change(self, config: Config) -> None:
-        """Work by another configuration from now on. Raises as `prepare`, and then goes on as before."""
+        """Use another configuration from now on. Raises as `prepare`, and then keeps the old one."""
         before, judge, self._judge = self.config, self._judge, None
         self.config = config
         try:
@@ -112,10 +112,10 @@ class Worker:
             allocator.give_back()
 
     def news(self, candidates: list[Candidate]) -> list[Candidate]:
-        """Those of some candidates that are not known to be judged as they are, or wait to be put right or proposed."""
+        """Those of some candidates that are not judged in their current state, or that wait to be fixed or proposed."""
         assert self._seen is not None
         if self._proposals:
-            with suppress(StateError):  # the next burst tells
+            with suppress(StateError):  # the next burst reports it
                 self._proposals.refresh()
         known = self._seen.lookup(candidates)
         return self.untried([each for each, row in zip(candidates, known, strict=True) if row is None or self._is_open(row)])
@@ -206,7 +206,7 @@ class Worker:
             judge,
             read=timed("read", judge.read),
             decode=timed("decode", judge.decode),
-            eyes=lambda: _TimedEyes(judge.eyes(), self.metrics),
+            predictor=lambda: _TimedPredictor(judge.predictor(), self.metrics),
         )
 
     def _counted(self, stages: pipeline.Stages) -> pipeline.Stages:
@@ -225,11 +225,11 @@ class Worker:
         return replace(stages, lookup=timed("lookup", stages.lookup), act=timed("act", act), record=record)
 
     def _note(self, row: Row, writer: Writer | None) -> None:
-        """Tell what came of a photo; what may come out otherwise later is not tried again at once."""
+        """Log the outcome of a photo; one that may be different later is not tried again at once."""
         fresh = row.path in self._fresh
         self._fresh.discard(row.path)
         if fresh or row.outcome is Status.FIXED:
-            self.told(row, writer.run if writer and row.outcome is Status.FIXED else None)
+            self.on_judged(row, writer.run if writer and row.outcome is Status.FIXED else None)
         if row.outcome is Status.FIXED:
             assert writer is not None
             self._day = (self._today(), writer.run)
@@ -289,10 +289,10 @@ class Worker:
         return proposed
 
 
-class _TimedEyes:
-    def __init__(self, eyes: Predictor, metrics: Metrics) -> None:
-        self._look = metrics.timed("infer", eyes.look)
-        self._look_again = metrics.timed("infer", eyes.look_again)
+class _TimedPredictor:
+    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
+        self._look = metrics.timed("infer", predictor.look)
+        self._look_again = metrics.timed("infer", predictor.look_again)
 
     def look(self, pixels: NDArray[np.uint8]) -> list[Prediction]:
         return self._look(pixels)

@@ -1,4 +1,4 @@
-"""The routes: requests become calls of the desk, and its answers JSON. Whoever gets here has passed the guard."""
+"""The routes: requests become calls of the desk, and its answers JSON. A request that gets here has passed the guard."""
 
 import asyncio
 import json
@@ -32,11 +32,11 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Pages:
-    """Answers requests about a desk; what takes time is done by `hands`, and what shows photos by `eyes`."""
+    """Answers requests about a desk; what takes time is done by `work_pool`, and what shows photos by `preview_pool`."""
 
-    def __init__(self, desk: Desk, hands: Executor, eyes: Executor, most: int) -> None:
+    def __init__(self, desk: Desk, work_pool: Executor, preview_pool: Executor, most: int) -> None:
         """At most `most` photos are decoded at the same time; the others wait, and are forgotten if nobody wants them then."""
-        self._desk, self._hands, self._eyes = desk, hands, eyes
+        self._desk, self._work_pool, self._preview_pool = desk, work_pool, preview_pool
         self._places = asyncio.Semaphore(most)
 
     def app(self) -> Starlette:
@@ -83,26 +83,26 @@ class Pages:
 
     async def _done(self, action: Callable[[], Any]) -> Response:
         try:
-            return JSONResponse(await asyncio.get_running_loop().run_in_executor(self._hands, action))
+            return JSONResponse(await asyncio.get_running_loop().run_in_executor(self._work_pool, action))
         except NotPossible as error:
             return JSONResponse({"error": str(error)}, error.status)
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             return JSONResponse({"error": "This request cannot be understood."}, 400)
         except OrientdError as error:
             return JSONResponse({"error": printable(str(error))}, 500)
-        except Exception as error:  # told here and at the terminal; the server goes on
+        except Exception as error:  # reported here and at the terminal; the server goes on
             return JSONResponse({"error": self._desk.fault(error)}, 500)
 
     async def _photo(self, request: Request) -> Response:
         number, side = request.path_params["number"], request.path_params["side"]
         if side not in SIDES:
             return PlainTextResponse("There is no such size.", 404)
-        await request.body()  # what comes behind it tells that nobody waits any more
+        await request.body()  # the message after it says that nobody waits any more
         async with self._places:
             if await request.is_disconnected():
                 return Response(status_code=_GONE)
             try:
-                look = asyncio.get_running_loop().run_in_executor(self._eyes, self._desk.preview, number, side)
+                look = asyncio.get_running_loop().run_in_executor(self._preview_pool, self._desk.preview, number, side)
                 return Response((await look).jpeg, media_type="image/jpeg")
             except NotPossible as error:
                 return PlainTextResponse(str(error), error.status)

@@ -76,7 +76,7 @@ def _in_words(witness: str, turn: str, lead: str) -> str:
 
 
 def _chance(row: Row, turn: int) -> float | None:
-    """How probable the turn is that is shown, as far as the row tells."""
+    """How probable the turn is that is shown, as far as the row holds it."""
     if row.decision is Verdict.FIX or row.probabilities is None or turn not in TURNS:
         return row.confidence
     return row.probabilities[TURNS.index(turn)]

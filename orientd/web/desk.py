@@ -1,4 +1,4 @@
-"""What the page works on: a plan, the photos it tells of, and the job in hand; each answer is fit for JSON."""
+"""What the page works on: a plan, its photos, and the running job; every result is fit for JSON."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +85,8 @@ class Desk:
         self._rows = rows
 
     def _remember_lost(self, rows: Rows) -> None:
-        """A verdict is saved beside the plan first: what is kept by that alone was lost in between."""
+        """Remember the photos that are kept only by the verdicts next to the plan: these are saved first, and a crash lost the
+        rest."""
         if kept := [row for row in rows.kept() if self._may_be_known(row)]:
             try:
                 keeping.remember_lost(self._rules.config, kept, self._rules.notify, rows.plan)
@@ -102,7 +103,7 @@ class Desk:
             keeping.remember_keep(config, kept, notify, self.rows.plan)
 
     def _may_be_known(self, row: Row) -> bool:
-        """True if a photo may be read, or need not be as it lies on a server."""
+        """True if a photo may be read, or need not be as it is on a server."""
         return row.path.startswith(ON_SERVERS) or below(real_place(row.path), self._readable)
 
     def scan(self, report: Report) -> None:
@@ -121,7 +122,7 @@ class Desk:
         self._jobs.close()
 
     def fault(self, error: Exception) -> str:
-        """Tell the terminal of a fault; what the page is told."""
+        """Report a fault at the terminal; returns the message for the page."""
         self._rules.notify(f"a fault of orientd, please report it: {error!r}")
         return f"A fault of orientd, please report it: {type(error).__name__}"
 
@@ -134,11 +135,12 @@ class Desk:
     def state(self, since: int | None) -> dict[str, Any]:
         """What happened after a version, and how far the job in hand is."""
         job = self._jobs.progress
-        told: dict[str, Any] = {"ready": self._rows is not None, "job": asdict(job) if job else None}
+        answer: dict[str, Any] = {"ready": self._rows is not None, "job": asdict(job) if job else None}
         if self._rows is not None:
             self._rows.refresh()
-            told |= {"version": self._rows.version, "changed": None if since is None else self._changed(since), **self._totals()}
-        return told
+            changed = None if since is None else self._changed(since)
+            answer |= {"version": self._rows.version, "changed": changed, **self._totals()}
+        return answer
 
     def _changed(self, since: int) -> list[tuple[int, bool]] | None:
         changed = self.rows.changed_since(since)
@@ -245,7 +247,7 @@ class Desk:
         return is_meant and (now.turn, now.method) == (row.turn, row.method) and self._is_to_do(number)
 
     def apply(self, which: str, count: int) -> dict[str, Any]:
-        """Begin to turn the photos; `count` is how many the person at the page was told."""
+        """Begin to turn the photos; `count` is how many the page showed to the person."""
         self._check_may_write()
         self.rows.refresh()
         numbers = self._to_apply(which)

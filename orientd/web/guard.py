@@ -7,7 +7,7 @@ What keeps them out:
 - The name in `Host` must be one of this machine's, so that no name of a stranger can be made to lead here (DNS rebinding).
 - What changes something must come from the page itself, by `Origin` and `Sec-Fetch-Site`, and be JSON, which no form can send.
 - Nothing but the page's own files can run in it or be loaded into it (CSP), and nobody can frame it.
-- A body has a limit of size and of time, and who asks too often is told to wait; strangers use up only what is meant for them.
+- A body has a limit of size and of time; too frequent requests are refused for a while, those of strangers by their own limit.
 
 What is not kept out: root, and whoever runs programs as this user. Beyond this machine (`--listen`) anybody on the way can read
 along, as there is no TLS: the command says so, and a tunnel by SSH is the way to do it.
@@ -90,7 +90,7 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        return f"orientd-{self.port}"  # cookies do not tell ports apart
+        return f"orientd-{self.port}"  # cookies do not distinguish ports
 
     @property
     def is_local(self) -> bool:
@@ -111,7 +111,7 @@ class Access:
         if self.host not in _EVERYWHERE:
             return name in {self.host.lower(), *(_LOCAL if self.is_local else ())}
         with suppress(ValueError):
-            ipaddress.ip_address(name)  # a number leads to whom it belongs, whoever says it
+            ipaddress.ip_address(name)  # an address always leads to its owner
             return True
         return name in {"localhost", socket.gethostname().lower()}
 
@@ -147,7 +147,7 @@ class Asked:
 
 
 class Guard:
-    """Stands before an application and lets through what it may see, with a body that is there as a whole."""
+    """Wraps an application and passes on only what it may see, with the whole body."""
 
     def __init__(self, app: App, access: Access, clock: Callable[[], float] = time.monotonic) -> None:
         self._app, self._access = app, access
@@ -211,8 +211,8 @@ def _from_elsewhere(asked: Asked, host: str) -> tuple[int, str] | None:
 
 async def _whole(asked: Asked, receive: Receive) -> bytes:
     """The body of a request."""
-    told = asked.headers.get("content-length", "0")
-    if not told.isdecimal() or int(told[:20]) > MOST_BODY:
+    length = asked.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length[:20]) > MOST_BODY:
         raise _TooLarge
     body, more = b"", asked.method == "POST"
     while more:

@@ -14,7 +14,7 @@ from orientd.report.text import printable
 from orientd.state.journal import open_journal
 from orientd.web.rows import Done, Rows
 
-_TOLD: Final = 200  # failures and notices that the page names
+_NAMED: Final = 200  # failures and notices that the page names
 _LEFT: Final = "left alone, as something else was said of them, or the plan was written anew, before their turn came: {:,}"
 _STATES: Final = {Status.FIXED: "done", Status.UNCHANGED: "unchanged", Status.FAILED: "failed"}
 
@@ -52,7 +52,7 @@ class Progress:
     failures: list[tuple[str, str]] = field(default_factory=list)
 
     def notify(self, text: str) -> None:
-        if len(self.notices) < _TOLD:
+        if len(self.notices) < _NAMED:
             self.notices.append(printable(text))
 
     def began(self, run: int) -> None:
@@ -63,7 +63,7 @@ class Progress:
         self.fixed += status is Status.FIXED
         if status is Status.FAILED:
             self.failed += 1
-            if len(self.failures) < _TOLD:
+            if len(self.failures) < _NAMED:
                 self.failures.append((printable(path), printable(reason)))
 
 
@@ -91,7 +91,7 @@ class Jobs:
             work(progress, ask.is_set)
         except OrientdError as error:
             progress.error = printable(str(error))
-        except Exception as error:  # the page tells it; a thread would only print it
+        except Exception as error:  # the page shows it; a thread would only print it
             progress.error = f"a fault of orientd, please report it: {printable(repr(error))}"
         finally:
             progress.stopped, progress.ended = ask.is_set(), True
@@ -179,7 +179,7 @@ def scan(config: Config, roots: Sequence[str], report: Report, command: str, job
     counted = threading.Event()
 
     def count() -> None:
-        with suppress(OrientdError):  # the walk that judges meets the same fault and tells it
+        with suppress(OrientdError):  # the walk that judges meets the same fault and reports it
             job.total = app.count(config, roots, lambda: stop() or counted.is_set())
 
     ahead = threading.Thread(target=count, name="orientd-count")

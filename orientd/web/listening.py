@@ -1,4 +1,4 @@
-"""A socket to listen at, and a server on it that ends when it is told to."""
+"""A socket to listen on, and a server on it that ends on request."""
 
 import socket
 from collections.abc import Callable, Iterator

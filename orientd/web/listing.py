@@ -79,7 +79,7 @@ def listing(rows: Rows, query: Query) -> Listing:
 
 
 def folder_of(rows: Rows, number: int) -> str:
-    """Where it lies: on a server each photo would have a folder of its own otherwise."""
+    """Its folder; photos on a server count as one, as each would have a folder of its own otherwise."""
     path = rows.cell("path", number)
     return path.partition("/")[0] if path.startswith(ON_SERVERS) else os.path.dirname(path)
 

@@ -1,6 +1,6 @@
 """The rows of a plan by number, with what persons said of them and what came of it, for several pages and threads at once.
 
-A number stays that of its photo (path and SHA-256) for as long as this lives, also when the plan is written anew meanwhile; so
+A number stays that of its photo (path and SHA-256) for as long as this lives, also when the plan is rewritten meanwhile; so
 does the history of each page, which its undo goes back through.
 """
 
@@ -60,7 +60,7 @@ class Rows:
     """See above. Every method may be called by any thread."""
 
     def __init__(self, plan: str, notify: Notify, remember: Remember = _nothing, clock: Clock = _utc) -> None:
-        """`remember` is told what was said, once it is saved; it may take its time.
+        """`remember` is called with the rows and the person's choices once these are saved; it may take long.
 
         Raises:
             ConfigError, StateError: the plan, or the verdicts on it, cannot be read.
@@ -157,7 +157,7 @@ class Rows:
         return 0 <= number < len(self._lines) and self._lines[number] >= 0
 
     def cell(self, name: str, number: int) -> str:
-        """One cell of a photo's row, as it stands in the plan; empty for one that left it."""
+        """One cell of a photo's row, as it is in the plan; empty for one that left it."""
         with self._lock:
             if name not in self._columns:
                 self._columns[name] = self._cells.column(name)
@@ -165,7 +165,7 @@ class Rows:
             return self._columns[name][line] if line >= 0 else ""
 
     def base(self, number: int) -> Row:
-        """The row of a photo, as it stands in the plan; one that is no row, or left the plan, is an error that says so."""
+        """The row of a photo, as it is in the plan; one that is no row, or left the plan, is an error that says so."""
         with self._lock:
             row = self._rows.get(number)
             if row is None:
@@ -228,8 +228,8 @@ class Rows:
             self._append(new)
             if said:
                 self._note_for_undo(page, said)
-            told = [(self.base(number), choice) for number in fit]
-        self._remember(told)
+            saved = [(self.base(number), choice) for number in fit]
+        self._remember(saved)
         return fit
 
     def take_back(self, page: str) -> list[int]:
@@ -245,8 +245,8 @@ class Rows:
             new = [one.before or PersonVerdict(*one.key, Choice.WITHDRAWN, None, when) for one in last]
             self._append(new)
             numbers = [self._numbers[one.key] for one in last]
-            told = [(self.base(number), one.choice) for number, one in zip(numbers, new, strict=True)]
-        self._remember(told)
+            saved = [(self.base(number), one.choice) for number, one in zip(numbers, new, strict=True)]
+        self._remember(saved)
         return numbers
 
     def _when(self) -> str:
@@ -301,7 +301,7 @@ class Rows:
 
 
 def _state(path: str) -> object:
-    """What tells one state of a file from another."""
+    """What distinguishes one state of a file from another."""
     with suppress(OSError):
         found = os.stat(path)
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -26,9 +26,9 @@ _LEADS_THERE: Final = (
 )
 
 
-def server(desk: Desk, access: Access, hands: Executor, eyes: Executor, stop: Callable[[], bool]) -> uvicorn.Server:
+def server(desk: Desk, access: Access, work_pool: Executor, preview_pool: Executor, stop: Callable[[], bool]) -> uvicorn.Server:
     """What answers requests about a desk, once it is run, until it hears of a signal or `stop` comes true."""
-    guarded = Guard(pages.Pages(desk, hands, eyes, pages.workers()).app(), access)
+    guarded = Guard(pages.Pages(desk, work_pool, preview_pool, pages.workers()).app(), access)
     settings = uvicorn.Config(
         guarded,
         log_config=None,
@@ -53,14 +53,14 @@ def serve(
 ) -> None:
     """Answer until Ctrl-C or SIGTERM, or until `stop` comes true; the photo in hand is finished first. `begin` comes before."""
     with (
-        ThreadPoolExecutor(4, thread_name_prefix="orientd-page") as hands,
-        ThreadPoolExecutor(pages.workers(), thread_name_prefix="orientd-preview") as eyes,
+        ThreadPoolExecutor(4, thread_name_prefix="orientd-page") as work_pool,
+        ThreadPoolExecutor(pages.workers(), thread_name_prefix="orientd-preview") as preview_pool,
     ):
         try:
-            eyes.submit(desk.warm)
+            preview_pool.submit(desk.warm)
             begin()
-            hands.submit(desk.expect)
-            server(desk, access, hands, eyes, stop).run(sockets=[bound])
+            work_pool.submit(desk.expect)
+            server(desk, access, work_pool, preview_pool, stop).run(sockets=[bound])
         finally:
             desk.close()
 

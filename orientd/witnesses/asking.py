@@ -24,7 +24,7 @@ class Bench:
     ) -> None:
         """`names` are those that are worth asking, in the order of cost; `opened` opens all that can be, and says which cannot.
 
-        `fitted` gives the photo as viewers show it, at the size that witnesses are shown. `notify` is told once of a witness that
+        `fitted` returns the photo as viewers show it, at the size that witnesses get. `notify` is called once for a witness that
         fails.
         """
         self._names = tuple(names)

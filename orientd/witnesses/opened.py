@@ -61,7 +61,7 @@ def askable(names: Iterable[str], second_size: int, folder: Path = FOLDER) -> tu
 
 
 def open_witnesses(engine: Engine, notify: Notify, folder: Path = FOLDER) -> dict[str, Witness | None]:
-    """All witnesses by name, None for one that cannot be asked, which is told; the scene's are those of `engine`.
+    """All witnesses by name, None for one that cannot be asked, which is reported; the scene's are those of `engine`.
 
     Raises:
         EngineUnavailable: ONNX Runtime is not there.

@@ -54,7 +54,7 @@ class Pages:
     def hear(self, picture: Pixels) -> tuple[Scores, float]:
         """The scores of what is known to be a page, by `graph` alone, and how much it looks like one: above 0 if it does."""
         answers = {turn: self._graph(shown) for turn, shown in _shown(picture)}
-        # Class j stands at j degrees clockwise, so that 360 − j mends it.
+        # Class j is turned by j degrees clockwise, so that 360 − j makes it upright.
         said = {turn: _logarithms(answer[_STANDS][0], [-stands % 360 for stands in TURNS]) for turn, answer in answers.items()}
         likeness = fsum(float(answer[LIKENESS].item()) for answer in answers.values()) / len(TURNS)
         return _mean(said), likeness
@@ -89,7 +89,7 @@ def _shown(picture: Pixels) -> Iterator[tuple[int, NDArray[np.float32]]]:
 
 
 def _logarithms(probabilities: NDArray[np.floating[Any]], turns: Sequence[int]) -> dict[int, float]:
-    """Of the probabilities that each of `turns`, in degrees clockwise, mends a picture."""
+    """The logarithms of the probabilities that each of `turns`, in degrees clockwise, makes a picture upright."""
     return {turn: log(max(float(value), _LEAST)) for turn, value in zip(turns, probabilities, strict=True)}
 
 

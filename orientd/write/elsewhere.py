@@ -1,4 +1,4 @@
-"""What is asked of who writes photos that lie on a server: the same as is done to files, with the same journal."""
+"""The interface of a writer of photos on a server: the same as is done to files, with the same journal."""
 
 from enum import StrEnum
 from typing import Protocol
@@ -30,7 +30,7 @@ class Elsewhere(Protocol):
         """Take a write back, as a part of the run."""
 
     def would_take_back(self, journal: Journal, write: Write) -> Outcome:
-        """What `take_back` would do, as far as asking tells; PENDING where it would."""
+        """What `take_back` would do, as far as the server's answers show; PENDING where it would."""
 
     def settle(self, journal: Journal, write: Write) -> Outcome:
         """Find out what came of a write that was interrupted; what cannot be found out now stays open."""

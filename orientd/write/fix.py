@@ -1,4 +1,4 @@
-"""One photo put right: read again, planned, proved, and written as a journalled change."""
+"""Fixes one photo: reads it again, plans the change, proves it, and writes it as a journalled change."""
 
 import logging
 from dataclasses import dataclass, replace

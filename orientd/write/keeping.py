@@ -1,7 +1,7 @@
-"""What a person says of photos, saved: beside the plan, and for those that are to stay as they are in the state folder, too.
+"""Saves a person's verdicts on photos: next to the plan and, for photos that are to stay as they are, in the state folder, too.
 
-There they are known by their pictures, so that they are not offered again by a later scan, under whatever name, until
-`orientd offer` lifts that, or another verdict does. Photos on servers are known by their ids, whatever edits they have.
+There they are identified by their pictures, so that a later scan does not offer them again under any name, until `orientd offer`
+or another verdict lifts that. Photos on servers are identified by their ids, whatever edits they have.
 """
 
 import os
@@ -29,7 +29,7 @@ _REASON: Final = "kept as it is, as a person said; to have it judged like any ot
 def save(config: Config, plan: str, given: Iterable[tuple[Row, Choice, int | None]], when: str, notify: Notify) -> None:
     """Save verdicts on rows of a plan, given at `when`: what was chosen and, for TURN, the turn. They are on the disk then.
 
-    A photo that is to stay as it is, is read: whoever calls this sees to it that it may be.
+    A photo that is to stay as it is gets read: the caller makes sure that it may be.
 
     Raises:
         ValueError: one of them is no verdict; none is saved.
@@ -84,7 +84,7 @@ def _withdraw(plan: str, hashes: Collection[str]) -> None:
 
 
 def on_server(path: str) -> str:
-    """What stands for the picture of a photo on a server: its path without its name; "" for a file."""
+    """What identifies the picture of a photo on a server: its path without its name; "" for a file."""
     return "/".join(path.split("/")[:2]) if path.startswith(ON_SERVERS) else ""
 
 

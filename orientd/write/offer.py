@@ -53,9 +53,9 @@ def of_path(journal: Journal, path: str) -> list[Write]:
     if os.path.isdir(path):
         inside = (write for run in journal.runs() for write in journal.writes(run.id) if below(write.intent.path, list(names)))
         return [write for write in inside if _was_undone(write) or next(_by_hand([write]), None)]
-    beside = [sidecar for name in names for sidecar in sidecars.paths(name)]
+    nearby = [sidecar for name in names for sidecar in sidecars.paths(name)]
     held, marks = _known(path)
-    found = journal.about([*names, *beside], held, fingerprint.pictures(marks))
+    found = journal.about([*names, *nearby], held, fingerprint.pictures(marks))
     return [write for write in found if _was_undone(write) or _was_turned_back(write, names, held, marks)]
 
 
@@ -83,7 +83,7 @@ def _was_undone(write: Write) -> bool:
 
 
 def _was_turned_back(write: Write, names: Iterable[str], held: str, marks: fingerprint.Marks) -> bool:
-    if write.intent.path in names and write.intent.path.startswith(ON_SERVERS):  # whoever names it has seen it left alone
+    if write.intent.path in names and write.intent.path.startswith(ON_SERVERS):  # a person who names it has seen it left alone
         return write.is_undoable
     if write.intent.path in names:
         return next(_by_hand([write]), None) is not None

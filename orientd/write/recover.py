@@ -28,12 +28,12 @@ def recover(
     admit: Admit = undo_guard.admit,
     elsewhere: Elsewhere | None = None,
 ) -> list[Outcome]:
-    """Find out what came of every write that a kill or a power cut interrupted, and finish or mend it.
+    """Find out the result of every write that a kill or a power cut interrupted, and finish or repair it.
 
-    To be called at the start of every command that writes, with the lock held and before its run is started. What cannot be
-    found out now (the library is not mounted, the disk fails) stays open for the next time; it is among the outcomes only once
-    for the same reason, which the journal keeps. So does, without a word, what lies outside the real folders `within`, if any
-    are given: a command touches no other folders than it was given; and what lies `elsewhere`, without someone to ask there.
+    Call this at the start of every command that writes, with the lock held and before its run is started. A write whose result
+    cannot be found out now (the library is not mounted, the disk fails) stays open for the next time; it is among the outcomes
+    only once for the same reason, which the journal keeps. These stay open without an outcome: writes outside the real folders
+    `within`, if any are given, as a command touches no other folders; and writes to a server, without `elsewhere` to ask it.
     """
 
     def found_out(write: Write) -> Outcome:
@@ -47,11 +47,11 @@ def recover(
     writes = [write for write in writes if elsewhere or write.intent.method != Method.IMMICH]
     outcomes = [(write.code, found_out(write)) for write in writes]
     journal.mark_interrupted()
-    return [outcome for told, outcome in outcomes if not told or outcome.code is not told]
+    return [outcome for known, outcome in outcomes if not known or outcome.code is not known]
 
 
 def originals_of(journal: Journal, disk: Disk) -> Originals:
-    """The copies kept beside a journal."""
+    """The copies kept next to a journal."""
     return Originals(os.path.dirname(journal.path), disk)
 
 
@@ -64,11 +64,10 @@ def settle_fixed(journal: Journal, write: Write, stat: FileStat, disk: Disk) -> 
 
 
 def examine(journal: Journal, write: Write, reason: str, code: Reason, disk: Disk, admit: Admit | None = None) -> Outcome:
-    """Settle a write by what the file holds now; one that cannot be read, or mended, stays unsettled for the next time.
+    """Settle a write by what the file holds now; if the file cannot be read or repaired, the write stays unsettled.
 
-    It was not made for that `reason`, of the kind `code`.
-
-    What another process noted is mended only if `admit` lets that pass.
+    `reason` and its `code` say why the write was not made, if it was not. What another process noted is repaired only if `admit`
+    allows it.
     """
     intent = write.intent
     try:
@@ -99,9 +98,9 @@ def examine(journal: Journal, write: Write, reason: str, code: Reason, disk: Dis
     except PhotoError as error:
         if read.gone(intent.path, intent.old_stat.dev, disk):
             journal.settle(write.id, WriteStatus.LOST, f"{reason}; it has vanished since", code=Reason.VANISHED)
-        told = reason if code is error.code else f"{reason}; {error}"
-        journal.note(write.id, told, error.code)
-        return Outcome(intent.path, Status.FAILED, told, code=error.code)
+        message = reason if code is error.code else f"{reason}; {error}"
+        journal.note(write.id, message, error.code)
+        return Outcome(intent.path, Status.FAILED, message, code=error.code)
     originals_of(journal, disk).drop(intent.temp)
     journal.settle(write.id, WriteStatus.FAILED, reason, code=code)
     return Outcome(intent.path, Status.FAILED, reason, stat, intent.old_sha256, intent.old_orientation, code=code)

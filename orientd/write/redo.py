@@ -20,7 +20,7 @@ def redo(fixer: Fixer, writes: Iterable[Write], fix: Callable[[Row], Outcome]) -
     """Make writes again that were taken back, the oldest first, as part of the fixer's run.
 
     A file that does not hold the bytes of before the write is left alone, with a reason. Photos go the whole way of `fix`.
-    Of a sidecar the journal tells how it was changed, and orientd must make the very same of it today.
+    The journal holds how a sidecar was changed, and orientd must make exactly the same change today.
     """
     for write in writes:
         done = write.intent

@@ -1,4 +1,4 @@
-"""What a dry run can tell of a write beforehand: that this user may not make it."""
+"""What a dry run can say about a write beforehand: that this user may not make it."""
 
 from orientd import formats, orientation
 from orientd.config import Config
@@ -10,9 +10,9 @@ from orientd.records import Method, Patch, Row, Verdict
 
 
 def rehearsed(row: Row, config: Config) -> Row:
-    """A row of a dry run; if its photo is to be put right and this user may not write it, the reason says so. Nothing is changed.
+    """A row of a dry run; if its photo is to be fixed and this user may not write it, the reason says so. No file is changed.
 
-    The decision stays: whoever applies the plan may have the right.
+    The decision stays: the user who applies the plan may have the permission.
     """
     if row.decision is not Verdict.FIX:
         return row
@@ -21,7 +21,7 @@ def rehearsed(row: Row, config: Config) -> Row:
     except PhotoError as error:
         before = f" ({row.reason})" if row.reason else ""
         return row._replace(reason=f"it cannot be written now: {error}{before}", reason_code=error.code)
-    except Exception:  # a file that has changed meanwhile may make a parser fail, and the write tells of that
+    except Exception:  # a file that has changed meanwhile may make a parser fail: the write reports that
         return row
     return row
 
@@ -29,9 +29,9 @@ def rehearsed(row: Row, config: Config) -> Row:
 def _check(row: Row, config: Config) -> None:
     dates, turn = Mtime(config.mtime) is not Mtime.NOW, row.turn or 0
     if row.method is Method.SIDECAR:
-        beside = sidecars.find(row.path, config.sidecar_naming)
-        patch = beside.plan(orientation.turned(row.orientation, turn), row.path)
-        rights.check(beside.path, in_place=is_in_place(patch), dates=dates)
+        sidecar = sidecars.find(row.path, config.sidecar_naming)
+        patch = sidecar.plan(orientation.turned(row.orientation, turn), row.path)
+        rights.check(sidecar.path, in_place=is_in_place(patch), dates=dates)
         return
     rights.check(row.path, in_place=True, dates=dates)
     try:

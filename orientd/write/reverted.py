@@ -45,9 +45,9 @@ def turned_back(journal: Journal, row: Row, *, unattended: bool) -> str:
 
     The photo is that of an earlier write, of the same turn, if it has the bytes from before a write that was undone, or
 
-    - has the same picture data, and the write was made at this path, or no photo stands at the path of the write as that left it:
+    - has the same picture data, and the write was made at this path, or no photo is at the path of the write as that left it:
       it was moved, or taken back. Where one does, this one is another copy, which was never turned;
-    - lies at the path of the write, and other picture data do not prove another photo: its owner may have turned back the pixels.
+    - is at the path of the write, and other picture data do not prove another photo: its owner may have turned back the pixels.
       It is a new one under a name used again if EXIF notes when each was taken, and never at the same time; or if it stores an
       orientation that a program which turns pixels does not leave: neither that of the write nor 1.
     """
@@ -79,6 +79,6 @@ def stands(write: Write) -> bool:
 def _marks(path: str) -> fingerprint.Marks:
     try:
         data, _ = read.read_whole(path)
-    except PhotoError:  # whoever writes it will say so
+    except PhotoError:  # writing it will report that
         return frozenset()
     return fingerprint.marks(formats.sniff(data), data)

@@ -2,18 +2,17 @@
 of lossless WebPs.
 
 The library moves whole blocks of DCT coefficients and changes signs and places within them; nothing is decoded and encoded again.
-It can do so perfectly only where the sides that come to lie at the top or at the left are a multiple of the coding unit (8 or 16
-pixels); anything else is refused here. The legacy function `tjTransform` is called, since every version has it, 3 included
-(https://libjpeg-turbo.org, turbojpeg.h).
+It is perfect only if the sides that become the top and the left are a multiple of the coding unit (8 or 16 pixels); anything else
+is refused here. The legacy function `tjTransform` is called, since every version has it, 3 included (https://libjpeg-turbo.org,
+turbojpeg.h).
 
 The proof for JPEG: the new file is turned back, and its tables and scans must be, byte for byte, those of the old file sent
 through the same coder without a turn. Equal bytes decode to equal coefficients, and the coder loses none, so every coefficient
-and every quantiser of the old file can be had back from the new one. That the turn is the one wanted is shown by other decoders,
-which must see the same picture before and after; their pixels prove no more, as a decoder rounds a turned block a little
-differently.
+and every quantizer of the old file can be restored from the new one. Other decoders show that the turn is the right one: they
+must see the same picture before and after; their pixels prove no more, as a decoder rounds a turned block a little differently.
 
 A PNG or a lossless WebP is unpacked and packed again: turned back, it must hold the same samples, in their full depth, for
-Pillow and for the reader of `formats.png_turn`. Files that are lossy are never packed again.
+Pillow and for the reader of `formats.png_turn`. Lossy files are never packed again.
 """
 
 from collections.abc import Callable, Collection, Iterable

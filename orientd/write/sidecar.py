@@ -1,4 +1,4 @@
-"""A turn noted beside a photo that is never written itself: its sidecar is made, or changed, and journalled like any write."""
+"""Writes a turn to the sidecar of a photo that is never written itself: creates or changes it, journalled like any write."""
 
 import os
 from dataclasses import dataclass, replace
@@ -32,30 +32,32 @@ class SidecarFixer:
     disk: Disk = DISK
 
     def fix(self, row: Row) -> records.Outcome:
-        """Note that the photo of a row is to be shown turned as the row says.
+        """Write to the sidecar that the photo of a row is to be shown turned as the row says.
 
-        Its orientation is the one the photo was shown with when it was judged, sidecar and all; the size is compared where it
-        is known. The outcome tells of the photo: its path, state and hash, and the orientation it is shown with now.
+        The row's orientation is the one that the photo, with its sidecar, was shown with when it was judged; the size is compared
+        if it is known. The outcome describes the photo: its path, state and hash, and the orientation it is shown with now.
 
         Raises:
             StateError: the journal cannot be written.
         """
         try:
-            format_, now, beside = self._examine(row)
+            format_, now, sidecar_file = self._examine(row)
             new = orientation.turned(row.orientation, row.turn or 0)
-            patch = beside.plan(new, row.path) if row.turn else Patch(())
+            patch = sidecar_file.plan(new, row.path) if row.turn else Patch(())
             if not patch.splices:
-                done = self._run_that_made(row, beside)
+                done = self._run_that_made(row, sidecar_file)
                 reason = f"done already in run {done}" if done else ""
                 code = Reason.DONE_BEFORE if done else None
                 return records.Outcome(row.path, Status.UNCHANGED, reason, now, row.sha256, row.orientation, Method.SIDECAR, code)
-            intent = self._intent(format_, row, beside, patch, new)
+            intent = self._intent(format_, row, sidecar_file, patch, new)
         except OrientdError:
             raise
         except Exception as error:  # as in fix.Fixer.fix
             return fix.failure(row.path, error)
-        outcome = transaction.carry_out(self.journal, self.run, intent, patch, beside.data, self.allow_hard_links, self.disk)
-        reason = f"{os.path.basename(beside.path)}: {outcome.reason}" if outcome.reason else ""
+        outcome = transaction.carry_out(
+            self.journal, self.run, intent, patch, sidecar_file.data, self.allow_hard_links, self.disk
+        )
+        reason = f"{os.path.basename(sidecar_file.path)}: {outcome.reason}" if outcome.reason else ""
         return replace(outcome, path=row.path, reason=reason, stat=now, sha256=row.sha256, code=outcome.code)
 
     def _examine(self, row: Row) -> tuple[Format, FileStat, Sidecar]:
@@ -70,29 +72,29 @@ class SidecarFixer:
             raw.preview(data)  # without one it is not clear how it is displayed
         if format_ is Format.UNKNOWN or not formats.needs_sidecar(format_, data):
             raise Refused(Reason.FORMAT_NEVER_WRITTEN, "sidecars are for photos that are never written themselves: scan again")
-        beside = sidecars.find(row.path, self.naming, self.disk)
-        stored = formats.stored_orientation(format_, data) if beside.orientation is None else beside.orientation
+        sidecar_file = sidecars.find(row.path, self.naming, self.disk)
+        stored = formats.stored_orientation(format_, data) if sidecar_file.orientation is None else sidecar_file.orientation
         same = orientation.normalise(stored) == orientation.normalise(row.orientation)
-        if not same and not self._run_that_made(row, beside):
+        if not same and not self._run_that_made(row, sidecar_file):
             raise Refused(Reason.CHANGED, "its sidecar changed since it was judged: scan again")
-        return format_, now, beside
+        return format_, now, sidecar_file
 
-    def _run_that_made(self, row: Row, beside: Sidecar) -> int | None:
-        return self.journal.run_that_made(beside.path, row.turn, hashed(beside.data).hexdigest())
+    def _run_that_made(self, row: Row, sidecar_file: Sidecar) -> int | None:
+        return self.journal.run_that_made(sidecar_file.path, row.turn, hashed(sidecar_file.data).hexdigest())
 
-    def _intent(self, format_: Format, row: Row, beside: Sidecar, patch: Patch, new: int) -> Intent:
+    def _intent(self, format_: Format, row: Row, sidecar_file: Sidecar, patch: Patch, new: int) -> Intent:
         return Intent(
-            path=beside.path,
+            path=sidecar_file.path,
             format=format_,
-            old_stat=beside.stat,
-            old_sha256=hashed(beside.data).hexdigest(),
-            new_sha256=hashed(_proved(patch, beside.data, new)).hexdigest(),
+            old_stat=sidecar_file.stat,
+            old_sha256=hashed(sidecar_file.data).hexdigest(),
+            new_sha256=hashed(_proved(patch, sidecar_file.data, new)).hexdigest(),
             patch=patch,
             old_orientation=row.orientation,
             new_orientation=new,
             turn=row.turn or 0,
             method=Method.SIDECAR,
-            mtime_ns=self.mtime.after(beside.stat.mtime_ns) if beside.stat.nlink else None,
+            mtime_ns=self.mtime.after(sidecar_file.stat.mtime_ns) if sidecar_file.stat.nlink else None,
             temp=files.temp_name(),
             probabilities=row.probabilities or (),
         )

@@ -1,7 +1,7 @@
-"""A decision becomes bytes on the disk: plan, prove, journal, write, verify; take back; mend what a kill interrupted.
+"""Writes a decision to the disk: plan, prove, journal, write, verify; take back; repair what a kill interrupted.
 
-After a write that did not end well, and after a kill, the file itself is asked what happened: its hash is that of the new bytes,
-of the old ones, or neither. So the journal says what the disk holds, whichever system call failed or was never reached.
+After a failed write, and after a kill, the file itself shows what happened: its hash is that of the new bytes, of the old bytes,
+or neither. So the journal says what the disk holds, whichever system call failed or was never reached.
 """
 
 import logging

@@ -71,7 +71,7 @@ class TurboJpeg:
 
     @property
     def version(self) -> str:
-        """What the library can be told by: its name and its interface."""
+        """The name and the interface of the library, by which it is identified."""
         return f"{os.path.basename(self._library._name)}, interface {'3' if hasattr(self._library, 'tj3Transform') else '2'}"
 
     def turn(self, jpeg: bytes, orientation: int) -> bytes:

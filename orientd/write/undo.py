@@ -1,4 +1,4 @@
-"""What was written before: which of it is meant, where it lies now, and whether it is still so."""
+"""What was written before: which of it is meant, where it is now, and whether it is still the same."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ from orientd.write.transaction import carry_out, journalled
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A folder that lies elsewhere now: what was written below `old` is below `new`, on the device `dev`."""
+    """A folder that was moved: what was written below `old` is below `new`, on the device `dev`."""
 
     old: str
     new: str
@@ -48,7 +48,7 @@ class Move:
 
 
 def moved(write: Write, moves: Iterable[Move]) -> Write:
-    """The write as if it had been made where the file lies now."""
+    """The write as if it had been made where the file is now."""
     for move in moves:
         if path := move.follow(write.intent.path):
             old_stat = replace(write.intent.old_stat, dev=move.dev)
@@ -159,13 +159,12 @@ def undo(
 ) -> Iterator[Outcome]:
     """Take writes back, as part of the run `run`: give each file exactly the bytes it had.
 
-    The newest write comes first, as in `Journal.writes`. Those that are not fixed, and those of an undo, are passed over. The
-    modification time goes back to what it was, unless the write was told to leave the time of the write: then so does this one.
-    A file that does not hold the bytes written is left alone, with a reason; one that holds the old bytes counts as undone.
-    A photo that a sidecar contradicts then, which came since, gets them too, with the reason. A photo whose pixels were turned
-    gets its bytes from the copy that was kept, which is then dropped. Nothing is written but
-    what `admit` lets pass, which is told the write, what it left and what was there before it. What was written
-    `elsewhere` is taken back there.
+    The newest write comes first, as in `Journal.writes`. Writes that are not fixed, and those of an undo, are skipped. The
+    modification time is restored, too, unless the write did not keep it: then the undo does not keep it, either. A file that does
+    not hold the bytes written is left alone, with a reason; one that holds the old bytes counts as undone. A photo that a newer
+    sidecar then contradicts gets its old bytes, too, with the reason. A photo whose pixels were turned gets its bytes from the
+    copy that was kept, which is then deleted. Nothing is written unless `admit` allows it, which is called with the write, the
+    bytes it left and those before it. What was written `elsewhere` is taken back there.
     """
     for write in writes:
         if write.is_undoable and elsewhere and write.intent.method == Method.IMMICH:
@@ -183,7 +182,7 @@ def tried(
     admit: Admit = undo_guard.admit,
     elsewhere: Elsewhere | None = None,
 ) -> Iterator[Outcome]:
-    """What `undo` would do, as far as reading tells; nothing is changed. What would get its old bytes back is pending."""
+    """What `undo` would do, as far as reading shows; nothing is changed. A file that would get its old bytes back is pending."""
     for write in writes:
         if write.is_undoable and elsewhere and write.intent.method == Method.IMMICH:
             yield elsewhere.would_take_back(journal, write)

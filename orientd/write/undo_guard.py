@@ -1,7 +1,7 @@
 """What a journal may have orientd put back: what orientd itself would have changed into what is there now.
 
-A journal lies in a folder that others may reach, and orientd writes what it says. So its word alone never makes or changes
-a file in any other way than orientd does, however well its hashes fit: by it a photo can be shown turned, and no more.
+A journal is in a folder that others may reach, and orientd writes what it says. So its word alone never makes or changes
+a file in any other way than orientd does, however well its hashes fit: through it a photo can be shown turned, and nothing else.
 """
 
 from orientd import commands, formats

@@ -27,9 +27,9 @@ class Finding:
 
 
 def verify(journal: Journal, moves: Sequence[Move], elsewhere: Elsewhere | None = None) -> Iterator[Finding]:
-    """Compare every file ever written with what the journal says that it holds, and try in memory whether it can be undone.
+    """Compare every file ever written with what the journal says it holds, and try in memory whether it can be undone.
 
-    Who writes `elsewhere` tells of what was written there.
+    `elsewhere` gives the state of what was written to servers.
     """
     for write in journal.last_writes():
         now = moved(write, moves)
@@ -72,11 +72,11 @@ def _undo_state(journal: Journal, write: Write, data: bytes) -> tuple[State, str
 
 
 def _is_gone(path: str, dev: int) -> bool:
-    """True if the file is no more. Devices get other numbers when a computer starts anew; but a disk not mounted looks empty."""
+    """True if the file is gone. Devices get other numbers when a computer restarts; but a disk not mounted looks empty."""
     if read.gone(path, dev):
         return True
     try:
-        beside = os.listdir(os.path.dirname(path))
+        siblings = os.listdir(os.path.dirname(path))
     except OSError:
         return False
-    return bool(beside) and os.path.basename(path) not in beside
+    return bool(siblings) and os.path.basename(path) not in siblings

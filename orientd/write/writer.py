@@ -27,12 +27,12 @@ PATIENCE: Final = 120.0  # a watcher pauses for a second twice a minute, or late
 
 @dataclass
 class Writer:
-    """The one owner of writes: holds the lock and the journal, and mends what an earlier run left half done below the real
+    """The only owner of writes: holds the lock and the journal, and repairs what an earlier run left half done below the real
     folders `roots` or, without any, anywhere; see `recover.recover` for `admit`.
 
-    While a photo is written it is known to be in `hand`. What was remembered of it is forgotten before, as `--mtime keep` leaves
-    no other sign of a change. While another orientd writes it waits for `wait` seconds, and for `patience` if that is a watcher.
-    `begun` is told the number of the run. `elsewhere` writes photos on servers; without it none is written.
+    A photo is in `hand` while it is written. Its remembered rows are dropped before, as `--mtime keep` leaves no other sign of a
+    change. While another orientd writes it waits for `wait` seconds, or for `patience` if that is a watcher. `begun` is called
+    with the number of the run. `elsewhere` writes photos on servers; without it none of them is written.
     """
 
     config: Config
@@ -130,11 +130,11 @@ class Writer:
 def _held(row: Row, method: Method) -> list[Held]:
     try:
         return [Held.of(row.path, stat_of(row.path), row.turn or 0, method)]
-    except OSError:  # whoever opens it will say so
+    except OSError:  # opening it will report that
         return []
 
 
-def put_right(row: Row, outcome: records.Outcome, stat: FileStat, run: int) -> Row:
+def fixed_row(row: Row, outcome: records.Outcome, stat: FileStat, run: int) -> Row:
     """What a later scan would say of a photo just fixed, which is in the state `stat` now: the same probabilities, seen from the
     new side."""
     turn, sides = row.turn or 0, (row.width, row.height)

@@ -203,7 +203,7 @@ def test_the_numbers_of_a_scan_are_left_for_node_exporter(orientd, photos, tmp_p
     from prometheus_client.parser import text_string_to_metric_families
 
     sky_library.library(photos)
-    monkeypatch.setattr("orientd.cli.telling.time.time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr("orientd.cli.notifying.time.time", lambda: 1_700_000_000.0)
     file = tmp_path / "collector" / "orientd.prom"
     file.parent.mkdir()
     old = os.umask(0o077)

@@ -47,9 +47,11 @@ def watched():
     """Make Arrivals of folders, closed again."""
     made = []
 
-    def make(*folders, heed=lambda: None):
+    def make(*folders, on_folder=lambda: None):
         bell = Wakeup()
-        arrivals = Arrivals([str(folder) for folder in folders], WatchOptions(), lambda _: [], print, bell.ring, heed=heed)
+        arrivals = Arrivals(
+            [str(folder) for folder in folders], WatchOptions(), lambda _: [], print, bell.ring, on_folder=on_folder
+        )
         made.append((arrivals, bell))
         return arrivals, bell
 
@@ -111,7 +113,7 @@ def test_what_has_to_be_heeded_is_heeded_before_every_listing_and_only_what_coun
     (tree / "@eaDir" / "IMG.jpg").mkdir(parents=True)
     order, scandir = [], os.scandir
     monkeypatch.setattr(os, "scandir", lambda folder: order.append("list") or scandir(folder))
-    arrivals, _ = watched(tree / "3" if flat else tree, heed=lambda: order.append("heed"))
+    arrivals, _ = watched(tree / "3" if flat else tree, on_folder=lambda: order.append("heed"))
     arrivals._roots.check("inotify", wait=False)
     assert order == ["heed", "list"] * (21 if flat else 316)
 
@@ -139,11 +141,11 @@ def test_setting_up_the_watches_can_be_ended_between_two_folders(tree, watched):
     class Enough(Exception):
         pass
 
-    def heed():
+    def on_folder():
         if (number := watches(arrivals)) >= 20:
             raise Enough(number)
 
-    arrivals, _ = watched(tree, heed=heed)
+    arrivals, _ = watched(tree, on_folder=on_folder)
     with pytest.raises(Enough, match="20"):
         arrivals.check(0)
 
@@ -154,13 +156,13 @@ def test_a_watcher_that_is_told_to_stop_while_it_begins_stops_and_lives_until_th
         watcher.arrivals._roots.leave()
         watcher.told.messages.clear()
 
-        def heed():
+        def on_folder():
             watcher.now += 1
             if watches(watcher.arrivals) >= 20:
                 watcher._signal = signal.SIGTERM
-            watcher._heed()
+            watcher._on_folder()
 
-        watcher.arrivals._roots._inotify._observer._instance._heed = heed
+        watcher.arrivals._roots._inotify._observer._instance._on_folder = on_folder
         assert watcher.run() == 0
     assert watcher.told.messages.count("patience 120.0") == 20
     assert watcher.told.messages.count("alive") == 20

@@ -84,8 +84,8 @@ def test_a_watcher_with_nothing_to_do_gives_back_all_a_gpu_held(model, tmp_path,
     for _ in range(2):
         built.clear()
         work.prepare()
-        assert work._judge.crowd(PHOTOS[:4])[0]
-        held = [*built, *(weakref.ref(each._engine) for each in work._judge.crowd.cards)]
+        assert work._judge.batch_predictor(PHOTOS[:4])[0]
+        held = [*built, *(weakref.ref(each._engine) for each in work._judge.batch_predictor.cards)]
         assert len(built) >= 2
         assert all(each() for each in held)
         work.release()
@@ -112,7 +112,7 @@ def test_dali_gives_back_its_memory_when_a_road_is_dropped(model, monkeypatch):
     monkeypatch.setattr(backend, "ReleaseUnusedMemory", lambda: trimmed.append([each() for each in built]))
     config = Config(model=str(model), provider="cuda")
     judge, _ = make_judge(config)
-    assert judge.crowd(PHOTOS[:2])[0]
+    assert judge.batch_predictor(PHOTOS[:2])[0]
     assert built
     assert built[0]()
     assert trimmed == []
@@ -120,7 +120,7 @@ def test_dali_gives_back_its_memory_when_a_road_is_dropped(model, monkeypatch):
     gc.collect()
     assert trimmed == [[None] * len(built)], "the pipelines must have gone before"
     judge, _ = make_judge(config)
-    assert judge.crowd(PHOTOS[:2])[0], "and it is made again"
+    assert judge.batch_predictor(PHOTOS[:2])[0], "and it is made again"
 
 
 @pytest.mark.gpu

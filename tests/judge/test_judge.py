@@ -121,7 +121,7 @@ def test_a_glance_may_only_confirm_that_a_photo_is_upright(upright, decision):
     def glance(candidate):
         return Photo(candidate.path, candidate.stat, Format.JPEG, b"", 6, ""), Picture(small, 40, 30, whole=False)
 
-    judging = replace(judge(eyes, decoded=decoded), glance=glance)
+    judging = replace(judge(eyes, decoded=decoded), thumbnail_glance=glance)
     (row,) = judging([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
     assert row.decision == decision
     if decision == "keep":
@@ -136,19 +136,19 @@ def test_a_glance_that_fails_is_followed_by_a_look():
     def glance(candidate):
         raise MemoryError
 
-    (row,) = replace(judge(Predictor()), glance=glance)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
+    (row,) = replace(judge(Predictor()), thumbnail_glance=glance)([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
     assert (row.decision, row.sha256) == ("fix", "ab" * 32)
 
 
 def test_a_glance_that_tells_nothing_is_followed_by_a_look():
     asked = []
-    judging = replace(judge(Predictor()), glance=lambda candidate: asked.append(candidate.path))
+    judging = replace(judge(Predictor()), thumbnail_glance=lambda candidate: asked.append(candidate.path))
     assert [row.decision for row in judging([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])] == ["fix"]
     assert asked == ["/a.jpg"]
 
 
 def crowded(crowd, *paths):
-    judging = replace(judge(Predictor()), crowd=crowd)
+    judging = replace(judge(Predictor()), batch_predictor=crowd)
     return judging([Candidate(path, FileStat(1, 1, 1, 1)) for path in paths])
 
 
@@ -167,11 +167,11 @@ def test_no_photo_is_turned_on_the_word_of_a_crowd_alone():
 
 def test_a_crowd_gets_only_photos_and_as_many_bytes_as_it_likes():
     crowd = BatchPredictor(1.0, 0.0, 0.0, 0.0)
-    assert replace(judge(Predictor()), crowd=crowd).batch == 3
+    assert replace(judge(Predictor()), batch_predictor=crowd).batch == 3
     assert judge(Predictor()).batch == 1
     crowded(crowd, "/none", "/seen-1.jpg", "/a.jpg")
     assert crowd.asked == [["/seen-1.jpg", "/a.jpg"]]
-    replace(judge(Predictor()), crowd=crowd)(candidates(20 * MIB, 20 * MIB, 1))
+    replace(judge(Predictor()), batch_predictor=crowd)(candidates(20 * MIB, 20 * MIB, 1))
     assert crowd.asked[1:] == [["/0.jpg", "/1.jpg"], ["/2.jpg"]]
 
 
@@ -231,7 +231,7 @@ def test_a_photo_that_is_clear_at_first_sight_costs_no_witness():
 
 def test_a_crowd_is_weighed_against_the_same_witnesses():
     log = []
-    judging = witnessed(replace(judge(Predictor()), crowd=BatchPredictor(0.3, 0.7, 0.0, 0.0)), (9, 0, 0, 0), log)
+    judging = witnessed(replace(judge(Predictor()), batch_predictor=BatchPredictor(0.3, 0.7, 0.0, 0.0)), (9, 0, 0, 0), log)
     (row,) = judging([Candidate("/seen-1.jpg", FileStat(1, 1, 1, 1))])
     assert (row.decision, row.width, log) == ("keep", 20, ["/seen-1.jpg"])
 
@@ -242,6 +242,6 @@ def test_a_glance_that_is_not_enough_leads_to_the_witnesses():
     def glance(candidate):
         return Photo(candidate.path, candidate.stat, Format.JPEG, b"", 6, ""), small
 
-    judging = replace(witnessed(judge(Predictor()), (9, 0, 0, 0), log), glance=glance)
+    judging = replace(witnessed(judge(Predictor()), (9, 0, 0, 0), log), thumbnail_glance=glance)
     (row,) = judging([Candidate("/a.jpg", FileStat(1, 1, 1, 1))])
     assert (row.decision, row.width, log) == ("keep", 2, ["/a.jpg"])

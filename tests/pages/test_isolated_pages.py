@@ -82,7 +82,7 @@ def test_a_child_sees_what_is_seen_here(asked, mixed, tmp_path):
         for number in range(len(here)):
             one, other = there.look(number), here.look(number)
             assert one.text == other.text
-            assert one.text.tells == (one.levels is None)
+            assert one.text.suffices == (one.levels is None)
             assert one.levels is None or np.array_equal(one.levels, other.levels)
         here.close()
 

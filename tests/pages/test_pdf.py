@@ -50,7 +50,7 @@ def saved(document: Pdf) -> bytes:
 )
 def test_text_tells_how_it_is_to_be_turned(opened, rotate, matrix, total):
     text = opened(text_pdf((rotate, matrix))).text(0)
-    assert (text.tells, text.share, text.total) == (True, 1.0, pytest.approx(total, abs=0.1))
+    assert (text.suffices, text.share, text.total) == (True, 1.0, pytest.approx(total, abs=0.1))
 
 
 def test_a_page_turned_by_its_text_is_upright_and_keeps_it(opened):
@@ -63,7 +63,7 @@ def test_a_page_turned_by_its_text_is_upright_and_keeps_it(opened):
 
 def test_a_scan_has_no_text(opened):
     text = opened(scanned_pdf(page())).text(0)
-    assert (text.letters, text.tells) == (0, False)
+    assert (text.letters, text.suffices) == (0, False)
 
 
 @pytest.mark.parametrize("needs", [4.4, -17])

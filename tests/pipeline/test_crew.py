@@ -183,7 +183,7 @@ def test_nodes_that_judge_alike_and_see_the_same_are_let_in(cluster):
     assert [row.path for row in cluster(port, writes=True)] == [each.path for each in PHOTOS]
     assert port.closed
     assert port.ended == [1, 2]
-    assert cluster.found[0].told() == ["Judged by 2 workers on 2 machines of the cluster auto."]
+    assert cluster.found[0].summary() == ["Judged by 2 workers on 2 machines of the cluster auto."]
 
 
 def test_photos_that_all_end_their_worker_are_left_out_also_where_there_is_one_worker(cluster):
@@ -291,7 +291,7 @@ def test_addresses_and_providers():
 
 def test_nodes_are_told_what_judging_needs_and_nothing_else():
     kept_here = {"workers", "gpus", "exclude", "exclude_file", "one_file_system", "mtime"}
-    assert set(scan.TOLD) == {*JUDGING, *WALKING, *WRITING, "method", "first_look"} - kept_here
+    assert set(scan.SETTINGS) == {*JUDGING, *WALKING, *WRITING, "method", "first_look"} - kept_here
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
-"""Messages, help, the page and the documents use words that anybody knows: none of those that only this house once used."""
+"""Messages, help, the page, the documents, docstrings and comments use words that anybody knows, and none of a private list."""
 
 import ast
+import io
 import re
+import tokenize
 from pathlib import Path
 
 import click
@@ -48,14 +50,36 @@ DOCUMENTS = sorted(
 )
 PAGES = sorted((ROOT / "orientd" / "web" / "static").glob("*.[jh][st]*"))
 SOURCES = sorted([*(ROOT / "orientd").rglob("*.py"), *(ROOT / "training").rglob("*.py")])
+COMMENTED = sorted([*SOURCES, *(ROOT / "benchmarks").rglob("*.py")])
 
 
 def texts(source):
     """The texts of a module that a person may read: those of several words, but for docstrings and what is only a name."""
     tree = ast.parse(source)
-    skipped = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
+    skipped = {id(node) for node in docstrings(tree)}
     words = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in skipped]
     return [text for text in words if isinstance(text, str) and " " in text]
+
+
+def docstrings(tree):
+    """Strings that stand alone: those of modules, classes and functions, and those below an attribute."""
+    alone = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    return [node for node in alone if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+def comments(source):
+    """(line, text) of each docstring and of each comment, or comments on lines that follow each other, without line breaks."""
+    found = [(node.lineno, node.value) for node in docstrings(ast.parse(source))]
+    last = -1
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        text = token.string.lstrip("#")
+        if token.start[0] == last + 1:
+            text = f"{found.pop()[1]} {text}"
+        last = token.start[0]
+        found.append((last, text))
+    return [(line, " ".join(text.split())) for line, text in found]
 
 
 def helps(command, name="orientd"):
@@ -73,6 +97,12 @@ def said(text):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_message_has_a_private_word(path):
     assert [text for text in texts(path.read_text("utf-8")) if said(text)] == []
+
+
+@pytest.mark.parametrize("path", COMMENTED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_comment_has_a_private_word(path):
+    found = [f"{line}: {said(text)}" for line, text in comments(path.read_text("utf-8")) if said(text)]
+    assert not found, found
 
 
 def test_no_help_has_a_private_word():
@@ -99,6 +129,12 @@ def test_private_words_are_found():
         "bell",
         "past",
     ]
+
+
+def test_comments_are_found():
+    source = '"""Put\n right."""\nx = "told"  # beside\n# of `told`, mended\n\n# lest\n\ndef f():\n    "Told."\n'
+    assert comments(source) == [(1, "Put right."), (9, "Told."), (4, "beside of `told`, mended"), (6, "lest")]
+    assert [said(text) for _, text in comments(source)] == [["Put right"], ["Told"], ["beside", "mended"], ["lest"]]
 
 
 SENTENCE = re.compile(r"(?<=[.!?])[*_]*\s+")

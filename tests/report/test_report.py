@@ -105,8 +105,8 @@ def test_reports_left_unfinished_are_found_but_for_those_that_are_being_written(
     with CsvReport(str(tmp_path / "other.csv")) as other, CsvReport(str(tmp_path / "own.csv")) as own:
         other.write(FOUND)
         other._file.flush()
-        assert left_over.beside(own.path) == [f"{tmp_path}/old.csv.partial"]
-    assert left_over.beside(own.path) == [f"{tmp_path}/old.csv.partial", f"{tmp_path}/other.csv.partial"]
+        assert left_over.nearby(own.path) == [f"{tmp_path}/old.csv.partial"]
+    assert left_over.nearby(own.path) == [f"{tmp_path}/old.csv.partial", f"{tmp_path}/other.csv.partial"]
 
 
 def test_every_report_left_unfinished_gets_a_name_of_its_own(tmp_path):

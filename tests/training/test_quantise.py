@@ -54,7 +54,7 @@ def test_integers_that_judge_as_well_are_kept(model, photos, tmp_path):
             shown = orientation.apply(np.asarray(pixels), orientation.inverse(orientation.from_turn(turn)))
             assert int(np.argmax(engine.look(shown[None])[0].probabilities)) == k
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.int8.onnx", "model.onnx"]
-    assert "kept. On 24 photos" in quantise.told(trial)
+    assert "kept. On 24 photos" in quantise.in_words(trial)
 
 
 def test_weights_are_signed_per_channel_and_activations_unsigned(model, photos, tmp_path):
@@ -79,7 +79,7 @@ def test_integers_that_judge_worse_are_not_kept(model, photos, tmp_path, monkeyp
     monkeypatch.setattr(quantise, "MOST_LOST", -0.5)
     trial = quantise.quantise(model, out, photos, photos)
     assert trial.refusal == "accuracy with one view falls by -0.00 points and accuracy with eight views falls by -0.00 points"
-    assert "not kept, since accuracy" in quantise.told(trial)
+    assert "not kept, since accuracy" in quantise.in_words(trial)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 

@@ -86,7 +86,7 @@ def test_as_many_photos_go_together_as_a_scan_hands_over(photos, monkeypatch):
 
     def with_a_card(*arguments):
         judge, identity = real(*arguments)
-        return replace(judge, crowd=Card()), identity
+        return replace(judge, batch_predictor=Card()), identity
 
     monkeypatch.setattr(worker, "make_judge", with_a_card)
     for number in range(70):

@@ -65,9 +65,9 @@ def test_what_is_no_trouble_is_told_once(remarks, caplog, clock):
 def test_its_memory_has_an_end(remarks):
     for number in range(10_050):
         remarks.add(logging.INFO, "left alone", f"/{number}", "turned back", Reason.TAKEN_BACK)
-    assert len(remarks._told) == 10_000
-    assert "/49" not in remarks._told
-    assert "/50" in remarks._told
+    assert len(remarks._logged) == 10_000
+    assert "/49" not in remarks._logged
+    assert "/50" in remarks._logged
 
 
 def test_what_an_earlier_version_gave_no_code_for_is_told_once_too(remarks, caplog):

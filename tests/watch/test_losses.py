@@ -163,5 +163,5 @@ def test_a_bell_is_heard_once_however_often_it_was_rung():
         for _ in range(100_000):
             bell.ring()
         bell.wait(None)
-        assert not select.select([bell._ears], [], [], 0)[0]
+        assert not select.select([bell._read_end], [], [], 0)[0]
         bell.wait(0)

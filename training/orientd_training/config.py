@@ -90,10 +90,10 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Skew:
-    """That the skew of pages is to be learned, and not which of four ways is up.
+    """Settings for learning the skew of pages, and not which of four sides is up.
 
-    `part`: the side of the square that is seen, as a share of that of the page; any angle of 0.707 lies within it. `spread`:
-    standard deviation, in degrees, of the bell that is the label.
+    `part`: the side of the square that is seen, as a share of that of the page; at 0.707 any angle fits into the page. `spread`:
+    standard deviation, in degrees, of the Gaussian that is the label.
     """
 
     part: float = _within(0.1, 0.7072, 0.7)
@@ -108,7 +108,7 @@ class TrainConfig:
     near-duplicates may be in both. `init` is null (from scratch), "imagenet" or a file of
     weights. `mean` and `std` are one number or one for each of R, G, B, in levels of 0–255. `batch` counts the photos of all
     devices together. `lr` is the peak for the body, `head_lr` for the classifier; `warmup` the share of the training before it.
-    `skew` makes it learn by how much pages are askew, and not which of four ways is up.
+    `skew` makes it learn the skew of pages, and not which of four sides is up.
     `patience` is how many validations may pass without a better one, 0 for all. `devices` 0 means every GPU there is.
     `precision` auto is bf16 on a GPU, and on a CPU in the stages that are fixed.
     """

@@ -10,7 +10,7 @@ from orientd.errors import StateError
 
 @contextmanager
 def swapped(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes that name once it is on the disk.
+    """A path next to `path` to write to; the file is renamed to `path` once it is on the disk.
 
     Raises:
         OSError: it cannot be written; what was at `path` is still there.

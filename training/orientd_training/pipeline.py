@@ -18,7 +18,7 @@ from orientd_training.data.near_duplicates import Split
 from orientd_training.data.photoset import PhotoSet
 from orientd_training.evaluate.calibrate import Search
 from orientd_training.export.onnx_file import export
-from orientd_training.export.quantise import quantise, told
+from orientd_training.export.quantise import in_words, quantise
 from orientd_training.files import replacing
 from orientd_training.fit import checkpoint, loop, tracking
 from orientd_training.report import evaluation, model_card, testing
@@ -43,13 +43,13 @@ def travel(
     """Make NAME.onnx, its report and its card in the folder `out`; returns the figures (see `measure`).
 
     Args:
-        photos: folders or zips of upright photos; none for the caches that the recipe names.
-        validation: such ones that train nothing; without them `share` (0–1) of `photos` is kept apart, by whole groups.
-        false_per_1000: what the policy printed may spoil.
-        int8: try the model in 8-bit integers, too, and keep it if it judges as well.
+        photos: folders or zips of upright photos; none to use the caches that the recipe names.
+        validation: photos that are not trained on; without them `share` (0–1) of `photos` is held out, by whole groups.
+        false_per_1000: how many false turns per 1,000 upright photos the policy printed may make.
+        int8: also try the model in 8-bit integers, and keep it if it judges as well.
 
     Raises:
-        OrientdError: as the steps do; what is done stays.
+        OrientdError: as the steps do; the results of the steps before stay.
     """
     if config.skew:
         raise ConfigError("this recipe learns skew: give it to orientd-train skew")
@@ -69,7 +69,7 @@ def travel(
         f"{100 * found.score.mended:.1f} % for {found.score.false_per_1000:.2f} false turns per 1,000"
     )
     if int8:
-        say(f"in integers: {told(quantise(model, out / f'{config.name}.int8.onnx', _learnt(config), held_out))}")
+        say(f"in integers: {in_words(quantise(model, out / f'{config.name}.int8.onnx', _learnt(config), held_out))}")
     figures = evaluation.evaluate([model], [held_out], out / REPORT)[0]
     with replacing(out / CARD) as partial:
         partial.write_text(model_card.describe(model, out / REPORT / evaluation.MEASURE, run, sections), encoding="utf-8")
@@ -129,7 +129,7 @@ def _supplied(
 
 def _prepared(sources: Sequence[Path], out: Path, split: Split, size: int, middle: bool, say: Say) -> None:
     done, dropped = prepare.prepare(sources, out, size, split=split, middle=middle, say=say)
-    say(f"prepared: {done:,} photos in {out}; left out: {prepare.told(dropped)}")
+    say(f"prepared: {done:,} photos in {out}; left out: {prepare.in_words(dropped)}")
 
 
 def _learnt(config: TrainConfig) -> PhotoSet:

@@ -118,7 +118,7 @@ def _thumbnail(block: TiffBlock, place: tuple[int, int], orientation: int, turn:
     turned = turn(block.data[start:end], orientation)
     entries = tags(second)
     splices = [_number(block, entries[THUMBNAIL_LENGTH], len(turned))]
-    if len(turned) > end - start and block.data[end:].strip(b"\0"):  # no room where it stands, so it moves to the end
+    if len(turned) > end - start and block.data[end:].strip(b"\0"):  # no room where it is, so it moves to the end
         pad = b"\0" * (len(block.data) % 2)
         splices.append(_number(block, entries[THUMBNAIL], len(block.data) + len(pad)))
         splices.append(Splice(len(block.data), b"", pad + turned))

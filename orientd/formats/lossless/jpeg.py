@@ -39,7 +39,7 @@ _LARGEST: Final = 0xFFFF
 
 
 class Core(NamedTuple):
-    """The tables and scans of a file stand from `start` to `end`, EOI included; before `start` there is metadata alone."""
+    """The tables and scans of a file are the bytes `start` to `end`, EOI included; before `start` there is only metadata."""
 
     start: int
     end: int
@@ -147,7 +147,7 @@ def _check_metadata(data: bytes, core: Core) -> jpeg.Segment | None:
 
 
 def _check_pictures(data: bytes, core: Core, exif: jpeg.Segment | None, thumbnail: tuple[int, int] | None) -> None:
-    """No other picture may lie in the metadata (a preview in a maker note, say), and nothing of weight behind the picture."""
+    """Check that the metadata holds no other picture (such as a preview in a maker note), and that nothing large follows."""
     block = exif.start + len(jpeg.EXIF) if exif else 0
     start, end = (block + place for place in thumbnail) if thumbnail else (len(SOI), len(SOI))
     if _PICTURE.search(data, len(SOI), start) or _PICTURE.search(data, end, core.start):

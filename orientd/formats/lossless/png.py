@@ -108,10 +108,10 @@ def _checked(data: bytes) -> _Header:
     for chunk in png.chunks(data):
         name, end = chunk.name, chunk.end + 4
         if name in _PLACES:
-            raise Refused(Reason.NOT_LOSSLESS, f"it has a chunk ({_told(name)}) that holds {_PLACES[name]}")
+            raise Refused(Reason.NOT_LOSSLESS, f"it has a chunk ({_printable(name)}) that holds {_PLACES[name]}")
         safe = name.isalpha() and name[0] & ~name[2] & name[3] & 0x20  # ancillary, of this edition, safe to copy
         if name not in _STAYS | _TURNS and not safe:
-            raise Refused(Reason.NOT_LOSSLESS, f"it has a chunk ({_told(name)}) that may not be true of a turned picture")
+            raise Refused(Reason.NOT_LOSSLESS, f"it has a chunk ({_printable(name)}) that may not be true of a turned picture")
         body = data[chunk.start : chunk.end]
         if name in png_text.TEXTS and (png_text.exif(name, body) or png_text.plain_exif(name, body) is not None):
             raise Refused(Reason.NOT_LOSSLESS, "its EXIF stands in an old text chunk")
@@ -124,7 +124,7 @@ def _checked(data: bytes) -> _Header:
     return _header(data)
 
 
-def _told(name: bytes) -> str:
+def _printable(name: bytes) -> str:
     return name.decode("ascii", "backslashreplace")
 
 

@@ -48,7 +48,7 @@ def patch(packet: bytes, orientation: int) -> list[Splice]:
     """The splices, relative to the packet, for a picture that is turned as `orientation` (1–8) says; its length stays.
 
     Raises:
-        Refused: as `check`, or widths and heights are told in a form that cannot be changed in place.
+        Refused: as `check`, or widths and heights are written in a form that cannot be changed in place.
     """
     check(packet)
     return [splice for pair in _SIDES for splice in _swapped(packet, *pair)] if group.swaps_sides(orientation) else []

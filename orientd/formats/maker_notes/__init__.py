@@ -1,6 +1,6 @@
 """How a camera was held when it took a photo, by its own sensor, from the maker note in EXIF; one file for each maker.
 
-Not read are Nikon's, which is enciphered with the camera's serial number and lies elsewhere in each model; Fujifilm's, whose
+Not read are Nikon's, which is enciphered with the camera's serial number and is elsewhere in each model; Fujifilm's, whose
 sense of rotation is not documented; Samsung's, which only a camera for spheres writes (so ExifTool's modules of these names).
 """
 

@@ -14,7 +14,7 @@ from orientd.formats.maker_notes.note import Held, Layout, Note, by_roll
 LAYOUTS: Final = (Layout(re.compile(b"Apple iOS\0"), directory=14, base=0, order=12),)
 _ACCELERATION: Final = 0x0008
 _FRONT: Final = "front"
-_ACROSS: Final = 0.5  # g: with less of it in the plane of the screen the phone lies too flat to tell
+_ACROSS: Final = 0.5  # g: with less of it in the plane of the screen the phone is too flat to tell
 _STILL: Final = 1.5  # g: with more the phone was swung or dropped
 
 

@@ -14,7 +14,7 @@ _ORIENTATIONS: Final = {0: 1, 1: 6, 2: 3, 3: 8}  # −1 in cameras that cannot t
 
 
 def held(note: Note) -> Held | None:
-    """The first number must be the length in bytes: where a program has moved the note, others stand there."""
+    """The first number must be the length in bytes: where a program has moved the note, it is another number."""
     shot = note.numbers(_SHOT, 2, signed=True)
     whole = len(shot) > _AUTO_ROTATE and shot[0] == 2 * len(shot)
     found = _ORIENTATIONS.get(shot[_AUTO_ROTATE]) if whole else None

@@ -1,7 +1,7 @@
 """What all maker notes have in common: a directory of tags, somewhere, whose offsets count from somewhere.
 
 No maker has published its format; sources are ExifTool (https://exiftool.org/TagNames/) and real files. Programs that rewrite
-EXIF move maker notes and leave their offsets as they were, so a value counts only if it lies within the note.
+EXIF move maker notes and leave their offsets as they were, so a value counts only if it is within the note.
 """
 
 import re
@@ -36,7 +36,7 @@ class Layout(NamedTuple):
 
 
 class Note:
-    """The tags of a directory in a maker note, which lies from `start` to `end` of the block. `lens` is what EXIF names so."""
+    """The tags of a directory in a maker note, which is the bytes `start` to `end` of the block. `lens` is what EXIF names so."""
 
     def __init__(self, block: LooseBlock, tags: dict[int, Entry], start: int, end: int, lens: str) -> None:
         self.lens = lens
@@ -56,7 +56,7 @@ class Note:
         place = start - base + layout.directory
         try:
             directory = block.bounded(place)
-        except Refused:  # a program that wrote EXIF anew, in the other byte order, left the note as it was
+        except Refused:  # a program that rewrote EXIF, in the other byte order, left the note as it was
             block.order = "big" if order == "little" else "little"
             directory = block.bounded(place)
         return cls(block, by_tag(directory), start, end, lens)

@@ -1,6 +1,6 @@
 """Sony: how the camera was held, in an enciphered block (ExifTool, Sony.pm, tag 0x9400), of cameras since 2011.
 
-A byte stands for its third power modulo 249. The first byte tells the kind of the block, and so where the orientation stands.
+A byte stands for its third power modulo 249. The first byte states the kind of the block, and so where the orientation is.
 """
 
 import re

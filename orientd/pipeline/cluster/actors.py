@@ -56,8 +56,8 @@ class RayPort:
                 warnings.filterwarnings("ignore", "Ray Client connection timed out", UserWarning)  # the error says it, too
                 ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            told = _OTHER_VERSION if "Version mismatch" in str(error) else _NONE_THERE
-            raise OrientdError(told.format(address, brief(error))) from error
+            message = _OTHER_VERSION if "Version mismatch" in str(error) else _NONE_THERE
+            raise OrientdError(message.format(address, brief(error))) from error
         self._actor = ray.remote(max_restarts=0, max_task_retries=0)(Judging)
 
     def nodes(self) -> list[Node]:

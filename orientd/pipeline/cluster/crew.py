@@ -125,7 +125,7 @@ class ClusterCrew:
         self._port, self._shown, self._admit, self._notify, self._most = port, shown, admit, notify, most
         self._failures: Counter[tuple[str, bool]] = Counter()  # by the id of the node, and whether a worker was ready
         self._begun = False
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self.lost: Counter[str] = Counter()
         self._workers = [self._started(place) for place in seats]
 
@@ -205,16 +205,16 @@ class ClusterCrew:
         try:
             return self._port.answer(question)
         except OrientdError as error:
-            told = OrientdError(f"{worker.place.node.name} of the cluster: {error}")
-            told.exit_code = error.exit_code
-            raise told from error
+            named = OrientdError(f"{worker.place.node.name} of the cluster: {error}")
+            named.exit_code = error.exit_code
+            raise named from error
 
     def _judged(self, worker: _Worker, rows: Sequence[Row], notes: Sequence[str]) -> Ended:
         node = worker.place.node
         unit, _ = worker.in_hand.popleft()
         for note in notes:
-            if note not in self._told:
-                self._told.add(note)
+            if note not in self._reported:
+                self._reported.add(note)
                 self._notify(f"{node.name}: {note}")
         self._failures[node.id, False] = self._failures[node.id, True] = 0
         return Ended(unit, rows)

@@ -60,13 +60,13 @@ class Judging:
         self._judge, judged_by = make_judge(config, self._notes.append, rotate, self._source)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="orientd-judge")
         self._at_once = at_once(config, self._judge)
-        self._notes.clear()  # the machine that scans was told the same of its own
+        self._notes.clear()  # the machine that scans has shown the same notices
         sights = [see(path) for path in paths]
         self._seen = [path for path, sight in zip(paths, sights, strict=True) if sight]
         return Hello(judged_by, os.getpid(), sights)
 
     def judge(self, candidates: Sequence[Candidate]) -> tuple[list[Row], list[str]]:
-        """One row for each candidate, in order, and what else is to be told.
+        """One row for each candidate, in order, and the notices to be shown.
 
         Raises:
             LibraryUnavailable: some cannot be read, and what was seen at the start is not there any more, either.

@@ -1,4 +1,4 @@
-"""Whether a node sees the files of the machine that scans: told by some photos that are there, and nothing is written for it."""
+"""Whether a node sees the files of the machine that scans: checked with some photos, without writing anything."""
 
 import hashlib
 import os

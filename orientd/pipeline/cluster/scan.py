@@ -1,4 +1,4 @@
-"""A scan by the nodes of a cluster: who is let in, what they are told, and what became of them."""
+"""A scan by the nodes of a cluster: which nodes are admitted, with which settings, and what became of them."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from orientd.pipeline.run import Stages
 from orientd.pipeline.stages import chosen_model
 from orientd.records import Candidate, Notify, Row
 
-TOLD: Final = (
+SETTINGS: Final = (
     "model",
     "provider",
     "gpu_memory",
@@ -38,7 +38,7 @@ TOLD: Final = (
     "sidecar",
     "sidecar_naming",
 )
-"""The settings that nodes are told, by name."""
+"""The names of the settings that nodes get."""
 
 WAIT: Final = 60.0
 """Seconds for all workers to be ready; then those begin that are, and the others join in later."""
@@ -97,7 +97,7 @@ class Cluster:
         notify: Notify,
         clock: Callable[[], float] = time.monotonic,
     ) -> Generator[Row, None, None]:
-        """As `pipeline.run`, but judged by the nodes; what is put right (`writes`) is put right here, by `stages.act`.
+        """As `pipeline.run`, but judged by the nodes; photos are fixed (`writes`) on this machine, by `stages.act`.
 
         Args:
             roots: what is scanned; the nodes must see the same there, and the very same files if it `writes`.
@@ -134,8 +134,8 @@ class Cluster:
                 self.workers, self.nodes = crew.ready, crew.nodes
                 yield from spread.run(candidates, stages, crew, stop, most, clock)
 
-    def told(self) -> list[str]:
-        """What a summary says of it."""
+    def summary(self) -> list[str]:
+        """The lines about the cluster in the summary of a run."""
         if not self.workers:
             return []
         lines = [
@@ -150,21 +150,21 @@ class Cluster:
 
 def _wait(crew: ClusterCrew, stop: Callable[[], bool], notify: Notify, clock: Callable[[], float]) -> None:
     """Until all are ready or, after a while, at least one is."""
-    until, told = clock() + WAIT, False
+    until, notified = clock() + WAIT, False
     while crew.starting and not stop():
         crew.ended(_LOOK)
         if clock() >= until and crew.ready:
             return
-        if clock() >= until and not told:
+        if clock() >= until and not notified:
             notify(_WAITING.format(crew.starting))
-            told = True
+            notified = True
 
 
 def _for_nodes(config: Config) -> Config:
     """What judging needs and no more, hooks for one; with a path of a model that means the same from everywhere."""
-    told = Config(**{name: getattr(config, name) for name in TOLD})
+    needed = Config(**{name: getattr(config, name) for name in SETTINGS})
     model = chosen_model(config)
-    return replace(told, model=os.path.abspath(model.path)) if model.origin == "file" else told
+    return replace(needed, model=os.path.abspath(model.path)) if model.origin == "file" else needed
 
 
 def _number(number: int, what: str) -> str:

@@ -88,7 +88,7 @@ def name_of(url: str) -> str:
 
 
 def warn_of(url: str, notify: Notify, resolve: Callable[[str], list[str]] | None = None) -> None:
-    """Tell where the key goes over a network of others unencrypted."""
+    """Warn where the key goes unencrypted over a network of others."""
     found = urlsplit(url)
     host = found.hostname or ""
     if found.scheme == "http" and any(map(_is_public, (resolve or _addresses)(host))):
@@ -123,7 +123,7 @@ def read_key(server: Server, notify: Notify, environment: Mapping[str, str] = os
 def _addresses(host: str) -> list[str]:
     try:
         return [str(found[4][0]) for found in socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP)]
-    except OSError:  # whoever connects will say so
+    except OSError:  # connecting will report that
         return []
 
 

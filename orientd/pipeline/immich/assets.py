@@ -29,7 +29,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed(Candidate):
-    """A candidate of a server, with what its listing told."""
+    """A candidate of a server, with its data from the listing."""
 
     asset: Asset
 
@@ -65,7 +65,7 @@ def refusal(found: Mapping[str, Any]) -> tuple[str, Reason]:
 
 
 def _lasts(found: Mapping[str, Any]) -> bool:
-    """True for an animation: how long it is stands there in ms (3.1) or as 0:00:01.50000 (before); of a photo it is 0 or null."""
+    """True for an animation: its length is given in ms (3.1) or as 0:00:01.50000 (before); for a photo it is 0 or null."""
     return any(digit in "123456789" for digit in str(found.get("duration") or ""))
 
 
@@ -75,9 +75,9 @@ def stat_of(found: Mapping[str, Any]) -> FileStat:
     return FileStat(0, 0, int(size), nanoseconds(found["fileModifiedAt"]))
 
 
-def last_edited(told: Iterable[Mapping[str, Any]]) -> int:
-    """When the edits were made that the API tells: see `Asset.edited`."""
-    return max((nanoseconds(each["updatedAt"]) // 10**9 for each in told), default=0)
+def last_edited(edits: Iterable[Mapping[str, Any]]) -> int:
+    """When the last of the edits that the API lists was made: see `Asset.edited`."""
+    return max((nanoseconds(each["updatedAt"]) // 10**9 for each in edits), default=0)
 
 
 def nanoseconds(text: str) -> int:

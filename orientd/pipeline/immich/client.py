@@ -1,8 +1,8 @@
-"""The API of one Immich server, as far as orientd needs it: every answer is checked, and every fault is told in words.
+"""The API of one Immich server, as far as orientd needs it: every answer is checked, and every fault is reported in words.
 
-What is only asked is asked again while the server is busy, down or starting, for two minutes; then for some seconds, until it
-answers again. What changes a photo is sent once: whether it arrived is found out by asking. No redirect is followed, so that the
-key goes nowhere else.
+A request that only reads is repeated for two minutes while the server is busy, down or starting; after that for some seconds
+only, until the server answers again. A request that changes a photo is sent once; a later request finds out whether it arrived.
+No redirect is followed, so that the key goes nowhere else.
 """
 
 import ssl
@@ -138,13 +138,13 @@ class Client:
         return found
 
     def edits(self, photo: str) -> tuple[tuple[Edit, ...], list[Asset]]:
-        """The edits of a photo, and the same as the server tells them. Raises Refused where one is not known."""
+        """The edits of a photo, and the same as the server lists them. Raises Refused where one is not known."""
         found = self._json("GET", f"assets/{photo}/edits")["edits"]
         return checked([{"action": each["action"], "parameters": each["parameters"]} for each in found]), found
 
     def preview(self, photo: str, *, edited: bool) -> tuple[bytes, int]:
-        """The photo as Immich shows it, without or with its edits, 1,440 pixels on its shorter side; and the second since the
-        epoch in which that was made (0: not told)."""
+        """The photo as Immich shows it, without or with its edits, 1,440 pixels on its shorter side; and when this preview was
+        made, in seconds since the epoch (0: unknown)."""
         choice = "&edited=true" if edited else ""
         answer = self._patiently("GET", f"assets/{photo}/thumbnail?size=preview{choice}")
         return answer.content, _second(answer.headers.get("last-modified", ""))
@@ -191,11 +191,11 @@ class Client:
             if distrust := _distrust(error):
                 raise self._wrong(f"{self.server.url} is not trusted ({distrust}): {_TRUSTED}") from None
             never = isinstance(error, self._httpx.ConnectError | self._httpx.ConnectTimeout)
-            told = f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?"
-            raise Unanswered(told, arrived=not never) from None
+            message = f"{self.server.url} does not answer ({_why(error)}): is it running, and is the address right?"
+            raise Unanswered(message, arrived=not never) from None
         if answer.status_code in _BUSY:
-            told = f"{self.server.url} is busy or starting ({answer.status_code}): try again later"
-            raise Unanswered(told, _after(answer), arrived=answer.is_server_error)
+            message = f"{self.server.url} is busy or starting ({answer.status_code}): try again later"
+            raise Unanswered(message, _after(answer), arrived=answer.is_server_error)
         self._is_away = False
         if answer.is_server_error:
             raise Unanswered(f"Immich fails at it ({answer.status_code}): see the log of the server", code=Reason.SYSTEM_ERROR)
@@ -207,7 +207,7 @@ class Client:
         return answer
 
     def _whole(self, method: str, path: str, **more: Any) -> "httpx.Response":
-        """An answer with its content, neither of which may fill the memory or go on for ever."""
+        """An answer with its content, neither of which may fill the memory or go on forever."""
         end, held = self._clock.now() + _LONGEST_ANSWER, bytearray()
         with self._http.stream(method, path, **more) as answer:
             for chunk in answer.iter_bytes():
@@ -267,7 +267,7 @@ def _distrust(error: BaseException | None) -> str:
 
 
 def _after(answer: "httpx.Response") -> float:
-    """The seconds for which a server wants to be left alone, which it tells as a number or as a date (RFC 9110, 10.2.3)."""
+    """The seconds for which a server asks not to be called, which it states as a number or as a date (RFC 9110, 10.2.3)."""
     text = answer.headers.get("retry-after", "")
     if text.isdigit():
         return float(text)

@@ -1,6 +1,6 @@
 """The edits of a photo in Immich: a list that its server applies in order, and how a turn is added to it. Pure.
 
-Immich 3.1.0 takes at most one crop, which stands first and counts in pixels of the photo before all edits, one rotation
+Immich 3.1.0 takes at most one crop, which comes first and counts in pixels of the photo before all edits, one rotation
 (clockwise), and one mirror along each axis; "horizontal" swaps left and right. It applies them in the order of the list.
 """
 
@@ -23,7 +23,7 @@ Edit = Mapping[str, Any]
 
 
 def checked(edits: Any) -> tuple[Edit, ...]:
-    """A list of edits as the API answers it, or the journal tells it, without what the server adds of its own.
+    """A list of edits as the API returns it, or the journal holds it, without what the server adds of its own.
 
     Raises:
         Refused: one is not known here.
@@ -40,7 +40,7 @@ def checked(edits: Any) -> tuple[Edit, ...]:
 def turned(edits: Sequence[Edit], turn: int) -> tuple[Edit, ...]:
     """The edits that show a photo turned by `turn` degrees clockwise more than these do; crop and mirrors stay as they are.
 
-    A turn passes a mirror the other way round, so one that stands before mirrors is changed against their number.
+    A turn passes a mirror the other way round, so one that comes before mirrors is changed according to their number.
     """
     places = [place for place, edit in enumerate(edits) if edit["action"] == "rotate"]
     place = places[0] if places else len(edits)
@@ -54,7 +54,7 @@ def turned(edits: Sequence[Edit], turn: int) -> tuple[Edit, ...]:
 
 @dataclass(frozen=True, slots=True)
 class EditedPhoto:
-    """What counts of a photo on a server: the checksum of its file (SHA-1, base64, as the API tells it) and its edits.
+    """What counts of a photo on a server: the checksum of its file (SHA-1, base64, as the API states it) and its edits.
 
     As text it is what the journal holds of it, in the place of a file; its SHA-256 (in hex) is the fingerprint of a row.
     """

@@ -50,13 +50,13 @@ class ImmichLibrary:
         Raises:
             OrientdError: the server does not answer, or not as Immich does.
         """
-        told: set[str] = set()
+        seen: set[str] = set()
         for wanted in self._searches():
             number, more = 1, True
             while more:
                 try:
                     found, more = self._client.page(number, wanted)
-                    page = [self._listed(one) for one in found if one["id"] not in told and not self._is_passed_over(one)]
+                    page = [self._listed(one) for one in found if one["id"] not in seen and not self._is_passed_over(one)]
                 except Stopped:
                     return
                 except PhotoError as error:
@@ -66,7 +66,7 @@ class ImmichLibrary:
                         f"{self._client.server.url} does not answer as Immich does ({type(error).__name__}: {error})"
                     ) from error
                 yield from page
-                told |= {one.asset.id for one in page} if len(self._albums) > 1 else set()
+                seen |= {one.asset.id for one in page} if len(self._albums) > 1 else set()
                 number += 1
 
     def count(self) -> int | None:
@@ -86,11 +86,11 @@ class ImmichLibrary:
         self._ahead.expect(candidates)
 
     def open(self, candidate: Candidate) -> Photo | None:
-        """The preview of a photo, with its edits where it has some; its `sha256` is the fingerprint of both.
+        """The preview of a photo, with its edits if it has any; its `sha256` is the fingerprint of both.
 
         Raises:
-            ReadError: it cannot be had.
-            Refused: Immich does not show yet how it was edited last.
+            ReadError: the server does not return it.
+            Refused: Immich does not show the last edit yet.
         """
         assert isinstance(candidate, Listed)
         data, stat = self._ahead.read(candidate)
@@ -121,8 +121,8 @@ class ImmichLibrary:
         server, edits, edited, trouble = self._client.server.name, tuple[Edit, ...](), 0, None
         if found["isEdited"]:
             try:
-                edits, told = self._client.edits(found["id"])
-                edited = last_edited(told)
+                edits, details = self._client.edits(found["id"])
+                edited = last_edited(details)
             except PhotoError as error:
                 trouble = error
         candidate = listed(server, found, EditedPhoto(found["checksum"], edits), edited)

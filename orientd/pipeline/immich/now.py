@@ -1,4 +1,4 @@
-"""A photo of a server as it is at this moment: what its server tells of it, and its preview."""
+"""The current state of a photo of a server: what the server says about it, and its preview."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -65,8 +65,8 @@ def ask(connect: Connections, path: str, *, to_turn: bool = False) -> Now:
         refusal = assets.refusal(found)
         if refusal[0] and to_turn:
             raise Refused(refusal[1], refusal[0])
-        edits, told = client.edits(photo)
+        edits, details = client.edits(photo)
         held = EditedPhoto(found["checksum"], edits)
-        return Now(client, path, photo, held, assets.stat_of(found), refusal, assets.last_edited(told))
+        return Now(client, path, photo, held, assets.stat_of(found), refusal, assets.last_edited(details))
     except (KeyError, TypeError, ValueError) as error:
         raise ReadError(Reason.SYSTEM_ERROR, f"Immich answers otherwise than expected ({error!r:.100})") from error

@@ -28,17 +28,17 @@ class ImmichPhotos:
 
     def state(self, path: str) -> str:
         """See `ServedPhotos.state`."""
-        with self._told():
+        with self._worded():
             return ask(self._connect, path).photo.sha256
 
     def read(self, path: str) -> Photo:
         """See `ServedPhotos.read`. Raises Refused, too, where Immich does not show yet how it was edited last."""
-        with self._told():
+        with self._worded():
             return ask(self._connect, path).up_to_date()
 
     def checked(self, path: str) -> Callable[[Photo, int], tuple[Method, str, None]]:
         """The stage *plan* of a photo: it raises Refused if Immich would not turn it. Raises PhotoError if it cannot be asked."""
-        with self._told():
+        with self._worded():
             reason, code = ask(self._connect, path).refusal
 
         def check(_: Photo, __: int) -> tuple[Method, str, None]:
@@ -53,7 +53,7 @@ class ImmichPhotos:
         self._connect.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _worded(self) -> Iterator[None]:
         try:
             yield
         except OrientdError as error:

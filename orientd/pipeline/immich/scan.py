@@ -22,7 +22,7 @@ from orientd.pipeline.immich.client import READING, WRITING, Client, Clock
 from orientd.pipeline.immich.connections import Connections
 from orientd.pipeline.immich.library import Choice, ImmichLibrary
 from orientd.pipeline.immich.writer import ImmichWriter
-from orientd.pipeline.stages import at_once, left, make_judge, put_right_now, recorder
+from orientd.pipeline.stages import at_once, fix_now, left, make_judge, recorder
 from orientd.reasons import Reason
 from orientd.records import Candidate, Method, Notify, Photo, Row, Verdict
 from orientd.state.in_hand import Hand
@@ -111,7 +111,7 @@ def scan(
 
 
 def count(config: Config, wish: Wish, stop: Callable[[], bool]) -> int | None:
-    """How many photos a scan lists, about; None if that cannot be told."""
+    """About how many photos a scan lists; None if that is not known."""
     with suppress(Stopped), ExitStack() as stack:
         client, owner = _greeted(config, configured(config), Wish(wish.choice), stop, _nobody, stack)
         with closing(ImmichLibrary(client, owner, wish.choice)) as library:
@@ -158,7 +158,7 @@ def _judged(judge: Callable[[Sequence[Candidate]], Sequence[Row]]) -> Callable[[
 
 
 def _act(journal: Journal, kept: Kept, writer: Writer | None, *, unattended: bool) -> Callable[[Row], Row]:
-    """As `stages.act_stage`; a photo of a server is told by its id, whatever it shows now."""
+    """As `stages.act_stage`; a photo of a server is identified by its id, whatever it shows now."""
 
     def act(row: Row) -> Row:
         if keeping.is_kept(kept, row):
@@ -169,10 +169,10 @@ def _act(journal: Journal, kept: Kept, writer: Writer | None, *, unattended: boo
             return left(row, reverted.taken_back(run, row.path), Reason.TAKEN_BACK)
         if earlier := next(journal.turns(row.turn, row.path, (), row.method, unattended=unattended), None):
             return left(row, reverted.taken_back(earlier.run, row.path), Reason.TAKEN_BACK)
-        return put_right_now(writer, row) if writer else row
+        return fix_now(writer, row) if writer else row
 
     return act
 
 
 def _nobody(_: str) -> None:
-    """Whoever scans is told it."""
+    """Ignores the message; the scan reports it."""

@@ -1,8 +1,8 @@
-"""Photos of Immich shown turned and back, by their edits, as writes of the journal; no file is touched.
+"""Turns photos of Immich and takes turns back, by their edits, as writes of the journal; no file is touched.
 
-In the journal a photo's checksum and edits stand as one text in the place of a file (`EditedPhoto`): what was there, what is to
-be there, and the way back. After every call that did not end well, and after a kill, the server is asked which of them it has.
-Immich cannot be told to change edits only if they are still the same: who edits a photo in the same instant may be overwritten.
+The journal holds a photo's checksum and edits as one text in place of a file (`EditedPhoto`): the state before, the state after,
+and the way back. After every call that failed, and after a kill, the server is asked which of the two states it has. Immich has
+no call that changes edits only if they are still the same: an edit that a person makes in the same instant may be overwritten.
 """
 
 import logging
@@ -27,7 +27,7 @@ from orientd.state.journal import Intent, Journal, Write, WriteStatus
 from orientd.write.elsewhere import State
 
 SHOWN_WITHIN: Final = 60.0
-"""Seconds in which a server is expected to show what it was told."""
+"""Seconds within which a server is expected to show a change."""
 _LATE: Final = "turned, but not yet shown so after a minute: the server is still making its preview, or cannot"
 _MAY_COME: Final = "the server may do it yet: the next command that writes finds that out"
 _INTERRUPTED: Final = "an earlier run was interrupted at this photo"
@@ -148,25 +148,25 @@ class ImmichWriter:
             new, old = _both(intent)
             now = ask(self._connect, intent.path)
         except (PhotoError, OrientdError, Stopped) as error:
-            told = f"{reason or _NOT_SEEN}; {error}"
+            message = f"{reason or _NOT_SEEN}; {error}"
             found = error.code if isinstance(error, PhotoError) else Reason.NOT_REACHABLE
             if found is Reason.VANISHED:
-                journal.settle(write.id, WriteStatus.LOST, told, code=found)
+                journal.settle(write.id, WriteStatus.LOST, message, code=found)
             else:
-                journal.note(write.id, told, found)
-            return Outcome(intent.path, Status.FAILED, told, code=found)
+                journal.note(write.id, message, found)
+            return Outcome(intent.path, Status.FAILED, message, code=found)
         held = now.photo.sha256
         if now.photo == new and (later := journal.run_that_wrote(intent.path, write.id)):
-            told = _joined(reason, f"run {later} made the change then")
-            journal.settle(write.id, WriteStatus.FAILED, told, code=Reason.DONE_BEFORE)
-            return Outcome(intent.path, Status.UNCHANGED, told, now.stat, held, code=Reason.DONE_BEFORE)
+            message = _joined(reason, f"run {later} made the change then")
+            journal.settle(write.id, WriteStatus.FAILED, message, code=Reason.DONE_BEFORE)
+            return Outcome(intent.path, Status.UNCHANGED, message, now.stat, held, code=Reason.DONE_BEFORE)
         if now.photo == new:
             journal.settle(write.id, WriteStatus.FIXED, stat=now.stat)
             return Outcome(intent.path, Status.FIXED, "", now.stat, held, intent.new_orientation, Method.IMMICH)
         if now.photo == old and may_come:  # settled as failed it could never be undone
-            told = f"{reason}; {_MAY_COME}"
-            journal.note(write.id, told, code)
-            return Outcome(intent.path, Status.FAILED, told, now.stat, held, code=code)
+            message = f"{reason}; {_MAY_COME}"
+            journal.note(write.id, message, code)
+            return Outcome(intent.path, Status.FAILED, message, now.stat, held, code=code)
         status, reason = WriteStatus.FAILED, reason or _NOT_TAKEN if now.photo == old else _joined(reason, _CHANGED)
         if now.photo != old:
             status, code = WriteStatus.LOST, Reason.CHANGED
@@ -174,7 +174,7 @@ class ImmichWriter:
         return Outcome(intent.path, Status.FAILED, reason, now.stat, held, code=code)
 
     def _shows(self, now: Now, before: NDArray[np.uint8], turn: int) -> bool:
-        """True once the server shows the photo turned, which it does some moments after it was told."""
+        """True once the server shows the photo turned, which takes some moments after the request."""
         edited = bool(now.photo.turned(turn).edits)
         end, wait = self._clock.now() + SHOWN_WITHIN, 0.1
         try:
@@ -213,7 +213,7 @@ def _intent(path: str, old: EditedPhoto, new: EditedPhoto, turn: int, stat: File
 
 
 def _both(intent: Intent) -> tuple[EditedPhoto, EditedPhoto]:
-    """The photo as a write leaves it and as it was before. Raises Refused if the journal tells no such thing."""
+    """The photo as a write leaves it and as it was before. Raises Refused if the journal does not hold them."""
     if len(intent.patch.splices) != 1:
         raise Refused(Reason.JOURNAL_DOUBTED, _NEVER)
     splice = intent.patch.splices[0]

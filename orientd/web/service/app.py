@@ -1,6 +1,6 @@
 """The routes of the service: requests become tasks of its workers, and their answers JSON or pictures.
 
-Whoever gets here has passed the door, which has the whole body.
+A request that gets here has passed the door, which has the whole body.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _FOLDER: Final = resources.files("orientd.web.service").joinpath("static")
 _PAGES: Final = {"/": "serve.html", "/docs": "reference.html"}
 _STATIC: Final = ("serve.css", "serve.js", "picture.js", "queue.js", "reference.css", "reference.js")
 _UNSUPPORTED: Final = (Reason.UNKNOWN_CONTENT, Reason.UNSUPPORTED, Reason.RAW_FILE, Reason.NOT_A_PHOTO, Reason.NO_PREVIEW)
-_GONE: Final = 499  # whoever asked is there no more
+_GONE: Final = 499  # the client has closed the connection
 
 Answers = Workers[Task, Answer]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -117,23 +117,23 @@ class Service:
 
     def _one(self, task: Task, found: Answer | BaseException) -> Response:
         if isinstance(found, BaseException):
-            status, told = self._fault(found)
-            return JSONResponse(told, status)
+            status, content = self._fault(found)
+            return JSONResponse(content, status)
         self._count(found.values)
         if found.file:
             return Response(found.file, media_type=found.media, headers=_headers(found.values))
         return JSONResponse(in_json({"images": [found.values]}))
 
     def _several(self, tasks: Sequence[Task], found: Sequence[Answer | BaseException]) -> Response:
-        told = []
+        images = []
         for task, one in zip(tasks, found, strict=True):
             if isinstance(one, BaseException):
                 status, fault = self._fault(one)
-                told.append({"name": task.name or None, "status": status, **fault})
+                images.append({"name": task.name or None, "status": status, **fault})
             else:
                 self._count(one.values)
-                told.append(dict(one.values))
-        return JSONResponse(in_json({"images": told}))
+                images.append(dict(one.values))
+        return JSONResponse(in_json({"images": images}))
 
     def _count(self, values: Mapping[str, Any]) -> None:
         if values:
@@ -166,10 +166,10 @@ def status_of(code: Reason) -> int:
 
 def openapi() -> dict[str, Any]:
     """The description of the service for programs (OpenAPI 3.1)."""
-    told: dict[str, Any] = json.loads(_FOLDER.joinpath("openapi.json").read_bytes())
-    told["info"]["version"] = __version__
-    told["components"]["schemas"]["ReasonCode"]["enum"] = [*Reason, *Refusal]
-    return told
+    schema: dict[str, Any] = json.loads(_FOLDER.joinpath("openapi.json").read_bytes())
+    schema["info"]["version"] = __version__
+    schema["components"]["schemas"]["ReasonCode"]["enum"] = [*Reason, *Refusal]
+    return schema
 
 
 def _tasks(kind: Kind, request: Request) -> list[Task]:
@@ -197,9 +197,10 @@ def _chosen(kind: Kind, request: Request) -> tuple[Wanted, bool]:
 
 
 def _headers(values: Mapping[str, Any]) -> dict[str, str]:
-    """What was found, beside a picture that is given back."""
-    told = {f"Orientd-{name.title()}": values.get(name) for name in ("decision", "turn", "angle", "confidence", "changed")}
-    return {name: f"{value:.4f}" if isinstance(value, float) else str(value) for name, value in told.items() if value is not None}
+    """The result as headers of a response that holds a picture."""
+    headers = {f"Orientd-{name.title()}": values.get(name) for name in ("decision", "turn", "angle", "confidence", "changed")}
+    given = {name: value for name, value in headers.items() if value is not None}
+    return {name: f"{value:.4f}" if isinstance(value, float) else str(value) for name, value in given.items()}
 
 
 def _fixed(content: bytes, name: str, media: str = "") -> Handler:

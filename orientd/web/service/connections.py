@@ -1,6 +1,6 @@
 """Connections of the service: so many, each for so long, whatever its other side does or does not do.
 
-uvicorn waits for ever for a first request, for a header that never ends, and for a client that does not read; here each
+uvicorn waits forever for a first request, for a header that never ends, and for a client that does not read; here each
 connection is looked at now and then, and cut off once nothing has changed for too long.
 """
 
@@ -32,7 +32,7 @@ _NO_HTTP: Final = (
 
 
 class Connection(H11Protocol):
-    """See above. `refused` is told of those beyond the most, and of what is no HTTP: kind and message."""
+    """See above. `refused` is called with kind and message for a connection beyond `most`, and for data that is no HTTP."""
 
     most, idle, in_hand, every = MOST, IDLE, IN_HAND, _EVERY
 

@@ -50,7 +50,7 @@ class Turned(Exception):
 
 
 class Door:
-    """Stands before an application, which finds the whole body of a POST in `scope["orientd.body"]`."""
+    """Wraps an application, which finds the whole body of a POST in `scope["orientd.body"]`."""
 
     def __init__(
         self,
@@ -109,11 +109,11 @@ class Door:
             raise Turned(408, Refusal.BODY_TOO_SLOW, message, Connection="close") from None
 
     async def _whole(self, asked: Asked, receive: Receive, held: "_Held") -> bytes:
-        most, told = self._limits.most_body, asked.headers.get("content-length", "0")
+        most, length = self._limits.most_body, asked.headers.get("content-length", "0")
         too_much = f"a request has {most:,} bytes at most"
-        if not told.isdecimal() or int(told[:20]) > most:
+        if not length.isdecimal() or int(length[:20]) > most:
             raise Turned(413, Refusal.BODY_TOO_LARGE, too_much)  # the connection lasts: most clients read only once all is sent
-        parts, size, is_full, more = [], 0, not held.take(int(told)), True
+        parts, size, is_full, more = [], 0, not held.take(int(length)), True
         while more:
             message = await receive()
             if message["type"] != "http.request":

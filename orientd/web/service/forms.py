@@ -80,11 +80,11 @@ def _files(content_type: str, body: bytes) -> Iterator[Sent]:
 def _file_name(head: str) -> str | None:
     """What a part says that its file is called; None if it is no file. `filename*` (RFC 5987) is what .NET sends, too."""
     found = _DISPOSITION.search(head)
-    told = {name.lower(): (quoted, plain) for name, quoted, plain in _PARAMETER.findall(found[1] if found else "")}
+    parameters = {name.lower(): (quoted, plain) for name, quoted, plain in _PARAMETER.findall(found[1] if found else "")}
     with suppress(KeyError, LookupError, ValueError):
-        charset, _, name = told["filename*"][1].split("'")
+        charset, _, name = parameters["filename*"][1].split("'")
         return unquote(name, charset)
-    quoted, plain = told.get("filename", (None, None))
+    quoted, plain = parameters.get("filename", (None, None))
     return plain or re.sub(r'\\(["\\])', r"\1", quoted) if quoted is not None else None
 
 

@@ -81,14 +81,14 @@ class Judging:
 
     def _together(self, tasks: Sequence[Task], opened: Sequence[Photo | Exception]) -> Mapping[int, tuple[Picture, Prediction]]:
         """What a graphics card, if there is one, sees of many photos at once."""
-        if not self._judge.crowd:
+        if not self._judge.batch_predictor:
             return {}
         wanted = [
             (number, photo)
             for number, (task, photo) in enumerate(zip(tasks, opened, strict=True))
             if isinstance(photo, Photo) and task.kind is Kind.ORIENTATION and not task.full
         ]
-        sights = self._judge.crowd([photo for _, photo in wanted])
+        sights = self._judge.batch_predictor([photo for _, photo in wanted])
         return {number: sight for (number, _), sight in zip(wanted, sights, strict=True) if sight}
 
     def _timed(self, task: Task, photo: Photo, sight: tuple[Picture, Prediction] | None, began: float) -> Answer:
@@ -152,11 +152,11 @@ def _opinion(judge: Judge, photo: Photo, sight: tuple[Picture, Prediction] | Non
         if opinion.decision.verdict is not Verdict.FIX:
             return sight[0], opinion
     picture = judge.decode(photo)
-    return picture, judge.opinion(photo, picture, judge.eyes().look(picture.pixels[None])[0])
+    return picture, judge.opinion(photo, picture, judge.predictor().look(picture.pixels[None])[0])
 
 
 def _plan(writable: Writable, photo: Photo, orientation: int) -> tuple[Method, str, Reason | None]:
-    """As the stage *plan* of a scan, for bytes that lie nowhere."""
+    """As the stage *plan* of a scan, for bytes that are no file."""
     planned = change.plan_change(writable, None, photo.format, photo.data, orientation, FileStat(0, 0, 0, 0).nlink)
     return planned.method, planned.remark, planned.code
 

@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus, and what it tells its log of requests that it turned away."""
+"""What the service counts, for Prometheus, and what it logs about requests that it turned away."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ _MINUTE: Final = 60.0
 
 
 class Numbers:
-    """Counted since the start, by any thread. `log` is told of what was turned away, each kind once a minute at most."""
+    """Counted since the start, by any thread. `log` is called for requests turned away, for each kind at most once a minute."""
 
     def __init__(self, model: str, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
         self._model, self._log, self._clock = model, log, clock
@@ -23,7 +23,7 @@ class Numbers:
         self._requests: Counter[str] = Counter()
         self._images: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
-        self._told: dict[str, tuple[float, int]] = {}
+        self._logged: dict[str, tuple[float, int]] = {}
         self._seconds = {"waited": 0.0, "took": 0.0}
 
     def answered(self, status: int) -> None:
@@ -42,22 +42,22 @@ class Numbers:
         """Somebody was turned away."""
         with self._lock:
             self._refused[kind] += 1
-        if more := self._untold(kind):
+        if more := self._unlogged(kind):
             self._log.warning("turned away (%s%s): %s", kind, f", {more:,} times" if more > 1 else "", message)
 
     def fault(self, error: BaseException) -> None:
         """A picture met a fault of orientd."""
-        if more := self._untold("fault"):
+        if more := self._unlogged("fault"):
             self._log.error("a picture met a fault of orientd (%s in all since the last message)", f"{more:,}", exc_info=error)
 
-    def _untold(self, kind: str) -> int:
-        """How many of a kind are to be told of, this one among them; 0 while the last time is less than a minute ago."""
+    def _unlogged(self, kind: str) -> int:
+        """How many of a kind are to be reported, this one included; 0 if the last report is less than a minute ago."""
         with self._lock:
             now = self._clock()
-            told, untold = self._told.get(kind, (now - _MINUTE, 0))
-            due = now - told >= _MINUTE
-            self._told[kind] = (now, 0) if due else (told, untold + 1)
-            return untold + 1 if due else 0
+            logged, unlogged = self._logged.get(kind, (now - _MINUTE, 0))
+            due = now - logged >= _MINUTE
+            self._logged[kind] = (now, 0) if due else (logged, unlogged + 1)
+            return unlogged + 1 if due else 0
 
     def text(self, load: Load, connections: int) -> str:
         """Prometheus' text format."""

@@ -88,7 +88,7 @@ def serve(
 ) -> None:
     """Answer until Ctrl-C or SIGTERM, or until `stop` comes true. `begin` comes once all is loaded."""
     judging.warm()
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it tells of every request that it cannot read
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # it warns of every request that it cannot read
     numbers = Numbers(judging.model, log)
     with workers(judging, terms) as answers:
         begin()

@@ -23,8 +23,8 @@ class Wanted(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One picture and the question about it. `name` is what its sender calls it; it is no path here. `full`: all is told that
-    `orientd inspect` tells. `asked` is when, in seconds of the clock of whoever made it."""
+    """One picture and the question about it. `name` is what its sender calls it; it is no path here. `full`: the answer has all
+    fields of `orientd inspect`. `asked` is when, in seconds of the clock of whoever made the task."""
 
     kind: Kind
     data: bytes
@@ -44,7 +44,7 @@ class Answer:
 
 
 class Refusal(StrEnum):
-    """Why a request was not even looked at; beside these there are the reason codes of pictures (`orientd.reasons`)."""
+    """Why a request was refused; the codes of pictures (`orientd.reasons`) come on top of these."""
 
     BAD_REQUEST = "bad_request"
     """It cannot be understood."""

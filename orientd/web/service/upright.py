@@ -53,7 +53,7 @@ class Upright:
             return self._packer.turned(photo, quarters, rest), How.PACKED
 
     def check_single(self, photo: Photo) -> None:
-        """Raises Refused if a file has several pages or is an animation, DecodeError if that cannot be told."""
+        """Raises Refused if a file has several pages or is an animation, DecodeError if that cannot be determined."""
         if photo.format in SEVERAL and (pages := self._packer.count(photo)) > 1:
             raise Refused(Reason.SEVERAL_PICTURES, f"it has {pages:,} pages: send each by itself")
 

@@ -24,7 +24,7 @@ class Load(NamedTuple):
 
 
 class Workers(Generic[T, R]):
-    """Used from any thread. Whoever made them must `close` them."""
+    """Used from any thread. The owner must `close` them."""
 
     def __init__(
         self,

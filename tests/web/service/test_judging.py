@@ -342,7 +342,7 @@ def test_a_graphics_card_is_asked_about_many_at_once(model):
             return [(picture, Prediction(row, (row,))) for picture, row in zip(pictures, rows, strict=True)]
 
     judging = Judging(config(model=str(model)), lambda said: None)
-    judging._judge = replace(judging._judge, crowd=Card())
+    judging._judge = replace(judging._judge, batch_predictor=Card())
     with client_of(judging, batch=judging.batch, latency=60) as client:
         files = [(f"{turn}.jpg", landscape(turn)) for turn in (0, 90, 180, 270)]
         answer = client.send_form(PATH, *files)

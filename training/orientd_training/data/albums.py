@@ -1,7 +1,7 @@
-"""Folders of whole photos that were looked at by eye: which are shown upright, and whose they are.
+"""Folders of whole photos that were checked by eye: which are shown upright, and whose they are.
 
-A folder holds `truth.csv` with the columns path (below the folder), turn (the degrees clockwise that mend it; -1: no right way
-up) and owner.
+A folder holds `truth.csv` with the columns path (below the folder), turn (the degrees clockwise that make it upright; -1: no side
+is up) and owner.
 """
 
 import csv

@@ -112,8 +112,8 @@ def check(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     before = _FORMERLY | dict(before)
     differ = [key for key in now if before.get(key) != now[key]]
     if differ:
-        told = "; ".join(f"{key}: {before.get(key)} before, {now[key]} now" for key in differ)
-        raise ConfigError(f"the cache was begun otherwise ({told}): choose another --out, or begin anew with --force")
+        differences = "; ".join(f"{key}: {before.get(key)} before, {now[key]} now" for key in differ)
+        raise ConfigError(f"the cache was begun otherwise ({differences}): choose another --out, or begin anew with --force")
 
 
 def _line(value: object) -> bytes:

@@ -141,7 +141,7 @@ def validation(groups: Index, sources: Sequence[str], split: Split) -> NDArray[n
 
 
 def albums(folders: Sequence[str]) -> list[str | None]:
-    """The album of each photo that lies in one of `folders`; None where its folder is too large, or all lie in the same one."""
+    """The album of each photo that is in one of `folders`; None where its folder is too large, or all are in the same one."""
     names, index, counts = np.unique(np.array(folders, dtype=object), return_inverse=True, return_counts=True)
     is_album = (counts <= ALBUM_MOST) & (len(names) > 1)
     return [folder if is_album[i] else None for folder, i in zip(folders, index, strict=True)]

@@ -78,7 +78,7 @@ def prepare(
 ) -> Prepared:
     """Decode every photo of `sources` to squares of `size` pixels into the cache folder `out`, or go on where that was stopped.
 
-    A complete cache is left as it is, unless `force` begins anew. Unless `keep_duplicates`, copies of the same pixels are left
+    A complete cache is left as it is, unless `force` starts it over. Unless `keep_duplicates`, copies of the same pixels are left
     out but for the first, and so are near-duplicates that disagree about what is upright.
 
     Raises:
@@ -123,7 +123,7 @@ def _decode(opened: Sources, members: list[Member], decoder: CpuDecoder, squares
 
 
 def _in_order(work: Callable[[Member], _Judged], members: Iterable[Member]) -> Generator[_Judged, None, None]:
-    """Results in the order of `members`, some worked ahead on all cores; whoever stops early waits only for what has begun."""
+    """Results in the order of `members`, some worked ahead on all cores; stopping early waits only for what has begun."""
     waiting: deque[Future[_Judged]] = deque()
     with ThreadPoolExecutor() as pool:
         try:
@@ -154,7 +154,7 @@ def _finish(
     kept = np.array([i for i in range(len(its)) if i not in doubtful], np.int64)
     if not len(kept):
         advice = f"{out / DROPPED} names each with the reason" + (", --keep-duplicates keeps the copies" if doubtful else "")
-        raise ConfigError(f"none of {len(members):,} photos is left, {told(dropped)}: {advice}")
+        raise ConfigError(f"none of {len(members):,} photos is left, {in_words(dropped)}: {advice}")
     apart = near_duplicates.validation(clusters[kept], [its[i].group for i in kept], split)
     order = kept[np.argsort(apart, kind="stable")]
     _write_array(out / PIXELS, squares.pixels(), order)
@@ -168,7 +168,7 @@ def _finish(
     return Prepared(len(order), dropped)
 
 
-def told(dropped: Sequence[Dropped]) -> str:
+def in_words(dropped: Sequence[Dropped]) -> str:
     """How many were left out for which reason, in words."""
     counts = {why: sum(entry.why == why for entry in dropped) for why in Why}
     words = {Why.DUPLICATE: "with the pixels of another", Why.CONTRADICTION: "that contradict a turned copy"}
@@ -182,7 +182,7 @@ def _unread(members: list[Member], facts: list[Fact]) -> Iterator[Dropped]:
 
 
 def _named(members: list[Member]) -> list[Member]:
-    """The photos by names that are theirs alone: where sources have photos of one name, the source stands before it."""
+    """The photos by unique names: where sources have photos of the same name, the source is put before it."""
     counts = Counter(member.name for member in members)
     return [replace(its, name=f"{its.source}/{its.name}") if counts[its.name] > 1 else its for its in members]
 
@@ -228,7 +228,7 @@ def _origin(sources: Sequence[Path], members: list[Member], size: int) -> dict[s
 
 @contextmanager
 def _writing(out: Path) -> Iterator[None]:
-    """The cache folder, for this process alone; a disk that fails is told in words."""
+    """The cache folder, locked; raises ConfigError if another one holds it, OrientdError if it cannot be written."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         folder = os.open(out, os.O_RDONLY | os.O_DIRECTORY)

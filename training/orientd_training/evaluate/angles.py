@@ -14,7 +14,7 @@ from orientd_training.evaluate import classes
 from orientd_training.evaluate.statistics import wilson
 
 BOUNDS: Final = (0.1, 0.25, 0.5, 1.0)
-"""Degrees; within each of them a share of the answers is told."""
+"""Degrees; the share of answers within each of them is reported."""
 SECTOR: Final = 15
 """Degrees of a row of the confusion matrix, which by half degrees would have 360."""
 _ROUNDING: Final = 1e-4

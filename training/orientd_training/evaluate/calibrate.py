@@ -58,16 +58,16 @@ def policies(seen: Shown, start: Policy, search: Search) -> Iterator[tuple[Polic
 
 
 def policy(looks: Looks, start: Policy, false_per_1000: float, search: Search | None = None) -> tuple[Policy, Score]:
-    """The policy that mends most at no more than `false_per_1000` false turns, once the temperatures are fitted.
+    """The policy that fixes most with at most `false_per_1000` false turns, after fitting the temperatures.
 
     Raises:
-        ConfigError: no policy that was tried keeps to that.
+        ConfigError: no policy that was tried makes so few.
     """
     return best(policies(shown(calibrated(looks)), start, search or Search()), false_per_1000)
 
 
 def best(tried: Iterator[tuple[Policy, Score]] | Sequence[tuple[Policy, Score]], false_per_1000: float) -> tuple[Policy, Score]:
-    """The one that mends most with no more than `false_per_1000` false turns; of equals the most cautious, then the fastest.
+    """The one that fixes most with at most `false_per_1000` false turns; of equal ones the most cautious, then the fastest.
 
     Raises:
         ConfigError: there is none.
@@ -79,7 +79,7 @@ def best(tried: Iterator[tuple[Policy, Score]] | Sequence[tuple[Policy, Score]],
 
 
 def frontier(tried: Sequence[tuple[Policy, Score]]) -> list[tuple[Policy, Score]]:
-    """Those than which none mends as many with fewer false turns, nor more with as many; from careful to bold."""
+    """The Pareto-optimal policies: none fixes as many with fewer false turns, or more with as many; from careful to bold."""
     kept: list[tuple[Policy, Score]] = []
     for count in sorted({score.false for _, score in tried}):
         most = max((pair for pair in tried if pair[1].false == count), key=_rank)

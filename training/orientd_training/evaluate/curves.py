@@ -1,4 +1,4 @@
-"""What a report draws, as points: risk against coverage, and false turns against share mended."""
+"""The points of a report's curves: risk against coverage, and false turns against the share fixed."""
 
 from dataclasses import replace
 from typing import Final
@@ -33,9 +33,9 @@ def decided(found: Judged) -> tuple[float, float]:
 
 
 def false_mended(seen: Shown, policy: Policy) -> Points:
-    """(false turns per 1,000 upright photos, share mended 0–1): for each number of false turns the most that can be mended.
+    """(false turns per 1,000 upright photos, share fixed 0–1): for each number of false turns the most that can be fixed.
 
-    Only the confidence asked for changes, all else is as in `policy`; the last point is that of none asked for at all.
+    Only the required confidence varies, everything else is as in `policy`; the last point requires none.
     """
     return _sweep(judged(seen, replace(policy, min_confidence=0.0)))
 

@@ -22,10 +22,10 @@ _WRONG_IN: Final = (100, 300, 1000)
 
 
 def measure(model: Path, looks: Looks, others: dict[str, Looks] | None = None) -> dict[str, Any]:
-    """Accuracy, calibration, false turns and share mended at the shipped policy; shares are 0–1, intervals are of 95 %.
+    """Accuracy, calibration, false turns and share fixed (`mended`) at the shipped policy; shares are 0–1, intervals are 95 %.
 
-    `others` are the looks of models to compare with. An `interval` takes photos for independent, though not the turns of one
-    photo, which share their views; a `group_interval` only groups (None if there is one group).
+    `others` are the looks of models to compare with. An `interval` treats photos as independent, but not the turns of one photo,
+    which share their views; a `group_interval` treats only groups as independent (None if there is one group).
 
     Raises:
         ConfigError: another model looked at other photos.
@@ -152,7 +152,7 @@ def _shipped(seen: Seen, groups: Sequence[str], found: Judged, policy: Policy) -
 
 
 def _base_rate(found: Judged, groups: Sequence[str], wrong_in: int) -> dict[str, Any]:
-    """What share of the turns made harms in a library where 1 photo of `wrong_in` is shown wrong, all three turns as often."""
+    """The share of turns that do harm in a library where 1 photo of `wrong_in` is turned, by each of the three turns as often."""
     tallies = np.stack([found.false, found.mended, found.worse, np.ones(len(groups))], axis=1).astype(float)
 
     def share(sums: Values) -> Values:

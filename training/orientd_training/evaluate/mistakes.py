@@ -77,10 +77,10 @@ def errors(every: list[Case]) -> list[Case]:
 
 
 def worst(every: list[Case], most: int) -> Worst:
-    """At most `most` of each, in this order of worth.
+    """At most `most` of each kind, the most important kind first.
 
-    Upright photos turned, and those that came nearest to it; the most confident wrong answers on photos shown wrong; the photos
-    it is most torn about.
+    Upright photos turned, and those that came nearest to it; the most confident wrong answers on turned photos; the photos it is
+    least certain about.
     """
     wrong = errors(every)
     false = sorted((c for c in wrong if c.shown == 0), key=lambda c: (c.verdict != Verdict.FIX, -c.confidence))

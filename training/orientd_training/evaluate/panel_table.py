@@ -20,9 +20,9 @@ FALSE: Final = (0, 1, 2, 4)
 class Line(NamedTuple):
     """One set of witnesses, fitted on other owners than it is judged on.
 
-    `right` (0–1): how many of the turned photos that the scene network alone leaves unsure get the right turn named.
-    `mended` (0–1): of all turned photos, at 0, 1, 2 and 4 false turns. `score` is that of the policy given. By this policy all
-    witnesses mend `lacking` turned photos that these do not, and these mend `more` that all do not.
+    `right` (0–1): the share of the turned photos that the scene network alone leaves unsure for which the right turn is named.
+    `mended` (0–1): the share of all turned photos fixed, at 0, 1, 2 and 4 false turns. `score` is that of the policy given. By
+    this policy all witnesses fix `lacking` turned photos that this set does not, and this set fixes `more` that all do not.
     """
 
     witnesses: tuple[str, ...]
@@ -53,7 +53,7 @@ def lines(heard_of: Heard, part: NDArray[np.intp], policy: Policy) -> Iterator[L
 
 
 def sets(everybody: Sequence[str]) -> list[tuple[str, ...]]:
-    """No witness beside the scene, each alone, all, and all but each."""
+    """No witness besides the scene, each alone, all, and all but each."""
     alone = [(name,) for name in everybody]
     without = [tuple(other for other in everybody if other != name) for name in everybody]
     found = [(), *alone, tuple(everybody), *without]
@@ -67,7 +67,7 @@ def left_unsure(seen: Shown, policy: Policy = DEFAULT) -> NDArray[np.bool_]:
 
 
 def ladder(seen: Shown, base: Policy, counts: Sequence[int] = FALSE) -> tuple[float, ...]:
-    """The share mended (0–1) when the confidence asked for lets so many upright photos be turned."""
+    """The share fixed (0–1) when the required confidence lets so many upright photos be turned."""
     points = curves.false_mended(seen, replace(base, min_confidence=0.0))
     return tuple(points[min(count, len(points) - 1)][1] for count in counts)
 

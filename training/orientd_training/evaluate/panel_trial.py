@@ -106,11 +106,11 @@ def said_by_others(heard_of: Heard, part: NDArray[np.intp]) -> Logits:
 
 
 def panel(heard_of: Heard, part: NDArray[np.intp], start: Policy, false_per_1000: float, search: Search) -> Panel:
-    """Voices fitted on all photos given, and a policy chosen on what voices that were fitted on the other parts say.
+    """Voices fitted on all photos given, and a policy chosen by cross-validation: by voices fitted on the other parts.
 
-    SECOND_LOOKS of the upright photos get a second look; the rest of the policy is that which mends most, of those in `search`
-    that turn no more than MOST_WORSE to another wrong side. What the voices fitted on all photos turn by mistake counts, too,
-    if that is more.
+    SECOND_LOOKS of the upright photos get a second look; the rest of the policy is the one that fixes most, of those in `search`
+    that turn no more than MOST_WORSE to another wrong side. The false turns of the voices fitted on all photos count instead if
+    they are more.
 
     Raises:
         ConfigError: no policy keeps to so few false turns, or to MOST_WORSE.

@@ -1,7 +1,7 @@
-"""How often a model and a policy turn an upright photo, and how many wrong ones they mend: through orientd's own `decide`.
+"""How many upright photos a model and a policy turn, and how many turned ones they fix: through orientd's own `decide`.
 
-`score` asks `decide` about every photo. `judged` is the same for all photos at once, for what must ask a thousand times; the
-tests hold it to `score`.
+`score` calls `decide` for every photo. `judged` is the same for all photos at once, for callers that need it a thousand times;
+the tests compare the two.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Judged:
 
     @property
     def mended(self) -> NDArray[np.int_]:
-        """(N,): how many of the three wrong ways to show the photo are put right."""
+        """(N,): how many of the three turned versions of the photo are fixed."""
         return np.asarray((self.fixed & (self.found == QUARTERS))[:, 1:].sum(1))
 
     @property

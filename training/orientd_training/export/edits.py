@@ -33,12 +33,13 @@ def with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def of_any_side(model: onnx.ModelProto, grid: int) -> onnx.ModelProto:
-    """An exported graph that takes squares of any side at which its last features can be parted into `grid` × `grid` cells.
+    """An exported graph that takes squares of any side at which its last features can be divided into `grid` × `grid` cells.
 
-    What is fixed in it are the sides of its input, and the cells that an AveragePool makes of its last features.
+    Two things are fixed in the exported graph: the sides of its input, and the cells that an AveragePool makes of its last
+    features.
 
     Raises:
-        ValueError: there is more that is fixed.
+        ValueError: something else is fixed, too.
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)

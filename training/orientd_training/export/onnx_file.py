@@ -83,7 +83,7 @@ def _takes_more(served: Served, fixed: onnx.ModelProto, path: Path, spec: ModelS
 
 @contextmanager
 def written(out: Path) -> Iterator[Path]:
-    """A path beside `out` to write to and to rename; whatever is left of it at the end is deleted.
+    """A path next to `out` to write to and to rename; a file left there at the end is deleted.
 
     Raises:
         StateError: that folder cannot be written, which is tried first, or the disk is full.

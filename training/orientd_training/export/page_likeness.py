@@ -1,4 +1,4 @@
-"""What tells a page from a photo: a logistic regression on what the pages witness sees, put into its graph as a second answer.
+"""Distinguishes pages from photos: a logistic regression on the features of the pages witness, a second output of its graph.
 
     python -m orientd_training.export.page_likeness FOLDER --photos CACHE --without GROUP… --pages CACHE
 
@@ -25,7 +25,7 @@ from orientd_training.evaluate.statistics import telling_apart
 
 WEIGHTS: Final = Path(__file__).with_suffix(".json")
 FEATURES: Final = "p2o.pd_op.flatten.0.0"
-"""The 1,280 numbers from which the published network tells how a page stands."""
+"""The 1,280 features from which the published network predicts the orientation of a page."""
 
 _PHOTOS: Final = 6000
 _DRAWN: Final = 2500

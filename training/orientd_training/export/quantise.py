@@ -77,7 +77,7 @@ def quantise(model: Path, out: Path, sample: PhotoSet, photos: PhotoSet) -> Tria
     return trial
 
 
-def told(trial: Trial) -> str:
+def in_words(trial: Trial) -> str:
     """What came of it, for people."""
     its, verdict = trial.comparison, f"not kept, since {trial.refusal}" if trial.refusal else "kept"
     one, eight = 100 * its.accuracy_one_view.difference, 100 * its.accuracy_eight_views.difference

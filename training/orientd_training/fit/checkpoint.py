@@ -46,7 +46,7 @@ def load_file(path: Path) -> tuple[TrainConfig, Network]:
 
 
 def save_best(state: Mapping[str, Tensor], run: Path, name: str, accuracy: float) -> None:
-    """Write best.pt and, beside it, NAME_ACCURACY.pt; of the latter the three latest stay.
+    """Write best.pt and, next to it, NAME_ACCURACY.pt; the three latest of these are kept.
 
     Raises:
         StateError: they cannot be written.

@@ -1,7 +1,7 @@
 """What a training runs on: memory, signals, devices, and the processes that share the work.
 
 With several devices each has a process of its own with the same weights, and gradients are averaged by `Team.average`. torch's
-DistributedDataParallel is not used: it must be built anew whenever another stage is frozen, and this is all that it would do.
+DistributedDataParallel is not used: it must be rebuilt whenever another stage is frozen, and this is all that it would do.
 """
 
 import ctypes

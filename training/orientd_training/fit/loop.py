@@ -37,7 +37,7 @@ def fit(config: TrainConfig, out: Path, resume: bool = False) -> float:
             what is not there.
         ModelError: weights, teacher or checkpoint cannot be used, or the training has diverged.
         StateError: the run folder cannot be written; the last checkpoint is whole.
-        Interrupted: it was stopped; `resume` goes on exactly where it was.
+        Interrupted: it was stopped; `resume` continues exactly where it was.
     """
     if (out / checkpoint.LAST).exists() is not resume:
         raise ConfigError(

@@ -62,7 +62,7 @@ class Pace:
 
 
 class Monitor:
-    """Tells of a run; all of it goes on where it was when the run is resumed."""
+    """Reports the progress of a run; a resumed run continues its reports."""
 
     def __init__(self, bar: Progress, total: int, log: Path, sinks: list[Sink]) -> None:
         self._bar, self._log, self._sinks = bar, log, sinks

@@ -76,10 +76,10 @@ class Turned:
 
 
 class Skewed:
-    """How lines of text lie; a target is the turn in degrees, of which a half turn more or less is the same skew.
+    """The skew of lines of text; a target is the turn in degrees, of which a half turn more or less is the same skew.
 
     Half degrees are classes, and not the cosine and sine of twice the angle numbers to be guessed: see configs/train/skew.yaml.
-    A part of the page is shown that stays within it at every angle: what lies outside would tell the angle, and not as in life.
+    A part of the page is shown that stays within it at every angle: what is outside would reveal the angle, unlike in reality.
     """
 
     def __init__(self, config: Skew) -> None:
@@ -116,13 +116,13 @@ class Skewed:
         return apart(best + (chances * away).sum(1) / chances.sum(1), torch.zeros_like(best))
 
     def _wanted(self, targets: Tensor) -> Tensor:
-        """A bell of `spread` degrees around the angle, on the circle of half a turn."""
+        """A Gaussian around the angle, with a standard deviation of `spread` degrees, on the circle of half a turn."""
         away = apart(classes(targets.device), targets[:, None])
         return (-0.5 * (away / self.spread) ** 2).softmax(1)
 
 
 def classes(device: torch.device) -> Tensor:
-    """The angle in degrees that each output of a skew model stands for."""
+    """The angle in degrees of each output of a skew model."""
     return torch.arange(round(180 / SKEW_STEP), device=device) * SKEW_STEP - 90
 
 

@@ -30,7 +30,7 @@ def following(config: TrainConfig, run: Path, photos: int) -> Iterator[Callable[
     The best weights, the recipe and the log become artifacts once the training has ended.
 
     Raises:
-        ConfigError: MLflow is not installed, or does not know the run that this one goes on with.
+        ConfigError: MLflow is not installed, or does not know the run that this one continues.
     """
     mlflow = _mlflow()
     if mlflow is None:
@@ -39,7 +39,7 @@ def following(config: TrainConfig, run: Path, photos: int) -> Iterator[Callable[
     try:
         followed = mlflow.start_run(run_id=known) if known else mlflow.start_run(run_name=f"{config.name}: {run.name}")
     except mlflow.exceptions.MlflowException as error:
-        raise ConfigError(f"mlflow: {_told(error, run)}") from error
+        raise ConfigError(f"mlflow: {_in_words(error, run)}") from error
     status = "FAILED"
     try:
         with replacing(run / ID) as partial:
@@ -61,9 +61,9 @@ def following(config: TrainConfig, run: Path, photos: int) -> Iterator[Callable[
 
 
 def keep(run: Path, files: Sequence[Path], folder: str, figures: Scalars) -> str:
-    """Lay files as artifacts into `folder` of the MLflow run that followed `run`, if one did, and figures beside its own.
+    """Log files as artifacts in `folder` of the MLflow run that tracked `run`, if one did, and figures as its metrics.
 
-    Returns what came of it in words, nothing if it was not followed.
+    Returns a message about the result; an empty one if the run was not tracked.
     """
     known = _known(run)
     if not known:
@@ -78,7 +78,7 @@ def keep(run: Path, files: Sequence[Path], folder: str, figures: Scalars) -> str
         for name, value in figures.items():
             client.log_metric(known, name, value)
     except mlflow.exceptions.MlflowException as error:
-        return f"mlflow: {_told(error, run)}"
+        return f"mlflow: {_in_words(error, run)}"
     return f"in MLflow, too: run {known}, {folder}"
 
 
@@ -106,7 +106,7 @@ def _known(run: Path) -> str:
         raise ConfigError(f"{run / ID} cannot be read ({error!r}): delete it to follow this run as a new one") from error
 
 
-def _told(error: Exception, run: Path) -> str:
+def _in_words(error: Exception, run: Path) -> str:
     reason = " ".join(str(error).split())[:300]
     return f"{reason}: set MLFLOW_TRACKING_URI to where {run / ID} says, or delete that file to follow this run as a new one"
 

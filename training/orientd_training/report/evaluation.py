@@ -119,12 +119,12 @@ def _p(value: float) -> str:
 
 
 def calibrate(model: Path, photos: Sequence[PhotoSet], false_per_1000: float, search: Search, out: Path | None = None) -> Fitted:
-    """Fit the temperatures, write them into `model`, and choose the policy that mends most.
+    """Fit the temperatures, write them into `model`, and choose the policy that fixes most.
 
-    In `out` are put `frontier.csv` and the looks collected, also as those of the model as it is afterwards.
+    `frontier.csv` and the looks collected are written to `out`, the latter also for the model with its new temperatures.
 
     Raises:
-        ConfigError: as `evaluate`; or no policy is bearable: the temperatures are in the model all the same.
+        ConfigError: as `evaluate`; or no policy makes few enough false turns: the temperatures are in the model all the same.
         ModelError: `model` is no model of orientd.
         StateError: `model` or `out` cannot be written; the model is as it was.
     """
@@ -146,7 +146,7 @@ def calibrate(model: Path, photos: Sequence[PhotoSet], false_per_1000: float, se
 
 
 def write_errors(path: Path, found: Sequence[Case]) -> None:
-    """Every false turn and every wrong answer, the worst first; bytes of a name that are not UTF-8 stand in it as they are."""
+    """Every false turn and every wrong answer, the worst first; bytes of a name that are not UTF-8 are written as they are."""
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)

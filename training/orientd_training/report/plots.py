@@ -91,7 +91,7 @@ def risk_coverage(figures: dict[str, Any]) -> str:
 
 @_styled
 def false_mended(figures: dict[str, Any]) -> str:
-    """What each false turn buys, on a logarithmic scale; no false turn at all stands at the left edge."""
+    """What each false turn buys, on a logarithmic scale; no false turn at all is at the left edge."""
     figure, (axes,) = _figure(5.6, 3.9)
     edge, shipped = 500 / figures["photos"], figures["shipped"]
     agreement = str(figures["policy"]["min_agreement"])
@@ -117,7 +117,7 @@ def false_mended(figures: dict[str, Any]) -> str:
 
 @_styled
 def groups(figures: dict[str, Any]) -> str:
-    """Accuracy and share mended of every group with its interval, the group the model knows best at the top."""
+    """Accuracy and share fixed of every group with its interval, the most accurate group at the top."""
     its = sorted(figures["groups"].items(), key=lambda item: item[1]["accuracy_eight_views"]["mean"])
     figure, axes = _figure(10.6, 1.1 + 0.2 * len(its), columns=2, sharey=True)
     rows = range(len(its))

@@ -16,7 +16,7 @@ def rendered(template: str, **values: Any) -> str:
 
 
 def encoded(picture: bytes) -> str:
-    """What stands in a data: address."""
+    """The content of a data: URL."""
     return b64encode(picture).decode()
 
 

@@ -1,4 +1,4 @@
-"""Drawn pictures with text that teach which way letters stand: pages, signs and screens in many scripts.
+"""Drawn pictures with text that teach which way up letters are: pages, signs and screens in many scripts.
 
 Photos of documents are rare among the photos that one may train on, and a page seldom shows anything else that tells which way is
 up. Every picture is upright. The same seed, fonts and photos give the same pictures, by however many processes they are drawn.

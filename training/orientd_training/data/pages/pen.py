@@ -20,7 +20,7 @@ class Kit:
 
 @dataclass
 class Pen:
-    """Writes upon `image` with `ink`; `size` is that of body text in pixels per em."""
+    """Writes on `image` with `ink`; `size` is that of body text in pixels per em."""
 
     random: Random
     kit: Kit

@@ -1,4 +1,4 @@
-"""What lies around and upon a drawing in a photo or a scan: background, paper, perspective, shadow, light and noise.
+"""What is around and on a drawing in a photo or a scan: background, paper, perspective, shadow, light and noise.
 
 Pictures are RGB. A canvas is drawn at twice the size of the file, so that the reduction smooths it.
 """
@@ -47,7 +47,7 @@ def surface(random: Random, size: Size, shade: Colour, strength: float) -> Image
 
 
 def backdrop(random: Random, photos: Photos | None, size: Size, turned: bool) -> Image.Image:
-    """A crop of a photo or a plain surface; `turned` takes from a crop all that could tell which way is up."""
+    """A crop of a photo or a plain surface; `turned` removes from a crop all that could show which way is up."""
     if photos is None or random.random() < 0.4:
         return surface(random, size, colour(random, 40, 255, random.random()), random.uniform(0.1, 0.6))
     if not turned:
@@ -67,7 +67,7 @@ def snippet(random: Random, photos: Photos, size: Size) -> Image.Image:
 
 
 def lay(random: Random, sheet: Image.Image, ground: Image.Image, scale: float, slant: float) -> Image.Image:
-    """`sheet` upon `ground`, as seen by a camera held not quite straight; `scale` 1 makes it as large as fits.
+    """`sheet` on `ground`, as seen by a camera held not quite straight; `scale` 1 makes it as large as fits.
 
     More than 1 is a close-up: the sheet is cut off, mostly at its end. `slant` 1 is a tilt of up to 6 degrees.
     """
@@ -83,20 +83,20 @@ def lay(random: Random, sheet: Image.Image, ground: Image.Image, scale: float, s
     return Image.composite(seen.convert("RGB"), ground, mask)
 
 
-def shoot(random: Random, canvas: Image.Image, spoil: float) -> Image.Image:
-    """The canvas at half its size with uneven light, blur, noise, loss of colour; `spoil` (0–1) is how much of it at most."""
+def shoot(random: Random, canvas: Image.Image, damage: float) -> Image.Image:
+    """The canvas at half its size with uneven light, blur, noise, loss of colour; `damage` (0–1) is how much of it at most."""
     image = canvas.reduce(2)
-    if random.random() < 0.7 * spoil:
+    if random.random() < 0.7 * damage:
         image = ImageChops.multiply(
             image, ImageOps.colorize(field(random, image.size, 2), colour(random, 110, 220, 0.2), "white")
         )
-    if random.random() < 0.35 * spoil:
+    if random.random() < 0.35 * damage:
         image = image.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.3)))
     if random.random() < 0.12:
         image = ImageOps.grayscale(image).convert("RGB")
     if random.random() < 0.06:
         image = ImageOps.invert(image)
-    if random.random() < 0.5 * spoil:
+    if random.random() < 0.5 * damage:
         noise = np.random.default_rng(random.getrandbits(32)).normal(0, random.uniform(2, 12), (image.height, image.width, 1))
         image = Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
     return image
@@ -111,7 +111,7 @@ def rounded(image: Image.Image, radius: int) -> Image.Image:
 
 
 def _quadrilateral(random: Random, sheet: Size, ground: Size, scale: float, slant: float) -> NDArray[np.float64]:
-    """Where the corners of the sheet come to lie: top left, top right, bottom right, bottom left, (4, 2)."""
+    """Where the corners of the sheet end up: top left, top right, bottom right, bottom left, (4, 2)."""
     fit = scale * min(ground[0] / sheet[0], ground[1] / sheet[1])
     size = np.array(sheet) * fit
     corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * size / 2

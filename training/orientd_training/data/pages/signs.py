@@ -1,4 +1,4 @@
-"""Signs, labels, posters, captions and number plates: a few large words upon something."""
+"""Signs, labels, posters, captions and number plates: a few large words on something."""
 
 from random import Random
 
@@ -61,7 +61,7 @@ def _plate(random: Random, kit: Kit) -> Image.Image:
 
 
 def _captioned(random: Random, kit: Kit, canvas: Image.Image) -> Image.Image:
-    """Words straight upon the picture, outlined so that they can be read: subtitles, greetings, watermarks."""
+    """Words directly on the picture, outlined so that they can be read: subtitles, greetings, watermarks."""
     pen = Pen(random, kit, canvas, colour(random, 200, 255) if random.random() < 0.7 else colour(random, 0, 60), 40)
     edge = (0, 0, 0) if brightness(pen.ink) > 128 else (255, 255, 255)
     box, rows = (20.0, canvas.width - 20.0), random.randint(1, 3)

@@ -1,6 +1,6 @@
-"""The hooks of a watcher: run beside its loop, one at a time, and not for every photo.
+"""The hooks of a watcher: run in a thread of their own, one at a time, and not for every photo.
 
-What is found is told at once, and then what was found since, at most once in ten minutes.
+The first photos found are reported at once, later ones together, at most once in ten minutes.
 """
 
 import threading
@@ -20,8 +20,8 @@ _AT_THE_END: Final = 10.0  # seconds for a hook while the service stops: the man
 _MOST: Final = 10
 
 
-class Teller:
-    """Used by the loop alone. `ring` is called when a hook has ended; `clock` does not jump, `wall` is since the epoch."""
+class HookRunner:
+    """Used by the loop only. `ring` is called when a hook has ended; `clock` is monotonic, `wall` is since the epoch."""
 
     def __init__(
         self,
@@ -40,17 +40,17 @@ class Teller:
         self._begin()
 
     def add(self, row: Row, run: int | None) -> None:
-        """Note a photo that was judged or put right just now, in that run if it was."""
+        """Note a photo that was judged or fixed just now; `run` is the run that fixed it, if any."""
         self._tally.add(row)
         self._run = run or self._run
 
     def trouble(self, error: OrientdError) -> None:
-        """Tell, at the next turn, of what keeps the watcher from its work."""
+        """Report, at the next turn, an error that keeps the watcher from its work."""
         if self.config.on_error:
             self._errors.append(self._facts(Tally(), error=str(error)))
 
     def turn(self) -> None:
-        """Run a hook if something is to be told by now."""
+        """Run a hook if something is due to be reported."""
         if self._running.is_alive():
             return
         if self._errors:
@@ -60,18 +60,18 @@ class Teller:
             self._start(Event.FOUND, self._found())
 
     def next(self) -> float | None:
-        """When the next turn has something to do; None while nothing waits, or for the bell."""
+        """When the next turn has something to do; None if nothing waits, or while a hook runs, which calls `ring` at its end."""
         if self._running.is_alive():
             return None
         return self._clock() if self._errors else self._again if self._has_found() else None
 
     def ended(self, error: OrientdError, begun: float) -> None:
-        """Tell, here and now, what ended the watcher that was `begun` then."""
+        """Report at once the error that ended the watcher; `begun` is when the watcher began."""
         facts = Facts("watch", self._roots, begun, self._wall() - begun, exit_code=error.exit_code, error=str(error))
         run(self.config, Event.ERROR, facts, self._notify, _AT_THE_END)
 
     def close(self) -> None:
-        """Wait a little for the hook that runs, and tell what was not told yet."""
+        """Wait a little for the hook that runs, and report what is not reported yet."""
         if self._running.is_alive():
             self._running.join(_AT_THE_END)
             self._stop.set()

@@ -11,7 +11,7 @@ from support.watcher import Watcher
 
 from orientd.errors import LibraryUnavailable, StateError
 from orientd.state.lock import Lock
-from orientd.watch import daemon, teller
+from orientd.watch import daemon, hook_runner
 from orientd.watch.sd_notify import Systemd
 
 _model, photos = watching.model_of_skies, watching.photos
@@ -22,15 +22,15 @@ HOOKS = {"on_found": ["tell"], "on_error": ["tell"], "on_finish": ["tell"]}
 def told(monkeypatch):
     """(event, facts) of the hooks that would have been run."""
     found = []
-    monkeypatch.setattr(teller, "run", lambda config, event, facts, *_: found.append((event.value, facts)))
+    monkeypatch.setattr(hook_runner, "run", lambda config, event, facts, *_: found.append((event.value, facts)))
     return found
 
 
 def until_told(watcher, seconds):
     """Let that much time go by, and the hooks that run come to their ends."""
     watcher.after(seconds)
-    if watcher.teller._running.ident:
-        watcher.teller._running.join()
+    if watcher.hooks._running.ident:
+        watcher.hooks._running.join()
     watcher.after(0)
 
 
@@ -69,12 +69,12 @@ def test_nothing_found_is_nothing_told(photos, told):
 
 
 def test_without_a_hook_nothing_is_told(photos, monkeypatch):
-    monkeypatch.setattr(teller, "run", lambda *_: pytest.fail("it was run"))
+    monkeypatch.setattr(hook_runner, "run", lambda *_: pytest.fail("it was run"))
     sky_library.draw(photos / "a.jpg", 90)
     with Watcher(photos) as watcher:
         until_told(watcher, 5000)
-        watcher.teller.trouble(StateError("full"))
-        assert watcher.teller.next() is None
+        watcher.hooks.trouble(StateError("full"))
+        assert watcher.hooks.next() is None
 
 
 def test_the_plan_is_the_report_of_a_watcher(photos, told, tmp_path):
@@ -86,7 +86,7 @@ def test_the_plan_is_the_report_of_a_watcher(photos, told, tmp_path):
 
 def test_in_quiet_hours_nobody_is_told(photos, told):
     with Watcher(photos, quiet_hours="22:00-07:00", **HOOKS) as watcher:
-        watcher.teller.trouble(StateError("full"))
+        watcher.hooks.trouble(StateError("full"))
         watcher.day = time.struct_time((2026, 5, 1, 23, 0, 0, 4, 121, 0))
         until_told(watcher, 5000)
         assert told == []
@@ -128,17 +128,17 @@ def test_what_was_not_told_yet_is_told_at_the_end(photos, told):
 
 
 def test_a_hook_that_hangs_holds_up_neither_the_loop_nor_the_end(photos, monkeypatch, tmp_path, caplog):
-    monkeypatch.setattr(teller, "_AT_THE_END", 0.1)
+    monkeypatch.setattr(hook_runner, "_AT_THE_END", 0.1)
     program = shell(tmp_path, "exec sleep 1000")
     sky_library.draw(photos / "a.jpg", 90)
     with Watcher(photos, fix="true", on_found=[str(program)]) as watcher:
         watcher.after(10)
-        assert watcher.teller._running.is_alive()
+        assert watcher.hooks._running.is_alive()
         sky_library.draw(photos / "b.jpg", 90, seed=1)
         watcher.after(1000)
         assert watcher.photos == {"fix": 2, "fixed": 2}
-        assert watcher.teller._running.is_alive()
-    assert not watcher.teller._running.is_alive()
+        assert watcher.hooks._running.is_alive()
+    assert not watcher.hooks._running.is_alive()
     assert f"on_found: {program} was ended, as orientd stops" in caplog.messages
     assert f"on_found: {program} was ended: it took longer than 0.1 seconds" in caplog.messages
 

@@ -1,6 +1,6 @@
-"""Who is told of a run once it is over, its report closed and its locks free: hooks, and node_exporter by its textfile.
+"""Notifications at the end of a run, once its report is closed and its locks are free: hooks, and node_exporter by its textfile.
 
-Whatever becomes of that is one line on standard error: it changes neither the exit code nor what was done.
+If one fails, a line on standard error says so: neither the exit code nor what was done changes.
 """
 
 import os
@@ -19,25 +19,28 @@ if TYPE_CHECKING:
     from orientd.report.tally import Tally
 
 
-def told(command: str, roots: str, option: str = "") -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Have others told of a command that gets `config`; it gets `telling`, too. `roots` names the argument with its folders, or
-    with the address of its server, which without it is an `option` of the configuration."""
+def notifying(command: str, roots: str, option: str = "") -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Notify others of a command that takes a `config`; it gets a `notifier`, too.
+
+    `roots` names the argument that holds its folders or the address of its server; where that is not given, the address is the
+    `option` of the configuration.
+    """
 
     def decorate(function: Callable[..., int]) -> Callable[..., int]:
         @wraps(function)
         def around(config: Config, **values: Any) -> int:
             named = values[roots] or (getattr(config, option) if option else "")
-            telling = Telling(
+            notifier = Notifier(
                 config, command, [named] if isinstance(named, str) and named else named or (), of_folders=not option
             )
             try:
-                code = function(config=config, telling=telling, **values)
-            except (click.ClickException, BrokenPipeError):  # typed wrong, or read no more: a person sees that at once
+                code = function(config=config, notifier=notifier, **values)
+            except (click.ClickException, BrokenPipeError):  # a mistyped command, or a closed pipe: a person sees that at once
                 raise
             except Exception as error:
-                telling.failed(error)
+                notifier.failed(error)
                 raise
-            telling.finished(code)
+            notifier.finished(code)
             return code
 
         return around
@@ -45,8 +48,8 @@ def told(command: str, roots: str, option: str = "") -> Callable[[Callable[..., 
     return decorate
 
 
-class Telling:
-    """Begins with the run. If nobody is to be told, nothing is loaded for it."""
+class Notifier:
+    """Begins with the run. Without anyone to notify, nothing is loaded for it."""
 
     def __init__(self, config: Config, command: str, roots: Sequence[str], *, of_folders: bool = True) -> None:
         """The textfile is left to the scan `of_folders`: another scan's numbers would pass for its own."""
@@ -59,11 +62,11 @@ class Telling:
         return self._session
 
     def of(self, session: "Session") -> None:
-        """Tell what was counted there."""
+        """Report the counts of that session."""
         self._session = session
 
     def finished(self, code: int) -> None:
-        """It came to its end, unless somebody interrupted it: then nobody is told."""
+        """Report the end of the run, unless somebody interrupted it: then nobody is notified."""
         if code == ExitCode.INTERRUPTED or not self._session:
             return
         from orientd.records import Verdict
@@ -103,8 +106,8 @@ class Telling:
         from orientd.report import prometheus
 
         try:
-            told = prometheus.of_scan(tally, model_name(self._config), time.time(), seconds)
-            prometheus.leave(told, self._config.metrics_textfile)
+            content = prometheus.of_scan(tally, model_name(self._config), time.time(), seconds)
+            prometheus.leave(content, self._config.metrics_textfile)
         except (OSError, OrientdError) as error:
             why = getattr(error, "strerror", None) or error
             note(f"metrics_textfile: {self._config.metrics_textfile} was not written: {why}")
