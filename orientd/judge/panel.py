@@ -130,7 +130,7 @@ def deliberate(seen: Prediction, ask: Iterable[Question], voices: Sequence[Voice
 
     Args:
         seen: the scene network's second look; its views are those that must agree.
-        ask: the witnesses, in the order of cost.
+        ask: the witnesses, in the order in which they are asked.
         voices: those of all the witnesses, the scene's included; none: the scene network decides alone.
         policy: as for the scene network alone.
     """

@@ -22,10 +22,9 @@ class Bench:
         fitted: Callable[[Photo], Picture],
         notify: Notify,
     ) -> None:
-        """`names` are those that are worth asking, in the order of cost; `opened` opens all that can be, and says which cannot.
-
-        `fitted` returns the photo as viewers show it, at the size that witnesses get. `notify` is called once for a witness that
-        fails.
+        """`names` are those that are worth asking, in the order in which they are asked; `opened` opens all that can be, and
+        says which cannot. `fitted` returns the photo as viewers show it, at the size that witnesses get. `notify` is called once
+        for a witness that fails.
         """
         self._names = tuple(names)
         self._opened, self._fitted, self._notify = opened, fitted, notify
