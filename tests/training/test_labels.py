@@ -1,4 +1,4 @@
-"""Labels that models doubt: photos that lie upside down among upright ones are found, shown, and can be left out of a training."""
+"""Labels that models doubt: photos that lie upside down among upright ones are found, shown, and can be left out."""
 
 import csv
 from dataclasses import replace
