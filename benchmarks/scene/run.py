@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="look at every so many of --photos alone")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    spec = PanelSpec.from_json(load_spec(given.bundled).panel)
+    spec = PanelSpec.from_json(load_spec(given.bundled).panel or {})
     small = small_photos(given)
     whole = whole_photos(given, small)
     text = "\n".join(
@@ -102,10 +102,13 @@ def ways(seen: Seen, policy: Policy) -> Iterator[tuple[Way, Heard]]:
     yield alone("bundled, alone", seen.bundled), seen.bundled
     for name, looks in seen.others.items():
         yield alone(f"{name}, alone", Heard(looks, {})), Heard(looks, {})
+    first, *larger = seen.others.items()
+    if seen.integers:
+        its = alone(f"{first[0]}, alone, first look in integers", Heard(first[1], {}))
+        yield replace(its, seen=its.seen._replace(first=shown(seen.integers).first)), Heard(first[1], {})
     for name, looks in seen.others.items():
         beside = Heard(seen.bundled.looks, scores | {name: looks.logits.mean(1)})
         yield together(f"{name} next to the bundled one", beside, part, policy), beside
-    first, *larger = seen.others.items()
     for name, looks in seen.others.items() if witnesses else ():
         only = Heard(looks, witnesses)
         yield together(f"{name}, the only scene", only, part, policy), only

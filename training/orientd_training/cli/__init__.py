@@ -1,4 +1,4 @@
-"""orientd-train: prepare, fit, export, calibrate, evaluate, describe, all of it; pages-model, skew, test; draw-pages."""
+"""orientd-train: prepare, labels, fit, export, calibrate, evaluate, describe, all of it; pages-model, skew, test; draw-pages."""
 
 import shlex
 import sys

@@ -88,7 +88,7 @@ def load(folder: Path, split: str | None = None) -> PhotoSet:
 
 
 def leaving_out(photos: PhotoSet, file: Path) -> PhotoSet:
-    """The same photos without those named in a file, one a line; what follows a # says why.
+    """The same photos without those named in a file, one a line; a line that begins with # is for people.
 
     Raises:
         ConfigError: the file cannot be read, or names none of them, or all.
@@ -97,7 +97,7 @@ def leaving_out(photos: PhotoSet, file: Path) -> PhotoSet:
         text = file.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         raise ConfigError(f"leave_out: {file} cannot be read ({error.strerror}): is the path right?") from error
-    found = frozenset(photos.names) & {line.partition("#")[0].strip() for line in text.splitlines()}
+    found = frozenset(photos.names) & {line.strip() for line in text.splitlines() if not line.startswith("#")}
     if not 0 < len(found) < len(photos):
         raise ConfigError(f"leave_out: {file} names {len(found)} of {len(photos)} photos: give names as manifest.csv has them")
     digest = hashlib.sha256(" ".join([photos.digest, *sorted(found)]).encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -75,7 +75,8 @@ def _said(engines: Sequence[Engine], photos: PhotoSet, places: Sequence[int], wo
     """Logarithms of probabilities (M, N, 4) by one look or eight."""
     with ThreadPoolExecutor(workers) as pool:
         rows = list(_rows(engines, photos, places, pool, views))
-    return np.log(np.maximum(np.array(rows), 1e-12)).transpose(1, 0, 2)
+    said: Logits = np.log(np.maximum(np.array(rows), 1e-12)).transpose(1, 0, 2)
+    return said
 
 
 def _rows(
