@@ -110,6 +110,9 @@ def ways(seen: Seen, policy: Policy) -> Iterator[tuple[Way, Heard]]:
         beside = Heard(seen.bundled.looks, scores | {name: looks.logits.mean(1)})
         yield together(f"{name} next to the bundled one", beside, part, policy), beside
     for name, looks in seen.others.items() if witnesses else ():
+        instead = Heard(seen.bundled.looks, witnesses | {name: looks.logits.mean(1)})
+        yield together(f"{name} in place of {_LARGER}", instead, part, policy), instead
+    for name, looks in seen.others.items() if witnesses else ():
         only = Heard(looks, witnesses)
         yield together(f"{name}, the only scene", only, part, policy), only
     for name, looks in larger if witnesses else ():
