@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from benchmarks.scene.figures import alone, rows, together
 from orientd_training.evaluate.panel_fit import heard
 from orientd_training.evaluate.panel_table import ladder
 from orientd_training.evaluate.panel_trial import Heard, folds, said_by_others
 from orientd_training.evaluate.predictions import Looks, shown
 from orientd_training.evaluate.score import right
 
+from benchmarks.scene.figures import alone, rows, together
 from orientd.judge.policy import DEFAULT, Policy
 
 USUAL = Policy(0.97, 0.7, 1, 0.6)
@@ -33,7 +33,12 @@ def test_shares_are_those_of_the_panel_s_arithmetic():
         ("alone", seen, eight, DEFAULT),
         ("together", heard(seen, said), said, ways[1].policy),
     ):
-        expected = [right(seen, 0).mean(), (eight.argmax(1) == 0).mean(), (answers.argmax(1) == 0).mean(), *ladder(spoken, policy)]
+        expected = [
+            right(seen, 0).mean(),
+            (eight.argmax(1) == 0).mean(),
+            (answers.argmax(1) == 0).mean(),
+            *ladder(spoken, policy),
+        ]
         assert [figure.share for figure in found[name]] == pytest.approx(expected)
         assert all(low <= figure.share <= high for figure in found[name][:3] for low, high in [figure.interval])
     assert {figure.difference for figure in found["alone"]} == {(0, 0)}
