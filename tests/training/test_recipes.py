@@ -1,6 +1,7 @@
 """Recipes: nothing mistyped passes, those of the project can be carried out, and the smoke test learns what it always learnt."""
 
 import json
+import shlex
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -155,6 +156,9 @@ def test_the_project_s_recipes_are_in_order(path):
     assert path.stem.startswith(config.name)
     header = [line for line in path.read_text().splitlines() if line.startswith("#")]
     assert any(f"orientd-train fit --config configs/train/{path.name} --out runs/{path.stem}" in line for line in header)
+    for line in header:
+        words = shlex.split(line[1:]) if line.startswith("#   orientd-train fit --config") else []
+        assert not words or recipes.load(path, tuple(word for word in words[6:] if "=" in word))
 
 
 @pytest.fixture(scope="module")

@@ -35,11 +35,15 @@ class Phase:
 
 @dataclass(frozen=True)
 class Source:
-    """A prepared cache, or one split of it; `weight` is how often its photos are drawn as against other caches."""
+    """A prepared cache, or one split of it; `weight` is how often its photos are drawn as against other caches.
+
+    `leave_out` is a file with the names of photos, one a line, that are not trained on: those whose labels are wrong.
+    """
 
     path: Path
     weight: float = _within(0, 1e6, 1.0)
     split: Literal["", "train", "validation"] = ""
+    leave_out: Path | None = None
 
 
 @dataclass(frozen=True)

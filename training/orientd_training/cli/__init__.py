@@ -1,4 +1,4 @@
-"""orientd-train: prepare, fit, export, calibrate, evaluate, describe, all of it; pages-model, skew, test; draw-pages."""
+"""orientd-train: prepare, labels, fit, export, calibrate, evaluate, describe, all of it; pages-model, skew, test; draw-pages."""
 
 import shlex
 import sys
@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from orientd.errors import ExitCode, OrientdError
-from orientd_training.cli import pages
+from orientd_training.cli import labels, pages
 
 # What the extra `train` brings, by the names under which it is imported.
 EXTRA: Final = frozenset(
@@ -307,7 +307,7 @@ def draw_pages(
     _show(write(out, count, seed, found, backgrounds, jobs))
 
 
-for _command in (pages.pages_model, pages.skew, pages.test):
+for _command in (labels.labels, pages.pages_model, pages.skew, pages.test):
     cli.add_command(_command)
 
 

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +24,8 @@ class PhotoSet:
     """A prepared cache, or a split of it. `pixels` is memory-mapped uint8 (N, S, S, 3) RGB, upright.
 
     `names`, `groups` (the album or collection a photo comes from), `clusters` (equal for near-duplicates and photos of one album)
-    and `splits` have N entries. `hashes` (N, 8, 32) is None where an older cache has none.
+    and `splits` have N entries. `hashes` (N, 8, 32) is None where an older cache has none. What is named in `left_out` is not
+    trained on.
     """
 
     pixels: NDArray[np.uint8]
@@ -34,6 +35,7 @@ class PhotoSet:
     clusters: tuple[int, ...] = ()
     splits: tuple[str, ...] = ()
     hashes: Hashes | None = None
+    left_out: frozenset[str] = frozenset()
 
     @property
     def size(self) -> int:
@@ -83,6 +85,23 @@ def load(folder: Path, split: str | None = None) -> PhotoSet:
         )
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{folder} holds no prepared photos ({error}): run orientd-train prepare first") from error
+
+
+def leaving_out(photos: PhotoSet, file: Path) -> PhotoSet:
+    """The same photos without those named in a file, one a line; a line that begins with # is for people.
+
+    Raises:
+        ConfigError: the file cannot be read, or names none of them, or all.
+    """
+    try:
+        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise ConfigError(f"leave_out: {file} cannot be read ({error.strerror}): is the path right?") from error
+    found = frozenset(photos.names) & {line.strip() for line in text.splitlines() if not line.startswith("#")}
+    if not 0 < len(found) < len(photos):
+        raise ConfigError(f"leave_out: {file} names {len(found)} of {len(photos)} photos: give names as manifest.csv has them")
+    digest = hashlib.sha256(" ".join([photos.digest, *sorted(found)]).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return replace(photos, left_out=found, digest=digest)
 
 
 def overlap(train: PhotoSet, validation: PhotoSet) -> list[Shared]:

@@ -25,11 +25,12 @@ def opened(source: Source, what: str, fewest: int) -> PhotoSet:
     """The photos of a cache.
 
     Raises:
-        ConfigError: there is no cache, or it holds fewer photos than that.
+        ConfigError: there is no cache, or it holds fewer photos than that, or what is to be left out cannot be.
     """
     photos = photoset.load(source.path, source.split or None)
-    if len(photos) < fewest:
-        raise ConfigError(f"{what}: {source.path} holds {len(photos)} photos, at least {fewest} are needed: prepare more")
+    photos = photoset.leaving_out(photos, source.leave_out) if source.leave_out else photos
+    if (number := len(photos) - len(photos.left_out)) < fewest:
+        raise ConfigError(f"{what}: {source.path} holds {number} photos, at least {fewest} are needed: prepare more")
     return photos
 
 
@@ -105,7 +106,9 @@ class Feed:
 
 
 def _chances(photos: PhotoSet, power: float) -> Tensor:
-    """A group of n photos is drawn in proportion to n^(1 + power), its photos evenly; they add up to 1."""
-    _, index, counts = np.unique(np.array(photos.groups), return_inverse=True, return_counts=True)
-    each = counts.astype(np.float64)[index] ** power
+    """A group of n photos is drawn in proportion to n^(1 + power), its photos evenly, none that is left out; they add up to 1."""
+    kept = np.array([name not in photos.left_out for name in photos.names])
+    _, index, counts = np.unique(np.array(photos.groups)[kept], return_inverse=True, return_counts=True)
+    each = np.zeros(len(photos))
+    each[kept] = counts.astype(np.float64)[index] ** power
     return torch.from_numpy(each / each.sum())
