@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from orientd import commands, records
-from orientd.config import Config
+from orientd.config import Config, processors
 from orientd.errors import ConfigError, ReadError
 from orientd.judge.judge import NOT_A_PHOTO
 from orientd.library import left_out as leaving_out
@@ -104,7 +104,7 @@ def scan(
 
         make = partial(make_stages, config, judge, seen, journal, kept, writer, hand, expect=source.expect)
         stages = make(unattended=unattended, rescan=rescan)
-        at_work = partial(pipeline.run, workers=config.workers or os.cpu_count() or 1, batch=at_once(config, judge))
+        at_work = partial(pipeline.run, workers=config.workers or processors.available(), batch=at_once(config, judge))
         if cluster:
             at_work = partial(cluster.run, roots=given, judged_by=part.judged_by, writes=fix, notify=notify)
         for row in stack.enter_context(closing(at_work(candidates, stages, stop=stop))):

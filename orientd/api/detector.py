@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from orientd.api.settings import settings
+from orientd.config import processors
 from orientd.errors import PhotoError
 from orientd.reasons import Reason
 from orientd.records import Evidence, Photo, Probabilities, Verdict
@@ -60,7 +61,7 @@ class Detector:
             model: its name (see `orientd models`) or the path of its file; empty for the one that comes with orientd.
             provider: cpu, cuda, tensorrt or tensorrt-fp16.
             isolate: decode in child processes, which a hostile file may crash without ending this one.
-            workers: how many photos `predict_many` judges at the same time; 0 for one per processor core.
+            workers: how many photos `predict_many` judges at the same time; 0 for one per core that this process may use.
 
         Raises:
             orientd.errors.ConfigError: an argument is not one of these.
@@ -70,7 +71,7 @@ class Detector:
         from orientd.pipeline.stages import make_judge
 
         config = settings(model=model, provider=provider, isolate=isolate, workers=workers)
-        self._workers = workers or os.cpu_count() or 1
+        self._workers = workers or processors.available()
         self._judge, _ = make_judge(config, notify=_log.warning)
 
     def predict(self, source: Source) -> Judgment:

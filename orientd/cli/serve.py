@@ -10,7 +10,7 @@ from orientd.cli.helping import Command
 from orientd.cli.options import configured
 from orientd.cli.review import check_installed
 from orientd.cli.stopping import stoppable
-from orientd.config import TOKEN_VARIABLE, Config
+from orientd.config import TOKEN_VARIABLE, Config, processors
 from orientd.config import token as tokens
 from orientd.config.address import is_of_this_machine
 from orientd.errors import ConfigError, ExitCode
@@ -96,7 +96,7 @@ def serve(
 
     manager = systemd(os.environ, os.getpid())
     limits = Limits(max_body * _MIB, max(max_body, max_bodies) * _MIB, max_seconds, max_seconds)
-    terms = serving.Terms(token, limits, config.workers or os.cpu_count() or 1, queue, gather)
+    terms = serving.Terms(token, limits, config.workers or processors.available(), queue, gather)
     with logging_to(sys.stderr, config.log_format) as log, listening(listen) as (bound, access), stoppable() as stop:
 
         def begin() -> None:

@@ -78,7 +78,7 @@ class Config:
         0,
         1,
     )
-    workers: int = _option(0, "Photos judged at the same time; 0 for one per processor core", 0, 1024)
+    workers: int = _option(0, "Photos judged at the same time; 0 for one per processor core that orientd may use", 0, 1024)
     batch: int = _option(8, "Photos handed to the model together", 1, 1024)
     first_look: Literal["photo", "thumbnail"] = _option(
         "photo",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd.config import Config, cache_directory
+from orientd.config import Config, cache_directory, processors
 from orientd.errors import EngineUnavailable
 from orientd.gpu import cuda
 from orientd.gpu.device import PIXELS_AT_ONCE, Engine, Gpu, Notify, Seen
@@ -180,15 +180,15 @@ def open_cards(
 
     found = chosen(config.gpus)
     precision = _PRECISION.get(config.provider)
-    workshop = EngineBuilder(model, precision, Path(cache_directory(os.environ), "tensorrt"), notify) if precision else None
+    builder = EngineBuilder(model, precision, Path(cache_directory(os.environ), "tensorrt"), notify) if precision else None
     memory = config.gpu_memory * _MIB
-    of_dali = max(1, min(8, (os.cpu_count() or 1) // len(found)))
+    of_dali = max(1, min(8, processors.available() // len(found)))
     pixels = min(PIXELS_AT_ONCE, memory // (4 * _LANES) or PIXELS_AT_ONCE)
     made = []
     for index, name in found:
         provider = _provider(index, memory)
         first = model.open([provider])
-        engine: Engine = workshop.improved(first, name, provider) if workshop else first
+        engine: Engine = builder.improved(first, name, provider) if builder else first
         decoder = DaliDecoder(first.spec.input_size, first.padded(_BATCH), index, _LANES, of_dali)
         called = f"GPU {index}" if len(found) > 1 else "the GPU"
         made.append(Gpu(decoder, engine, blank(), notify, name=called, pixels=pixels, max_pixels=config.max_pixels))

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from orientd.config import Config
+from orientd.config import Config, processors
 from orientd.decode import admitted, encoded
 from orientd.decode.by_sidecar import as_noted
 from orientd.errors import PhotoError, ReadError, Refused
@@ -121,7 +121,7 @@ def cards(config: Config, rows: Iterable[Row], pictures: Pictures, stop: Callabl
         is_known = shown.sha256 == row.sha256 or row.outcome is Status.FIXED
         return Card(row, shown.jpeg, shown.width, shown.height) if is_known else Card(row, note=_CHANGED)
 
-    with ThreadPoolExecutor(config.workers or os.cpu_count() or 1, thread_name_prefix="orientd-picture") as pool:
+    with ThreadPoolExecutor(config.workers or processors.available(), thread_name_prefix="orientd-picture") as pool:
         for made in pool.map(card, rows):
             if stop():
                 return

@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from orientd.config import Config, data_directory
+from orientd.config import Config, data_directory, processors
 from orientd.decode import admitted
 from orientd.errors import Refused
 from orientd.gpu import pool as cards
@@ -92,7 +92,7 @@ def make_judge(
 
     allocator.share_one_arena()
     model = chosen_model(config)
-    notify, workers = notify or _nobody, config.workers or os.cpu_count() or 1
+    notify, workers = notify or _nobody, config.workers or processors.available()
 
     @cache
     def decoder(size: int) -> admitted.AdmittedDecoder:

@@ -6,7 +6,6 @@ while photos are judged, so that `orientd undo` and `orientd apply` work while a
 
 import gc
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -16,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd.config import Config
+from orientd.config import Config, processors
 from orientd.decode.children import CHILDREN
 from orientd.errors import StateError
 from orientd.judge.judge import Judge, Predictor
@@ -158,7 +157,7 @@ class Worker:
             stages = self._counted(
                 make_stages(self.config, self._judge, self._seen, journal, kept, writer, hand, unattended=True)
             )
-            workers = self.config.workers or os.cpu_count() or 1
+            workers = self.config.workers or processors.available()
             batch = at_once(self.config, self._judge)
             for row in pipeline.run(candidates, stages, workers, batch, self.stop, lookup=batch):
                 self._note(row, writer)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from importlib import resources
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from orientd.config import processors
 from orientd.errors import OrientdError, PhotoError
 from orientd.report.text import printable
 from orientd.report.verdicts import Choice
@@ -155,4 +155,4 @@ def _texts(given: Any) -> dict[str, str]:
 
 def workers() -> int:
     """How many photos are decoded for the page at the same time: one core is left to the browser and to the verdicts."""
-    return min(8, max(1, (os.cpu_count() or 2) - 1))
+    return min(8, max(1, processors.available() - 1))

@@ -1,6 +1,5 @@
 """The photos of an Immich server through the same stages as those of folders."""
 
-import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd.config import Config
+from orientd.config import Config, processors
 from orientd.decode import admitted
 from orientd.errors import ConfigError, Stopped
 from orientd.orientation import UPRIGHT
@@ -100,7 +99,7 @@ def scan(
             record=recorder(seen),
             expect=library.expect,
         )
-        workers = config.workers or os.cpu_count() or 1
+        workers = config.workers or processors.available()
         rows = pipeline.run(library.candidates(), stages, workers, at_once(config, judge), stop)
         for row in stack.enter_context(closing(rows)):
             yield row
