@@ -53,8 +53,8 @@ def _origin(seen: "Inspection") -> Iterator[Text]:
         yield Text(printable(words))
     if made_by.held:
         upright = made_by.held.orientation
-        says = f"orientation {upright} shows upright what it took" if upright else "it was held flat or askew, so it cannot tell"
-        yield Text(f"the camera's own sensor: {says}")
+        says = f"upright with orientation {upright}" if upright else "the camera was held flat or at an angle"
+        yield Text(f"camera sensor: {says} (shown only, not used to judge)")
 
 
 def _conclusion(seen: "Inspection") -> Iterator[Text]:

@@ -257,8 +257,8 @@ def test_inspect_tells_how_the_camera_says_that_it_was_held(orientd, photos, cap
     path = photos / "a.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     for vector, words in (
-        ((0, 1, -1, 1, 0, 1), "orientation 6 shows upright what it took"),
-        ((0, 1, 0, 1, -1, 1), "cannot tell"),
+        ((0, 1, -1, 1, 0, 1), "camera sensor: upright with orientation 6"),
+        ((0, 1, 0, 1, -1, 1), "camera sensor: the camera was held flat"),
     ):
         path.write_bytes(noted_photos.jpeg(noted_photos.Taken(model="iPhone\x1b[1m", note=noted_photos.apple(*vector))))
         assert orientd("inspect", path) == 0
