@@ -61,11 +61,15 @@ def option_names(option: click.Option) -> str:
 
 def options(command: click.Command) -> Iterator[tuple[str, list[click.Option]]]:
     for title, found in grouped(command.params):
-        yield title, [each for each in found if isinstance(each, click.Option)]
+        if own := [each for each in found if isinstance(each, click.Option)]:
+            yield title, own
 
 
 def about(option: click.Option) -> str:
-    return " ".join((option.help or "").split())
+    """Its help, with the default that click adds."""
+    text = " ".join((option.help or "").split())
+    default = f"{option.default:g}" if isinstance(option.default, int | float) else option.default
+    return f"{text} [default: {default}]" if option.show_default else text
 
 
 def escaped(text: str) -> str:
@@ -114,7 +118,7 @@ def takers(name: str) -> list[str]:
     return [
         " ".join(words)
         for words, command in commands()
-        if any(each.name == name and "state_dir" in {one.name for one in command.params} for each in command.params)
+        if {name, "state_dir"} <= {each.name for each in command.params if isinstance(each, click.Option)}
     ]
 
 

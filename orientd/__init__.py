@@ -1,4 +1,4 @@
-"""orientd finds photos that are shown sideways or upside down and puts them right.
+"""orientd finds photos that are displayed sideways or upside down, and fixes them.
 
 For programs that embed it (`docs/api.md`): what `__all__` names comes with its first use, so that importing costs nothing.
 """

@@ -243,7 +243,7 @@ def redo(
     expect: NumberCallback = _nobody,
     wait: float = 0.0,
 ) -> Generator[records.Outcome, None, None]:
-    """Turn again what was taken back of a run or, if that is an undo, by it.
+    """Turn photos again that were taken back: those that a run had turned or, if that is an undo, those that it took back.
 
     Raises:
         ConfigError: nothing of it was taken back.

@@ -1,0 +1,1 @@
+"""The commands: one file for each group, their options, and what they print."""

@@ -12,7 +12,7 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
     ),
     "serve": (
         ("serve", "Answer on this machine; the page to try it is at the address that is printed."),
-        ("serve --token-file token --listen 0.0.0.0:8765", "For other machines, who know the token."),
+        ("serve --token-file token --listen 0.0.0.0:8765", "Answer other machines, too, if they send the token in that file."),
     ),
     "review": (
         ("review plan.csv", "Decide photo by photo in the browser."),
@@ -31,7 +31,7 @@ EXAMPLES: Final[Mapping[str, Examples]] = {
         ("undo", "Take back the last run that wrote, once you have said yes."),
         ("undo --file ~/Pictures/2024", "Take back the last changes below a folder."),
     ),
-    "redo": (("redo 2", "Turn again what run 2 took back."),),
+    "redo": (("redo 2", "Turn the photos again that run 2 took back."),),
     "offer": (
         ("offer 2", "Have the photos that run 2 took back judged like any other."),
         ("offer ~/Pictures/2024", "The same for photos below a folder, also those a person kept as they are."),

@@ -38,10 +38,10 @@ class Age(click.ParamType):  # type: ignore[type-arg]
 @quietly
 @configured()
 def forget(config: Config, run: int | None, age: int | None, every: bool, yes: bool, wait: float, quiet: bool) -> int:
-    """Delete the copies kept of photos whose pixels were turned, to free their space: by the run RUN, or by several.
+    """Delete the originals kept of photos whose pixels one run or several turned, to free their space.
 
-    What was turned by pixels then cannot be undone any more: before anything is deleted it says how many photos that are, and
-    asks. Changes of tags can be undone: they need no copies.
+    After that these turns cannot be undone any more: before anything is deleted it says how many photos that are, and asks.
+    Changes of tags can still be undone: they need no copies.
     """
     from orientd.cli import output
     from orientd.write import forget as copies

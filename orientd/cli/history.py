@@ -114,9 +114,9 @@ def _is_meant(last: "Run", moves: Sequence[str], lines: "JsonLines | None", *, c
 @click.option("-v", "--verbose", is_flag=True, help="Name every photo.")
 @configured(*WRITING, "isolate")
 def redo(config: Config, run: int, as_json: bool, wait: float, quiet: bool, verbose: bool) -> int:
-    """Turn again what was taken back: of the run RUN or, if that is an undo, by it. It can be undone as any run.
+    """Turn photos again that were taken back: those that RUN had turned or, if RUN is an undo, those that it took back.
 
-    A photo that has changed since is left alone and named.
+    It can be undone like any run. A photo that has changed since is left alone and named.
     """
     from orientd import app
     from orientd.cli import following, json_output, output
@@ -145,11 +145,11 @@ def redo(config: Config, run: int, as_json: bool, wait: float, quiet: bool, verb
 @quietly
 @configured()
 def offer(config: Config, wanted: tuple[str, ...], quiet: bool) -> int:
-    """Have photos judged like any other again that were turned and then taken back, or that a person said to keep as they are:
-    those of a run, or at PATH.
+    """Have photos of a run or at PATH judged like any other again, although they were turned and then taken back, or a person
+    said to keep them as they are.
 
-    RUN may be the undo, too. Of a folder it is all that was written below it; a photo that was moved since is named itself.
-    A file whose name is a number is named ./7.
+    RUN may be the run that turned them or the undo. A folder stands for all photos that were written below it; name a photo
+    that was moved since by its own path, and a file whose name is a number as ./7.
     """
     from orientd.cli import output
     from orientd.write import offer as offering

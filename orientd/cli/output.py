@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from orientd.write.forget import Forgettable
     from orientd.write.verify import Finding as Checked
 
-_LEFT_BY_WATCHERS = "A scan that you start judges what was taken back again; a watcher, and scan --unattended, leaves it alone."
-_LEFT_BY_ALL = "What was taken back is left alone from now on, by every scan and by a watcher, unless it uses another --method."
+_LEFT_BY_WATCHERS = "A scan that you start judges again what was taken back; a watcher and scan --unattended leave it alone."
+_LEFT_BY_ALL = "What was taken back is left alone from now on, by every scan and by a watcher, unless they use another --method."
 _STATES = {
     "holds": "as orientd left them",
     "forgotten": "as orientd left them, but not to be undone any more: the copies of their originals were deleted",

@@ -51,7 +51,7 @@ def pages(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Find how the pages below PATH… lie, scans and photos of documents and PDFs, and make upright, straight copies of them.
+    """Find how pages lie, in scans, photos of documents and PDFs below PATH…, and make upright, straight copies of them.
 
     The originals are never changed. A page without lines of text, or one that may lie in several ways, is left as it is, and the
     report says so.

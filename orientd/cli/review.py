@@ -37,10 +37,10 @@ _OPEN_TO_OTHERS = (
 def review(config: Config, paths: tuple[str, ...], listen: str, browser: bool, read_only: bool, report: str | None) -> int:
     """Look at the photos of a plan before anything is changed: a page in the browser, on this machine.
 
-    Of a FOLDER… a plan is made first. PLAN.csv is a report of orientd scan; with FOLDER… behind it only what lies there is shown.
-    Without either it is the newest report in the current folder. What you decide is noted next to the plan at once, in
-    PLAN.csv.verdicts, and orientd apply, the watcher and the next review go by it. Photos are changed only by Apply on the page,
-    once you have confirmed it, and can be undone there. Ctrl-C ends it.
+    With FOLDER… alone a scan makes the plan first. PLAN.csv is a report of orientd scan; with FOLDER… behind it only what lies
+    there is shown. Without either it is the newest report in the current folder. What you decide is noted next to the plan at
+    once, in PLAN.csv.verdicts, and orientd apply, the watcher and the next review go by it. Photos are changed only by Apply on
+    the page, once you have confirmed it, and that can be undone there. Ctrl-C ends it.
     """
     check_installed("review")
     from orientd.cli import output

@@ -46,18 +46,18 @@ _OPEN_TO_OTHERS: Final = (
 @click.command(cls=Command)
 @click.option("--listen", default=_LISTEN, metavar="HOST:PORT", help="Where to answer; port 0 is a free one.", show_default=True)
 @click.option(
-    "--token-file", metavar="FILE", help=f"File with the token that who asks must know (default: {TOKEN_VARIABLE}, or none)."
+    "--token-file", metavar="FILE", help=f"File with the token that clients must send (default: {TOKEN_VARIABLE}, or none)."
 )
-@click.option("--queue", type=click.IntRange(1, 10_000), default=64, help="How many may wait.", show_default=True)
-@click.option("--max-body", type=click.IntRange(1, 4096), default=64, help="MiB of one request at most.", show_default=True)
+@click.option("--queue", type=click.IntRange(1, 10_000), default=64, help="Pictures that may wait at most.", show_default=True)
+@click.option("--max-body", type=click.IntRange(1, 4096), default=64, help="MiB that one request may have.", show_default=True)
 @click.option(
-    "--max-bodies", type=click.IntRange(1, 2**20), default=256, help="MiB of all requests together at most.", show_default=True
+    "--max-bodies", type=click.IntRange(1, 2**20), default=256, help="MiB that all requests together may have.", show_default=True
 )
 @click.option(
     "--max-seconds",
     type=click.FloatRange(1, 80),
     default=60.0,
-    help="To receive a request, and to answer it.",
+    help="Seconds that receiving a request may take, and answering it as well.",
     show_default=True,
 )
 @click.option(

@@ -42,8 +42,8 @@ def service() -> None:
 def install(paths: tuple[str, ...], user: bool, fix: bool, owner: str | None) -> int:
     """Install orientd.service for the folders PATH…, with what belongs to it. It is not started yet.
 
-    Where /etc/orientd/orientd.yaml names an Immich server (immich_url), orientd-immich.timer is installed, too, or alone where no
-    PATH… is named, but a user with --as: it looks at that server every night.
+    If /etc/orientd/orientd.yaml names an Immich server (immich_url), orientd-immich.timer is installed, too, which looks at that
+    server every night. To install it alone, give --as and no PATH….
     """
     from orientd.watch import systemd_units
 

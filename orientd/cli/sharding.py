@@ -99,7 +99,7 @@ def _leave_manifest(part: "Part", config: Config, session: "Session") -> None:
 
 @click.group(cls=Group)
 def plan() -> None:
-    """Put the parts of a plan together that several machines made."""
+    """Merge the parts of a plan that several machines made."""
 
 
 @plan.command()
@@ -111,8 +111,8 @@ def plan() -> None:
 def merge(config: Config, parts: tuple[str, ...], out: str, overwrite: bool, quiet: bool) -> int:
     """Make one plan of all the parts that scan --shard wrote: the one that a scan on one machine would have written.
 
-    Each part has its .json next to it. Nothing may be missing, come twice or have been judged otherwise. What the journal of this
-    machine says was taken back is left alone.
+    Each part must have its .json next to it. No part may be missing, come twice, or have been judged with other settings. Photos
+    that were taken back, by the journal of this machine, are left alone.
     """
     from datetime import datetime
 

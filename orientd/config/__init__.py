@@ -203,7 +203,8 @@ class Config:
     metrics_open: bool = _option(False, "Let whoever reaches that address read the metrics without such a token.")
     log_format: Literal["auto", "human", "journal", "json"] = _option(
         "auto",
-        "How orientd watch logs: auto = human on a terminal, elsewhere as the systemd journal wants it; or human, journal, json.",
+        "How orientd watch and orientd serve log: auto = human on a terminal, elsewhere as the systemd journal wants it; or"
+        " human, journal, json.",
     )
 
     def policy(self, fitted: Policy = DEFAULT) -> Policy:

@@ -1,0 +1,1 @@
+"""System calls, attributes, rights and mounts."""

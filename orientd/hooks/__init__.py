@@ -1,0 +1,1 @@
+"""Programs and web pages that are notified of what happened."""

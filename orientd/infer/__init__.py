@@ -1,0 +1,1 @@
+"""Runs the model: which models there are, what each needs, and the session that answers."""

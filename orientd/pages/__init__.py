@@ -1,0 +1,1 @@
+"""Documents: how pages of images and PDFs lie, and their upright, straight copies."""

@@ -1,0 +1,1 @@
+"""Puts the stages together: order, concurrency, child processes, and what happens after a crash."""

@@ -1,0 +1,1 @@
+"""What a run leaves: CSV, JSON lines, pages with pictures, progress and the summary; and plans, read back."""

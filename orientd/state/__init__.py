@@ -1,0 +1,1 @@
+"""What orientd remembers: the journal, the cache of photos judged, locks, and originals kept for undo."""

@@ -1,0 +1,1 @@
+"""The page of `orientd review`, and in `service` that of `orientd serve`."""

@@ -35,7 +35,7 @@ def both(word):
 def test_a_run_that_was_taken_back_is_judged_again_by_who_looks(orientd, tried, scan, photos, tmp_path, capsys):
     assert orientd("undo", 1) == 0
     assert "orientd offer 2" in (told := capsys.readouterr().out)
-    assert "A scan that you start judges what was taken back again" in told
+    assert "A scan that you start judges again what was taken back" in told
     assert scan("--unattended") == scan("--unattended", "--fix") == both("skip")
     assert scan() == both("fix")
     assert orientd("apply", tmp_path / "r.csv", "--report", tmp_path / "d.csv") == 0
