@@ -74,6 +74,45 @@ def test_of_another_version_of_ray_it_says_which(monkeypatch):
         RayPort("auto", Config())
 
 
+class HangingRay(FakeRay):
+    """Its server begins a process for us at the last of so many attempts. Half a connection is in the way of the next."""
+
+    def __init__(self, attempts):
+        super().__init__("ray")
+        self.left, self.connected = attempts, False
+
+    def init(self, **_):
+        if self.connected:
+            raise RuntimeError("Maybe you called ray.init twice by accident?")
+        self.connected, self.left = True, self.left - 1
+        if self.left:
+            raise ConnectionError(
+                "Initialization failure from server: RuntimeError: Starting Ray client server failed. See x.err"
+            )
+
+    def shutdown(self):
+        self.connected = False
+
+    def remote(self, **_):
+        return lambda of: of
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+def test_a_server_that_hangs_is_asked_once_more(monkeypatch, attempts):
+    ray = HangingRay(attempts)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    RayPort("ray://head:10001", Config())
+    assert (ray.left, ray.connected) == (0, True)
+
+
+def test_a_server_that_hangs_for_good_is_named(monkeypatch):
+    ray = HangingRay(9)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(OrientdError, match=r"no Ray cluster answers at ray://head:10001: .*Starting Ray client server failed"):
+        RayPort("ray://head:10001", Config())
+    assert (ray.left, ray.connected) == (6, False)
+
+
 def test_no_cluster_is_started_though_the_environment_asks_for_it(monkeypatch):
     """It would listen on this machine and leave a token in the home folder."""
     monkeypatch.setitem(sys.modules, "ray", FakeRay("ray"))

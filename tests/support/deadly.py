@@ -10,6 +10,8 @@ from support import sky_library
 STAND_IN = """
 import ctypes, os, signal, sys
 
+OF_RAY = ("ray.util.client.server", "/ray/dashboard/", "/ray/_private/runtime_env/")
+
 def patch():
     from orientd.infer import engine as infer
     from orientd.decode import cpu
@@ -43,7 +45,8 @@ def patch():
     import atexit
     atexit.register(lambda: spoilt and os.abort())
 
-if "DEADLY" in os.environ:
+# Not in Ray's own processes: they fork, and what is loaded with orientd brings threads, with which a fork may hang.
+if "DEADLY" in os.environ and not any(part in word for word in sys.orig_argv for part in OF_RAY):
     patch()
 """
 

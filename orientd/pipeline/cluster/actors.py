@@ -24,6 +24,10 @@ _NONE_THERE: Final = "no Ray cluster answers at {}: start one (ray start --head)
 _OTHER_VERSION: Final = (
     "the Ray cluster at {} has another version of Ray or Python than this machine: install the same on all of them ({})"
 )
+# What Ray's server on the head node says where the process that it forks for us never begins, as happens to programs with
+# threads (seen with Ray 2.60); the next attempt has a process of its own.
+_HANGS: Final = "Starting Ray client server failed"
+_TRIES: Final = 3
 _STARTS_ONE: Final = (
     "RAY_ADDRESS is local, which would start a cluster on this machine: unset it, or set it to the address of a cluster"
 )
@@ -51,14 +55,22 @@ class RayPort:
         except ImportError as error:
             raise EngineUnavailable(_MISSING) from error
         self._ray, self._config = ray, config
-        try:
-            with _signals_as_they_were(), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Ray Client connection timed out", UserWarning)  # the error says it, too
-                ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            message = _OTHER_VERSION if "Version mismatch" in str(error) else _NONE_THERE
-            raise OrientdError(message.format(address, brief(error))) from error
+        self._connect(address)
         self._actor = ray.remote(max_restarts=0, max_task_retries=0)(Judging)
+
+    def _connect(self, address: str) -> None:
+        for left in reversed(range(_TRIES)):
+            try:
+                with _signals_as_they_were(), warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "Ray Client connection timed out", UserWarning)  # the error says it, too
+                    self._ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+                return
+            except (ConnectionError, RuntimeError, ValueError, self._ray.exceptions.RayError) as error:
+                self.close()  # half a connection is in the way of the next one
+                if left and _HANGS in str(error):
+                    continue
+                message = _OTHER_VERSION if "Version mismatch" in str(error) else _NONE_THERE
+                raise OrientdError(message.format(address, brief(error))) from error
 
     def nodes(self) -> list[Node]:
         with self._connected():
