@@ -91,6 +91,28 @@ def test_a_png_keeps_its_texts_and_resolution():
     assert after.info["dpi"] == pytest.approx((150, 150), abs=0.1)
 
 
+def tiff(*pages):
+    """A TIFF of pictures, each with its own tags, not compressed."""
+    out = BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(out) as writer:
+        for picture, tags in pages:
+            held = TiffImagePlugin.ImageFileDirectory_v2()
+            held.update(tags)
+            picture.save(writer, "TIFF", tiffinfo=held)
+            writer.newFrame()
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG"])
+@pytest.mark.parametrize(("stored", "quarters"), [(1, 90), (6, 0), (6, 270), (3, 180)])
+def test_a_resolution_stays_that_of_its_direction(format_, stored, quarters):
+    exif = Image.Exif()
+    exif[0x0112] = stored
+    data = packed(page(), format_, dpi=(204, 98), exif=exif)
+    after = opened(written(data, {0: (quarters, 0.0)}))
+    assert after.info["dpi"] == pytest.approx((98, 204) if (stored == 6) != (quarters in (90, 270)) else (204, 98), abs=0.1)
+
+
 class TestTiff:
     @pytest.fixture
     def data(self):
@@ -110,6 +132,44 @@ class TestTiff:
         after = opened(written(data, {1: (0, 3.0)}), 1)
         assert (after.info["compression"], after.mode, after.info["dpi"]) == ("group4", "1", (300, 300))
         assert opened(written(data, {1: (0, 3.0)})).tag_v2[270] == "ledger"
+
+    def test_what_one_page_says_of_itself_is_not_said_of_another(self):
+        told = [(page().convert("RGB"), {34675: b"a profile of RGB", 282: 300, 283: 300, 296: 2}), (page(seed=1), {})]
+        data = tiff(*told)
+        for turns in ({}, {0: (90, 0.0), 1: (90, 0.0)}, {1: (0, 3.0)}):
+            for frame, (_, tags) in enumerate(told):
+                after = opened(written(data, turns), frame)
+                assert {tag: after.tag_v2[tag] for tag in (34675, 282, 283, 296) if tag in after.tag_v2} == tags, (turns, frame)
+
+    def test_a_resolution_stays_that_of_its_direction(self):
+        told = {282: 204, 283: 98, 296: 3}
+        after = written(tiff((page(), told), (page(), told), (page(), told | {274: 6})), {1: (90, 0.0)})
+        seen = [[opened(after, frame).tag_v2[tag] for tag in (282, 283, 296)] for frame in range(3)]
+        assert seen == [[204, 98, 3], [98, 204, 3], [98, 204, 3]]
+
+    @pytest.mark.parametrize("turn", [(90, 0.0), (0, 3.0)])
+    def test_pages_of_16_bits_in_the_other_byte_order_can_be_turned(self, turn):
+        levels = (np.asarray(page()) * np.uint16(250)).astype(">u2")
+        sheets = Image.fromarray(levels), Image.fromarray(levels[::-1].copy())
+        assert sheets[0].mode == "I;16B"
+        after = written(tiff((sheets[0], {}), (sheets[1], {})), {0: turn})
+        assert np.array_equal(np.asarray(opened(after, 1)), levels[::-1])
+        assert opened(after).size == opened(written(packed(Image.fromarray(levels.astype("<u2")), "TIFF"), {0: turn})).size
+
+    @pytest.mark.parametrize("tags", [{}, {274: 6}])
+    def test_an_orientation_in_xmp_alone_is_not_obeyed(self, tags):
+        """As by what judges a TIFF of one page."""
+        data = tiff((page(), tags | {700: b'<x tiff:Orientation="8"/>'}))
+        after = opened(written(data, {0: (180, 0.0)}))
+        assert np.array_equal(np.asarray(after), np.rot90(np.asarray(page()), 2 - bool(tags)))
+        height, width = page_files.TiffPages(data, [0]).levels(0, SIDE, PIXELS).shape
+        assert (height > width) == (after.height > after.width)
+
+    def test_a_copy_that_no_tiff_can_hold_is_refused(self, data, monkeypatch):
+        monkeypatch.setattr(page_files, "_MOST_OF_A_TIFF", len(data) // 2)
+        with pytest.raises(Refused, match="split it") as told:
+            written(data, {1: (0, 3.0)})
+        assert told.value.code is Reason.TOO_LARGE
 
     def test_smaller_copies_are_no_pages(self):
         small = Image.new("L", (20, 20))
