@@ -70,7 +70,7 @@ def frames(format: Format, data: Source) -> list[int]:  # noqa: A002
     """
     if format is Format.TIFF:
         with explained(format, data):
-            return list(_places(_tiff(data)))
+            return _places(_tiff(data))
     assert isinstance(data, bytes)
     if format in _ANIMATED:
         with explained(format, data):
@@ -207,12 +207,14 @@ def _load(image: TiffImagePlugin.TiffImageFile) -> None:
     image.load()
 
 
-def _places(image: TiffImagePlugin.TiffImageFile) -> Iterator[int]:
-    """The frames that are no smaller copies of others."""
-    for frame in range(image.n_frames):
+def _places(image: TiffImagePlugin.TiffImageFile) -> list[int]:
+    """The frames that are no smaller copies of others; the first of a file that says that of all."""
+
+    def is_whole(frame: int) -> bool:
         image.seek(frame)
-        if not int(image.tag_v2.get(254, 0)) & _REDUCED:
-            yield frame
+        return not int(image.tag_v2.get(254, 0)) & _REDUCED
+
+    return [frame for frame in range(image.n_frames) if is_whole(frame)] or [0]
 
 
 def _without_orientation(format: Format, data: bytes) -> tuple[bytes, int]:  # noqa: A002
@@ -247,7 +249,7 @@ def _write_tiff(
 ) -> None:
     """One page after the other, of which only one is held in memory. Raises Refused if the copy grows too large for a TIFF."""
     with TiffImagePlugin.AppendingTiffWriter(file) as writer:
-        for page, frame in enumerate(list(_places(image))):
+        for page, frame in enumerate(_places(image)):
             if stop():
                 raise Stopped
             image.seek(frame)

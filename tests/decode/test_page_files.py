@@ -177,6 +177,11 @@ class TestTiff:
         data = packed(page(), "TIFF", save_all=True, append_images=[small])
         assert len(page_files.frames(Format.TIFF, data)) == 1
 
+    def test_a_file_is_no_less_than_one_page(self):
+        data = tiff((page(), {254: 1}))
+        assert page_files.frames(Format.TIFF, data) == [0]
+        assert np.array_equal(np.asarray(opened(written(data, {0: (180, 0.0)}))), np.rot90(np.asarray(page()), 2))
+
     def test_its_levels_are_those_of_the_page(self, data):
         assert page_files.TiffPages(data, page_files.frames(Format.TIFF, data)).levels(2, SIDE, PIXELS).shape[0] == SIDE
 
