@@ -5,6 +5,7 @@ the source; BMP and GIF become PNG, what else there is JPEG. Resolution, color p
 orientation is carried out. As in `decode.cpu`, importing this module loads Pillow.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import SEEK_END, BytesIO
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, TiffTags
 from PIL.ImageFile import ImageFile
 
 from orientd import formats
@@ -52,7 +53,8 @@ QUARTERS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_1
 """Quarter turns, in degrees clockwise, as Pillow names them."""
 _ORIENTATION, _EXIF_IFD, _SIZE_TAGS, _PROFILE = 0x112, 0x8769, (0xA002, 0xA003), 0x8773
 _RESOLUTIONS: Final = (282, 283)
-_KEPT_IN_TIFF: Final = (269, 270, 271, 272, 285, 296, 297, 305, 306, 315, 316, 33432, 33723)
+_KEPT_IN_TIFF: Final = (269, 270, 271, 272, 285, 296, 297, 305, 306, 315, 316, 33432)
+_CAPTION: Final = 33723  # IPTC
 _QUALITY: Final = 95
 _NOT_TURNED: Final[Turn] = (0, 0.0)
 _LOSSY_IN_TIFF: Final = ("jpeg", "tiff_jpeg", "webp")
@@ -195,6 +197,7 @@ def _gray(image: Image.Image) -> Image.Image:
 
 
 def _tiff(data: Source) -> TiffImagePlugin.TiffImageFile:
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata, see `CpuDecoder`
     if isinstance(data, bytes):
         return TiffImagePlugin.TiffImageFile(BytesIO(data))
     data.seek(0)
@@ -258,10 +261,18 @@ def _write_tiff(
             options = _tiff_options(image, turn)
             _load(image)
             made = _cropped(turned(image, turn), crops.get(page, WHOLE))
-            _little_endian(made).save(writer, **options)
+            _save(_little_endian(made), writer, options)
             if file.seek(0, SEEK_END) > _MOST_OF_A_TIFF:
                 raise Refused(Reason.TOO_LARGE, "its copy would be larger than a TIFF can be (4 GiB): split it")
             writer.newFrame()
+
+
+def _save(image: Image.Image, writer: BytesIO, options: Mapping[str, Any]) -> None:
+    """With the tags that Pillow keeps of itself or, where libtiff does not take one of them, those of the options alone."""
+    try:
+        image.save(writer, **options)
+    except RuntimeError:  # before anything is written
+        image.copy().save(writer, **options)
 
 
 def _little_endian(image: Image.Image) -> Image.Image:
@@ -276,6 +287,9 @@ def _tiff_options(image: TiffImagePlugin.TiffImageFile, turn: Turn) -> dict[str,
     for tag in _KEPT_IN_TIFF:
         if tag in tags:
             kept[tag] = tags[tag]
+    if _CAPTION in tags:  # its bytes, which programs state in all types
+        kept[_CAPTION] = tags._tagdata[_CAPTION]
+        kept.tagtype[_CAPTION] = TiffTags.UNDEFINED
     names = ("x_resolution", "y_resolution")[:: -1 if _swaps_sides(group.normalise(tags.get(_ORIENTATION)), turn) else 1]
     resolutions = zip(names, map(tags.get, _RESOLUTIONS), strict=True)
     options = {

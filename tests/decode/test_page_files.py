@@ -1,5 +1,6 @@
 """Image files with their pages turned: in their own format, without loss where that can be, with what else they hold."""
 
+import struct
 from io import BytesIO
 
 import numpy as np
@@ -91,16 +92,27 @@ def test_a_png_keeps_its_texts_and_resolution():
     assert after.info["dpi"] == pytest.approx((150, 150), abs=0.1)
 
 
-def tiff(*pages):
-    """A TIFF of pictures, each with its own tags, not compressed."""
+def tiff(*pages, compression="raw"):
+    """A TIFF of pictures, each with its own tags."""
     out = BytesIO()
     with TiffImagePlugin.AppendingTiffWriter(out) as writer:
         for picture, tags in pages:
             held = TiffImagePlugin.ImageFileDirectory_v2()
             held.update(tags)
-            picture.save(writer, "TIFF", tiffinfo=held)
+            held.tagtype.update(dict.fromkeys([tag for tag, value in tags.items() if isinstance(value, bytes)], 7))
+            picture.save(writer, "TIFF", tiffinfo=held, compression=compression)
             writer.newFrame()
     return out.getvalue()
+
+
+def retyped(data, tag, type_, count):
+    """A TIFF whose tag, of so many bytes, states another type."""
+    places = [at for at in range(0, len(data) - 8, 2) if struct.unpack_from("<HH", data, at) == (tag, 7)]
+    assert places
+    out = bytearray(data)
+    for at in places:
+        struct.pack_into("<HHI", out, at, tag, type_, count)
+    return bytes(out)
 
 
 @pytest.mark.parametrize("format_", ["PNG", "JPEG"])
@@ -176,6 +188,24 @@ class TestTiff:
         small.encoderinfo = {"tiffinfo": {254: 1}}
         data = packed(page(), "TIFF", save_all=True, append_images=[small])
         assert len(page_files.frames(Format.TIFF, data)) == 1
+
+    @pytest.mark.parametrize(("type_", "count"), [(1, 16), (4, 4), (7, 16)])
+    def test_its_caption_is_kept_in_whatever_type_it_is_stored(self, type_, count):
+        """Photoshop, for one, states IPTC as numbers of 32 bits."""
+        said = b"\x1c\x02x\0\x0bin the mill"
+        data = retyped(tiff((page(), {33723: said}), (page(seed=1), {33723: said})), 33723, type_, count)
+        after = written(data, {1: (90, 0.0)})
+        assert [opened(after, frame).tag_v2[33723] for frame in range(2)] == [said, said]
+
+    def test_tags_that_libtiff_does_not_take_are_no_reason_against_a_copy(self):
+        """Such as several signed fractions, which the fax server of Windows writes."""
+        sheets = [page(seed=seed).convert("1") for seed in range(2)]
+        tags = {305: "a fax server", 40051: b"\1\0\0\0" * 16}
+        data = retyped(tiff(*[(sheet, tags) for sheet in sheets], compression="group4"), 40051, 10, 8)
+        after = written(data, {1: (180, 0.0)})
+        for frame, sheet in enumerate(sheets):
+            assert np.array_equal(np.asarray(opened(after, frame)), np.rot90(np.asarray(sheet), 2 * frame))
+            assert opened(after, frame).tag_v2[305] == "a fax server"
 
     def test_a_file_is_no_less_than_one_page(self):
         data = tiff((page(), {254: 1}))
