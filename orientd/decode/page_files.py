@@ -326,7 +326,7 @@ def _as_png(image: ImageFile, data: bytes) -> dict[str, Any]:
 def _as_webp(image: ImageFile, data: bytes) -> dict[str, Any]:
     lossless = b"VP8L" in data[:64]
     options = {"format": "WEBP", "lossless": lossless, "quality": 100 if lossless else _QUALITY, "exact": True}
-    return options | _details(image, "icc_profile") | _exif(image)
+    return options | _details(image, "icc_profile", "xmp") | _exif(image)
 
 
 _PACKED: Final[Mapping[Format, Callable[[ImageFile, bytes], dict[str, Any]]]] = {

@@ -125,6 +125,13 @@ def test_a_resolution_stays_that_of_its_direction(format_, stored, quarters):
     assert after.info["dpi"] == pytest.approx((98, 204) if (stored == 6) != (quarters in (90, 270)) else (204, 98), abs=0.1)
 
 
+@pytest.mark.parametrize("format_", ["JPEG", "WEBP"])
+def test_xmp_is_kept(format_):
+    said = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">box 7</x:xmpmeta>'
+    after = opened(written(packed(page().convert("RGB"), format_, xmp=said), {0: (0, 2.0)}))
+    assert after.info["xmp"] == said
+
+
 class TestTiff:
     @pytest.fixture
     def data(self):
