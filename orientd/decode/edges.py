@@ -50,7 +50,7 @@ def page_box(levels: Pixels, turn: Turn) -> Box | None:
     outside = shown.inside.copy()
     outside[rows, columns] = False
     size, cut = np.count_nonzero(shown.inside), np.count_nonzero(outside)
-    if cut < _LEAST_CUT * size:
+    if cut <= _LEAST_CUT * size:
         return WHOLE if _fills(levels, shown.paper) else None
     paper = np.count_nonzero((light & shown.inside)[rows, columns])
     if size - cut < _LEAST_PAGE * size or paper < _LEAST_PAPER * (size - cut) or not _is_plain(shown, outside):

@@ -5,15 +5,16 @@ the source; BMP and GIF become PNG, what else there is JPEG. Resolution, color p
 orientation is carried out. As in `decode.cpu`, importing this module loads Pillow.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from math import ceil, floor
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, TiffTags
 from PIL.ImageFile import ImageFile
 
 from orientd import formats
@@ -50,12 +51,15 @@ SEVERAL: Final = (Format.TIFF, *_ANIMATED)
 """What may hold several pictures and is not refused for its format alone."""
 QUARTERS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 """Quarter turns, in degrees clockwise, as Pillow names them."""
-_ORIENTATION, _EXIF_IFD, _SIZE_TAGS = 0x112, 0x8769, (0xA002, 0xA003)
-_KEPT_IN_TIFF: Final = (269, 270, 271, 272, 285, 296, 297, 305, 306, 315, 316, 33432, 33723)
+_ORIENTATION, _EXIF_IFD, _SIZE_TAGS, _PROFILE = 0x112, 0x8769, (0xA002, 0xA003), 0x8773
+_RESOLUTIONS: Final = (282, 283)
+_KEPT_IN_TIFF: Final = (269, 270, 271, 272, 285, 296, 297, 305, 306, 315, 316, 33432)
+_CAPTION: Final = 33723  # IPTC
 _QUALITY: Final = 95
 _NOT_TURNED: Final[Turn] = (0, 0.0)
 _LOSSY_IN_TIFF: Final = ("jpeg", "tiff_jpeg", "webp")
-_SEARCHED: Final = 64 * 2**20  # bytes of a file not held in memory that are searched for what is wrong with it
+_SEARCHED: Final = 64 * 2**20  # bytes that a file not held in memory may have to be searched for what is wrong with it
+_MOST_OF_A_TIFF: Final = 2**32 - 1  # bytes: its offsets have 32 bits
 _REDUCED: Final = 1  # NewSubfileType, bit 0: a smaller copy of another picture
 
 
@@ -68,7 +72,7 @@ def frames(format: Format, data: Source) -> list[int]:  # noqa: A002
     """
     if format is Format.TIFF:
         with explained(format, data):
-            return list(_places(_tiff(data)))
+            return _places(_tiff(data))
     assert isinstance(data, bytes)
     if format in _ANIMATED:
         with explained(format, data):
@@ -101,7 +105,7 @@ class TiffPages:
             image = self._image
             image.seek(self._frames[page])
             _check_size(image, max_pixels)
-            image.load()
+            _load(image)
             return np.asarray(_gray(image).resize(fitting(*image.size, side), Image.Resampling.BILINEAR))
 
 
@@ -131,6 +135,8 @@ def write(
         image = (PngImagePlugin.PngImageFile if format is Format.PNG else _OPENERS[format])(BytesIO(data))
         _check_size(image, max_pixels)
         options = _PACKED.get(format, _as_jpeg)(image, data)
+        if "dpi" in options and _swaps_sides(stored, turns.get(0, _NOT_TURNED)):
+            options["dpi"] = options["dpi"][::-1]
         image.load()
         shown = _transposed(image, stored) if format is not Format.HEIF else image
         made = _cropped(turned(shown, turns.get(0, _NOT_TURNED)), crops.get(0, WHOLE))
@@ -191,18 +197,27 @@ def _gray(image: Image.Image) -> Image.Image:
 
 
 def _tiff(data: Source) -> TiffImagePlugin.TiffImageFile:
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata, see `CpuDecoder`
     if isinstance(data, bytes):
         return TiffImagePlugin.TiffImageFile(BytesIO(data))
     data.seek(0)
     return TiffImagePlugin.TiffImageFile(data)
 
 
-def _places(image: TiffImagePlugin.TiffImageFile) -> Iterator[int]:
-    """The frames that are no smaller copies of others."""
-    for frame in range(image.n_frames):
+def _load(image: TiffImagePlugin.TiffImageFile) -> None:
+    """The pixels of a page, turned as it stores, which Pillow does of itself."""
+    image.info.pop("xmp", None)  # Pillow would obey the orientation in XMP where there is no other; viewers do not
+    image.load()
+
+
+def _places(image: TiffImagePlugin.TiffImageFile) -> list[int]:
+    """The frames that are no smaller copies of others; the first of a file that says that of all."""
+
+    def is_whole(frame: int) -> bool:
         image.seek(frame)
-        if not int(image.tag_v2.get(254, 0)) & _REDUCED:
-            yield frame
+        return not int(image.tag_v2.get(254, 0)) & _REDUCED
+
+    return [frame for frame in range(image.n_frames) if is_whole(frame)] or [0]
 
 
 def _without_orientation(format: Format, data: bytes) -> tuple[bytes, int]:  # noqa: A002
@@ -222,6 +237,11 @@ def _transposed(image: Image.Image, stored: int) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(group.apply(np.asarray(image), stored)))
 
 
+def _swaps_sides(stored: int, turn: Turn) -> bool:
+    """True if what was across is up and down in the copy."""
+    return group.swaps_sides(stored) != (turn[0] in (90, 270))
+
+
 def _write_tiff(
     image: TiffImagePlugin.TiffImageFile,
     turns: Mapping[int, Turn],
@@ -230,32 +250,57 @@ def _write_tiff(
     max_pixels: int,
     stop: Callable[[], bool],
 ) -> None:
-    """One page after the other, of which only one is held in memory."""
+    """One page after the other, of which only one is held in memory. Raises Refused if the copy grows too large for a TIFF."""
     with TiffImagePlugin.AppendingTiffWriter(file) as writer:
-        for page, frame in enumerate(list(_places(image))):
+        for page, frame in enumerate(_places(image)):
             if stop():
                 raise Stopped
             image.seek(frame)
             _check_size(image, max_pixels)
-            options = _tiff_options(image)
-            image.load()
-            made = _cropped(turned(image, turns.get(page, _NOT_TURNED)), crops.get(page, WHOLE))
-            made.save(writer, **options)
+            turn = turns.get(page, _NOT_TURNED)
+            options = _tiff_options(image, turn)
+            _load(image)
+            made = _cropped(turned(image, turn), crops.get(page, WHOLE))
+            _save(_little_endian(made), writer, options)
+            if file.seek(0, SEEK_END) > _MOST_OF_A_TIFF:
+                raise Refused(Reason.TOO_LARGE, "its copy would be larger than a TIFF can be (4 GiB): split it")
             writer.newFrame()
 
 
-def _tiff_options(image: TiffImagePlugin.TiffImageFile) -> dict[str, Any]:
-    compression = image.info.get("compression", "raw")
+def _save(image: Image.Image, writer: BytesIO, options: Mapping[str, Any]) -> None:
+    """With the tags that Pillow keeps of itself or, where libtiff does not take one of them, those of the options alone."""
+    try:
+        image.save(writer, **options)
+    except RuntimeError:  # before anything is written
+        image.copy().save(writer, **options)
+
+
+def _little_endian(image: Image.Image) -> Image.Image:
+    """The picture in the byte order that all pages of the copy have."""
+    return Image.fromarray(np.asarray(image).astype("<u2")) if image.mode == "I;16B" else image
+
+
+def _tiff_options(image: TiffImagePlugin.TiffImageFile, turn: Turn) -> dict[str, Any]:
+    """By the tags of the page alone: what Pillow has noted elsewhere may be that of a page before it."""
+    compression, tags = image.info.get("compression", "raw"), image.tag_v2
     kept = TiffImagePlugin.ImageFileDirectory_v2()
     for tag in _KEPT_IN_TIFF:
-        if tag in image.tag_v2:
-            kept[tag] = image.tag_v2[tag]
+        if tag in tags:
+            kept[tag] = tags[tag]
+    if _CAPTION in tags:  # its bytes, which programs state in all types
+        kept[_CAPTION] = tags._tagdata[_CAPTION]
+        kept.tagtype[_CAPTION] = TiffTags.UNDEFINED
+    names = ("x_resolution", "y_resolution")[:: -1 if _swaps_sides(group.normalise(tags.get(_ORIENTATION)), turn) else 1]
+    resolutions = zip(names, map(tags.get, _RESOLUTIONS), strict=True)
     options = {
         "format": "TIFF",
         "compression": "tiff_adobe_deflate" if compression in _LOSSY_IN_TIFF else compression,
         "tiffinfo": kept,
+        "icc_profile": tags.get(_PROFILE, b""),
     }
-    return options | _details(image, "icc_profile", "dpi")
+    return options | {
+        name: value for name, value in resolutions if isinstance(value, int | float | TiffImagePlugin.IFDRational) and value > 0
+    }
 
 
 def _as_jpeg(image: ImageFile, data: bytes) -> dict[str, Any]:
@@ -281,7 +326,7 @@ def _as_png(image: ImageFile, data: bytes) -> dict[str, Any]:
 def _as_webp(image: ImageFile, data: bytes) -> dict[str, Any]:
     lossless = b"VP8L" in data[:64]
     options = {"format": "WEBP", "lossless": lossless, "quality": 100 if lossless else _QUALITY, "exact": True}
-    return options | _details(image, "icc_profile") | _exif(image)
+    return options | _details(image, "icc_profile", "xmp") | _exif(image)
 
 
 _PACKED: Final[Mapping[Format, Callable[[ImageFile, bytes], dict[str, Any]]]] = {
@@ -315,19 +360,21 @@ def _check_size(image: ImageFile, max_pixels: int) -> None:
 
 @contextmanager
 def explained(format: Format, data: Source) -> Iterator[None]:  # noqa: A002
-    """Whatever goes wrong with that file becomes a DecodeError."""
+    """Whatever goes wrong with that file becomes a DecodeError, but for what is Refused."""
     try:
         yield
-    except (DecodeError, MemoryError, OSError) as error:
+    except (DecodeError, Refused, MemoryError, OSError) as error:
         if isinstance(error, OSError) and error.errno is None:  # Pillow's own; those of the disk have a number
-            raise DecodeError(*faults.reason(format, _front(data), error)) from error
+            raise DecodeError(*faults.reason(format, _searched(data), error)) from error
         raise
     except Exception as error:  # parsers of hostile bytes raise anything
-        raise DecodeError(*faults.reason(format, _front(data), error)) from error
+        raise DecodeError(*faults.reason(format, _searched(data), error)) from error
 
 
-def _front(data: Source) -> bytes:
+def _searched(data: Source) -> bytes:
+    """All of it or, if that is much, nothing: by a part of it a whole file would be called cut short."""
     if isinstance(data, bytes):
         return data
     data.seek(0)
-    return data.read(_SEARCHED)
+    front = data.read(_SEARCHED + 1)
+    return front if len(front) <= _SEARCHED else b""

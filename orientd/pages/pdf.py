@@ -209,13 +209,13 @@ class Pdf:
     def crop(self, number: int, box: "Box") -> None:
         """Have viewers show no more of a page than a box of what they show now; the page keeps all that is on it."""
         with self._page(number) as page:
-            left, bottom, right, top = page.get_cropbox()
+            left, bottom, right, top = page.get_bbox()
             across, up = _in_page(box, page.get_rotation())
             wide, tall = right - left, top - bottom
             page.set_cropbox(left + across[0] * wide, bottom + up[0] * tall, left + across[1] * wide, bottom + up[1] * tall)
 
     def _turn_content(self, page: Any, rest: float) -> None:
-        left, bottom, right, top = page.get_cropbox()
+        left, bottom, right, top = page.get_bbox()
         across, up = (left + right) / 2, (bottom + top) / 2
         cosine, sine = math.cos(math.radians(rest)), math.sin(math.radians(rest))
         a, b, c, d = cosine, -sine, sine, cosine

@@ -154,3 +154,8 @@ def test_a_dark_picture_with_little_paper_is_not_certain():
 
 def test_black_alone_has_no_page():
     assert page_box(np.zeros((300, 200), np.uint8), (0, 0.0)) in (None, WHOLE)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (4, 900)])
+def test_a_picture_of_a_few_pixels_has_an_answer(size):
+    assert page_box(np.full(size, 200, np.uint8), (90, 3.0)) in (None, WHOLE)

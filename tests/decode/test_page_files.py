@@ -1,5 +1,6 @@
 """Image files with their pages turned: in their own format, without loss where that can be, with what else they hold."""
 
+import struct
 from io import BytesIO
 
 import numpy as np
@@ -91,6 +92,46 @@ def test_a_png_keeps_its_texts_and_resolution():
     assert after.info["dpi"] == pytest.approx((150, 150), abs=0.1)
 
 
+def tiff(*pages, compression="raw"):
+    """A TIFF of pictures, each with its own tags."""
+    out = BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(out) as writer:
+        for picture, tags in pages:
+            held = TiffImagePlugin.ImageFileDirectory_v2()
+            held.update(tags)
+            held.tagtype.update(dict.fromkeys([tag for tag, value in tags.items() if isinstance(value, bytes)], 7))
+            picture.save(writer, "TIFF", tiffinfo=held, compression=compression)
+            writer.newFrame()
+    return out.getvalue()
+
+
+def retyped(data, tag, type_, count):
+    """A TIFF whose tag, of so many bytes, states another type."""
+    places = [at for at in range(0, len(data) - 8, 2) if struct.unpack_from("<HH", data, at) == (tag, 7)]
+    assert places
+    out = bytearray(data)
+    for at in places:
+        struct.pack_into("<HHI", out, at, tag, type_, count)
+    return bytes(out)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG"])
+@pytest.mark.parametrize(("stored", "quarters"), [(1, 90), (6, 0), (6, 270), (3, 180)])
+def test_a_resolution_stays_that_of_its_direction(format_, stored, quarters):
+    exif = Image.Exif()
+    exif[0x0112] = stored
+    data = packed(page(), format_, dpi=(204, 98), exif=exif)
+    after = opened(written(data, {0: (quarters, 0.0)}))
+    assert after.info["dpi"] == pytest.approx((98, 204) if (stored == 6) != (quarters in (90, 270)) else (204, 98), abs=0.1)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "WEBP"])
+def test_xmp_is_kept(format_):
+    said = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">box 7</x:xmpmeta>'
+    after = opened(written(packed(page().convert("RGB"), format_, xmp=said), {0: (0, 2.0)}))
+    assert after.info["xmp"] == said
+
+
 class TestTiff:
     @pytest.fixture
     def data(self):
@@ -111,11 +152,72 @@ class TestTiff:
         assert (after.info["compression"], after.mode, after.info["dpi"]) == ("group4", "1", (300, 300))
         assert opened(written(data, {1: (0, 3.0)})).tag_v2[270] == "ledger"
 
+    def test_what_one_page_says_of_itself_is_not_said_of_another(self):
+        told = [(page().convert("RGB"), {34675: b"a profile of RGB", 282: 300, 283: 300, 296: 2}), (page(seed=1), {})]
+        data = tiff(*told)
+        for turns in ({}, {0: (90, 0.0), 1: (90, 0.0)}, {1: (0, 3.0)}):
+            for frame, (_, tags) in enumerate(told):
+                after = opened(written(data, turns), frame)
+                assert {tag: after.tag_v2[tag] for tag in (34675, 282, 283, 296) if tag in after.tag_v2} == tags, (turns, frame)
+
+    def test_a_resolution_stays_that_of_its_direction(self):
+        told = {282: 204, 283: 98, 296: 3}
+        after = written(tiff((page(), told), (page(), told), (page(), told | {274: 6})), {1: (90, 0.0)})
+        seen = [[opened(after, frame).tag_v2[tag] for tag in (282, 283, 296)] for frame in range(3)]
+        assert seen == [[204, 98, 3], [98, 204, 3], [98, 204, 3]]
+
+    @pytest.mark.parametrize("turn", [(90, 0.0), (0, 3.0)])
+    def test_pages_of_16_bits_in_the_other_byte_order_can_be_turned(self, turn):
+        levels = (np.asarray(page()) * np.uint16(250)).astype(">u2")
+        sheets = Image.fromarray(levels), Image.fromarray(levels[::-1].copy())
+        assert sheets[0].mode == "I;16B"
+        after = written(tiff((sheets[0], {}), (sheets[1], {})), {0: turn})
+        assert np.array_equal(np.asarray(opened(after, 1)), levels[::-1])
+        assert opened(after).size == opened(written(packed(Image.fromarray(levels.astype("<u2")), "TIFF"), {0: turn})).size
+
+    @pytest.mark.parametrize("tags", [{}, {274: 6}])
+    def test_an_orientation_in_xmp_alone_is_not_obeyed(self, tags):
+        """As by what judges a TIFF of one page."""
+        data = tiff((page(), tags | {700: b'<x tiff:Orientation="8"/>'}))
+        after = opened(written(data, {0: (180, 0.0)}))
+        assert np.array_equal(np.asarray(after), np.rot90(np.asarray(page()), 2 - bool(tags)))
+        height, width = page_files.TiffPages(data, [0]).levels(0, SIDE, PIXELS).shape
+        assert (height > width) == (after.height > after.width)
+
+    def test_a_copy_that_no_tiff_can_hold_is_refused(self, data, monkeypatch):
+        monkeypatch.setattr(page_files, "_MOST_OF_A_TIFF", len(data) // 2)
+        with pytest.raises(Refused, match="split it") as told:
+            written(data, {1: (0, 3.0)})
+        assert told.value.code is Reason.TOO_LARGE
+
     def test_smaller_copies_are_no_pages(self):
         small = Image.new("L", (20, 20))
         small.encoderinfo = {"tiffinfo": {254: 1}}
         data = packed(page(), "TIFF", save_all=True, append_images=[small])
         assert len(page_files.frames(Format.TIFF, data)) == 1
+
+    @pytest.mark.parametrize(("type_", "count"), [(1, 16), (4, 4), (7, 16)])
+    def test_its_caption_is_kept_in_whatever_type_it_is_stored(self, type_, count):
+        """Photoshop, for one, states IPTC as numbers of 32 bits."""
+        said = b"\x1c\x02x\0\x0bin the mill"
+        data = retyped(tiff((page(), {33723: said}), (page(seed=1), {33723: said})), 33723, type_, count)
+        after = written(data, {1: (90, 0.0)})
+        assert [opened(after, frame).tag_v2[33723] for frame in range(2)] == [said, said]
+
+    def test_tags_that_libtiff_does_not_take_are_no_reason_against_a_copy(self):
+        """Such as several signed fractions, which the fax server of Windows writes."""
+        sheets = [page(seed=seed).convert("1") for seed in range(2)]
+        tags = {305: "a fax server", 40051: b"\1\0\0\0" * 16}
+        data = retyped(tiff(*[(sheet, tags) for sheet in sheets], compression="group4"), 40051, 10, 8)
+        after = written(data, {1: (180, 0.0)})
+        for frame, sheet in enumerate(sheets):
+            assert np.array_equal(np.asarray(opened(after, frame)), np.rot90(np.asarray(sheet), 2 * frame))
+            assert opened(after, frame).tag_v2[305] == "a fax server"
+
+    def test_a_file_is_no_less_than_one_page(self):
+        data = tiff((page(), {254: 1}))
+        assert page_files.frames(Format.TIFF, data) == [0]
+        assert np.array_equal(np.asarray(opened(written(data, {0: (180, 0.0)}))), np.rot90(np.asarray(page()), 2))
 
     def test_its_levels_are_those_of_the_page(self, data):
         assert page_files.TiffPages(data, page_files.frames(Format.TIFF, data)).levels(2, SIDE, PIXELS).shape[0] == SIDE

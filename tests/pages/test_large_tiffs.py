@@ -10,6 +10,7 @@ from PIL import Image
 from support.drawn_pages import lying, page
 
 from orientd.config import Config
+from orientd.decode import page_files
 from orientd.errors import DecodeError, ReadError
 from orientd.files.read import file_stat
 from orientd.library.reader import PhotoReader
@@ -96,6 +97,19 @@ def test_one_that_is_cut_short_is_damaged(several):
     with pytest.raises(DecodeError) as raised:
         _looked_at(several)
     assert raised.value.code in (Reason.DAMAGED, Reason.UNDECODABLE)
+
+
+@pytest.mark.parametrize("most", [10**9, 10_000])
+def test_one_that_is_whole_is_never_called_damaged_because_it_is_large(tmp_path, monkeypatch, most):
+    """Its directories may be anywhere, its pixels in reach of none that is searched."""
+    monkeypatch.setattr(page_files, "_SEARCHED", most)
+    frames = [Image.new("F", (100, 100)) for _ in range(2)]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:], compression="tiff_lzw")
+    frames[0].save(tmp_path / "b.tif", save_all=True, append_images=frames[1:])
+    for name in ("a.tif", "b.tif"):
+        with pytest.raises(DecodeError) as raised:
+            _looked_at(tmp_path / name)
+        assert raised.value.code is Reason.UNSUPPORTED
 
 
 def _looked_at(path):

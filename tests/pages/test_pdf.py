@@ -6,7 +6,7 @@ from io import BytesIO
 import numpy as np
 import pypdfium2
 import pytest
-from support.drawn_pages import lying, page, scanned_pdf, shared_contents_pdf, text_pdf
+from support.drawn_pages import boxed_pdf, lying, page, scanned_pdf, shared_contents_pdf, text_pdf
 
 from orientd.decode.skew import find_skew
 from orientd.errors import DecodeError, Refused
@@ -151,3 +151,29 @@ def test_pages_that_share_nothing_are_straightened_together(opened):
     document.turn_all({0: (0, 5.0), 1: (90, 5.0)}, (), lambda: False)
     again = opened(saved(document))
     assert [(find_skew(again.levels(number)).angle + 45) % 90 - 45 for number in range(3)] == pytest.approx([0, 0, 0], abs=0.4)
+
+
+BOXES = {
+    "its own": ("", "/MediaBox [0 0 1000 1200]"),
+    "inherited": ("/MediaBox [0 0 1000 1200]", ""),
+    "larger than the page": ("", "/MediaBox [0 0 1000 1200] /CropBox [-500 0 1000 2400]"),
+}
+
+
+@pytest.mark.parametrize("boxes", BOXES.values(), ids=BOXES)
+@pytest.mark.parametrize(
+    ("turn", "crop", "size", "square"),
+    [
+        ((0, 2.0), (0.0, 0.0, 1.0, 1.0), (1041, 1234), 100 * 100),
+        ((0, 0.0), (0.1, 0.1, 0.75, 0.9), (650, 960), 50 * 80),
+        ((90, 0.0), (0.1, 0.1, 0.9, 0.75), (960, 650), 80 * 50),
+    ],
+)
+def test_the_page_that_is_turned_and_cropped_is_the_one_that_is_shown(opened, boxes, turn, crop, size, square):
+    document = opened(boxed_pdf(*boxes))
+    document.turn_all({0: turn}, (), lambda: False, {} if turn[1] else {0: crop})
+    copy = pypdfium2.PdfDocument(saved(document))
+    shown = copy[0].render(grayscale=True).to_numpy()
+    assert copy.get_page_size(0) == pytest.approx(size, abs=1)
+    assert (shown < 128).sum() == pytest.approx(square, rel=0.02)
+    copy.close()

@@ -100,6 +100,18 @@ def text_pdf(*pages: tuple[int, str], pages_of: int = 1, encrypted: bool = False
     return _file(objects, trailer)
 
 
+def boxed_pdf(inherited: str = "", own: str = "") -> bytes:
+    """A PDF of one page with a black square from 700, 1,000 to 800, 1,100, whose boxes the page has or inherits."""
+    content = "700 1000 100 100 re f"
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Count 1 /Kids [3 0 R] {inherited} >>",
+        f"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << >> {own} >>",
+        f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
+    ]
+    return _file(objects, f"/Size {len(objects) + 1} /Root 1 0 R")
+
+
 def _file(objects: list[str], trailer: str) -> bytes:
     out, places = b"%PDF-1.4\n", []
     parts = []
