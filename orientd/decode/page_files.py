@@ -251,7 +251,7 @@ def _write_tiff(
     stop: Callable[[], bool],
 ) -> None:
     """One page after the other, of which only one is held in memory. Raises Refused if the copy grows too large for a TIFF."""
-    with TiffImagePlugin.AppendingTiffWriter(file) as writer:
+    with _pages_of(file) as writer:
         for page, frame in enumerate(_places(image)):
             if stop():
                 raise Stopped
@@ -265,6 +265,16 @@ def _write_tiff(
             if file.seek(0, SEEK_END) > _MOST_OF_A_TIFF:
                 raise Refused(Reason.TOO_LARGE, "its copy would be larger than a TIFF can be (4 GiB): split it")
             writer.newFrame()
+
+
+@contextmanager
+def _pages_of(file: BinaryIO) -> Iterator[TiffImagePlugin.AppendingTiffWriter]:
+    """Writes page after page. Closed here, as Pillow's writer otherwise goes on writing to the file when it is collected."""
+    writer = TiffImagePlugin.AppendingTiffWriter(file)
+    try:
+        yield writer
+    finally:
+        BytesIO.close(writer)
 
 
 def _save(image: Image.Image, writer: BytesIO, options: Mapping[str, Any]) -> None:

@@ -102,6 +102,7 @@ def tiff(*pages, compression="raw"):
             held.tagtype.update(dict.fromkeys([tag for tag, value in tags.items() if isinstance(value, bytes)], 7))
             picture.save(writer, "TIFF", tiffinfo=held, compression=compression)
             writer.newFrame()
+        BytesIO.close(writer)  # or it writes once more when it is collected
     return out.getvalue()
 
 
