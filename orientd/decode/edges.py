@@ -1,8 +1,8 @@
 """Where a page ends and what is around it begins: a dark table, or the black that a scanner leaves.
 
-Not the page is sought but what is certainly none of it, so that a mistake leaves too much and cuts nothing: what is far darker
-than the paper, plain, and without the fine contrast of print, which counts in the deepest shadow. The page is the smallest
-upright box around all else.
+This does not look for the page but for what is certainly not part of it, so that a mistake leaves too much and cuts nothing off:
+what is far darker than the paper, plain, and without the fine contrast of print, which counts in the deepest shadow. The page is
+the smallest upright box around everything else.
 """
 
 from typing import Final, NamedTuple
