@@ -140,7 +140,7 @@ class PdfDocument:
         pages = len(document)
         if render and pages > _MOST_RENDERED:
             document.close()
-            reason = f"it has {pages:,} pages, too many to be rendered at once: part it, or leave out --render"
+            reason = f"it has {pages:,} pages, too many to be rendered at once: split it, or leave out --render"
             raise Refused(Reason.TOO_LARGE, reason)
 
     def __len__(self) -> int:

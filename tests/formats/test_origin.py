@@ -70,5 +70,7 @@ def test_damaged_files_are_no_fault(data):
     changed = bytearray(whole)
     for place, value in data.draw(st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=8)):
         changed[place] = value
-    origin(kind, bytes(changed[: data.draw(st.integers(0, len(whole)))]))
-    origin(kind, bytes(changed))
+    for damaged in (bytes(changed[: data.draw(st.integers(0, len(whole)))]), bytes(changed)):
+        if found := origin(kind, damaged):
+            assert max(len(text) for text in found[:3]) <= 200
+            assert found.held is None or found.held.orientation in (None, 1, 3, 6, 8)
