@@ -29,6 +29,7 @@ print(*(resource.getrusage(who).ru_maxrss // 1000 for who in (resource.RUSAGE_SE
 READ = """
 import os, resource, sys
 from orientd.decode.children import CHILDREN
+from orientd.decode.page_changes import Changes
 from orientd.files.read import file_stat
 from orientd.pages.isolated import IsolatedPages
 kind, path, place = sys.argv[1:]
@@ -36,7 +37,7 @@ pages = IsolatedPages(kind, path, file_stat(os.stat(path)), 10**9)
 seen = [pages.look(number).levels is None for number in range(len(pages))]
 turns = {number: (90, 0.0 if seen[number] else 3.0) for number in range(0, len(pages), 2)}
 with open(place, "xb+") as file:
-    pages.write(turns, (), file, lambda: False)
+    pages.write(Changes(turns), file, lambda: False)
 CHILDREN.end()
 print(*(resource.getrusage(who).ru_maxrss // 1000 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)), len(seen))
 """

@@ -14,7 +14,7 @@ and libtiff says on stderr what is wrong with a TIFF. Importing this module load
 
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
@@ -23,19 +23,12 @@ import numpy as np
 import pillow_heif
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import AvifImagePlugin, ExifTags, Image
+from PIL import ExifTags, Image
 from PIL import __version__ as pillow_version
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
-from PIL.ImageFile import ImageFile
-from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import formats, orientation
 from orientd.decode import faults, flaws, heif_tiles, progressive
-from orientd.decode.opened import png
+from orientd.decode.openers import OPENERS
 from orientd.decode.resize import Goal, Size, fitting
 from orientd.decode.thumbnail import glance
 from orientd.errors import DecodeError
@@ -43,22 +36,7 @@ from orientd.formats import jpeg_frame
 from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Photo, Picture
 
-# What is named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
-_OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {
-    Format.JPEG: JpegImageFile,
-    Format.MPO: JpegImageFile,
-    Format.PNG: png,
-    Format.WEBP: WebPImageFile,
-    Format.TIFF: TiffImageFile,
-    Format.HEIF: pillow_heif.HeifImageFile,
-    Format.AVIF: AvifImagePlugin.AvifImageFile,
-    Format.BMP: BmpImageFile,
-    Format.GIF: GifImageFile,
-    Format.JPEG2000: Jpeg2KImageFile,
-    Format.RAW: JpegImageFile,  # the preview
-}
 _JPEGS: Final = (Format.JPEG, Format.MPO, Format.RAW)
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # every worker would start one for each core
 _SECOND_READER_SIZE: Final = 32
 _SCAN: Final = b"\xff\xda\0"  # the marker and the first byte of its length; two bytes alone are in any video behind a picture
 _MOST_SCANS: Final = 1000  # of a progressive JPEG: each goes through all blocks, however few its bytes; programs write a dozen
@@ -82,7 +60,7 @@ def second_reader(data: bytes) -> int | None:
         CpuDecoder(_SECOND_READER_SIZE).load(_photo(kind, data))
     else:
         _shown(kind, data)
-    found: int | None = _OPENERS[kind](BytesIO(data)).getexif().get(ExifTags.Base.Orientation)
+    found: int | None = OPENERS[kind](BytesIO(data)).getexif().get(ExifTags.Base.Orientation)
     return found
 
 
@@ -166,13 +144,13 @@ class CpuDecoder:
         return Picture(orientation.apply(small, stored).copy(), width, height, whole=part is None)
 
     def _open(self, photo: Photo) -> Image.Image:
-        if photo.format not in _OPENERS:
+        if photo.format not in OPENERS:
             raise DecodeError(Reason.UNSUPPORTED, f"{photo.format.name} files cannot be decoded")
         if photo.format is Format.HEIF:
             _check_boxes(photo.data)
         if photo.format in _JPEGS and (reason := jpeg_frame.unsupported(photo.data)):
             raise DecodeError(Reason.UNSUPPORTED, reason)
-        image = _OPENERS[photo.format](BytesIO(photo.data))
+        image = OPENERS[photo.format](BytesIO(photo.data))
         if image.width * image.height > self._max_pixels:
             raise DecodeError(
                 Reason.TOO_LARGE, f"it has {image.width} × {image.height} pixels, more than the limit of {self._max_pixels:,}"

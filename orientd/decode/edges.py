@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from orientd.decode.page_files import QUARTERS, WHOLE, Box, Turn
+from orientd.decode.page_changes import WHOLE, Box, Turn
+from orientd.decode.page_pictures import QUARTERS
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -40,7 +41,7 @@ class _Shown(NamedTuple):
 
 
 def page_box(levels: Pixels, turn: Turn) -> Box | None:
-    """The box of the page in its picture turned by `turn` as `page_files.turned` does; None if it is not certain.
+    """The box of the page in its picture turned by `turn` as `page_pictures.turned` does; None if it is not certain.
 
     levels: gray (height, width), not turned. `WHOLE` if the page fills them.
     """
@@ -72,7 +73,7 @@ def _paper(levels: Pixels) -> float:
 
 
 def _turned(levels: Pixels, turn: Turn) -> Image.Image:
-    """As `page_files.turned`, on black."""
+    """As `page_pictures.turned`, on black."""
     quarters, rest = turn
     picture = Image.fromarray(levels)
     picture = picture.transpose(QUARTERS[quarters]) if quarters else picture

@@ -3,7 +3,7 @@
 As in `decode.cpu`, importing this module loads Pillow.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, Final
@@ -11,16 +11,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.ImageFile import ImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import orientation as group
 from orientd.decode import faults
-from orientd.decode.opened import png
+from orientd.decode.openers import OPENERS
 from orientd.errors import DecodeError
 from orientd.records import Format
 
-_OPENERS: Final[dict[Format, Callable[[BytesIO], ImageFile]]] = {Format.PNG: png, Format.WEBP: WebPImageFile}
 _EFFORT: Final = 4  # of 0 to 6
 
 
@@ -31,7 +29,7 @@ def pixels(format: Format, data: bytes) -> NDArray[Any]:  # noqa: A002
         DecodeError: it is damaged, cut short or not supported.
     """
     with _faults_explained(format, data):
-        image = _OPENERS[format](BytesIO(data))
+        image = OPENERS[format](BytesIO(data))
         return np.asarray(image.convert("RGBA") if format is Format.WEBP else image)
 
 

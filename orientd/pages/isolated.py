@@ -2,14 +2,15 @@
 
 import atexit
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 
 from orientd.decode.children import CHILDREN, DECODING, Children, Limits
 from orientd.decode.isolated import TURNING
-from orientd.decode.page_files import NOT_CROPPED, SEVERAL, Box, Turn
+from orientd.decode.page_changes import Changes
+from orientd.decode.page_files import SEVERAL
 from orientd.errors import DecodeError
 from orientd.pages.opened import PDF, Look, Pages, Stop, open_pages
 from orientd.pages.pdf import Text
@@ -53,19 +54,12 @@ class IsolatedPages:
         text = Text(said["letters"], said["total"], said["share"])
         return Look(text, np.frombuffer(levels, np.uint8).reshape(said["shape"]) if levels else None)
 
-    def write(
-        self,
-        turns: Mapping[int, Turn],
-        rendered: Collection[int],
-        file: BinaryIO,
-        stop: Stop,
-        crops: Mapping[int, Box] = NOT_CROPPED,
-    ) -> None:
+    def write(self, changes: Changes, file: BinaryIO, stop: Stop) -> None:
         """See `Pages.write`; `file` has a name."""
         question = {
-            "turns": [(page, *turn) for page, turn in turns.items()],
-            "rendered": list(rendered),
-            "crops": list(crops.items()),
+            "turns": [(page, *turn) for page, turn in changes.turns.items()],
+            "rendered": list(changes.rendered),
+            "crops": list(changes.crops.items()),
             "place": file.name,
         }
         self._ask("pages_write", TURNING, stop, **question)
@@ -122,7 +116,7 @@ def _write(question: dict[str, Any]) -> Answer:
     try:
         with open(os.open(question["place"], os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b") as file:
             file.truncate()  # a child before this one may have died of it
-            _HELD.get(question).write(turns, question["rendered"], file, lambda: False, crops)
+            _HELD.get(question).write(Changes(turns, question["rendered"], crops), file, lambda: False)
     finally:
         _HELD.close()
     return {}, []

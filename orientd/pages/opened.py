@@ -1,15 +1,16 @@
 """The pages of a file, opened in this process: those of a PDF, or of an image (see `isolated` for those opened elsewhere)."""
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orientd.decode import page_files
-from orientd.decode.page_files import NOT_CROPPED, Box, Source, Turn
+from orientd.decode import page_files, page_tiffs
+from orientd.decode.page_changes import Changes
+from orientd.decode.page_source import Source
 from orientd.decode.skew import SIDE
 from orientd.errors import ReadError
 from orientd.files.read import SIZE_LIMIT, file_stat, read_whole, same_state
@@ -43,16 +44,8 @@ class Pages(Protocol):
         """Raises DecodeError, ReadError, MemoryError or TimeoutError."""
         ...
 
-    def write(
-        self,
-        turns: Mapping[int, Turn],
-        rendered: Collection[int],
-        file: BinaryIO,
-        stop: Stop,
-        crops: Mapping[int, Box] = NOT_CROPPED,
-    ) -> None:
-        """Write the file to a new and empty one, its pages turned as `turns` says, those in `rendered` made pictures, and
-        those in `crops` cropped to their box, once turned; all of these are in `turns`, none is in `rendered`.
+    def write(self, changes: Changes, file: BinaryIO, stop: Stop) -> None:
+        """Write the file, its pages changed, to a new and empty one.
 
         Raises:
             Stopped: `stop` has become true.
@@ -68,7 +61,7 @@ class ImagePages:
     def __init__(self, format: Format, data: Source, max_pixels: int) -> None:  # noqa: A002
         self._format, self._data, self._max_pixels = format, data, max_pixels
         self._frames = page_files.frames(format, data)
-        self._tiff = page_files.TiffPages(data, self._frames) if format is Format.TIFF else None
+        self._tiff = page_tiffs.TiffPages(data, self._frames) if format is Format.TIFF else None
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -78,16 +71,9 @@ class ImagePages:
         assert self._tiff
         return Look(NO_TEXT, self._tiff.levels(page, SIDE, self._max_pixels))
 
-    def write(
-        self,
-        turns: Mapping[int, Turn],
-        rendered: Collection[int],
-        file: BinaryIO,
-        stop: Stop,
-        crops: Mapping[int, Box] = NOT_CROPPED,
-    ) -> None:
-        """Nothing is `rendered`: all pages are pictures."""
-        page_files.write(self._format, self._data, turns, file, self._max_pixels, stop, crops)
+    def write(self, changes: Changes, file: BinaryIO, stop: Stop) -> None:
+        """See `Pages.write`."""
+        page_files.write(self._format, self._data, changes, file, self._max_pixels, stop)
 
     def close(self) -> None:
         pass
@@ -110,16 +96,9 @@ class TiffPages(ImagePages):
         self._check_unchanged()
         return super().look(page)
 
-    def write(
-        self,
-        turns: Mapping[int, Turn],
-        rendered: Collection[int],
-        file: BinaryIO,
-        stop: Stop,
-        crops: Mapping[int, Box] = NOT_CROPPED,
-    ) -> None:
+    def write(self, changes: Changes, file: BinaryIO, stop: Stop) -> None:
         """See `Pages.write`."""
-        super().write(turns, rendered, file, stop, crops)
+        super().write(changes, file, stop)
         self._check_unchanged()
 
     def close(self) -> None:
@@ -149,16 +128,9 @@ class PdfPages:
         self._pdf.check_pictures(page, self._max_pixels)
         return Look(text, self._pdf.levels(page))
 
-    def write(
-        self,
-        turns: Mapping[int, Turn],
-        rendered: Collection[int],
-        file: BinaryIO,
-        stop: Stop,
-        crops: Mapping[int, Box] = NOT_CROPPED,
-    ) -> None:
+    def write(self, changes: Changes, file: BinaryIO, stop: Stop) -> None:
         """See `Pages.write`; PDFium cannot be stopped while it saves."""
-        self._pdf.turn_all(turns, rendered, stop, crops)
+        self._pdf.change(changes, stop)
         self._pdf.save(file)
         self._check_unchanged()
 

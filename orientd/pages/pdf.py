@@ -8,25 +8,22 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orientd.decode.page_changes import Box, Changes, Turn
 from orientd.decode.skew import SIDE
 from orientd.errors import DecodeError, ReadError, Refused, Stopped
 from orientd.files.read import file_stat
 from orientd.files.syscalls import DISK, opened, worded
 from orientd.reasons import Reason
 from orientd.records import FileStat
-
-if TYPE_CHECKING:
-    from orientd.decode.page_files import Box, Turn
 
 MISSING: Final = 'PDFs need PDFium: run pip install "orientd[pages]"'
 MAGIC: Final = b"%PDF-"
@@ -49,7 +46,7 @@ def _bottom(document: Any, number: int) -> float:
         return float(thing.get_bounds()[1]) if thing else 0.0
 
 
-def _in_page(box: "Box", rotation: int) -> tuple[tuple[float, float], tuple[float, float]]:
+def _in_page(box: Box, rotation: int) -> tuple[tuple[float, float], tuple[float, float]]:
     """From where to where a box of a page that is shown turned reaches from its own left and lower sides, as shares of it."""
     left, upper, right, lower = box
     return {
@@ -144,16 +141,16 @@ class Pdf:
                     reason = f"a picture on it has {width} × {height} pixels, more than the limit of {max_pixels:,}"
                     raise DecodeError(Reason.TOO_LARGE, reason)
 
-    def turn_all(
-        self,
-        turns: Mapping[int, "Turn"],
-        rendered: Collection[int],
-        stop: Callable[[], bool],
-        crops: Mapping[int, "Box"] = MappingProxyType({}),
-    ) -> None:
-        """Turn pages, those in `rendered` as pictures, and crop them. Raises Stopped once `stop` is true."""
+    def change(self, changes: Changes, stop: Callable[[], bool]) -> None:
+        """Turn pages, some as pictures, and crop them.
+
+        Raises:
+            Stopped: `stop` has become true.
+            Refused: pages that are to be straightened share their content.
+        """
         from orientd.decode import page_files  # Pillow is loaded only where it is needed
 
+        turns, rendered, crops = changes
         twins, done = self.twins(), set[int]()
         slanted = {twins[page] for page, (_, rest) in turns.items() if rest and page not in rendered}
         if slanted and self._share_content(slanted, twins):
@@ -198,7 +195,7 @@ class Pdf:
         lifted = [round((there - here) / _LIFT) for here, there in zip(before, after, strict=True)]
         return any(times > (twins[number] in numbers) for number, times in enumerate(lifted))
 
-    def turn(self, number: int, turn: "Turn") -> None:
+    def turn(self, number: int, turn: Turn) -> None:
         """Turn a page: by quarters through its /Rotate entry, by the rest in its content."""
         quarters, rest = turn
         with self._page(number) as page:
@@ -206,7 +203,7 @@ class Pdf:
             if rest:
                 self._turn_content(page, rest)
 
-    def crop(self, number: int, box: "Box") -> None:
+    def crop(self, number: int, box: Box) -> None:
         """Have viewers show no more of a page than a box of what they show now; the page keeps all that is on it."""
         with self._page(number) as page:
             left, bottom, right, top = page.get_bbox()

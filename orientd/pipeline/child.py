@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from orientd.decode.children import WALL, load, receive, send, store
 from orientd.decode.cpu import CpuDecoder, second_reader
+from orientd.decode.page_changes import Changes
 from orientd.errors import PhotoError, Refused
 from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Photo, Picture
@@ -116,8 +117,8 @@ def _pages(question: dict[str, Any], data: bytes) -> Answer:
 def _turned_page(question: dict[str, Any], data: bytes) -> Answer:
     from orientd.decode import page_files  # as above
 
-    turns, made = {0: (question["quarters"], question["rest"])}, BytesIO()
-    page_files.write(Format(question["format"]), data, turns, made, question["max_pixels"])
+    changes, made = Changes({0: (question["quarters"], question["rest"])}), BytesIO()
+    page_files.write(Format(question["format"]), data, changes, made, question["max_pixels"])
     return {}, [made.getvalue()]
 
 

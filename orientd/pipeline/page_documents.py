@@ -12,7 +12,7 @@ from orientd import formats, orientation
 from orientd.decode import Decoder, page_files
 from orientd.decode.edges import page_box
 from orientd.decode.memory_budget import for_decoding
-from orientd.decode.page_files import WHOLE, Box, Turn
+from orientd.decode.page_changes import WHOLE, Box, Changes, Turn
 from orientd.decode.skew import SIDE, gray
 from orientd.errors import EngineUnavailable, Refused
 from orientd.pages.copies import Copies
@@ -112,7 +112,7 @@ class ImageDocument:
         place = copies.place(path, page_files.SUFFIXES.get(photo.format, "") if whole is None else "")
         with copies.writing(place, path) as file:
             if whole is None:
-                self._pages.write(turns, (), file, stop, crops)
+                self._pages.write(Changes(turns, crops=crops), file, stop)
             else:
                 file.write(whole)
         return place
@@ -178,7 +178,7 @@ class PdfDocument:
             else:
                 turns[page] = (turns[page][0], 0.0)
         with copies.writing(place, path) as file:
-            self._document.write(turns, rendered, file, stop, self._crops or {})
+            self._document.write(Changes(turns, rendered, self._crops or {}), file, stop)
         return place
 
     def close(self) -> None:

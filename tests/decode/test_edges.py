@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from support.drawn_pages import TEXT
 
 from orientd.decode.edges import page_box
-from orientd.decode.page_files import WHOLE
+from orientd.decode.page_changes import WHOLE
 
 SIDE = 560
 SHEET = (330, 420)

@@ -9,7 +9,8 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 from support.drawn_pages import jpeg, lying, page
 
 from orientd import formats
-from orientd.decode import page_files
+from orientd.decode import page_files, page_pictures, page_tiffs
+from orientd.decode.page_changes import Changes
 from orientd.decode.skew import SIDE, find_skew
 from orientd.errors import DecodeError, Refused
 from orientd.reasons import Reason
@@ -24,7 +25,7 @@ def packed(image, format_, **options):
 
 
 def written(data, turns, most=PIXELS):
-    page_files.write(formats.sniff(data), data, turns, out := BytesIO(), most)
+    page_files.write(formats.sniff(data), data, Changes(turns), out := BytesIO(), most)
     return out.getvalue()
 
 
@@ -49,7 +50,7 @@ def test_every_mode_can_be_straightened(mode):
     image = lying(page(), 6)
     image = Image.fromarray(np.asarray(image).astype(np.uint16) * 250) if mode == "I;16" else image.convert(mode)
     turned = opened(written(packed(image, "TIFF"), {0: (0, 6.0)}))
-    gray = page_files._gray(turned)
+    gray = page_pictures.gray(turned)
     gray.thumbnail((SIDE, SIDE))
     assert find_skew(np.asarray(gray)).angle == pytest.approx(0, abs=0.1)
     assert min(turned.size) > min(image.size)
@@ -182,11 +183,11 @@ class TestTiff:
         data = tiff((page(), tags | {700: b'<x tiff:Orientation="8"/>'}))
         after = opened(written(data, {0: (180, 0.0)}))
         assert np.array_equal(np.asarray(after), np.rot90(np.asarray(page()), 2 - bool(tags)))
-        height, width = page_files.TiffPages(data, [0]).levels(0, SIDE, PIXELS).shape
+        height, width = page_tiffs.TiffPages(data, [0]).levels(0, SIDE, PIXELS).shape
         assert (height > width) == (after.height > after.width)
 
     def test_a_copy_that_no_tiff_can_hold_is_refused(self, data, monkeypatch):
-        monkeypatch.setattr(page_files, "_MOST_OF_A_TIFF", len(data) // 2)
+        monkeypatch.setattr(page_tiffs, "_MOST_BYTES", len(data) // 2)
         with pytest.raises(Refused, match="split it") as told:
             written(data, {1: (0, 3.0)})
         assert told.value.code is Reason.TOO_LARGE
@@ -221,7 +222,7 @@ class TestTiff:
         assert np.array_equal(np.asarray(opened(written(data, {0: (180, 0.0)}))), np.rot90(np.asarray(page()), 2))
 
     def test_its_levels_are_those_of_the_page(self, data):
-        assert page_files.TiffPages(data, page_files.frames(Format.TIFF, data)).levels(2, SIDE, PIXELS).shape[0] == SIDE
+        assert page_tiffs.TiffPages(data, page_files.frames(Format.TIFF, data)).levels(2, SIDE, PIXELS).shape[0] == SIDE
 
 
 @pytest.mark.parametrize("format_", ["BMP", "GIF"])
@@ -260,7 +261,7 @@ def test_a_tiff_is_gone_through_once(monkeypatch):
     data = packed(pictures[0], "TIFF", save_all=True, append_images=pictures[1:])
     seeks, seek = [], TiffImagePlugin.TiffImageFile._seek
     monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "_seek", lambda self, frame: (seeks.append(frame), seek(self, frame))[1])
-    pages = page_files.TiffPages(data, page_files.frames(Format.TIFF, data))
+    pages = page_tiffs.TiffPages(data, page_files.frames(Format.TIFF, data))
     for number, picture in enumerate(pictures):
         assert np.array_equal(pages.levels(number, SIDE, PIXELS), np.asarray(picture))
     assert len(seeks) <= 3 * len(pictures)

@@ -8,6 +8,7 @@ import pytest
 from support.drawn_pages import lying, page, scanned_pdf, text_pdf
 
 from orientd.decode.children import Children, Limits
+from orientd.decode.page_changes import Changes
 from orientd.errors import DecodeError, ReadError, Refused, Stopped
 from orientd.files.read import file_stat
 from orientd.pages.isolated import IsolatedPages
@@ -97,7 +98,7 @@ def test_a_tiff_is_seen_and_written_there_too(asked, tmp_path, isolated):
     assert len(pages) == 2
     assert pages.look(1).levels.shape[1] == 1024
     with (tmp_path / "copy").open("xb+") as file:
-        pages.write({1: (90, 0.0)}, (), file, lambda: False)
+        pages.write(Changes({1: (90, 0.0)}), file, lambda: False)
     again = open_pages("tiff", str(tmp_path / "copy"), file_stat((tmp_path / "copy").stat()), PIXELS)
     difference = np.rot90(pages.look(1).levels, -1).astype(int) - again.look(1).levels
     assert np.abs(difference).max() <= 2  # each is made smaller for itself
@@ -140,20 +141,20 @@ def test_a_file_that_kills_many_is_given_up(asked, mixed):
 def test_what_kills_the_child_that_writes_is_told(asked, mixed, tmp_path):
     pages = asked(mixed, write="crash")
     with (tmp_path / "copy").open("xb+") as file, pytest.raises(DecodeError) as told:
-        pages.write({0: (90, 0.0)}, (), file, lambda: False)
+        pages.write(Changes({0: (90, 0.0)}), file, lambda: False)
     assert told.value.code is Reason.CRASHES
 
 
 def test_writing_can_be_stopped(asked, mixed, tmp_path):
     pages = asked(mixed, write="hang")
     with (tmp_path / "copy").open("xb+") as file, pytest.raises(Stopped):
-        pages.write({0: (90, 0.0)}, (), file, lambda: True)
+        pages.write(Changes({0: (90, 0.0)}), file, lambda: True)
 
 
 def test_a_copy_is_made_by_its_child(asked, mixed, tmp_path):
     before = mixed.read_bytes()
     with (tmp_path / "copy.pdf").open("xb+") as file:
-        asked(mixed).write({1: (0, 10.0), 2: (90, 0.0)}, (), file, lambda: False)
+        asked(mixed).write(Changes({1: (0, 10.0), 2: (90, 0.0)}), file, lambda: False)
     assert mixed.read_bytes() == before
     assert len(asked(tmp_path / "copy.pdf")) == 6
 

@@ -10,7 +10,8 @@ from PIL import Image
 from support.drawn_pages import lying, page
 
 from orientd.config import Config
-from orientd.decode import page_files
+from orientd.decode import page_source
+from orientd.decode.page_changes import Changes
 from orientd.errors import DecodeError, ReadError
 from orientd.files.read import file_stat
 from orientd.library.reader import PhotoReader
@@ -72,7 +73,7 @@ def test_its_pages_are_not_held(tmp_path):
     pages = open_pages("tiff", str(path), file_stat(path.stat()), PIXELS)
     seen = [int(np.median(pages.look(number).levels)) for number in range(len(pages))]
     with (tmp_path / "copy").open("xb+") as file:
-        pages.write({3: (90, 0.0)}, (), file, lambda: False)
+        pages.write(Changes({3: (90, 0.0)}), file, lambda: False)
     pages.close()
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -84,7 +85,7 @@ def test_one_that_changes_is_named(several):
     pages = open_pages("tiff", str(several), file_stat(several.stat()), PIXELS)
     assert pages.look(0).levels is not None
     os.utime(several, ns=(1, 1))
-    for deed in (lambda: pages.look(1), lambda: pages.write({}, (), BytesIO(), lambda: False)):
+    for deed in (lambda: pages.look(1), lambda: pages.write(Changes({}), BytesIO(), lambda: False)):
         with pytest.raises(ReadError) as raised:
             deed()
         assert raised.value.code is Reason.CHANGED
@@ -102,7 +103,7 @@ def test_one_that_is_cut_short_is_damaged(several):
 @pytest.mark.parametrize("most", [10**9, 10_000])
 def test_one_that_is_whole_is_never_called_damaged_because_it_is_large(tmp_path, monkeypatch, most):
     """Its directories may be anywhere, its pixels in reach of none that is searched."""
-    monkeypatch.setattr(page_files, "_SEARCHED", most)
+    monkeypatch.setattr(page_source, "_SEARCHED", most)
     frames = [Image.new("F", (100, 100)) for _ in range(2)]
     frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:], compression="tiff_lzw")
     frames[0].save(tmp_path / "b.tif", save_all=True, append_images=frames[1:])

@@ -8,6 +8,7 @@ import pypdfium2
 import pytest
 from support.drawn_pages import boxed_pdf, lying, page, scanned_pdf, shared_contents_pdf, text_pdf
 
+from orientd.decode.page_changes import Changes
 from orientd.decode.skew import find_skew
 from orientd.errors import DecodeError, Refused
 from orientd.pages.pdf import Pdf
@@ -142,13 +143,13 @@ def _jpeg_of(pixels):
 def test_pages_that_share_an_array_of_contents_are_not_straightened(opened, turned):
     document = opened(shared_contents_pdf(lying(page(), 5)))
     with pytest.raises(Refused, match="share their content"):
-        document.turn_all(dict.fromkeys(turned, (0, 5.0)), (), lambda: False)
-    document.turn_all(dict.fromkeys(turned, (90, 0.0)), (), lambda: False)
+        document.change(Changes(dict.fromkeys(turned, (0, 5.0))), lambda: False)
+    document.change(Changes(dict.fromkeys(turned, (90, 0.0))), lambda: False)
 
 
 def test_pages_that_share_nothing_are_straightened_together(opened):
     document = opened(scanned_pdf(lying(page(), 5), lying(page(seed=1), 5), page(seed=2)))
-    document.turn_all({0: (0, 5.0), 1: (90, 5.0)}, (), lambda: False)
+    document.change(Changes({0: (0, 5.0), 1: (90, 5.0)}), lambda: False)
     again = opened(saved(document))
     assert [(find_skew(again.levels(number)).angle + 45) % 90 - 45 for number in range(3)] == pytest.approx([0, 0, 0], abs=0.4)
 
@@ -171,7 +172,7 @@ BOXES = {
 )
 def test_the_page_that_is_turned_and_cropped_is_the_one_that_is_shown(opened, boxes, turn, crop, size, square):
     document = opened(boxed_pdf(*boxes))
-    document.turn_all({0: turn}, (), lambda: False, {} if turn[1] else {0: crop})
+    document.change(Changes({0: turn}, crops={} if turn[1] else {0: crop}), lambda: False)
     copy = pypdfium2.PdfDocument(saved(document))
     shown = copy[0].render(grayscale=True).to_numpy()
     assert copy.get_page_size(0) == pytest.approx(size, abs=1)
