@@ -7,16 +7,15 @@ orientation is carried out. As in `decode.cpu`, importing this module loads Pill
 
 from collections.abc import Callable, Mapping
 from io import BytesIO
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin, PngImagePlugin
-from PIL.ImageFile import ImageFile
+from PIL import Image
 
 from orientd import formats
 from orientd import orientation as group
-from orientd.decode import page_tiffs
+from orientd.decode import page_packing, page_tiffs
 from orientd.decode.openers import WITH_METADATA
 from orientd.decode.page_changes import Changes, Turn
 from orientd.decode.page_pictures import cropped, swaps_sides, transposed, turned
@@ -38,8 +37,6 @@ SUFFIXES: Final[Mapping[Format, str]] = {
 _ANIMATED: Final = (Format.PNG, Format.WEBP, Format.GIF)
 SEVERAL: Final = (Format.TIFF, *_ANIMATED)
 """What may hold several pictures and is not refused for its format alone."""
-_ORIENTATION, _EXIF_IFD, _SIZE_TAGS = 0x112, 0x8769, (0xA002, 0xA003)
-_QUALITY: Final = 95
 
 
 def frames(format: Format, data: Source) -> list[int]:  # noqa: A002
@@ -85,21 +82,19 @@ def write(
     with explained(format, data):
         image = WITH_METADATA[format](BytesIO(data))
         check_size(image, max_pixels)
-        options = _PACKED.get(format, _as_jpeg)(image, data)
-        if "dpi" in options and swaps_sides(stored, turn):
-            options["dpi"] = options["dpi"][::-1]
         image.load()
+        options = page_packing.options(format, image, data)
         shown = transposed(image, stored) if format is not Format.HEIF else image
         made = cropped(turned(shown, turn), changes.box(0))
         if options["format"] == "JPEG" and made.mode not in ("L", "RGB", "CMYK"):
             made = made.convert("RGB")
-        made.save(file, **options)
+        made.save(file, **page_packing.true_of_copy(options, made.size, swapped=swaps_sides(stored, turn)))
 
 
 def jpeg(pixels: NDArray[np.uint8], turn: Turn) -> tuple[bytes, tuple[int, int]]:
     """RGB pixels turned, as a JPEG, and the size of that."""
     image = turned(Image.fromarray(pixels), turn)
-    image.save(out := BytesIO(), "JPEG", quality=_QUALITY, subsampling=0)
+    image.save(out := BytesIO(), "JPEG", quality=page_packing.QUALITY, subsampling=0)
     return out.getvalue(), image.size
 
 
@@ -112,51 +107,3 @@ def _without_orientation(format: Format, data: bytes) -> tuple[bytes, int]:  # n
         return formats.plan(format, data, group.UPRIGHT).apply(data), stored
     except Refused:
         return data, stored
-
-
-def _as_jpeg(image: ImageFile, data: bytes) -> dict[str, Any]:
-    """With the tables of the source if that is a JPEG."""
-    options = {"format": "JPEG", "quality": _QUALITY, **_details(image, "icc_profile", "dpi")}
-    if isinstance(image, JpegImagePlugin.JpegImageFile):
-        del options["quality"]
-        options |= {"qtables": image.quantization, **_details(image, "xmp", "comment")}
-        if (sampling := JpegImagePlugin.get_sampling(image)) >= 0:
-            options["subsampling"] = sampling
-        if image.info.get("progressive"):
-            options["progressive"] = True
-    return options | _exif(image)
-
-
-def _as_png(image: ImageFile, data: bytes) -> dict[str, Any]:
-    texts = PngImagePlugin.PngInfo()
-    for key, text in getattr(image, "text", {}).items():
-        texts.add_itxt(key, text)
-    return {"format": "PNG", "pnginfo": texts, **_details(image, "icc_profile", "dpi"), **_exif(image)}
-
-
-def _as_webp(image: ImageFile, data: bytes) -> dict[str, Any]:
-    lossless = b"VP8L" in data[:64]
-    options = {"format": "WEBP", "lossless": lossless, "quality": 100 if lossless else _QUALITY, "exact": True}
-    return options | _details(image, "icc_profile", "xmp") | _exif(image)
-
-
-_PACKED: Final[Mapping[Format, Callable[[ImageFile, bytes], dict[str, Any]]]] = {
-    Format.PNG: _as_png,
-    Format.BMP: _as_png,
-    Format.GIF: _as_png,
-    Format.WEBP: _as_webp,
-}
-
-
-def _details(image: ImageFile, *names: str) -> dict[str, Any]:
-    return {name: image.info[name] for name in names if image.info.get(name)}
-
-
-def _exif(image: ImageFile) -> dict[str, Any]:
-    """Without the orientation, which was applied, and without the thumbnail and the size, which are no longer true."""
-    found = image.getexif()
-    found.pop(_ORIENTATION, None)
-    inner = found.get_ifd(_EXIF_IFD)
-    for tag in _SIZE_TAGS:
-        inner.pop(tag, None)
-    return {"exif": found.tobytes()} if len(found) else {}

@@ -4,30 +4,36 @@ A frame that says it is a smaller copy of another is no page. As in `decode.cpu`
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from io import SEEK_END, BytesIO
-from typing import Any, BinaryIO, Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from io import BytesIO
+from typing import BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, TiffTags
+from PIL import Image, TiffImagePlugin
 
 from orientd import orientation as group
-from orientd.decode.page_changes import Changes, Turn
+from orientd.decode import deep_tiffs, page_tags
+from orientd.decode.copied_metadata import RESOLUTIONS, SIZE, photoshop, upright_xmp
+from orientd.decode.page_changes import NOT_TURNED, WHOLE, Box, Changes, Turn
 from orientd.decode.page_pictures import cropped, gray, swaps_sides, turned
 from orientd.decode.page_source import Source, check_size, explained
+from orientd.decode.page_tags import EXIF, UNDEFINED, Pieces, Tag, Tags, number
 from orientd.decode.resize import fitting
 from orientd.errors import Refused, Stopped
+from orientd.formats.tiff_block import ORIENTATION
+from orientd.formats.tiff_layout import SHORT, Order
 from orientd.reasons import Reason
 from orientd.records import Format
 
-_ORIENTATION, _PROFILE = 0x112, 0x8773
-_RESOLUTIONS: Final = (282, 283)
-_KEPT: Final = (269, 270, 271, 272, 285, 296, 297, 305, 306, 315, 316, 33432)
-_CAPTION: Final = 33723  # IPTC
+_XMP, _PHOTOSHOP = 700, 34377
+_OF_THE_PIXELS: Final = frozenset(
+    {*range(255, 267), *range(277, 282), 284, *range(290, 294), 301, 317, *range(320, 329), 330, *range(338, 348), *range(512, 533)}
+    | {33550, 33922, 34264, 37724}
+)
+"""What is said of how they are stored, or of places on them: by maps, and by the layers of Photoshop."""
 _LOSSY: Final = ("jpeg", "tiff_jpeg", "webp")
-_MOST_BYTES: Final = 2**32 - 1  # of a copy: the offsets of a TIFF have 32 bits
 _REDUCED: Final = 1  # NewSubfileType, bit 0: a smaller copy of another picture
 
 
@@ -102,63 +108,58 @@ def _places(image: TiffImagePlugin.TiffImageFile) -> list[int]:
 def _write(
     image: TiffImagePlugin.TiffImageFile, changes: Changes, file: BinaryIO, max_pixels: int, stop: Callable[[], bool]
 ) -> None:
-    with _pages_of(file) as writer:
-        for page, frame in enumerate(_places(image)):
-            if stop():
-                raise Stopped
-            image.seek(frame)
-            check_size(image, max_pixels)
-            turn = changes.turn(page)
-            options = _options(image, turn)
-            _load(image)
-            made = cropped(turned(image, turn), changes.box(page))
-            _save(_little_endian(made), writer, options)
-            if file.seek(0, SEEK_END) > _MOST_BYTES:
-                raise Refused(Reason.TOO_LARGE, "its copy would be larger than a TIFF can be (4 GiB): split it")
-            writer.newFrame()
+    writer = page_tags.Writer(file, page_tags.order_of(image))
+    for page, frame in enumerate(_places(image)):
+        if stop():
+            raise Stopped
+        image.seek(frame)
+        check_size(image, max_pixels)
+        turn, box = changes.turn(page), changes.box(page)
+        as_it_is = (turn, box, group.normalise(image.tag_v2.get(ORIENTATION))) == (NOT_TURNED, WHOLE, group.UPRIGHT)
+        pieces = page_tags.pieces(image) if as_it_is else None
+        tags, pieces = (page_tags.read(image), pieces) if pieces else _made(image, turn, box)
+        try:
+            writer.add(tags, pieces)
+        except OverflowError:
+            raise Refused(Reason.TOO_LARGE, "its copy would be larger than a TIFF can be (4 GiB): split it") from None
 
 
-@contextmanager
-def _pages_of(file: BinaryIO) -> Iterator[TiffImagePlugin.AppendingTiffWriter]:
-    """Writes page after page. Closed here, as Pillow's writer otherwise goes on writing to the file when it is collected."""
-    writer = TiffImagePlugin.AppendingTiffWriter(file)
-    try:
-        yield writer
-    finally:
-        BytesIO.close(writer)
+def _made(image: TiffImagePlugin.TiffImageFile, turn: Turn, box: Box) -> tuple[Tags, Pieces]:
+    """A page turned and cropped, and packed again. By its own tags: what Pillow has noted elsewhere may be of a page before it."""
+    order, said, stored = page_tags.order_of(image), page_tags.read(image), group.normalise(image.tag_v2.get(ORIENTATION))
+    compression = image.info.get("compression", "raw")
+    if (samples := deep_tiffs.samples(image)) is not None:
+        made = deep_tiffs.changed(group.apply(samples, stored), turn, box, inks=deep_tiffs.is_inks(image))
+        size, (tags, pieces) = (made.shape[1], made.shape[0]), deep_tiffs.packed(made, order, said)
+    else:
+        _load(image)
+        picture = cropped(turned(image, turn), box)
+        size, (tags, pieces) = picture.size, _packed(picture, "tiff_adobe_deflate" if compression in _LOSSY else compression, order)
+    return _kept(said, order, size, swapped=swaps_sides(stored, turn)) | tags, pieces
 
 
-def _save(image: Image.Image, writer: BytesIO, options: Mapping[str, Any]) -> None:
-    """With the tags that Pillow keeps of itself or, where libtiff does not take one of them, those of the options alone."""
-    try:
-        image.save(writer, **options)
-    except RuntimeError:  # before anything is written
-        image.copy().save(writer, **options)
+def _kept(said: Tags, order: Order, size: tuple[int, int], *, swapped: bool) -> Tags:
+    """What is said of a page but for its pixels, made true of a copy that has this width and height."""
+    kept = {tag: value for tag, value in said.items() if tag not in _OF_THE_PIXELS}
+    if ORIENTATION in kept:
+        kept[ORIENTATION] = number(order, group.UPRIGHT, SHORT)
+    for tag, change in ((_XMP, upright_xmp), (_PHOTOSHOP, partial(photoshop, swapped=swapped))):
+        if isinstance(found := kept.get(tag), Tag):
+            kept[tag] = Tag(UNDEFINED, change(found.data))
+    if swapped:
+        across, up = RESOLUTIONS
+        kept |= {there: said[here] for here, there in ((across, up), (up, across)) if here in said}
+    if isinstance(inner := kept.get(EXIF), dict):
+        kept[EXIF] = inner | {tag: number(order, side) for tag, side in zip(SIZE, size, strict=True) if tag in inner}
+    return kept
 
 
-def _little_endian(image: Image.Image) -> Image.Image:
-    """The picture in the byte order that all pages of the copy have."""
-    return Image.fromarray(np.asarray(image).astype("<u2")) if image.mode == "I;16B" else image
-
-
-def _options(image: TiffImagePlugin.TiffImageFile, turn: Turn) -> dict[str, Any]:
-    """By the tags of the page alone: what Pillow has noted elsewhere may be that of a page before it."""
-    compression, tags = image.info.get("compression", "raw"), image.tag_v2
-    kept = TiffImagePlugin.ImageFileDirectory_v2()
-    for tag in _KEPT:
-        if tag in tags:
-            kept[tag] = tags[tag]
-    if _CAPTION in tags:  # its bytes, which programs state in all types
-        kept[_CAPTION] = tags._tagdata[_CAPTION]
-        kept.tagtype[_CAPTION] = TiffTags.UNDEFINED
-    names = ("x_resolution", "y_resolution")[:: -1 if swaps_sides(group.normalise(tags.get(_ORIENTATION)), turn) else 1]
-    resolutions = zip(names, map(tags.get, _RESOLUTIONS), strict=True)
-    options = {
-        "format": "TIFF",
-        "compression": "tiff_adobe_deflate" if compression in _LOSSY else compression,
-        "tiffinfo": kept,
-        "icc_profile": tags.get(_PROFILE, b""),
-    }
-    return options | {
-        name: value for name, value in resolutions if isinstance(value, int | float | TiffImagePlugin.IFDRational) and value > 0
-    }
+def _packed(picture: Image.Image, compression: str, order: Order) -> tuple[Tags, Pieces]:
+    """What a TIFF of a picture, and nothing else, says of its pixels; and these, packed."""
+    picture = picture.copy()  # which knows no tags of the file it comes from
+    picture.info = {}
+    picture.save(held := BytesIO(), "TIFF", compression=compression)
+    packed = _opened(held.getvalue())
+    tags, pieces = page_tags.read(packed), page_tags.pieces(packed)
+    assert pieces
+    return tags if page_tags.order_of(packed) == order else page_tags.swapped(tags), pieces

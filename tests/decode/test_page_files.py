@@ -9,7 +9,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 from support.drawn_pages import jpeg, lying, page
 
 from orientd import formats
-from orientd.decode import page_files, page_pictures, page_tiffs
+from orientd.decode import page_files, page_pictures, page_tags, page_tiffs
 from orientd.decode.page_changes import Changes
 from orientd.decode.skew import SIDE, find_skew
 from orientd.errors import DecodeError, Refused
@@ -187,7 +187,7 @@ class TestTiff:
         assert (height > width) == (after.height > after.width)
 
     def test_a_copy_that_no_tiff_can_hold_is_refused(self, data, monkeypatch):
-        monkeypatch.setattr(page_tiffs, "_MOST_BYTES", len(data) // 2)
+        monkeypatch.setattr(page_tags, "_MOST_BYTES", len(data) // 2)
         with pytest.raises(Refused, match="split it") as told:
             written(data, {1: (0, 3.0)})
         assert told.value.code is Reason.TOO_LARGE
