@@ -52,8 +52,11 @@ def exif(block: bytes, size: tuple[int, int], *, swapped: bool) -> bytes:
 def _without_thumbnail(block: TiffBlock, first: Directory, made: bytearray) -> int:
     """Blanks the thumbnail; gives where the block ends without it."""
     with suppress(Refused):
-        places = [block.numbers(entry)[0] for entry in block.directory(first.next).entries if entry.tag in THUMBNAIL]
-        start, end = places[0], sum(places)
+        tags = {entry.tag: entry for entry in block.directory(first.next).entries}
+        if not tags.keys() >= {*THUMBNAIL}:
+            return len(made)
+        start, length = (block.numbers(tags[tag])[0] for tag in THUMBNAIL)
+        end = start + length
         made[start:end] = bytes(min(end, len(made)) - start)
         return start if end >= len(block.data) and start >= _last(block, first) else len(made)
     return len(made)
