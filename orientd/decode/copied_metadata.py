@@ -1,4 +1,4 @@
-"""What is said of a picture, made true of its turned copy: upright, of another size, without a thumbnail; and otherwise untouched.
+"""What is said of a picture, made true of its turned copy: upright, of another size, without a thumbnail; else untouched.
 
 Pure functions of bytes: EXIF (EXIF 2.32), XMP, and the resources of Photoshop, of which IPTC is one (Adobe Photoshop File Formats
 Specification, "Image Resources Section").
@@ -13,7 +13,7 @@ from typing import Final
 from orientd import orientation as group
 from orientd.errors import Refused
 from orientd.formats import xmp
-from orientd.formats.tiff_block import ORIENTATION, THUMBNAIL, TiffBlock
+from orientd.formats.tiff_block import THUMBNAIL, TiffBlock
 from orientd.formats.tiff_layout import Directory, Entry
 from orientd.records import Patch
 

@@ -15,8 +15,10 @@ from PIL import Image, TiffImagePlugin
 from orientd.decode import page_tags
 from orientd.decode.page_changes import Box, Turn
 from orientd.decode.page_pictures import cropped, turned
-from orientd.decode.page_tags import Pieces, Tag, Tags, number, numbers
+from orientd.decode.page_tags import Pieces, Tags, number, numbers
+from orientd.errors import DecodeError
 from orientd.formats.tiff_layout import SHORT, Order
+from orientd.reasons import Reason
 
 Samples = NDArray[np.uint16]
 
@@ -26,13 +28,14 @@ _NOT_PACKED, _DEFLATE, _DIFFERENCES = 1, 8, 2
 _KNOWN: Final = (_NOT_PACKED, 5, _DEFLATE, 32773, 32946)
 _INKS: Final = 5
 _STRIP: Final = 2**18  # bytes
+_NOT_IN_FULL: Final = "its colors have more than 8 bits, packed so that a copy would lose some: turn it by hand if it needs it"
 
 
 def samples(image: TiffImagePlugin.TiffImageFile) -> Samples | None:
     """Those of the page at which a TIFF is, as they are stored: (height, width, samples of a pixel); None if Pillow keeps them.
 
     Raises:
-        NotImplementedError: Pillow would not keep them, and they are packed in another way.
+        DecodeError: Pillow would not keep them, and they are packed in another way.
     """
     tags = image.tag_v2
     each, bits = tags.get(_SAMPLES, 1), tags.get(_BITS, (1,))
@@ -43,7 +46,7 @@ def samples(image: TiffImagePlugin.TiffImageFile) -> Samples | None:
     if not known or not pieces or (each > 1 and tags.get(_PLANAR, 1) != 1):
         if each == 1:
             return None
-        raise NotImplementedError("colors of more than 8 bits, packed in this way")
+        raise DecodeError(Reason.UNSUPPORTED, _NOT_IN_FULL)
     flat = np.asarray(_as_gray(image, pieces, each)).astype(np.uint16)
     found = flat.reshape(tags[_HEIGHT], tags[_WIDTH], each)
     if tags.get(_PREDICTOR) == _DIFFERENCES:

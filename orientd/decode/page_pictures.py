@@ -9,6 +9,8 @@ from PIL import Image
 from orientd import orientation as group
 from orientd.decode.page_changes import WHOLE, Box, Turn
 from orientd.decode.resize import fitting
+from orientd.errors import DecodeError
+from orientd.reasons import Reason
 
 QUARTERS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 """Quarter turns, in degrees clockwise, as Pillow names them."""
@@ -39,11 +41,11 @@ def cropped(image: Image.Image, box: Box) -> Image.Image:
 
 
 def gray(image: Image.Image) -> Image.Image:
-    """A loaded picture in 256 shades, what is transparent on white. Raises NotImplementedError where that is not known how."""
+    """A loaded picture in 256 shades, what is transparent on white. Raises DecodeError where nobody knows how."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise NotImplementedError("pixels of 32 bits")
+        raise DecodeError(Reason.UNSUPPORTED, "its pixels have 32 bits, which is not supported: turn it by hand if it needs it")
     if not image.has_transparency_data:
         return image.convert("L")
     seen = image.convert("RGBA")

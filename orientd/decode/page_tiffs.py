@@ -29,7 +29,18 @@ from orientd.records import Format
 
 _XMP, _PHOTOSHOP = 700, 34377
 _OF_THE_PIXELS: Final = frozenset(
-    {*range(255, 267), *range(277, 282), 284, *range(290, 294), 301, 317, *range(320, 329), 330, *range(338, 348), *range(512, 533)}
+    {
+        *range(255, 267),
+        *range(277, 282),
+        284,
+        *range(290, 294),
+        301,
+        317,
+        *range(320, 329),
+        330,
+        *range(338, 348),
+        *range(512, 533),
+    }
     | {33550, 33922, 34264, 37724}
 )
 """What is said of how they are stored, or of places on them: by maps, and by the layers of Photoshop."""
@@ -125,16 +136,17 @@ def _write(
 
 
 def _made(image: TiffImagePlugin.TiffImageFile, turn: Turn, box: Box) -> tuple[Tags, Pieces]:
-    """A page turned and cropped, and packed again. By its own tags: what Pillow has noted elsewhere may be of a page before it."""
+    """A page turned and cropped, and packed again, by its own tags: what Pillow noted elsewhere may be of a page before it."""
     order, said, stored = page_tags.order_of(image), page_tags.read(image), group.normalise(image.tag_v2.get(ORIENTATION))
-    compression = image.info.get("compression", "raw")
     if (samples := deep_tiffs.samples(image)) is not None:
         made = deep_tiffs.changed(group.apply(samples, stored), turn, box, inks=deep_tiffs.is_inks(image))
         size, (tags, pieces) = (made.shape[1], made.shape[0]), deep_tiffs.packed(made, order, said)
     else:
+        stated = image.info.get("compression", "raw")
+        compression = "tiff_adobe_deflate" if stated in _LOSSY else stated
         _load(image)
         picture = cropped(turned(image, turn), box)
-        size, (tags, pieces) = picture.size, _packed(picture, "tiff_adobe_deflate" if compression in _LOSSY else compression, order)
+        size, (tags, pieces) = picture.size, _packed(picture, compression, order)
     return _kept(said, order, size, swapped=swaps_sides(stored, turn)) | tags, pieces
 
 
