@@ -1,7 +1,7 @@
 """The pages of image files: which frames they are, and the file with its pages changed, packed again by Pillow.
 
 What is packed again keeps its format where Pillow can write that: PNG and TIFF without loss, JPEG with the quantization tables of
-the source; BMP and GIF become PNG, what else there is JPEG. Resolution, color profile, EXIF and texts are kept; a stored
+the source; BMP and GIF become PNG, what else there is JPEG. What is said of the picture is kept; a stored
 orientation is carried out. As in `decode.cpu`, importing this module loads Pillow.
 """
 

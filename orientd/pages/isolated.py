@@ -11,7 +11,8 @@ from orientd.decode.children import CHILDREN, DECODING, Children, Limits
 from orientd.decode.isolated import TURNING
 from orientd.decode.page_changes import Changes
 from orientd.decode.page_files import SEVERAL
-from orientd.errors import DecodeError
+from orientd.errors import DecodeError, WriteError
+from orientd.files.syscalls import worded
 from orientd.pages.opened import PDF, Look, Pages, Stop, open_pages
 from orientd.pages.pdf import Text
 from orientd.reasons import Reason
@@ -114,7 +115,8 @@ def _write(question: dict[str, Any]) -> Answer:
     turns = {page: (quarters, rest) for page, quarters, rest in question["turns"]}
     crops = {page: (left, upper, right, lower) for page, (left, upper, right, lower) in question["crops"]}
     try:
-        with open(os.open(question["place"], os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b") as file:
+        access = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        with worded(WriteError), open(os.open(question["place"], access), "r+b") as file:
             file.truncate()  # a child before this one may have died of it
             _HELD.get(question).write(Changes(turns, question["rendered"], crops), file, lambda: False)
     finally:

@@ -74,6 +74,21 @@ class Text:
         return self.letters >= _FEWEST and self.share >= _LEAST_SHARE
 
 
+class _Out:
+    """Where PDFium writes to: it does not pass on what the disk says, so that is kept."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.trouble: OSError | None = None
+
+    def write(self, data: bytes) -> None:
+        try:
+            if not self.trouble:
+                self._file.write(data)
+        except OSError as error:
+            self.trouble = error
+
+
 NO_TEXT: Final = Text(0, 0.0, 0.0)
 
 
@@ -247,9 +262,12 @@ class Pdf:
             self._document.del_page(number + 1)
 
     def save(self, file: BinaryIO) -> None:
-        """Write the document as it is now."""
+        """Write the document as it is now. Raises OSError if the disk says no."""
+        out = _Out(file)
         with self._explained():
-            self._document.save(file)
+            self._document.save(out)
+        if out.trouble:
+            raise out.trouble
 
     def close(self) -> None:
         self._document.close()

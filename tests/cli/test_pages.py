@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import os
+import subprocess
 import sys
 from contextlib import nullcontext
 from datetime import datetime
@@ -320,3 +321,20 @@ def test_a_run_that_is_stopped_leaves_no_part_of_a_copy(orientd, scans, monkeypa
     assert len(looks) == 2
     assert fingerprint(scans) == before
     assert not [path for path in Path("out").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("isolate", ["--isolate", "--no-isolate"])
+def test_a_disk_that_is_full_is_named_and_nothing_half_stays(orientd, scans, tmp_path, isolate):
+    (small := tmp_path / "small").mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "none", small], capture_output=True).returncode:
+        pytest.skip("no right to mount")
+    try:
+        lying(page(seed=6), 3).save(scans / "skewed.tif")
+        words = (scans / "skewed.tif", scans / "scan.pdf", "--out", small / "out", "--report", "r.csv", isolate)
+        assert orientd("pages", *words) == ExitCode.INCOMPLETE
+        told = [(row["reason_code"], row["reason"]) for row in rows("r.csv").values() if row["decision"] == "error"]
+        assert {code for code, _ in told} == {"no_room"}
+        assert all("no space is left" in reason for _, reason in told)
+        assert not [path for path in small.rglob("*") if path.is_file()]
+    finally:
+        subprocess.run(["umount", small], check=True)
