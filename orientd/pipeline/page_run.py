@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from orientd.config import Config
 from orientd.decode import admitted
 from orientd.decode.children import CHILDREN
+from orientd.decode.printed import Pixels
 from orientd.errors import DecodeError, OrientdError, PhotoError, ReadError, Stopped, code_of
 from orientd.files.read import read_front
 from orientd.library import filenames
@@ -21,7 +22,7 @@ from orientd.orientation import UPRIGHT
 from orientd.pages import pdf
 from orientd.pages.copies import Copies
 from orientd.pages.judge import Finding
-from orientd.pages.upright import Ask, Pixels
+from orientd.pages.upright import Ask
 from orientd.pipeline import allocator, page_documents
 from orientd.reasons import Reason
 from orientd.records import Candidate, Format, Notify, Photo, Scores

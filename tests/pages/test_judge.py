@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from support.drawn_pages import levels, lying, page
 
+from orientd.decode.printed import ink_box
 from orientd.pages import judge as judging
 from orientd.pages.judge import Finding, decided, judge
-from orientd.pages.upright import Ask, ink_box, which_way
+from orientd.pages.upright import Ask, which_way
 from orientd.pipeline.page_run import make_ask
 from orientd.reasons import Reason
 from orientd.report.page_report import PageVerdict

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from support.drawn_pages import page
 
+from orientd.decode.printed import SQUARE
 from orientd.decode.straight import squared
 from orientd.errors import ModelError
-from orientd.pages.upright import SQUARE
 from orientd.witnesses import letters, opened
 from orientd.witnesses.letters import Letters
 

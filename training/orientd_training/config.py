@@ -232,14 +232,19 @@ def _nonsense(config: TrainConfig) -> Iterator[str]:
             yield f"{key}: must be one number or three, got {len(levels)}"
     if not min(config.std if isinstance(config.std, tuple) else (config.std,), default=1) > 0:
         yield f"std: must be above 0, got {config.std}"
-    if config.skew and config.augment.tilt.probability:
-        yield "augment.tilt.probability: must be 0 with skew, as it is the very angle that is learned"
-    if config.skew and config.halves:
-        yield "halves: must be false with skew, as one network learns one of them"
-    if config.skew and config.teacher:
-        yield "teacher: there is none for skew: leave it out"
+    yield from _no_skew(config) if config.skew else ()
     if not any(source.weight for source in config.sources):
         yield "train: there must be a source that weighs more than 0"
+
+
+def _no_skew(config: TrainConfig) -> Iterator[str]:
+    """What a recipe that teaches skew must not say."""
+    if config.augment.tilt.probability:
+        yield "augment.tilt.probability: must be 0 with skew, as it is the very angle that is learned"
+    if config.halves:
+        yield "halves: must be false with skew, as one network learns one of them"
+    if config.teacher:
+        yield "teacher: there is none for skew: leave it out"
 
 
 def _override(values: dict[str, Any], item: str) -> None:

@@ -1,4 +1,4 @@
-"""orientd-train: prepare, fit, export, calibrate, evaluate, describe, all of it; draw-pages; and the commands of `pages`."""
+"""orientd-train: prepare, labels, fit, export, calibrate, evaluate, describe, all of it; draw-pages; and those of `pages`."""
 
 import shlex
 import sys
@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from orientd.errors import ExitCode, OrientdError
-from orientd_training.cli import pages
+from orientd_training.cli import labels, pages
 
 # What the extra `train` brings, by the names under which it is imported.
 EXTRA: Final = frozenset(
@@ -53,7 +53,7 @@ def prepare(
     """
     from orientd_training.data.near_duplicates import Split
     from orientd_training.data.photoset import load
-    from orientd_training.data.prepare import Why, told
+    from orientd_training.data.prepare import Why, in_words
     from orientd_training.data.prepare import prepare as run
 
     named = tuple(filter(None, validation_groups.split(",")))
@@ -71,7 +71,7 @@ def prepare(
     photos = load(out)
     apart = photos.splits.count("validation")
     click.echo(f"{done:,} photos in {out}, {apart:,} of them to validate on, in {len(set(photos.clusters)):,} separate groups")
-    click.echo(f"left out: {told(dropped)}{f', listed in {out}/dropped.csv' if dropped else ''}")
+    click.echo(f"left out: {in_words(dropped)}{f', listed in {out}/dropped.csv' if dropped else ''}")
 
 
 @cli.command()
@@ -137,9 +137,9 @@ def export(run: Path, photos: Path, out: Path, int8: Path | None, calibration: P
     worst = write(network, ModelSpec(config.name, size), out, compared.pixels[:64])
     click.echo(f"{out}: probabilities differ from torch's by at most {worst:.1e}")
     if int8 and calibration:
-        from orientd_training.export.quantise import quantise, told
+        from orientd_training.export.quantise import in_words, quantise
 
-        click.echo(f"{int8}: {told(quantise(out, int8, open_photos(calibration), compared))}")
+        click.echo(f"{int8}: {in_words(quantise(out, int8, open_photos(calibration), compared))}")
 
 
 _PHOTOS = click.option(
@@ -171,7 +171,7 @@ def calibrate(
     out: Path | None,
 ) -> None:
     """Fit the temperatures on --photos and weights, caps and policy of the panel of witnesses on --albums, and write them into
-    MODEL; print the policies that mend most for what they spoil."""
+    MODEL; print the policies that fix most for the false turns they make."""
     if not photos and not albums:
         raise click.UsageError("give --photos, --albums or both")
     if albums and not out:
@@ -307,7 +307,7 @@ def draw_pages(
     _show(write(out, count, seed, found, backgrounds, jobs))
 
 
-for _command in (pages.pages_model, pages.skew, pages.test, pages.draw_closeups):
+for _command in (labels.labels, pages.pages_model, pages.skew, pages.test, pages.draw_closeups):
     cli.add_command(_command)
 
 

@@ -2,7 +2,8 @@
 
 Leaves of a few lines are drawn, laid askew, made small, straightened and cut by what does so with pages. Their words follow each
 other as in the translations of programs (`catalogs`); where there are none for a language half its words are made up, of all
-letters of the script, as the few of `words` lack some. Nothing but letters may tell which way is up: lines begin and end anywhere.
+letters of the script, as the few of `words` lack some. Nothing but letters may tell which way is up: lines begin and end
+anywhere.
 """
 
 import unicodedata
@@ -16,12 +17,12 @@ from random import Random
 from typing import Final, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from orientd.decode import straight
+from orientd.decode import printed, straight
+from orientd.decode.printed import SQUARE as SIDE
+from orientd.decode.printed import Pixels
 from orientd.errors import StateError
-from orientd.pages.upright import SQUARE as SIDE
-from orientd.pages.upright import Pixels, fullest, ink_box
 from orientd_training.data.pages import catalogs
 from orientd_training.data.pages.fonts import Face, Fonts, font, glyphs, raqm
 from orientd_training.data.pages.words import Language
@@ -132,7 +133,7 @@ def closeups(random: Random, script: Script) -> list[Image.Image]:
 
 
 def _parts(level: Pixels, most: int) -> Iterator[Image.Image]:
-    for part in islice(fullest(level[ink_box(level)]), most):
+    for part in islice(printed.closeups(level[printed.ink_box(level)]), most):
         if part.std() >= _LEAST_SPREAD:
             yield Image.fromarray(straight.squared(part, SIDE)[..., 0])
 
@@ -162,7 +163,7 @@ def _spread(
     line: list[str],
     box: tuple[float, float],
     y: float,
-    opened: "ImageDraw.ImageFont.FreeTypeFont",
+    opened: ImageFont.FreeTypeFont,
     ink: int,
 ) -> None:
     """Words with the space between them that makes a line as wide as the box."""
@@ -177,7 +178,9 @@ def _spread(
 def _columns(random: Random, leaf: Image.Image, script: Script, face: Face, em: float, ink: int) -> None:
     """From top to bottom and right to left."""
     draw, opened = ImageDraw.Draw(leaf), font(face, round(em))
-    letters = [letter for word in script.words or script.language.words for letter in word if unicodedata.category(letter) == "Lo"]
+    letters = [
+        letter for word in script.words or script.language.words for letter in word if unicodedata.category(letter) == "Lo"
+    ]
     start, step = random.randrange(len(letters)), em * random.uniform(1.2, 1.8)
     x = leaf.width - 40 - em / 2
     while x > 40:
