@@ -31,10 +31,12 @@ class Ask(NamedTuple):
 _CERTAIN: Final = 0.995
 """A page that is so certain is not asked in more parts."""
 _SHARPNESS: Final = 2.0  # the network's own probabilities, learned from smoothed labels, never exceed 0.93
-_LEVEL: Final = 1.0  # log odds for lines that run along the rows, as the skew tells them from columns
+_LEVEL: Final = 1.0  # log odds for rows in which letters are read: columns of figures look like lines
 _READ: Final = 4  # close-ups, the fullest ones
-_WEIGHT: Final = 2.0  # of the letters
+_WEIGHT: Final = 2.5  # of the letters
 _DOUBT: Final = 2.0  # log odds of the letters that are nothing: of blurred ones, and of type they have not learned
+_DENIAL: Final = 2.5  # log odds against it that leave any page uncertain
+_EVEN: Final[Probabilities] = (0.25, 0.25, 0.25, 0.25)
 
 
 def which_way(straight: Pixels, ask: Ask) -> tuple[Probabilities, float]:
@@ -48,7 +50,7 @@ def which_way(straight: Pixels, ask: Ask) -> tuple[Probabilities, float]:
 
     @cache
     def read(quarter: int) -> float:
-        return _outspoken(ask.letters([np.rot90(one, -quarter) for one in close])) if close else 0.0
+        return ask.letters([np.rot90(one, -quarter) for one in close]) if close else 0.0
 
     whole, likeness = ask.page(ink)
     said = [whole]
@@ -56,7 +58,10 @@ def which_way(straight: Pixels, ask: Ask) -> tuple[Probabilities, float]:
         if max(_shares(said, read)) >= _CERTAIN:
             break
         said += [ask.page(part)[0] for part in parts]
-    return _shares(said, read), likeness
+    ways = _shares(said, read)
+    place = ways.index(max(ways))
+    against = read(place - 2) if place > 1 else -read(place)
+    return _EVEN if against > _DENIAL else ways, likeness
 
 
 def _outspoken(letters: float) -> float:
@@ -72,11 +77,11 @@ def _shares(said: list[Scores], read: Callable[[int], float]) -> Probabilities:
     """
     means = [fsum(one[place] for one in said) / len(said) for place in range(len(TURNS))]
     odds = [exp(_SHARPNESS * (mean - max(means))) for mean in means]
-    odds = [odds[0] * exp(_LEVEL), odds[1], odds[2] * exp(_LEVEL), odds[3]]
     for quarter in (0, 1):
         both = odds[quarter] + odds[quarter + 2]
-        if both > (1 - _CERTAIN) * sum(odds):
-            first = _likely(odds[quarter] / both, read(quarter))
+        if both > (1 - _CERTAIN) * sum(odds) and (letters := _outspoken(read(quarter))):
+            first = _likely(odds[quarter] / both, letters)
+            both *= exp(_LEVEL) if quarter == 0 else 1
             odds[quarter], odds[quarter + 2] = both * first, both * (1 - first)
     upright, right, down, left = (one / sum(odds) for one in odds)
     return upright, right, down, left

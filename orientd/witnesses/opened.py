@@ -36,7 +36,7 @@ MODELS: Final[Mapping[str, tuple[type[Pages | Faces | People | Things], Mapping[
 }
 """What asks the models that come with orientd, and the SHA-256 of each file by its name; in the order of what a look costs."""
 
-LETTERS: Final = "480015b09c5ac28f010f8440180f23c208db059443ef86e6705cac5cf36a239d"
+LETTERS: Final = "6dc9970779f889044dfa07c65075f43bc6797f0a42b4bc83d4f8d06e996537b4"
 """The SHA-256 of letters.onnx, which is asked of the pages that `orientd pages` is given alone."""
 
 

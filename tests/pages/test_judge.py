@@ -95,10 +95,22 @@ class TestWhichWay:
         ways, _ = which_way(np.asarray(page()), ask)
         assert (len(shown), sum(ways)) == (5, pytest.approx(1))
 
-    def test_letters_that_stand_upside_down_make_a_certain_page_uncertain(self):
-        ask, shown = saying(0.93, letters=-5.7)
-        ways, _ = which_way(np.asarray(page()), ask)
-        assert (len(shown), ways[0] < 0.85, ways[2] < 0.85) == (11, True, True)
+    def test_letters_that_rather_stand_upside_down_make_a_certain_page_less_so(self):
+        ways = [which_way(np.asarray(page()), saying(0.7, letters=letters)[0])[0] for letters in (0.0, -2.4)]
+        assert ways[1][0] < ways[0][0] < 0.95
+        assert ways[1][2] > 2 * ways[0][2]
+
+    def test_letters_that_stand_upside_down_are_not_outweighed(self):
+        ask, _ = saying(0.999, letters=-2.6)
+        assert which_way(np.asarray(page()), ask)[0] == (0.25, 0.25, 0.25, 0.25)
+
+    @pytest.mark.parametrize("place", range(4))
+    def test_letters_that_stand_upright_deny_no_turn(self, place):
+        scores = tuple(-0.05 if turn == place else -3.4 for turn in range(4))
+        upright = np.asarray(page())
+        ask = Ask(lambda picture: (scores, 5.0), lambda closeups: 7.0 if place < 2 else -7.0)
+        ways, _ = which_way(np.rot90(upright, place), ask)
+        assert (ways.index(max(ways)), max(ways) > 0.98) == (place, True)
 
     def test_letters_that_clearly_stand_upside_down_outweigh_the_whole(self):
         ask, _ = saying(0.93, letters=-8.0)
@@ -108,6 +120,11 @@ class TestWhichWay:
     def test_letters_in_doubt_change_nothing(self):
         said = [which_way(np.asarray(page()), saying(0.9, letters=letters)[0]) for letters in (-1.9, 0.0, 1.9)]
         assert said[0] == said[1] == said[2]
+
+    def test_lines_in_which_letters_are_read_are_lines(self):
+        ways = [which_way(np.asarray(page()), saying(0.7, letters=letters)[0])[0] for letters in (1.9, 7.0)]
+        columns = [(right + left) / (upright + down) for upright, right, down, left in ways]
+        assert columns[0] > 2 * columns[1]
 
     def test_letters_that_stand_upright_make_a_page_certain(self):
         numbers = []
