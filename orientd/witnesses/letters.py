@@ -1,6 +1,6 @@
 """Whether letters stand upright or upside down, whatever their script: close-ups of level lines, read by a network of their own.
 
-It is a MobileNetV2 trained by `configs/train/letters.yaml` on drawn letters of 26 scripts. The layout of a page, by which the
+It is a MobileNetV2 trained by `configs/train/letters.yaml` on drawn letters of 24 scripts. The layout of a page, by which the
 networks of `pages` go as well, it never sees: that of a page written from right to left is the one of a Latin page upside down.
 """
 
