@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from orientd.decode import straight
+from orientd.decode.printed import Pixels
 from orientd.decode.skew import LEAST_CONFIDENCE as LEAST_ANGLE_CONFIDENCE
 from orientd.decode.skew import find_skew
 from orientd.orientation import TURNS
-from orientd.pages.upright import Ask, Pixels, which_way
+from orientd.pages.upright import Ask, which_way
 from orientd.reasons import Reason
 from orientd.records import Probabilities
 from orientd.report.page_report import PageVerdict

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from orientd.config import Config
 from orientd.decode import admitted
 from orientd.decode.children import CHILDREN
+from orientd.decode.printed import Pixels
 from orientd.errors import DecodeError, OrientdError, PhotoError, ReadError, Stopped, code_of
 from orientd.files.read import read_front
 from orientd.library import filenames
@@ -21,7 +22,7 @@ from orientd.orientation import UPRIGHT
 from orientd.pages import pdf
 from orientd.pages.copies import Copies
 from orientd.pages.judge import Finding
-from orientd.pages.upright import Ask, Pixels
+from orientd.pages.upright import Ask
 from orientd.pipeline import allocator, page_documents
 from orientd.reasons import Reason
 from orientd.records import Candidate, Format, Notify, Photo, Scores
@@ -81,22 +82,25 @@ def run(
 
 
 def make_ask() -> Ask:
-    """What asks the witness of pages.
+    """What asks the witness of pages, and the reader of letters.
 
     Raises:
         EngineUnavailable: ONNX Runtime is not there.
-        ModelError: the model is missing or damaged.
+        ModelError: a model is missing or damaged.
     """
-    from orientd.decode import straight
-    from orientd.witnesses.opened import open_pages
-    from orientd.witnesses.pages import SIDE
+    from orientd.decode.straight import squared
+    from orientd.witnesses import letters, pages
+    from orientd.witnesses.opened import open_letters, open_pages
 
-    hear = open_pages().hear
+    hear, read = open_pages().hear, open_letters().read
 
-    def ask(levels: Pixels) -> tuple[Scores, float]:
-        return hear(straight.squared(levels, SIDE))
+    def page(levels: Pixels) -> tuple[Scores, float]:
+        return hear(squared(levels, pages.SIDE))
 
-    return ask
+    def closeups(levels: Sequence[Pixels]) -> float:
+        return read([squared(its, letters.SIDE) for its in levels])
+
+    return Ask(page, closeups)
 
 
 def _rows(

@@ -11,6 +11,7 @@ from orientd.infer.registry import BUNDLED
 from orientd.infer.session import Graph
 from orientd.records import Evidence, Notify
 from orientd.witnesses.faces import Faces
+from orientd.witnesses.letters import Letters
 from orientd.witnesses.pages import Pages
 from orientd.witnesses.people import People
 from orientd.witnesses.scene import Scene
@@ -34,6 +35,9 @@ MODELS: Final[Mapping[str, tuple[type[Pages | Faces | People | Things], Mapping[
     "things": (Things, {"things": "36c5ecbf5bf32391f1d050aa3a058216aabc64e67caa8ad892e76ca16f3f68e4"}),
 }
 """What asks the models that come with orientd, and the SHA-256 of each file by its name; in the order of what a look costs."""
+
+LETTERS: Final = "6dc9970779f889044dfa07c65075f43bc6797f0a42b4bc83d4f8d06e996537b4"
+"""The SHA-256 of letters.onnx, which is asked of the pages that `orientd pages` is given alone."""
 
 
 class Witness(Protocol):
@@ -81,6 +85,11 @@ def open_pages(folder: Path = FOLDER) -> Pages:
         ModelError: its model is missing or damaged.
     """
     return Pages(_graph("pages", MODELS["pages"][1]["pages"], folder))
+
+
+def open_letters(folder: Path = FOLDER) -> Letters:
+    """What reads close-ups of what is known to be pages. Raises as `open_pages`."""
+    return Letters(_graph("letters", LETTERS, folder))
 
 
 def _is_sound(name: str, folder: Path) -> bool:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from support.drawn_pages import levels, lying, page
 
+from orientd.decode.printed import ink_box
 from orientd.pages import judge as judging
 from orientd.pages.judge import Finding, decided, judge
-from orientd.pages.upright import ink_box, which_way
+from orientd.pages.upright import Ask, which_way
 from orientd.pipeline.page_run import make_ask
 from orientd.reasons import Reason
 from orientd.report.page_report import PageVerdict
@@ -20,8 +21,8 @@ def ask():
     return make_ask()
 
 
-def saying(*answers):
-    """An `ask` that gives these probabilities of a turn of 0, one after the other; and the list of what it was shown."""
+def saying(*answers, letters=0.0):
+    """An `Ask` that gives these probabilities of a turn of 0, one after the other; and the list of what it was shown."""
     shown, left = [], list(answers)
 
     def ask(picture):
@@ -29,7 +30,7 @@ def saying(*answers):
         sure = left.pop(0) if len(left) > 1 else left[0]
         return (log(sure), *[log((1 - sure) / 3)] * 3), 5.0
 
-    return ask, shown
+    return Ask(ask, lambda closeups: letters), shown
 
 
 @pytest.mark.parametrize("needs", [0, 90, 180, 270, 4, 183.5, 94.2, -85.5, 45.3])
@@ -93,6 +94,64 @@ class TestWhichWay:
         ask, shown = saying(0.8, 0.99)
         ways, _ = which_way(np.asarray(page()), ask)
         assert (len(shown), sum(ways)) == (5, pytest.approx(1))
+
+    def test_letters_that_rather_stand_upside_down_make_a_certain_page_less_so(self):
+        ways = [which_way(np.asarray(page()), saying(0.7, letters=letters)[0])[0] for letters in (0.0, -2.4)]
+        assert ways[1][0] < ways[0][0] < 0.95
+        assert ways[1][2] > 2 * ways[0][2]
+
+    def test_letters_that_stand_upside_down_are_not_outweighed(self):
+        ask, _ = saying(0.999, letters=-2.6)
+        assert which_way(np.asarray(page()), ask)[0] == (0.25, 0.25, 0.25, 0.25)
+
+    @pytest.mark.parametrize("place", range(4))
+    def test_letters_that_stand_upright_deny_no_turn(self, place):
+        scores = tuple(-0.05 if turn == place else -3.4 for turn in range(4))
+        upright = np.asarray(page())
+        ask = Ask(lambda picture: (scores, 5.0), lambda closeups: 7.0 if place < 2 else -7.0)
+        ways, _ = which_way(np.rot90(upright, place), ask)
+        assert (ways.index(max(ways)), max(ways) > 0.98) == (place, True)
+
+    def test_letters_that_clearly_stand_upside_down_outweigh_the_whole(self):
+        ask, _ = saying(0.93, letters=-8.0)
+        ways, _ = which_way(np.asarray(page()), ask)
+        assert (ways.index(max(ways)), ways[2] > 0.98) == (2, True)
+
+    def test_letters_in_doubt_change_nothing(self):
+        said = [which_way(np.asarray(page()), saying(0.9, letters=letters)[0]) for letters in (-1.9, 0.0, 1.9)]
+        assert said[0] == said[1] == said[2]
+
+    def test_lines_in_which_letters_are_read_are_lines(self):
+        ways = [which_way(np.asarray(page()), saying(0.7, letters=letters)[0])[0] for letters in (1.9, 7.0)]
+        columns = [(right + left) / (upright + down) for upright, right, down, left in ways]
+        assert columns[0] > 2 * columns[1]
+
+    def test_letters_that_stand_upright_make_a_page_certain(self):
+        numbers = []
+        for letters in (0.0, 7.0):
+            ask, shown = saying(0.82, letters=letters)
+            numbers.append((which_way(np.asarray(page()), ask)[0][0] > 0.995, len(shown)))
+        assert numbers == [(False, 11), (True, 1)]
+
+    def test_letters_are_not_asked_which_way_lines_run(self):
+        image, sure, unsure = np.asarray(page()), log(0.96), log(0.02)
+        ask = Ask(lambda picture: ((unsure, sure, unsure / 2, unsure), 5.0), lambda closeups: 7.0)
+        ways, _ = which_way(image, ask)
+        assert (ways.index(max(ways)), max(ways) > 0.9) == (1, True)
+
+    def test_close_ups_are_shown_with_their_lines_level(self):
+        plumb, seen = np.rot90(np.asarray(page())), []
+        ask = Ask(lambda picture: ((-9.0, -0.1, -9.0, -2.0), 5.0), lambda closeups: seen.extend(closeups) or 7.0)
+        ways, _ = which_way(plumb, ask)
+        assert (len(seen), {closeup.shape for closeup in seen}, ways[1] > 0.99) == (4, {(112, 112)}, True)
+        for closeup in seen:
+            ink = (closeup < 100).astype(float)
+            assert ink.mean() > 0.02
+            assert ink.mean(axis=1).std() > ink.mean(axis=0).std()
+
+    def test_a_page_without_print_has_no_close_ups(self):
+        ask = Ask(lambda picture: ((-0.1, -4.0, -4.0, -4.0), 5.0), lambda closeups: pytest.fail("there are none"))
+        assert which_way(np.full((300, 300), 250, np.uint8), ask)[0][0] > 0.9
 
     def test_it_is_shown_what_is_printed(self):
         image = np.asarray(page(lines=12))

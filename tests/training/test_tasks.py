@@ -96,6 +96,14 @@ def test_four_turns_are_what_they_always_were():
     )
 
 
+def test_halves_are_upright_and_upside_down_alone(tmp_path):
+    task = tasks.of(recipe(tmp_path, "halves: true\n"))
+    assert set(task.drawn(50, torch.Generator().manual_seed(3)).tolist()) == {0, 2}
+    assert task.at(7, 4).tolist() == [2, 0, 2, 0]
+    with pytest.raises(ConfigError, match="halves: must be false with skew"):
+        recipe(tmp_path, "halves: true\nskew: {part: 0.5}\naugment: {tilt: {probability: 0, strength: 0}}\n")
+
+
 def test_a_skew_recipe_is_refused_what_would_blur_the_angle(tmp_path, cache):
     text = "name: x\ntrain: a\nvalidation: b\nbackbone: c\nphases: [{size: 32, photos: 10}]\nskew: {part: 0.5}\n"
     (tmp_path / "x.yaml").write_text(text)
@@ -117,3 +125,9 @@ def test_a_skew_model_teaches_no_model_of_four_turns(cache, tmp_path):
     taught = training_runs.recipe(cache, teacher=Teacher(Path(tmp_path / "run")), phases=(Phase(32, 8),))
     with pytest.raises(ConfigError, match="tells skew, not which way is up"):
         loop.fit(taught, tmp_path / "other")
+
+
+def recipe(folder, more):
+    text = f"name: x\ntrain: a\nvalidation: b\nbackbone: c\nphases: [{{size: 32, photos: 10}}]\n{more}"
+    (folder / "x.yaml").write_text(text)
+    return recipes.load(folder / "x.yaml")

@@ -9,7 +9,7 @@ from support import onnx_graphs, seen_by_witnesses
 
 from orientd.infer import registry
 from orientd.infer.engine import Engine
-from orientd.witnesses.opened import FOLDER, MODELS, askable, open_witnesses
+from orientd.witnesses.opened import FOLDER, LETTERS, MODELS, askable, open_witnesses
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def test_all_that_come_with_orientd_are_there(engine):
     assert all(witness.name == name for name, witness in found.items())
 
 
-FILES = {file: sha256 for _, files in MODELS.values() for file, sha256 in files.items()}
+FILES = {file: sha256 for _, files in MODELS.values() for file, sha256 in files.items()} | {"letters": LETTERS}
 
 
 @pytest.mark.parametrize("name", FILES)

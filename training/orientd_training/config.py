@@ -112,7 +112,7 @@ class TrainConfig:
     near-duplicates may be in both. `init` is null (from scratch), "imagenet" or a file of
     weights. `mean` and `std` are one number or one for each of R, G, B, in levels of 0–255. `batch` counts the photos of all
     devices together. `lr` is the peak for the body, `head_lr` for the classifier; `warmup` the share of the training before it.
-    `skew` makes it learn the skew of pages, and not which of four sides is up.
+    `skew` makes it learn the skew of pages, and not which of four sides is up; `halves` only whether upright or upside down.
     `patience` is how many validations may pass without a better one, 0 for all. `devices` 0 means every GPU there is.
     `precision` auto is bf16 on a GPU, and on a CPU in the stages that are fixed.
     """
@@ -141,6 +141,7 @@ class TrainConfig:
     augment: Augment = Augment()
     teacher: Teacher | None = None
     skew: Skew | None = None
+    halves: bool = False
     validate_every: int = _within(1, 10**12, 50_000)
     patience: int = _within(0, 10**6, 0)
     leaks: Literal["refuse", "allow"] = "refuse"
@@ -231,12 +232,19 @@ def _nonsense(config: TrainConfig) -> Iterator[str]:
             yield f"{key}: must be one number or three, got {len(levels)}"
     if not min(config.std if isinstance(config.std, tuple) else (config.std,), default=1) > 0:
         yield f"std: must be above 0, got {config.std}"
-    if config.skew and config.augment.tilt.probability:
-        yield "augment.tilt.probability: must be 0 with skew, as it is the very angle that is learned"
-    if config.skew and config.teacher:
-        yield "teacher: there is none for skew: leave it out"
+    yield from _no_skew(config) if config.skew else ()
     if not any(source.weight for source in config.sources):
         yield "train: there must be a source that weighs more than 0"
+
+
+def _no_skew(config: TrainConfig) -> Iterator[str]:
+    """What a recipe that teaches skew must not say."""
+    if config.augment.tilt.probability:
+        yield "augment.tilt.probability: must be 0 with skew, as it is the very angle that is learned"
+    if config.halves:
+        yield "halves: must be false with skew, as one network learns one of them"
+    if config.teacher:
+        yield "teacher: there is none for skew: leave it out"
 
 
 def _override(values: dict[str, Any], item: str) -> None:

@@ -1,4 +1,4 @@
-"""orientd-train: prepare, labels, fit, export, calibrate, evaluate, describe, all of it; pages-model, skew, test; draw-pages."""
+"""orientd-train: prepare, labels, fit, export, calibrate, evaluate, describe, all of it; draw-pages; and those of `pages`."""
 
 import shlex
 import sys
@@ -307,7 +307,7 @@ def draw_pages(
     _show(write(out, count, seed, found, backgrounds, jobs))
 
 
-for _command in (labels.labels, pages.pages_model, pages.skew, pages.test):
+for _command in (labels.labels, pages.pages_model, pages.skew, pages.test, pages.draw_closeups):
     cli.add_command(_command)
 
 

@@ -1,4 +1,4 @@
-"""The commands about models for pages: pages-model and skew train one, test measures any."""
+"""The commands about models for pages: pages-model and skew train one, test measures any, draw-closeups draws close-ups."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from orientd.errors import ConfigError
 _PATH = click.Path(path_type=Path)
 _FOLDERS = click.argument("folders", nargs=-1, type=_PATH, metavar="[FOLDER]…")
 _OUT = click.option("--out", required=True, type=_PATH, help="Run folder: caches, checkpoints, model and report.")
+_OUT_FOLDER = click.option("--out", required=True, type=_PATH, help="Folder to write; it is a source for prepare.")
 _VALIDATION_PAGES = click.option(
     "--validation-pages",
     multiple=True,
@@ -68,6 +69,35 @@ def test(model: Path, photos: tuple[Path, ...], out: Path | None) -> None:
             said := tracking.keep(model, [out / testing.PAGE, out / testing.FIGURES], REPORT, testing.scalars(figures))
         ):
             click.echo(said)
+
+
+@click.command("draw-closeups")
+@_OUT_FOLDER
+@click.option("--count", default=10_000, show_default=True, type=click.IntRange(1), help="Number of pictures.")
+@click.option("--seed", default=1, show_default=True, help="Another seed draws other pictures.")
+@click.option("--fonts", multiple=True, type=_PATH, help="Folder of fonts, more than one if repeated; else the system's.")
+@click.option(
+    "--without", multiple=True, metavar="NAME", help="Font file, without its ending, that is not used; may be repeated."
+)
+@click.option(
+    "--words", multiple=True, type=_PATH, help="Folder of translations (.mo), such as /usr/share/locale; may be repeated."
+)
+@click.option("--pages", type=_PATH, help="Folder of upright pages (JPEG) to cut some from, too.")
+def draw_closeups(
+    out: Path,
+    count: int,
+    seed: int,
+    fonts: tuple[Path, ...],
+    without: tuple[str, ...],
+    words: tuple[Path, ...],
+    pages: Path | None,
+) -> None:
+    """Draw upright close-ups of letters in many scripts, a few lines each."""
+    from orientd_training.data.pages import closeups
+    from orientd_training.data.pages.fonts import find
+
+    numbers = closeups.write(out, count, seed, closeups.without(find(fonts), without), pages, words)
+    _show({name: str(number) for name, number in numbers.items()})
 
 
 def _learn(

@@ -1,9 +1,10 @@
 """The models of the witnesses that come with orientd, made from those that their authors publish.
 
-    python -m orientd_training.export.witnesses FOLDER [OUT] [--print MODEL]
+    python -m orientd_training.export.witnesses FOLDER [OUT] [--print MODEL] [--letters MODEL]
 
 `FOLDER` holds the files that the card names (`orientd/models/witnesses/README.md`); `OUT` is where orientd keeps its own. `MODEL`
-is what `orientd-train export` wrote of a run of `configs/train/pages.yaml`; without it that network stays as it is.
+is what `orientd-train export` wrote of a run of `configs/train/pages.yaml`, or of `letters.yaml`; without it that network stays
+as it is.
 """
 
 import argparse
@@ -25,6 +26,8 @@ SOURCES: Final[Mapping[str, tuple[str, bool]]] = {
     "things": ("yolox_nano.onnx", True),
 }
 """The file that each model is made from, and whether its weights are halved."""
+TRAINED: Final = ("print", "letters")
+"""Those trained here."""
 
 
 def make(name: str, folder: Path) -> bytes:
@@ -48,12 +51,14 @@ def main(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m orientd_training.export.witnesses")
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path, nargs="?", default=FOLDER)
-    parser.add_argument("--print", type=Path, dest="printed")
+    for trained in TRAINED:
+        parser.add_argument(f"--{trained}", type=Path)
     given = parser.parse_args(words)
     for name in SOURCES:
         (given.out / f"{name}.onnx").write_bytes(make(name, given.folder))
-    if given.printed:
-        (given.out / "print.onnx").write_bytes(_halved(onnx.load(given.printed)))
+    for trained in TRAINED:
+        if model := getattr(given, trained):
+            (given.out / f"{trained}.onnx").write_bytes(_halved(onnx.load(model)))
 
 
 if __name__ == "__main__":

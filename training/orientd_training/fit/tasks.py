@@ -50,7 +50,9 @@ class Task(Protocol):
 
 def of(config: TrainConfig) -> Task:
     """What that recipe teaches."""
-    return Skewed(config.skew) if config.skew else Turned()
+    if config.skew:
+        return Skewed(config.skew)
+    return Halved() if config.halves else Turned()
 
 
 class Turned:
@@ -73,6 +75,16 @@ class Turned:
 
     def right(self, logits: Tensor, targets: Tensor) -> Tensor:
         return logits.argmax(1) == targets
+
+
+class Halved(Turned):
+    """Whether a picture is upright or upside down; what the network says of the two other turns means nothing."""
+
+    def drawn(self, number: int, random: torch.Generator) -> Tensor:
+        return 2 * torch.randint(0, 2, (number,), generator=random)
+
+    def at(self, start: int, number: int) -> Tensor:
+        return torch.arange(start, start + number) % 2 * 2
 
 
 class Skewed:
