@@ -7,7 +7,7 @@ from orientd.decode import straight
 from orientd.decode.skew import LEAST_CONFIDENCE as LEAST_ANGLE_CONFIDENCE
 from orientd.decode.skew import find_skew
 from orientd.orientation import TURNS
-from orientd.pages.upright import Ask, Pixels, which_way
+from orientd.pages.upright import Ask, Pixels, ink_box, which_way
 from orientd.reasons import Reason
 from orientd.records import Probabilities
 from orientd.report.page_report import PageVerdict
@@ -54,11 +54,12 @@ def judge(levels: Pixels, ask: Ask) -> Finding:
     if skew is None:
         return _without_text("it is blank, or too small to be judged", None)
     level = straight.turned(levels, skew.angle, straight.paper(levels))
-    ways, likeness = which_way(level, ask)
+    ink = level[ink_box(level)]
+    whole, likeness = ask(ink)
     sure = skew.confidence(likeness)
     if sure < LEAST_ANGLE_CONFIDENCE:
         return _without_text("no lines of text show for certain how it lies: turn it by hand if it needs it", sure)
-    return decided(skew.angle, sure, ways)
+    return decided(skew.angle, sure, which_way(ink, whole, ask))
 
 
 def decided(angle: float, sure: float, ways: Probabilities) -> Finding:

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from orientd.decode.boxes import box_sums
 from orientd.orientation import TURNS
 from orientd.records import Probabilities, Scores
 
@@ -31,19 +32,17 @@ _SLIMMEST: Final = 0.5  # of the sides of what is shown, as it is squeezed to a 
 _SQUARE, _SQUARES = 112, 6  # pixels a side; how many
 
 
-def which_way(straight: Pixels, ask: Ask) -> tuple[Probabilities, float]:
-    """That each turn makes a page upright whose lines are level or plumb; and how much it looks like a page.
+def which_way(ink: Pixels, whole: Scores, ask: Ask) -> Probabilities:
+    """That each turn makes a page upright whose lines are level or plumb.
 
-    straight: gray levels (height, width), without a border that is not part of the page but for one of its own paper.
+    ink: its gray levels (height, width) within its `ink_box`. whole: what `ask` says of these.
     """
-    ink = straight[ink_box(straight)]
-    whole, likeness = ask(ink)
     said = [whole]
     for parts in (_quarters, _squares):
         if max(_shares(said)) >= _CERTAIN:
             break
         said += [ask(part)[0] for part in parts(ink)]
-    return _shares(said), likeness
+    return _shares(said)
 
 
 def _shares(said: list[Scores]) -> Probabilities:
@@ -55,7 +54,10 @@ def _shares(said: list[Scores]) -> Probabilities:
 
 
 def ink_box(straight: Pixels) -> tuple[slice, slice]:
-    """The rows and columns of a page that are not its paper alone, with a margin; all of a page that has nothing."""
+    """The rows and columns of a page that are not its paper alone, with a margin; all of a page that has nothing.
+
+    straight: gray levels (height, width), without a border that is not part of the page but for one of its own paper.
+    """
     height, width = straight.shape
     ink = _ink(straight)
     rows = np.flatnonzero(np.count_nonzero(ink, axis=1) > _FEWEST * width)
@@ -93,8 +95,7 @@ def _quarters(picture: Pixels) -> Iterator[Pixels]:
 def _squares(picture: Pixels) -> Iterator[Pixels]:
     """Where most is printed, one after the other; they share less than half of their sides."""
     height, width = (min(_SQUARE, side) for side in picture.shape)
-    sums = np.pad(_ink(picture).cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32), ((1, 0), (1, 0)))
-    inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    inside = box_sums(_ink(picture).astype(np.uint16), height, width)
     for _ in range(_SQUARES):
         row, column = divmod(int(inside.argmax()), inside.shape[1])
         if inside[row, column] <= 0:

@@ -81,18 +81,31 @@ def test_a_skew_that_nobody_sees_is_none(angle, verdict):
 class TestWhichWay:
     def test_a_certain_page_is_asked_whole(self):
         ask, shown = saying(0.93)
-        ways, likeness = which_way(np.asarray(page()), ask)
-        assert (len(shown), ways[0] > 0.99, likeness) == (1, True, 5.0)
+        found = judge(levels(page()), ask)
+        assert (len(shown), found.confidence > 0.99, found.turn) == (1, True, 0)
 
     def test_an_uncertain_one_in_quarters_then_in_squares(self):
         ask, shown = saying(0.3)
-        which_way(np.asarray(page()), ask)
+        judge(levels(page()), ask)
         assert (len(shown), {part.shape for part in shown[5:]}) == (11, {(112, 112)})
 
     def test_quarters_may_suffice(self):
         ask, shown = saying(0.8, 0.99)
-        ways, _ = which_way(np.asarray(page()), ask)
+        ink = np.asarray(page())
+        ways = which_way(ink, ask(ink)[0], ask)
         assert (len(shown), sum(ways)) == (5, pytest.approx(1))
+
+    def test_where_no_angle_is_certain_no_parts_are_asked(self):
+        ask, shown = saying(0.3)
+        found = judge(np.random.default_rng(0).integers(0, 255, (900, 700), np.uint8), lambda levels: (ask(levels)[0], -5.0))
+        assert (len(shown), found.code) == (1, Reason.NO_TEXT)
+
+    def test_the_first_square_is_where_most_is_printed(self):
+        sheet = np.full((600, 500), 255, np.uint8)
+        sheet[300:380, 200:290:6] = 0
+        ask, shown = saying(0.3)
+        which_way(sheet, ask(sheet)[0], ask)
+        assert (shown[5] == 0).sum() == (sheet == 0).sum()
 
     def test_it_is_shown_what_is_printed(self):
         image = np.asarray(page(lines=12))
