@@ -6,6 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from orientd.decode.boxes import box_sums
+
 Pixels = NDArray[np.uint8]
 
 SQUARE: Final = 112
@@ -19,7 +21,10 @@ _SLIMMEST: Final = 0.5  # of the sides of what is shown, as it is squeezed to a 
 
 
 def ink_box(straight: Pixels) -> tuple[slice, slice]:
-    """The rows and columns of a page that are not its paper alone, with a margin; all of a page that has nothing."""
+    """The rows and columns of a page that are not its paper alone, with a margin; all of a page that has nothing.
+
+    straight: gray levels (height, width), without a border that is not part of the page but for one of its own paper.
+    """
     height, width = straight.shape
     ink = _ink(straight)
     rows = np.flatnonzero(np.count_nonzero(ink, axis=1) > _FEWEST * width)
@@ -58,8 +63,7 @@ def quarters(picture: Pixels) -> Iterator[Pixels]:
 def closeups(picture: Pixels) -> Iterator[Pixels]:
     """Where most is printed, one after the other; they share less than half of their sides."""
     height, width = (min(SQUARE, side) for side in picture.shape)
-    sums = np.pad(_ink(picture).cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32), ((1, 0), (1, 0)))
-    inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    inside = box_sums(_ink(picture).astype(np.uint16), height, width)
     for _ in range(_SQUARES):
         row, column = divmod(int(inside.argmax()), inside.shape[1])
         if inside[row, column] <= 0:

@@ -11,10 +11,12 @@ of their differences (Postl's criterion), which is greatest where lines and gaps
 from dataclasses import dataclass
 from functools import cache
 from math import exp, sqrt
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from orientd.decode.boxes import box_sums
 
 SIDE: Final = 1024
 """The longer side, in pixels, of the gray levels that are looked at, at most."""
@@ -25,6 +27,7 @@ LEAST_CONFIDENCE: Final = 0.7
 """An angle that is less certain is none."""
 
 Plane = NDArray[np.float32]
+Spectrum = NDArray[np.complexfloating[Any, Any]]
 _STEP, _FINE_STEP = 0.5, 0.05  # degrees
 _FINE_STEPS: Final = 15  # to either side
 _LOWEST, _HIGHEST = 12, 300  # frequencies, in periods per SIDE pixels
@@ -76,14 +79,15 @@ def find_skew(gray: NDArray[np.uint8]) -> Skew | None:
     ink = _ink(gray[_without_frame(gray)])
     if ink is None:
         return None
-    rays, strengths = _rays(ink)
+    columns = np.fft.rfft(ink, SIDE, axis=0)[:_HIGHEST]
+    rays, strengths = _rays(columns)
     best = int(rays.argmax())
     spread = float(np.median(np.abs(rays - np.median(rays)))) + 1e-6
     quarter = int(90 / _STEP)
     apart = np.abs((np.arange(len(rays)) - best + quarter // 2) % quarter - quarter // 2) * _STEP
     height = (float(rays[best]) - float(np.median(rays))) / spread
     lead = (float(rays[best]) - float(rays[apart > _NEAR].max())) / spread
-    direction = _refined(ink, _lines_not_stems(strengths, best) * _STEP - 90)
+    direction = _refined(ink, columns, _lines_not_stems(strengths, best) * _STEP - 90)
     return Skew(float((90 - direction) % 180 - 90), height, lead)
 
 
@@ -122,11 +126,7 @@ def _ink(gray: NDArray[np.uint8]) -> Plane | None:
 
 def _box_mean(levels: Plane) -> Plane:
     side = 2 * _RADIUS + 1
-    padded = np.pad(levels, ((_RADIUS + 1, _RADIUS), (_RADIUS + 1, _RADIUS)), mode="edge")
-    down = np.cumsum(padded, axis=0, dtype=np.float32)
-    down = down[side:] - down[:-side]
-    across = np.cumsum(down, axis=1, dtype=np.float32)
-    return np.asarray((across[:, side:] - across[:, :-side]) / np.float32(side * side), np.float32)
+    return box_sums(np.pad(levels, _RADIUS, mode="edge"), side, side) / np.float32(side * side)
 
 
 @cache
@@ -137,12 +137,12 @@ def _fading(length: int) -> Plane:
     return np.concatenate([ramp, np.ones(length - 2 * edge), ramp[::-1]]).astype(np.float32)
 
 
-def _rays(ink: Plane) -> tuple[Plane, Plane]:
-    """How far each direction of lines, from −90° in steps of `_STEP`, clockwise, stands out; and how strong it is in all."""
-    canvas = np.zeros((SIDE, SIDE), np.float32)
-    canvas[: ink.shape[0], : ink.shape[1]] = ink
-    spectrum = np.fft.rfft2(canvas)
-    along = np.abs(spectrum.ravel()[_places()])
+def _rays(columns: Spectrum) -> tuple[Plane, Plane]:
+    """How far each direction of lines, from −90° in steps of `_STEP`, clockwise, stands out; and how strong it is in all.
+
+    columns: the transform of each column, (frequencies from 0, columns).
+    """
+    along = np.abs(np.fft.fft(columns, SIDE, axis=1).ravel()[_places()])
     strengths = along.mean(axis=1)
     along /= np.median(along, axis=0) + 1e-6
     return np.log1p(along).mean(axis=1), strengths
@@ -163,30 +163,28 @@ def _places() -> NDArray[np.intp]:
     directions = np.deg2rad(np.arange(-90, 90, _STEP))[:, None]
     radii = np.arange(_LOWEST, _HIGHEST)
     across, down = np.rint(-np.sin(directions) * radii).astype(int), np.rint(np.cos(directions) * radii).astype(int)
-    down = np.where(across < 0, -down, down) % SIDE
-    return np.asarray(down * (SIDE // 2 + 1) + np.abs(across), np.intp)
+    return np.asarray(down * SIDE + across % SIDE, np.intp)
 
 
-def _refined(ink: Plane, direction: float) -> float:
-    """The direction of the lines near `direction`, in degrees clockwise."""
+def _refined(ink: Plane, columns: Spectrum, direction: float) -> float:
+    """The direction of the lines near `direction`, in degrees clockwise. columns: as those of `_rays`."""
     if abs(direction) <= 45:
-        return _near(ink, direction)
+        return _near(columns, direction)
     plumb = 90.0 if direction > 0 else -90.0
-    return plumb - _near(ink.T, plumb - direction)
+    return plumb - _near(np.fft.rfft(ink, SIDE, axis=1).T, plumb - direction)
 
 
-def _near(ink: Plane, direction: float) -> float:
+def _near(columns: Spectrum, direction: float) -> float:
     """As `_refined`, for lines that are rather horizontal.
 
     Gray levels summed along slanted lines are, by frequency, the transforms of the columns, each delayed by its place times the
     slope, and summed. That is done around the slope given first, so that columns side by side can be summed before the search.
     """
-    columns = ink.shape[1] // _STRIP * _STRIP
+    width = columns.shape[1] // _STRIP * _STRIP
     frequencies = (np.arange(_LOWEST, _HIGHEST) / SIDE).astype(np.float32)[:, None]
     slope = np.tan(np.deg2rad(direction))
-    transforms = np.fft.rfft(ink[:, :columns], SIDE, axis=0)[_LOWEST:_HIGHEST]
-    transforms *= _delays(frequencies * np.arange(columns, dtype=np.float32), slope)
-    strips = transforms.reshape(len(frequencies), -1, _STRIP).sum(axis=2)
+    level = columns[_LOWEST:_HIGHEST, :width] * _delays(frequencies * np.arange(width, dtype=np.float32), slope)
+    strips = level.reshape(len(frequencies), -1, _STRIP).sum(axis=2)
     places = frequencies * (np.arange(strips.shape[1]) * _STRIP + (_STRIP - 1) / 2).astype(np.float32)
     slopes = slope + np.deg2rad(_FINE_STEP) * (1 + slope * slope) * np.arange(-_FINE_STEPS, _FINE_STEPS + 1)
     strips *= _delays(places, slopes[0] - slope)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from orientd.decode import straight
-from orientd.decode.printed import Pixels
+from orientd.decode.printed import Pixels, ink_box
 from orientd.decode.skew import LEAST_CONFIDENCE as LEAST_ANGLE_CONFIDENCE
 from orientd.decode.skew import find_skew
 from orientd.orientation import TURNS
@@ -55,11 +55,12 @@ def judge(levels: Pixels, ask: Ask) -> Finding:
     if skew is None:
         return _without_text("it is blank, or too small to be judged", None)
     level = straight.turned(levels, skew.angle, straight.paper(levels))
-    ways, likeness = which_way(level, ask)
+    ink = level[ink_box(level)]
+    whole, likeness = ask.page(ink)
     sure = skew.confidence(likeness)
     if sure < LEAST_ANGLE_CONFIDENCE:
         return _without_text("no lines of text show for certain how it lies: turn it by hand if it needs it", sure)
-    return decided(skew.angle, sure, ways)
+    return decided(skew.angle, sure, which_way(ink, whole, ask))
 
 
 def decided(angle: float, sure: float, ways: Probabilities) -> Finding:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from orientd.decode.printed import Pixels, closeups, ink_box, quarters
+from orientd.decode.printed import Pixels, closeups, quarters
 from orientd.orientation import TURNS
 from orientd.records import Probabilities, Scores
 
@@ -39,12 +39,11 @@ _DENIAL: Final = 2.5  # log odds against it that leave any page uncertain
 _EVEN: Final[Probabilities] = (0.25, 0.25, 0.25, 0.25)
 
 
-def which_way(straight: Pixels, ask: Ask) -> tuple[Probabilities, float]:
-    """That each turn makes a page upright whose lines are level or plumb; and how much it looks like a page.
+def which_way(ink: Pixels, whole: Scores, ask: Ask) -> Probabilities:
+    """That each turn makes a page upright whose lines are level or plumb.
 
-    straight: gray levels (height, width), without a border that is not part of the page but for one of its own paper.
+    ink: its gray levels (height, width) within its `ink_box`. whole: what `ask.page` says of these.
     """
-    ink = straight[ink_box(straight)]
     others = closeups(ink)
     close = [*islice(others, _READ)]
 
@@ -52,7 +51,6 @@ def which_way(straight: Pixels, ask: Ask) -> tuple[Probabilities, float]:
     def read(quarter: int) -> float:
         return ask.letters([np.rot90(one, -quarter) for one in close]) if close else 0.0
 
-    whole, likeness = ask.page(ink)
     said = [whole]
     for parts in (quarters(ink), chain(close, others)):
         if max(_shares(said, read)) >= _CERTAIN:
@@ -61,7 +59,7 @@ def which_way(straight: Pixels, ask: Ask) -> tuple[Probabilities, float]:
     ways = _shares(said, read)
     place = ways.index(max(ways))
     against = read(place - 2) if place > 1 else -read(place)
-    return _EVEN if against > _DENIAL else ways, likeness
+    return _EVEN if against > _DENIAL else ways
 
 
 def _outspoken(letters: float) -> float:

@@ -25,8 +25,8 @@ LIKENESS: Final = "page"
 
 _STANDS: Final = "fetch_name_0"
 _LOGITS: Final = "logits"
-_MEAN: Final = np.array((0.485, 0.456, 0.406), np.float32)
-_STD: Final = np.array((0.229, 0.224, 0.225), np.float32)
+_MEAN: Final = np.array((0.485, 0.456, 0.406), np.float32)[:, None, None]
+_STD: Final = np.array((0.229, 0.224, 0.225), np.float32)[:, None, None]
 _LEAST: Final = 1e-6  # of a probability: none is excluded for ever
 
 _Said = Mapping[int, Mapping[int, float]]
@@ -84,8 +84,8 @@ def _looks(picture: Pixels) -> Iterator[Look]:
 
 def _shown(picture: Pixels) -> Iterator[tuple[int, NDArray[np.float32]]]:
     for look in _looks(picture):
-        given = (look.pixels / np.float32(255) - _MEAN) / _STD
-        yield look.turn, np.ascontiguousarray(given.transpose(2, 0, 1)[None], np.float32)
+        planes = np.ascontiguousarray(look.pixels.transpose(2, 0, 1), np.float32)
+        yield look.turn, ((planes / 255 - _MEAN) / _STD)[None]
 
 
 def _logarithms(probabilities: NDArray[np.floating[Any]], turns: Sequence[int]) -> dict[int, float]:

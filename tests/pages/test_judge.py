@@ -1,5 +1,6 @@
 """What is to be done with a page: turned by angle + turn it is upright, and what is not certain is left alone."""
 
+from functools import partial
 from math import log
 
 import numpy as np
@@ -31,6 +32,15 @@ def saying(*answers, letters=0.0):
         return (log(sure), *[log((1 - sure) / 3)] * 3), 5.0
 
     return Ask(ask, lambda closeups: letters), shown
+
+
+def unlike_a_page(page, levels):
+    return page(levels)[0], -5.0
+
+
+def ways_of(straight, ask):
+    ink = straight[ink_box(straight)]
+    return which_way(ink, ask.page(ink)[0], ask)
 
 
 @pytest.mark.parametrize("needs", [0, 90, 180, 270, 4, 183.5, 94.2, -85.5, 45.3])
@@ -82,47 +92,47 @@ def test_a_skew_that_nobody_sees_is_none(angle, verdict):
 class TestWhichWay:
     def test_a_certain_page_is_asked_whole(self):
         ask, shown = saying(0.93)
-        ways, likeness = which_way(np.asarray(page()), ask)
-        assert (len(shown), ways[0] > 0.99, likeness) == (1, True, 5.0)
+        found = judge(levels(page()), ask)
+        assert (len(shown), found.confidence > 0.99, found.turn) == (1, True, 0)
 
     def test_an_uncertain_one_in_quarters_then_in_squares(self):
         ask, shown = saying(0.3)
-        which_way(np.asarray(page()), ask)
+        judge(levels(page()), ask)
         assert (len(shown), {part.shape for part in shown[5:]}) == (11, {(112, 112)})
 
     def test_quarters_may_suffice(self):
         ask, shown = saying(0.8, 0.99)
-        ways, _ = which_way(np.asarray(page()), ask)
+        ways = ways_of(np.asarray(page()), ask)
         assert (len(shown), sum(ways)) == (5, pytest.approx(1))
 
     def test_letters_that_rather_stand_upside_down_make_a_certain_page_less_so(self):
-        ways = [which_way(np.asarray(page()), saying(0.7, letters=letters)[0])[0] for letters in (0.0, -2.4)]
+        ways = [ways_of(np.asarray(page()), saying(0.7, letters=letters)[0]) for letters in (0.0, -2.4)]
         assert ways[1][0] < ways[0][0] < 0.95
         assert ways[1][2] > 2 * ways[0][2]
 
     def test_letters_that_stand_upside_down_are_not_outweighed(self):
         ask, _ = saying(0.999, letters=-2.6)
-        assert which_way(np.asarray(page()), ask)[0] == (0.25, 0.25, 0.25, 0.25)
+        assert ways_of(np.asarray(page()), ask) == (0.25, 0.25, 0.25, 0.25)
 
     @pytest.mark.parametrize("place", range(4))
     def test_letters_that_stand_upright_deny_no_turn(self, place):
         scores = tuple(-0.05 if turn == place else -3.4 for turn in range(4))
         upright = np.asarray(page())
         ask = Ask(lambda picture: (scores, 5.0), lambda closeups: 7.0 if place < 2 else -7.0)
-        ways, _ = which_way(np.rot90(upright, place), ask)
+        ways = ways_of(np.rot90(upright, place), ask)
         assert (ways.index(max(ways)), max(ways) > 0.98) == (place, True)
 
     def test_letters_that_clearly_stand_upside_down_outweigh_the_whole(self):
         ask, _ = saying(0.93, letters=-8.0)
-        ways, _ = which_way(np.asarray(page()), ask)
+        ways = ways_of(np.asarray(page()), ask)
         assert (ways.index(max(ways)), ways[2] > 0.98) == (2, True)
 
     def test_letters_in_doubt_change_nothing(self):
-        said = [which_way(np.asarray(page()), saying(0.9, letters=letters)[0]) for letters in (-1.9, 0.0, 1.9)]
+        said = [ways_of(np.asarray(page()), saying(0.9, letters=letters)[0]) for letters in (-1.9, 0.0, 1.9)]
         assert said[0] == said[1] == said[2]
 
     def test_lines_in_which_letters_are_read_are_lines(self):
-        ways = [which_way(np.asarray(page()), saying(0.7, letters=letters)[0])[0] for letters in (1.9, 7.0)]
+        ways = [ways_of(np.asarray(page()), saying(0.7, letters=letters)[0]) for letters in (1.9, 7.0)]
         columns = [(right + left) / (upright + down) for upright, right, down, left in ways]
         assert columns[0] > 2 * columns[1]
 
@@ -130,19 +140,19 @@ class TestWhichWay:
         numbers = []
         for letters in (0.0, 7.0):
             ask, shown = saying(0.82, letters=letters)
-            numbers.append((which_way(np.asarray(page()), ask)[0][0] > 0.995, len(shown)))
+            numbers.append((ways_of(np.asarray(page()), ask)[0] > 0.995, len(shown)))
         assert numbers == [(False, 11), (True, 1)]
 
     def test_letters_are_not_asked_which_way_lines_run(self):
         image, sure, unsure = np.asarray(page()), log(0.96), log(0.02)
         ask = Ask(lambda picture: ((unsure, sure, unsure / 2, unsure), 5.0), lambda closeups: 7.0)
-        ways, _ = which_way(image, ask)
+        ways = ways_of(image, ask)
         assert (ways.index(max(ways)), max(ways) > 0.9) == (1, True)
 
     def test_close_ups_are_shown_with_their_lines_level(self):
         plumb, seen = np.rot90(np.asarray(page())), []
         ask = Ask(lambda picture: ((-9.0, -0.1, -9.0, -2.0), 5.0), lambda closeups: seen.extend(closeups) or 7.0)
-        ways, _ = which_way(plumb, ask)
+        ways = ways_of(plumb, ask)
         assert (len(seen), {closeup.shape for closeup in seen}, ways[1] > 0.99) == (4, {(112, 112)}, True)
         for closeup in seen:
             ink = (closeup < 100).astype(float)
@@ -151,7 +161,20 @@ class TestWhichWay:
 
     def test_a_page_without_print_has_no_close_ups(self):
         ask = Ask(lambda picture: ((-0.1, -4.0, -4.0, -4.0), 5.0), lambda closeups: pytest.fail("there are none"))
-        assert which_way(np.full((300, 300), 250, np.uint8), ask)[0][0] > 0.9
+        assert ways_of(np.full((300, 300), 250, np.uint8), ask)[0] > 0.9
+
+    def test_where_no_angle_is_certain_no_parts_are_asked(self):
+        ask, shown = saying(0.3)
+        ask = ask._replace(page=partial(unlike_a_page, ask.page))
+        found = judge(np.random.default_rng(0).integers(0, 255, (900, 700), np.uint8), ask)
+        assert (len(shown), found.code) == (1, Reason.NO_TEXT)
+
+    def test_the_first_square_is_where_most_is_printed(self):
+        sheet = np.full((600, 500), 255, np.uint8)
+        sheet[300:380, 200:290:6] = 0
+        ask, shown = saying(0.3)
+        ways_of(sheet, ask)
+        assert (shown[5] == 0).sum() == (sheet == 0).sum()
 
     def test_it_is_shown_what_is_printed(self):
         image = np.asarray(page(lines=12))
