@@ -18,7 +18,7 @@ from typing import Final
 
 from orientd import orientation as group
 from orientd.errors import Refused, Signed
-from orientd.formats import c2pa, heif_growth, heif_items, tiff_block, xmp
+from orientd.formats import c2pa, heif_growth, heif_items, tiff_block, tiff_patch, xmp
 from orientd.formats.heif_items import Catalogue, Content, Reference
 from orientd.formats.isobmff import Box
 from orientd.formats.magic import sniff
@@ -259,7 +259,7 @@ def _note(kind: bytes, content: Content, old: int, new: int) -> Iterator[Splice]
         value = tiff_block.stored(content.data[start:])
         if value is None or not _follows(value, old):
             return
-        splices = tiff_block.patch_within(content.data, start, len(content.data), new)
+        splices = tiff_patch.patch_within(content.data, start, len(content.data), new)
     else:
         splices = xmp.patch([digit for digit in xmp.find(content.data) if _is_in_step(digit.value, old)], new)
     yield from (content.placed(splice) for splice in splices)
