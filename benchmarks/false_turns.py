@@ -68,7 +68,8 @@ def rows(report: Path) -> list[dict[str, str]]:
 
 
 def tally(found: list[dict[str, str]], needs: dict[str, int], library: Path) -> dict[str, Counter[str]]:
-    """Counts per album: upright, false (turned though upright), turned, `mended` (fixed), worse (turned to a wrong side)."""
+    """Counts per album: upright, false (turned though upright), turned, `mended` (fixed; the key of results that are kept), worse
+    (turned to a wrong side)."""
     albums: dict[str, Counter[str]] = defaultdict(Counter)
     for row in found:
         need, album = needs[row["path"]], str(Path(row["path"]).parent.relative_to(library))
@@ -124,7 +125,7 @@ def main() -> None:
 
 
 def _show(albums: dict[str, Counter[str]]) -> None:
-    print("| album | upright | false turns | per 1,000 | turned | mended | worse | unsure |\n|---|---|---|---|---|---|---|---|")
+    print("| album | upright | false turns | per 1,000 | turned | fixed | worse | unsure |\n|---|---|---|---|---|---|---|---|")
     for name, c in sorted(albums.items(), key=lambda item: (item[0] == "all", item[0])):
         rate, share = 1000 * c["false"] / max(c["upright"], 1), c["mended"] / max(c["turned"], 1)
         cells = [name, c["upright"], c["false"], f"{rate:.2f}", c["turned"], f"{share:.1%}", c["worse"], c["unsure"]]

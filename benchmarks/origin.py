@@ -201,7 +201,7 @@ def voice(photos: Sequence[Seen], heard_of: Heard) -> None:
         odds = np.where(its, factor, 1.0)[:, None, None]
         second = seen.second * np.where(np.arange(4) > 0, odds, 1.0)
         rows.append((name, _cells(seen._replace(second=second / second.sum(-1, keepdims=True)), policy)))
-    table("voice", [*(f"mended at {n}" for n in FALSE), "false turns", "mended", "points of it (95 %)"], rows)
+    table("voice", [*(f"fixed at {n}" for n in FALSE), "false turns", "fixed", "points of it (95 %)"], rows)
 
 
 def _cells(seen: Shown, policy: Policy) -> list[str]:

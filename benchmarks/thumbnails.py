@@ -82,12 +82,12 @@ def main() -> None:
             first = engine.look(pixels[None])[0]
             decision = decide(engine.look_again(pixels) if needs_second_look(first, policy) else first, policy)
             found[f"{kind}, confirmed as upright, by itself {decision.verdict.value}"] += 1
-            found["wrong, not mended for it"] += decision.verdict is Verdict.FIX and decision.turn == turn
+            found["wrong, not fixed for it"] += decision.verdict is Verdict.FIX and decision.turn == turn
         for image in turned.values():
             for lying in (stored(image, upright), stored(upright, image)):
                 found["thumbnails that lie"] += 1
                 found["thumbnails that lie, believed"] += glance(as_photo(front(lying)), size) is not None
-    found["wrong, not mended for it"] += 0
+    found["wrong, not fixed for it"] += 0
     found["thumbnails that lie, believed"] += 0
     print("| photos | number |\n|---|---|")
     print("\n".join(f"| {what} | {number:,} |" for what, number in sorted(found.items())))

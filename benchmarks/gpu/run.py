@@ -215,7 +215,7 @@ def whole(bench: Bench) -> None:
     """
     everything, share = bench.folder / "all", cards.LoadBalance.of
     for workers in bench.scale.workers:
-        for name, of in (("the GPU alone", lambda *_: 0), ("with the CPU beside it", share)):
+        for name, of in (("the GPU alone", lambda *_: 0), ("with the CPU next to it", share)):
             cards.LoadBalance.of = of
             seconds, number = _scan(bench, everything, provider="cuda", workers=workers)
             bench.note("whole", f"{workers} threads, {name}", number / seconds, "photos/s")

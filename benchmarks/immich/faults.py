@@ -199,9 +199,9 @@ def two_at_once(bench: Bench, state: Path) -> Iterator[str]:
         done: list[Done] = []
         with_it = threading.Thread(target=lambda: done.append(orientd(state, "apply", plan, ends=range(256))))  # noqa: B023
         with_it.start()
-        beside = orientd(other, "apply", plan, ends=range(256))
+        other_run = orientd(other, "apply", plan, ends=range(256))
         with_it.join()
-        print(*(f"{each.code}: {dict(each.outcomes)} {each.said.strip()}" for each in (*done, beside)), sep="\n")
+        print(*(f"{each.code}: {dict(each.outcomes)} {each.said.strip()}" for each in (*done, other_run)), sep="\n")
         for each in {state, other}:
             yield from bench.faults(each, turns)
 

@@ -97,8 +97,8 @@ class Survey:
         rows = [applied.get(str(copy), {}) for copy in copies]
         for number, (source, copy, row) in enumerate(zip(sources, copies, rows, strict=True)):
             trial = {"outcome": row.get("outcome", "no row"), "reason": row.get("reason", ""), "changed": ""}
-            beside = copy.with_name(copy.name + ".xmp")
-            written = copy if copy.read_bytes() != source.read_bytes() else beside if beside.exists() else None
+            sidecar = copy.with_name(copy.name + ".xmp")
+            written = copy if copy.read_bytes() != source.read_bytes() else sidecar if sidecar.exists() else None
             if written:
                 kept = self._scratch / f"after-{turn}" / f"{number:03}" / written.name
                 kept.parent.mkdir(parents=True)

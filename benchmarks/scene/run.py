@@ -107,8 +107,8 @@ def ways(seen: Seen, policy: Policy) -> Iterator[tuple[Way, Heard]]:
         its = alone(f"{first[0]}, alone, first look in integers", Heard(first[1], {}))
         yield replace(its, seen=its.seen._replace(first=shown(seen.integers).first)), Heard(first[1], {})
     for name, looks in seen.others.items():
-        beside = Heard(seen.bundled.looks, scores | {name: looks.logits.mean(1)})
-        yield together(f"{name} next to the bundled one", beside, part, policy), beside
+        both = Heard(seen.bundled.looks, scores | {name: looks.logits.mean(1)})
+        yield together(f"{name} next to the bundled one", both, part, policy), both
     for name, looks in seen.others.items() if witnesses else ():
         instead = Heard(seen.bundled.looks, witnesses | {name: looks.logits.mean(1)})
         yield together(f"{name} in place of {_LARGER}", instead, part, policy), instead

@@ -12,43 +12,44 @@ it (libheif, libavif, libvips, Pillow); a program that did shows the photo uprig
 the photos of most phones. XMP that says otherwise is different: Pillow obeys it in an AVIF.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
 from orientd import orientation as group
 from orientd.errors import Refused, Signed
-from orientd.formats import c2pa, heif_growth, heif_items, tiff_block, xmp
-from orientd.formats.heif_items import Catalogue, Content, Reference
-from orientd.formats.isobmff import Box
+from orientd.formats import c2pa, heif_growth, heif_items, tiff_block, tiff_patch, xmp
+from orientd.formats.heif_family import (
+    ANGLES,
+    CROPS,
+    MADE_AS_SHOWN,
+    MIRROR,
+    ROTATION,
+    composed,
+    effect,
+    family_of,
+    is_bare_alpha,
+    orientation_of,
+    turns_of,
+)
+from orientd.formats.heif_items import Catalogue, Content
 from orientd.formats.magic import sniff
 from orientd.reasons import Reason
 from orientd.records import Format, Patch, Splice
 
-_ROTATION, _MIRROR = b"irot", b"imir"
-_MIRRORS: Final = (4, 2)  # axis 0 swaps top and bottom, 1 left and right
-_ANGLES: Final = tuple(group.from_turn(-90 * angle % 360) for angle in range(4))  # counted anticlockwise
-_CROPS: Final = (b"clap", b"iscl")
 _KNOWN: Final = frozenset(
     b"hvcC lhvC avcC av1C vvcC evcC jpgC j2kH uncC cmpd cpat splz sbpm snuc a1op a1lx lsel tols oinf ispe pixi colr pasp auxC"
     b" rloc udes altt clli mdcv cclv amve crtt mdft iscl clap irot imir".split()
 )
 _SEQUENCES: Final = frozenset({b"hevc", b"hevx", b"hevm", b"hevs", b"avis", b"msf1"})
-_MOST_PICTURES: Final = 64
 _LEAST_EXIF: Final = 4 + 8  # the number before it and the header of a TIFF block; anything shorter states nothing
-_THUMBNAIL: Final = b"thmb"
-_BESIDE: Final = (_THUMBNAIL, b"auxl")
-_INSTEAD: Final = (b"altr", b"ster")
-_TONE_MAPPED: Final = b"tmap"
-_MADE_AS_SHOWN: Final = (_TONE_MAPPED, b"sato")
-_ALPHA: Final = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
 
 
 def stored(data: bytes) -> int | None:
     """The orientation (1–8) that `irot` and `imir` of the photo make together; None if it has neither or cannot be read."""
     try:
         listed = heif_items.read(data)
-        return _orientation(listed, listed.primary) if _turns(listed, listed.primary) else None
+        return orientation_of(listed, listed.primary) if turns_of(listed, listed.primary) else None
     except Refused:
         return None
 
@@ -71,47 +72,25 @@ def plan(data: bytes, orientation: int) -> Patch:
     """
     listed = heif_items.read(data)
     _check_file(listed)
-    family = _family(listed)
-    bare = [item for item in family if _is_bare_alpha(listed, item)]
-    old = _orientation(listed, listed.primary)
+    family = family_of(listed)
+    bare = [item for item in family if is_bare_alpha(listed, item)]
+    old = orientation_of(listed, listed.primary)
     for item in family:
         _check_item(listed, item)
-        if item not in bare and _orientation(listed, item) != old:
+        if item not in bare and orientation_of(listed, item) != old:
             raise Refused(
                 Reason.ORIENTATIONS_DISAGREE, "its thumbnail or an auxiliary picture is turned otherwise than the photo"
             )
     notes = [splice for content in _metadata(listed) for splice in _note(*content, old, orientation)]
     if orientation == old:
         return Patch(())
-    if group.then(group.inverse(old), orientation) not in _ANGLES:
+    if group.then(group.inverse(old), orientation) not in ANGLES:
         raise Refused(Reason.UNUSUAL, f"it cannot get from orientation {old} to {orientation} by turning alone")
     splices = [*notes, *_turned(listed, [item for item in family if item not in bare], bare, orientation)]
     splices.sort(key=lambda splice: (splice.offset, len(splice.old)))
     if any(one.offset + len(one.old) > other.offset for one, other in pairwise(splices)):
         raise Refused(Reason.BROKEN_METADATA, "broken HEIF: its EXIF, XMP and lists overlap")
     return Patch(tuple(splices))
-
-
-def _turns(listed: Catalogue, item: int) -> list[Box]:
-    """The rotations and mirrors of an item, in the order in which they apply."""
-    return [box for _, box in listed.properties_of(item) if box.kind in (_ROTATION, _MIRROR)]
-
-
-def _orientation(listed: Catalogue, item: int) -> int:
-    return _composed(_effect(listed.data, box) for box in _turns(listed, item))
-
-
-def _composed(steps: Iterable[int]) -> int:
-    value = group.UPRIGHT
-    for step in steps:
-        value = group.then(value, step)
-    return value
-
-
-def _effect(data: bytes, box: Box) -> int:
-    if box.end - box.body != 1:
-        raise Refused(Reason.DAMAGED, f"broken HEIF: '{box.name}' has {box.end - box.body} bytes")
-    return _ANGLES[data[box.body] & 3] if box.kind == _ROTATION else _MIRRORS[data[box.body] & 1]
 
 
 def _check_file(listed: Catalogue) -> None:
@@ -127,96 +106,6 @@ def _check_file(listed: Catalogue) -> None:
         raise Refused(Reason.DAMAGED, "broken HEIF: the photo has no size ('ispe')")
 
 
-def _family(listed: Catalogue) -> list[int]:
-    """The photo and the pictures that must turn with it: thumbnails, auxiliary pictures, and theirs.
-
-    A photo that is said to be a thumbnail is one of the same picture: then that one belongs to it.
-
-    A tone-mapped picture (`tmap`) is made of the photo and a gain map as they are shown: it turns by itself if both do, and so
-    does one of more bits that is made of the photo and another one (`sato`). Where the camera turns the photo and not its gain
-    map (Samsung), viewers turn this as they turn the photo: so it stays as it is, and a tone-mapped picture that is turned as
-    the photo turns with it.
-    """
-    maps = {item for item, entry in listed.items.items() if entry.kind in _MADE_AS_SHOWN}
-    apart = _unturned_gain_maps(listed)
-    family, mapped, known = {listed.primary}, set[int](), 0
-    family.update(*(one.targets for one in listed.references if one.kind == _THUMBNAIL and one.source == listed.primary))
-    while known < len(family) <= _MOST_PICTURES:
-        known = len(family)
-        touching = [one for one in listed.references if family & one.targets and one.source not in apart]
-        family.update(one.source for one in touching if one.kind in _BESIDE)
-        mapped.update(one.source for one in touching if one.kind == b"dimg" and one.source in maps)
-        family.update(*(one.targets - apart for one in listed.references if one.kind == b"dimg" and one.source in mapped))
-    if len(family) > _MOST_PICTURES:
-        raise Refused(Reason.SEVERAL_PICTURES, "more pictures belong to it than to any photo")
-    _check_family(listed, family, mapped)
-    turning = {item for item in mapped if _orientation(listed, item) != group.UPRIGHT}
-    made_of = [one.targets for one in listed.references if one.kind == b"dimg" and one.source in turning]
-    if not all({listed.primary} < inputs <= apart | {listed.primary} for inputs in made_of):
-        raise Refused(Reason.UNUSUAL, "the pieces it is made of are turned themselves")
-    return sorted(family | turning)
-
-
-def _unturned_gain_maps(listed: Catalogue) -> set[int]:
-    """The gain maps that are not turned though the photo is; a rotation by 0 is none, unless the photo has no other."""
-    maps = {item for item, entry in listed.items.items() if entry.kind == _TONE_MAPPED}
-    inputs = set[int]().union(*(one.targets for one in listed.references if one.kind == b"dimg" and one.source in maps))
-    found = (inputs | {item for item in listed.entries if _is_gain_map(listed, item)}) - {listed.primary}
-    if _orientation(listed, listed.primary) != group.UPRIGHT:
-        return {item for item in found if _orientation(listed, item) == group.UPRIGHT}
-    return {item for item in found if _turns(listed, listed.primary) and not _turns(listed, item)}
-
-
-def _is_gain_map(listed: Catalogue, item: int) -> bool:
-    return any(b"gainmap" in kind for kind in _auxiliary_kinds(listed, item))
-
-
-def _auxiliary_kinds(listed: Catalogue, item: int) -> list[bytes]:
-    """What sort of auxiliary picture an item is; more may follow behind a zero."""
-    return [listed.data[box.body + 4 : box.end] for _, box in listed.properties_of(item) if box.kind == b"auxC"]
-
-
-def _is_bare_alpha(listed: Catalogue, item: int) -> bool:
-    """True for the alpha of an AVIF that has no turn, mirror or crop, while its photo has one and the same size."""
-    own, photo = ({box.kind: box for _, box in listed.properties_of(each)} for each in (item, listed.primary))
-    is_alpha = any(kind.split(b"\0")[0] == _ALPHA for kind in _auxiliary_kinds(listed, item))
-    if not is_alpha or sniff(listed.data) is not Format.AVIF:
-        return False
-    sizes = [listed.data[each[b"ispe"].body : each[b"ispe"].end] for each in (own, photo) if b"ispe" in each]
-    moved = {*heif_growth.TRANSFORMATIONS, *_CROPS}
-    if len(sizes) < 2 or sizes[0] != sizes[1] or own.keys() & moved:
-        return False
-    kinds = photo.keys() & moved
-    return bool(kinds) and kinds <= set(heif_growth.TRANSFORMATIONS)
-
-
-def _check_family(listed: Catalogue, family: set[int], mapped: set[int]) -> None:
-    for one in listed.references:
-        if one.kind == b"dimg" and family & one.targets and one.source not in mapped:
-            raise Refused(Reason.UNUSUAL, "another picture in it is made of this one")
-        if one.kind in _BESIDE and one.source in family and not one.targets <= family | mapped:
-            raise Refused(Reason.UNUSUAL, "its thumbnail or auxiliary picture belongs to another picture, too")
-    for kind, members in listed.groups:
-        if kind in _INSTEAD and family & set(members) and not set(members) <= family | mapped:
-            raise Refused(Reason.SEVERAL_PICTURES, "it holds another picture to be shown in its place, or next to it")
-    if any(_orientation(listed, item) != group.UPRIGHT for item in _sources(listed.references, family)):
-        raise Refused(Reason.UNUSUAL, "the pieces it is made of are turned themselves")
-
-
-def _sources(references: Iterable[Reference], items: set[int]) -> set[int]:
-    """What the items are made of, and what that is made of."""
-    made: dict[int, set[int]] = {}
-    for one in references:
-        if one.kind == b"dimg":
-            made.setdefault(one.source, set()).update(one.targets)
-    found, waiting = set[int](), list(items)
-    while waiting:
-        new = made.get(waiting.pop(), set()) - found
-        found |= new
-        waiting += new
-    return found
-
-
 def _check_item(listed: Catalogue, item: int) -> None:
     if item not in listed.items or item not in listed.entries:
         raise Refused(Reason.DAMAGED, "broken HEIF: a picture that belongs to the photo is not listed")
@@ -227,12 +116,12 @@ def _check_item(listed: Catalogue, item: int) -> None:
     if unknown:
         raise Refused(Reason.UNUSUAL, f"it depends on the property '{unknown[0]}', which is not known")
     kinds = [box.kind for _, box in listing]
-    if kinds.count(_ROTATION) > 1 or kinds.count(_MIRROR) > 1:
+    if kinds.count(ROTATION) > 1 or kinds.count(MIRROR) > 1:
         raise Refused(Reason.UNUSUAL, "a picture in it is turned or mirrored twice")
-    turn = _ROTATION if _ROTATION in kinds else _MIRROR  # a new rotation comes before the mirror
-    if turn in kinds and set(_CROPS) & set(kinds[kinds.index(turn) :]):
+    turn = ROTATION if ROTATION in kinds else MIRROR  # a new rotation comes before the mirror
+    if turn in kinds and set(CROPS) & set(kinds[kinds.index(turn) :]):
         raise Refused(Reason.UNUSUAL, "it is cut to size after it is turned")
-    if _MIRROR in kinds and kinds.index(_MIRROR) < kinds.index(turn) and sniff(listed.data) is Format.AVIF:
+    if MIRROR in kinds and kinds.index(MIRROR) < kinds.index(turn) and sniff(listed.data) is Format.AVIF:
         raise Refused(Reason.ORIENTATIONS_DISAGREE, "it is mirrored before it is turned: viewers disagree about such AVIFs")
 
 
@@ -259,7 +148,7 @@ def _note(kind: bytes, content: Content, old: int, new: int) -> Iterator[Splice]
         value = tiff_block.stored(content.data[start:])
         if value is None or not _follows(value, old):
             return
-        splices = tiff_block.patch_within(content.data, start, len(content.data), new)
+        splices = tiff_patch.patch_within(content.data, start, len(content.data), new)
     else:
         splices = xmp.patch([digit for digit in xmp.find(content.data) if _is_in_step(digit.value, old)], new)
     yield from (content.placed(splice) for splice in splices)
@@ -299,7 +188,7 @@ def _turned(listed: Catalogue, family: list[int], bare: list[int], orientation: 
     without: dict[int, int] = {}
     for item in family:
         angle = _angle(listed, item, orientation)
-        number = next((one.number for one, box in listed.properties_of(item) if box.kind == _ROTATION), 0)
+        number = next((one.number for one, box in listed.properties_of(item) if box.kind == ROTATION), 0)
         if not number or _is_shared(listed, number, family):
             without[item] = angle
         elif angles.setdefault(number, angle) != angle:
@@ -318,15 +207,15 @@ def _is_shared(listed: Catalogue, number: int, family: list[int]) -> bool:
     """True if a tone-mapped picture outside the family has that property, too."""
     users = {item for item, entry in listed.entries.items() if number in (one.number for one in entry.associations)}
     others = users.difference(family)
-    if any(item not in listed.items or listed.items[item].kind not in _MADE_AS_SHOWN for item in others):
+    if any(item not in listed.items or listed.items[item].kind not in MADE_AS_SHOWN for item in others):
         raise Refused(Reason.UNUSUAL, "another picture in it shares its rotation")
     return bool(others)
 
 
 def _angle(listed: Catalogue, item: int, orientation: int) -> int:
     """The angle that, with the item's mirror before or behind it, makes `orientation`; a new rotation comes before a mirror."""
-    steps = [None if box.kind == _ROTATION else _effect(listed.data, box) for box in _turns(listed, item)]
+    steps = [None if box.kind == ROTATION else effect(listed.data, box) for box in turns_of(listed, item)]
     steps = steps if None in steps else [None, *steps]
     return next(
-        angle for angle, turn in enumerate(_ANGLES) if _composed(turn if step is None else step for step in steps) == orientation
+        angle for angle, turn in enumerate(ANGLES) if composed(turn if step is None else step for step in steps) == orientation
     )

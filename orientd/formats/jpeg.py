@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats import mpf, tiff_block, tiff_layout, xmp
+from orientd.formats import mpf, tiff_block, tiff_layout, tiff_patch, xmp
 from orientd.formats.jpeg_markers import AFTER_SCAN, APP0, APP1, APP2, EOI, FRAMES, SOI, SOS
 from orientd.reasons import Reason
 from orientd.records import Patch, Splice
@@ -164,7 +164,7 @@ def _digits(data: bytes, layout: _Layout) -> list[xmp.Digit]:
 
 def _exif(data: bytes, layout: _Layout, orientation: int) -> list[Splice]:
     if not layout.exif:
-        payload = EXIF + tiff_block.fresh(orientation)
+        payload = EXIF + tiff_patch.fresh(orientation)
         whole = bytes([0xFF, APP1]) + (len(payload) + 2).to_bytes(2, "big") + payload
         return [Splice(layout.after_jfif, b"", whole), *_carried(data, layout, layout.after_jfif, len(whole))]
     return [splice for segment in _that_count(data, layout.exif) for splice in _in_segment(data, layout, segment, orientation)]
@@ -195,7 +195,7 @@ def _that_count(data: bytes, exif: list[Segment]) -> list[Segment]:
 
 
 def _in_segment(data: bytes, layout: _Layout, segment: Segment, orientation: int) -> list[Splice]:
-    splices = tiff_block.patch_within(data, segment.start + len(EXIF), segment.end, orientation)
+    splices = tiff_patch.patch_within(data, segment.start + len(EXIF), segment.end, orientation)
     growth = sum(len(splice.new) - len(splice.old) for splice in splices)
     if not growth:
         return splices

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats import png_picture, png_text, tiff_block, xmp
+from orientd.formats import png_picture, png_text, tiff_block, tiff_patch, xmp
 from orientd.formats.png_text import TEXTS
 from orientd.reasons import Reason
 from orientd.records import Patch, Splice
@@ -185,9 +185,9 @@ def _exif(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
     if chunk and orientation != group.UPRIGHT and any(each.name == b"IDAT" for each in found[: found.index(chunk)]):
         return _brought_forward(data, found, chunk, orientation) + (_old_replaced(data, found, old, orientation) if old else [])
     if chunk:
-        splices = tiff_block.patch_within(data, tiff_block.start_within(data, chunk.start), chunk.end, orientation)
+        splices = tiff_patch.patch_within(data, tiff_block.start_within(data, chunk.start), chunk.end, orientation)
     else:
-        block = _patched(old.block, orientation) if old else tiff_block.fresh(orientation)
+        block = _patched(old.block, orientation) if old else tiff_patch.fresh(orientation)
         splices = [Splice(found[0].end + 4, b"", whole(b"eXIf", block))]
     if any(len(splice.old) != len(splice.new) for splice in splices):
         _check_growth(data, found, splices[-1].offset)
@@ -277,7 +277,7 @@ def _old_replaced(data: bytes, found: list[Chunk], old: _OldExif, orientation: i
 
 
 def _patched(block: bytes, orientation: int) -> bytes:
-    splices = tiff_block.patch(block, orientation)
+    splices = tiff_patch.patch(block, orientation)
     return Patch(tuple(sorted(splices, key=lambda splice: splice.offset))).apply(block)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from orientd import orientation as group
 from orientd.errors import Refused
-from orientd.formats import tiff_block, xmp
+from orientd.formats import tiff_block, tiff_patch, xmp
 from orientd.formats.tiff_block import TiffBlock
 from orientd.formats.tiff_layout import Directory, Field
 from orientd.reasons import Reason
@@ -105,7 +105,7 @@ def _turned(block: TiffBlock, chain: list[Directory], pages: list[Directory], or
         if page in pages and not fields:
             tail += block.gap(len(tail))
             start = len(data) + len(tail)
-            tail += tiff_block.added(block, page, orientation, moved or page.next)
+            tail += tiff_patch.added(block, page, orientation, moved or page.next)
             moved = start
             continue
         if moved:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from orientd.errors import Refused
-from orientd.formats import tiff_block, xmp
+from orientd.formats import tiff_block, tiff_patch, xmp
 from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
@@ -122,7 +122,7 @@ def _check_extended(data: bytes, header: Chunk, names: list[bytes]) -> None:
 
 
 def _patched(data: bytes, chunk: Chunk, orientation: int) -> list[Splice]:
-    splices = tiff_block.patch_within(data, tiff_block.start_within(data, chunk.start), chunk.end, orientation)
+    splices = tiff_patch.patch_within(data, tiff_block.start_within(data, chunk.start), chunk.end, orientation)
     growth = sum(len(splice.new) - len(splice.old) for splice in splices)
     if not growth:
         return splices
@@ -138,7 +138,7 @@ def _added(data: bytes, found: list[Chunk], orientation: int) -> list[Splice]:
     """A fresh EXIF chunk at the end, where metadata belongs, and what announces it."""
     _check_growth(data)
     header, end = found[0], _riff_end(data)
-    fresh = Splice(end, b"", whole(b"EXIF", tiff_block.fresh(orientation)))
+    fresh = Splice(end, b"", whole(b"EXIF", tiff_patch.fresh(orientation)))
     if header.name != b"VP8X":
         return [Splice(_HEADER, b"", whole(b"VP8X", _extended(data[header.start : header.end], header.name))), fresh]
     flags = data[header.start]

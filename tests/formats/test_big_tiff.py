@@ -14,7 +14,7 @@ from support.referee import HAS_EXIFTOOL, read_tags, tag_changes
 
 from orientd.decode.cpu import second_reader
 from orientd.errors import DecodeError, Refused
-from orientd.formats import c2pa, fingerprint, footprint, plan, sniff, stored_orientation, tiff_block
+from orientd.formats import c2pa, fingerprint, footprint, plan, sniff, stored_orientation, tiff_patch
 from orientd.records import Format, Patch
 
 PIXELS = np.random.default_rng(1).integers(0, 255, (16, 24, 3), np.uint8)
@@ -108,7 +108,7 @@ def test_a_reduced_page_is_turned_along(order):
 
 
 def test_it_may_grow_beyond_4_gb(monkeypatch):
-    monkeypatch.setattr(tiff_block, "_LARGEST", 0)
+    monkeypatch.setattr(tiff_patch, "_LARGEST", 0)
     checked(written("little"), 6)
 
 

@@ -13,7 +13,7 @@ from support.png_webp_tiff_files import Png, judge_damaged, png, png_chunk
 from support.referee import HAS_EXIFTOOL, read_tags, tag_changes
 
 from orientd.errors import Refused
-from orientd.formats import mpf, plan, sniff, stored_orientation, tiff_block
+from orientd.formats import mpf, plan, sniff, stored_orientation, tiff_block, tiff_patch
 from orientd.records import Format, Patch
 
 MAKE = Tag(0x010F, 2, b"somebody\0")
@@ -108,13 +108,13 @@ def test_a_directory_that_is_there_behind_the_block_forbids_growth():
 def test_where_a_directory_would_come_to_be_found_the_block_grows_a_little_further():
     """What stands 42 bytes before the place is what is found there if the block grows by 42."""
     content = block(MAKE, long(EXIF, 0))
-    growth = len(tiff_block.patch(content, 6, memoryview(b"\xff" * 999))[1].new)
+    growth = len(tiff_patch.patch(content, 6, memoryview(b"\xff" * 999))[1].new)
     place = len(content) + 300
     there = jpeg_files.directory([Tag(0x0128, SHORT, b"\2\0")], 0, "little")
     behind = bytearray(b"\xff" * 999)
     behind[300 - growth : 300 - growth + len(there)] = there
     told = block(MAKE, long(EXIF, place))
-    grown = Patch(tuple(tiff_block.patch(told, 6, memoryview(bytes(behind))))).apply(told)
+    grown = Patch(tuple(tiff_patch.patch(told, 6, memoryview(bytes(behind))))).apply(told)
     assert len(grown) > len(content) + growth
     assert (grown + behind)[place : place + len(there)] != there
 

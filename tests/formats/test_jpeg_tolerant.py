@@ -12,7 +12,7 @@ from support.jpeg_files import LONG, SHORT, UNDEFINED, Recipe, Tag, app1, segmen
 from support.referee import HAS_EXIFTOOL, byte_changes, read_tags, tag_changes
 
 from orientd.errors import Refused
-from orientd.formats import plan, stored_orientation, tiff_block
+from orientd.formats import plan, stored_orientation, tiff_block, tiff_patch
 from orientd.formats.lossless import jpeg as jpeg_core
 from orientd.records import Format, Patch
 
@@ -266,12 +266,12 @@ def test_exif_segments_that_disagree_are_refused(reason):
 def test_any_block_is_refused_or_changed_in_its_orientations_alone(noise, orientation):
     data = b"II*\0" + noise
     try:
-        splices = tiff_block.patch(data, orientation)
+        splices = tiff_patch.patch(data, orientation)
     except Refused:
         return
     after = Patch(tuple(splices)).apply(data)
     assert tiff_block.stored(after) == orientation
-    assert tiff_block.patch(after, orientation) == []
+    assert tiff_patch.patch(after, orientation) == []
 
 
 @given(st.data(), st.sampled_from(sorted(IN_PLACE)), st.integers(1, 8))

@@ -12,7 +12,7 @@ from support.jpeg_files import BYTE, LONG, SHORT, SLONG, UNDEFINED, Tag
 from support.png_webp_tiff_files import Tiff, check_patch, judge_damaged, tiff, tiff_changes
 
 from orientd.errors import Refused
-from orientd.formats import plan, stored_orientation, tiff_block
+from orientd.formats import plan, stored_orientation, tiff_patch
 from orientd.records import Format
 
 LACKING = Tiff(orientations=())
@@ -162,9 +162,9 @@ def test_bytes_that_belong_to_nothing_forbid_growth_only():
 
 def test_a_full_file_does_not_grow(monkeypatch):
     data = tiff(LACKING)
-    monkeypatch.setattr(tiff_block, "_LARGEST", len(data) + 1)
+    monkeypatch.setattr(tiff_patch, "_LARGEST", len(data) + 1)
     assert not check_patch(data, 6).keeps_length
-    monkeypatch.setattr(tiff_block, "_LARGEST", len(data))
+    monkeypatch.setattr(tiff_patch, "_LARGEST", len(data))
     assert "too large (4 GB) to grow" in refusal(data)
     assert check_patch(GOOD, 6).keeps_length
 

@@ -140,6 +140,8 @@ def test_a_name_can_do_no_harm(tmp_path, model):
     assert "a&lt;b&gt;$x_1$,|\\udcff/0.jpg" in text
     described = model_card.describe(model, tmp_path / "out" / evaluation.MEASURE)
     assert "| a<b>$x_1$,\\|\\udcff | 6 |" in described
+    assert "At the default policy (`prior_upright` 0.99" in described
+    assert "where neither the model nor the configuration states another:" in described
 
 
 def test_tiles_show_what_the_model_was_shown():

@@ -22,7 +22,7 @@ _WRONG_IN: Final = (100, 300, 1000)
 
 
 def measure(model: Path, looks: Looks, others: dict[str, Looks] | None = None) -> dict[str, Any]:
-    """Accuracy, calibration, false turns and share fixed (`mended`) at the shipped policy; shares are 0–1, intervals are 95 %.
+    """Accuracy, calibration, false turns and share fixed (`mended`) at the default policy; shares are 0–1, intervals are 95 %.
 
     `others` are the looks of models to compare with. An `interval` treats photos as independent, but not the turns of one photo,
     which share their views; a `group_interval` treats only groups as independent (None if there is one group).
@@ -61,8 +61,8 @@ def measure(model: Path, looks: Looks, others: dict[str, Looks] | None = None) -
 def cross_fitted(looks: Looks, start: Policy, false_per_1000: float) -> dict[str, Any] | None:
     """Temperatures and policy chosen on one half of the groups and scored on the other, both ways, added up.
 
-    This is what the same procedure may promise for albums it has not seen; figures at the shipped policy are a little rosy,
-    since all groups helped to choose it. None of a single group, which cannot be halved.
+    This is what the same procedure may promise for albums it has not seen; figures at a policy that all groups helped to
+    choose are a little rosy. None of a single group, which cannot be halved.
     """
     names = sorted(set(looks.groups))
     if len(names) < 2:

@@ -83,7 +83,7 @@ def risk_coverage(figures: dict[str, Any]) -> str:
     for (look, name), colour in zip(_NAMES.items(), (_ONE, _TWO), strict=True):
         axes.plot(*_columns(figures["risk_coverage"][look], 100), color=colour, label=name)
     coverage, risk = figures["risk_coverage"]["shipped"]
-    axes.plot([100 * coverage], [100 * risk], "D", color=_MARK, label="shipped policy, all but unsure")
+    axes.plot([100 * coverage], [100 * risk], "D", color=_MARK, label="default policy, all but unsure")
     axes.set(xlabel="answered, % of photos in all four turns", ylabel="wrong among these, %", xlim=(0, 102), ylim=(0, None))
     axes.legend(loc="upper left")
     return _svg(figure, "risk-coverage")
@@ -105,7 +105,7 @@ def false_mended(figures: dict[str, Any]) -> str:
     low, high = (max(bound, edge) for bound in shipped["false_interval"])
     up, down = (shipped["mended_group_interval"] or shipped["mended_interval"])[::-1]
     spread = {"xerr": [[x - low], [max(high - x, 0)]], "yerr": [[max(y - 100 * down, 0)], [max(100 * up - y, 0)]]}
-    axes.errorbar([x], [y], **spread, fmt="D", color=_MARK, elinewidth=1.1, capsize=3, zorder=9, label="shipped policy")
+    axes.errorbar([x], [y], **spread, fmt="D", color=_MARK, elinewidth=1.1, capsize=3, zorder=9, label="default policy")
     axes.set(xscale="log", xlabel="false turns per 1,000 upright photos", ylabel="wrongly turned photos fixed, %", ylim=(0, 102))
     ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500) if tick > 1.25 * edge]
     axes.set_xticks([edge, *ticks], ["none", *(f"{tick:g}" for tick in ticks)])
