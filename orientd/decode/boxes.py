@@ -15,6 +15,8 @@ def _row_sums(values: NDArray[Any], number: int) -> NDArray[Any]:
     if number == 1:
         return values
     half = number // 2
-    sums = _row_sums(values, half)
-    sums = sums[:-half] + sums[half:]
-    return sums[:-1] + values[number - 1 :] if number % 2 else sums
+    few = _row_sums(values, half)
+    sums: NDArray[Any] = few[:-half] + few[half:]
+    if number % 2:
+        sums = sums[:-1] + values[number - 1 :]
+    return sums

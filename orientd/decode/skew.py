@@ -126,7 +126,8 @@ def _ink(gray: NDArray[np.uint8]) -> Plane | None:
 
 def _box_mean(levels: Plane) -> Plane:
     side = 2 * _RADIUS + 1
-    return box_sums(np.pad(levels, _RADIUS, mode="edge"), side, side) / np.float32(side * side)
+    sums: Plane = box_sums(np.pad(levels, _RADIUS, mode="edge"), side, side)
+    return sums / np.float32(side * side)
 
 
 @cache

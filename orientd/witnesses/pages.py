@@ -85,7 +85,7 @@ def _looks(picture: Pixels) -> Iterator[Look]:
 def _shown(picture: Pixels) -> Iterator[tuple[int, NDArray[np.float32]]]:
     for look in _looks(picture):
         planes = np.ascontiguousarray(look.pixels.transpose(2, 0, 1), np.float32)
-        yield look.turn, ((planes / 255 - _MEAN) / _STD)[None]
+        yield look.turn, ((planes / np.float32(255) - _MEAN) / _STD)[None]
 
 
 def _logarithms(probabilities: NDArray[np.floating[Any]], turns: Sequence[int]) -> dict[int, float]:
