@@ -20,7 +20,7 @@ from orientd import formats
 from orientd.config import Config
 from orientd.errors import StateError
 from orientd.records import FileStat, Format, Row
-from orientd.state import journal as record
+from orientd.state import journal_schema
 from orientd.state.journal import Journal
 from orientd.state.originals import Originals
 from orientd.state.seen import Seen
@@ -326,7 +326,7 @@ def test_a_change_that_orientd_cannot_have_made_is_told(journal, column, value):
 def test_a_journal_changed_on_purpose_ends_a_command_with_advice(
     orientd, journal, photos, tmp_path, monkeypatch, capsys, statement
 ):
-    monkeypatch.setattr(record, "_MOST_BYTES", 10**6)
+    monkeypatch.setattr(journal_schema, "_MOST_BYTES", 10**6)
     change(journal, (statement,))
     before = sky_library.snapshot(photos)
     assert orientd("undo", "--yes") == 1
