@@ -103,7 +103,7 @@ def listing(*, entries=b"", count=0, items=b"", places=b"", extents=0, behind=b"
 
 
 def test_the_items_of_a_heif_have_a_bounded_number_of_properties():
-    """The 65,000 items of the largest collection may have three each, and one of 822 tiles, a photo of 200 megapixels, has 2,405."""
+    """65,000 items may have three each; the 822 of a photo of 200 megapixels have 2,405 together."""
     few, many = (
         listing(entries=b"".join(number(n, 2) + number(each, 1) + b"\1" * each for n in range(2, 65_002)), count=65_000)
         for each in (3, 4)
@@ -127,7 +127,9 @@ def test_xmp_of_a_heif_that_many_items_share_is_read_as_often_as_a_file_is_long(
     packet = b'<a xmlns:b="c"/>'
     xmp = full_box(b"infe", number(2, 2) + number(0, 2) + b"mime\0application/rdf+xml\0", version=2)
     items = b"".join(xmp.replace(number(2, 2) + number(0, 2), number(n, 2) + number(0, 2)) for n in range(2, 1000))
-    places = b"".join(number(n, 2) + number(0, 2) + number(1, 2) + number(200_000, 4) + number(500_000, 4) for n in range(2, 1000))
+    places = b"".join(
+        number(n, 2) + number(0, 2) + number(1, 2) + number(200_000, 4) + number(500_000, 4) for n in range(2, 1000)
+    )
     behind = box(b"mdat", packet + b" " * 1_000_000)
     refused(Format.HEIF, listing(items=items, places=places, extents=998, behind=behind), "its EXIF and XMP overlap")
 
