@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from orientd.errors import Refused
-from orientd.formats import heif_items, jpeg, png, png_text, webp, xmp
+from orientd.formats import heif_items, jpeg, png, webp, xmp
 from orientd.formats.heif_items import Catalogue
 from orientd.formats.jpeg_markers import APP1, APP11
 from orientd.formats.tiff_block import of_file
@@ -54,8 +54,8 @@ def _jpeg(data: bytes) -> Iterator[bool]:
 def _png(data: bytes) -> Iterator[bool]:
     for chunk in png.chunks(data):
         yield chunk.name == b"caBX"
-        if chunk.name in png_text.TEXTS:
-            yield xmp.links_manifest(_packet(data, chunk))
+        for text in png.texts(data, [chunk]):
+            yield xmp.links_manifest(_packet(data, text))
 
 
 def _packet(data: bytes, chunk: png.Chunk) -> bytes:
@@ -89,10 +89,9 @@ def _listed(listed: Catalogue) -> Iterator[bool]:
         kind = listed.data[box.body : box.body + 16] if box.kind == b"uuid" else b""
         yield box.kind == b"jumb" or kind == _MANIFEST_BOX
         yield kind == _XMP_BOX and xmp.links_manifest(listed.data[box.body + 16 : box.end])
-    for number, item in listed.items.items():
-        yield item.content == b"application/c2pa"
-        if item.content == b"application/rdf+xml":
-            yield xmp.links_manifest(listed.content(number).data)
+    yield any(item.content == b"application/c2pa" for item in listed.items.values())
+    packets = (number for number, item in listed.items.items() if item.content == b"application/rdf+xml")
+    yield from (xmp.links_manifest(content.data) for content in listed.packets(packets))
 
 
 _FINDERS: Final[dict[Format, Callable[[bytes], Iterator[bool]]]] = {

@@ -136,7 +136,8 @@ def _metadata(listed: Catalogue) -> list[tuple[bytes, Content]]:
     if len(exif) > 1:
         raise Refused(Reason.BROKEN_METADATA, "two EXIF blocks")
     packets = [item for item in ours if listed.items[item].content == b"application/rdf+xml"]
-    return [(listed.items[item].kind, listed.content(item)) for item in exif + packets]
+    kinds = [listed.items[item].kind for item in exif + packets]
+    return list(zip(kinds, listed.packets(exif + packets), strict=True))
 
 
 def _note(kind: bytes, content: Content, old: int, new: int) -> Iterator[Splice]:

@@ -3,17 +3,19 @@
 ISO/IEC 14496-12, section 8.11 (iinf, iloc, iref, pitm); ISO/IEC 23008-12, section 9.3 (iprp) and 9.4 (grpl).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from orientd.errors import Refused
-from orientd.formats.isobmff import Box, Number, Reader, box, inside
+from orientd.formats.isobmff import MOST, Box, Number, Reader, box, inside
 from orientd.reasons import Reason
 from orientd.records import Splice
 
 _MOST_BYTES: Final = 4 * 2**20  # of one list; the largest seen in photos has a few thousand
+_MOST_LISTED: Final = 4 * MOST  # properties of all items together, and pieces of them
 _MUST_BE_WHOLE: Final = (b"mdat", b"meta", b"moov")
+_TOO_LONG: Final = "broken HEIF: a list is longer than any photo needs"
 
 
 class Association(NamedTuple):
@@ -128,6 +130,20 @@ class Catalogue:
             raise Refused(Reason.BROKEN_METADATA, "its EXIF or XMP lies within the lists of the file")
         return Content(b"".join(self.data[at : at + length] for at, length in pieces), pieces)
 
+    def packets(self, items: Iterable[int]) -> Iterator[Content]:
+        """The bytes of several items, one after another.
+
+        Raises:
+            Refused: they cannot be found in this file, or are together longer than it, as those that share their bytes may be.
+        """
+        size = 0
+        for item in items:
+            content = self.content(item)
+            size += len(content.data)
+            if size > len(self.data):
+                raise Refused(Reason.BROKEN_METADATA, "its EXIF and XMP overlap")
+            yield content
+
     def _origin(self, method: int) -> tuple[int, int]:
         if method == 0:
             return 0, len(self.data)
@@ -146,7 +162,7 @@ def read(data: bytes) -> Catalogue:
     meta = _only(top, b"meta")
     children = list(inside(data, meta.body + 4, meta.end))
     if any(child.end - child.start > _MOST_BYTES for child in children if child.kind != b"idat"):
-        raise Refused(Reason.DAMAGED, "broken HEIF: a list is longer than any photo needs")
+        raise Refused(Reason.DAMAGED, _TOO_LONG)
     iprp = _only(children, b"iprp")
     parts = list(inside(data, iprp.body, iprp.end))
     ipco = _only(parts, b"ipco")
@@ -179,6 +195,8 @@ def _top(data: bytes) -> tuple[tuple[Box, ...], int]:
     while (one := box(data, place, len(data))) and one.name.isprintable() and not (found and one.kind == b"ftyp"):
         found.append(one)
         place = one.end
+        if len(found) > MOST:
+            raise Refused(Reason.DAMAGED, "it has more boxes than any photo needs")
     if data[place + 4 : place + 8] in _MUST_BE_WHOLE:
         raise Refused(Reason.DAMAGED, "it is cut short")
     return tuple(found), place
@@ -237,12 +255,16 @@ def _groups(data: bytes, grpl: Box) -> Iterator[tuple[bytes, tuple[int, ...]]]:
 
 def _entries(data: bytes, boxes: list[Box], most: int) -> dict[int, Entry]:
     found: dict[int, Entry] = {}
+    number = 0
     for parent in boxes:
         reader = Reader(data, parent.body, parent.end)
         version, flags = reader.full_box()
         width = 2 if flags & 1 else 1
         for _ in range(reader.value(4)):
             item, count = reader.value(4 if version else 2), reader.number(1)
+            number += 1 + count.value
+            if number > _MOST_LISTED:
+                raise Refused(Reason.DAMAGED, _TOO_LONG)
             listed = tuple(_association(reader.value(width), width) for _ in range(count.value))
             if item in found or any(one.number > most for one in listed):
                 raise Refused(
@@ -265,11 +287,14 @@ def _locations(data: bytes, iloc: Box) -> dict[int, Location]:
     sizes = reader.value(2)
     offset, length, base, index = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
     wide = 4 if version == 2 else 2
-    found = {}
+    found, number = {}, 0
     for _ in range(reader.value(wide)):
         item = reader.value(wide)
         method = reader.value(2) & 15 if version else 0
         external, start, count = bool(reader.value(2)), reader.number(base), reader.value(2)
+        number += 1 + count
+        if number > _MOST_LISTED:
+            raise Refused(Reason.DAMAGED, _TOO_LONG)
         if count > 1 and not offset + length:
             raise Refused(Reason.DAMAGED, "broken HEIF: an item is said to be in several places that are not named")
         extents = []

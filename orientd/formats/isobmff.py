@@ -1,11 +1,14 @@
 """Boxes, the building blocks of HEIF and AVIF files (ISO/IEC 14496-12, section 4.2), and numbers in them."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from orientd.errors import Refused
 from orientd.reasons import Reason
 from orientd.records import Splice
+
+MOST: Final = 2**16
+"""Boxes next to one another: as many as items can have numbers of 16 bits."""
 
 
 class Box(NamedTuple):
@@ -89,9 +92,13 @@ def inside(data: bytes, start: int, end: int) -> Iterator[Box]:
     """The boxes that fill the bytes from `start` to `end`.
 
     Raises:
-        Refused: on reaching anything but a whole box.
+        Refused: on reaching anything but a whole box, or more of them than any photo needs.
     """
+    number = 0
     while start < end:
+        number += 1
+        if number > MOST:
+            raise Refused(Reason.DAMAGED, "it has more boxes than any photo needs")
         found = box(data, start, end)
         if found is None:
             raise Refused(Reason.DAMAGED, f"broken boxes: at byte {start} there is none that fits")

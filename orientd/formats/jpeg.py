@@ -9,9 +9,9 @@ those that store an orientation are changed together, and none may contradict th
 """
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Final, NamedTuple
 
 from orientd import orientation as group
@@ -29,7 +29,9 @@ _WITHOUT_LENGTH: Final = frozenset(range(0xC0)) | frozenset(range(0xD0, 0xD9))
 _FILL: Final = re.compile(rb"\xff*")
 _PASSED_OVER: Final = re.compile(rb"(?:[^\xff]+|\xff+[\0\xd0-\xd7])*")
 _LARGEST: Final = 0xFFFF
-_MOST: Final = 2**16  # segments before a scan: so many of the shortest keep any reader busy for a second
+_MOST: Final = 2**16  # segments before a scan, and behind it: so many of the shortest keep any reader busy for a second
+_TOO_MANY: Final = "it has more segments than any camera writes"
+_MOST_NOTED: Final = 8  # EXIF segments, and maker notes in one, of a file that is to grow; cameras write one
 
 
 class Segment(NamedTuple):
@@ -67,7 +69,7 @@ def segments(data: bytes, *, lenient: bool = False) -> Iterator[Segment]:
     while marker != SOS:
         number += 1
         if number > _MOST:
-            raise Refused(Reason.DAMAGED, "it has more segments than any camera writes")
+            raise Refused(Reason.DAMAGED, _TOO_MANY)
         stray = _PASSED_OVER.match(data, place) if lenient else None
         marker, place = _marker(data, stray.end() if stray else place)
         end = place + int.from_bytes(data[place : place + 2], "big")
@@ -186,7 +188,7 @@ def _that_count(data: bytes, exif: list[Segment]) -> list[Segment]:
     """
     values = [_stored(data, segment) for segment in exif]
     if any(value is not None and group.normalise(value) != group.normalise(values[0]) for value in values):
-        says = ["nothing" if value is None else str(value) for value in values]
+        says = ["nothing" if value is None else str(value) for value in values[:_MOST_NOTED]]
         raise Refused(
             Reason.ORIENTATIONS_DISAGREE,
             f"it has several EXIF segments that say {', '.join(says)}: viewers disagree about this photo",
@@ -203,10 +205,13 @@ def _in_segment(data: bytes, layout: _Layout, segment: Segment, orientation: int
     if size + growth > _LARGEST:
         raise Refused(Reason.CANNOT_GROW, "the EXIF segment is full (64 KB)")
     length = Splice(segment.start - 2, data[segment.start - 2 : segment.start], (size + growth).to_bytes(2, "big"))
-    for exif in layout.exif:
-        if data[exif.start + len(EXIF) :][:4] not in tiff_layout.HEADERS:
-            raise Refused(Reason.CANNOT_GROW, "the EXIF block goes on in a second segment, so it cannot grow")
-        _check_maker_notes(data, layout, exif, lenient=exif is segment)
+    if not all(data.startswith(tuple(tiff_layout.HEADERS), exif.start + len(EXIF)) for exif in layout.exif):
+        raise Refused(Reason.CANNOT_GROW, "the EXIF block goes on in a second segment, so it cannot grow")
+    if len(layout.exif) > _MOST_NOTED:
+        raise Refused(Reason.CANNOT_GROW, "it has more EXIF segments than any camera writes, so none of them can grow")
+    trailer = end_of_image(data, layout.scan)
+    for exif in layout.exif if trailer < len(data) else []:
+        _check_maker_notes(data, trailer, exif, lenient=exif is segment)
     return [length, *splices, *_carried(data, layout, segment.end, growth)]
 
 
@@ -224,33 +229,40 @@ def _carried(data: bytes, layout: _Layout, place: int, growth: int) -> list[Spli
     ]
 
 
-def _check_maker_notes(data: bytes, layout: _Layout, exif: Segment, *, lenient: bool) -> None:
-    """No word of a maker note may be the offset of a preview behind the picture, which would move with it.
+def _check_maker_notes(data: bytes, trailer: int, exif: Segment, *, lenient: bool) -> None:
+    """No word of a maker note may be the offset of a preview behind the picture, from `trailer` on, which would move with it.
 
     Makers count from the start of the file, of the TIFF block or of the note, in either byte order, and some overwrite the first
     byte of the preview. Residual risk: an undocumented offset of something else, deeper in the data behind the picture.
     """
-    trailer = end_of_image(data, layout.scan)
-    if trailer == len(data):
-        return
     block = exif.start + len(EXIF)
-    for start, end in tiff_block.maker_notes(data[block : exif.end], lenient=lenient):
-        note = data[block + start : block + end]
-        words = chain.from_iterable((note[at : at + 4], note[at : at + 4][::-1]) for at in range(0, len(note) - 3, 2))
-        for number in (int.from_bytes(word, "big") for word in words):
-            for target in (number, number + block, number + block + start):
-                if trailer == target or (target > trailer and data[target + 1 : target + 3] == SOI[1:] + b"\xff"):
-                    raise Refused(
-                        Reason.CANNOT_GROW, "the maker note may point at data behind the picture, so the EXIF block cannot grow"
-                    )
+    notes = tiff_block.maker_notes(data[block : exif.end], lenient=lenient)
+    if len(notes) > _MOST_NOTED:
+        raise Refused(Reason.CANNOT_GROW, "it has more maker notes than any camera writes, so the EXIF block cannot grow")
+    for start, end in notes:
+        words = _words(data[block + start : block + end])
+        targets = (word + base for base in (0, block, block + start) for word in words if trailer <= word + base < len(data))
+        if any(target == trailer or data.startswith(SOI[1:] + b"\xff", target + 1) for target in targets):
+            raise Refused(
+                Reason.CANNOT_GROW, "the maker note may point at data behind the picture, so the EXIF block cannot grow"
+            )
+
+
+def _words(note: bytes) -> set[int]:
+    """The numbers of four bytes at all even offsets, in either byte order."""
+    aligned = [note[start : start + (len(note) - start) // 4 * 4] for start in (0, 2)]
+    return {word for part in aligned for order in "<>" for (word,) in struct.iter_unpack(f"{order}I", part)}
 
 
 def end_of_image(data: bytes, scan: int) -> int:
     """The offset after EOI of the picture whose first scan starts at `scan`."""
     place = scan
-    while found := AFTER_SCAN.search(data, place):
+    for _ in range(_MOST):
+        found = AFTER_SCAN.search(data, place)
+        if not found:
+            raise Refused(Reason.CANNOT_GROW, "the picture has no end marker (EOI), so the file cannot grow")
         if found[0] == EOI:
             return found.end()
         length = int.from_bytes(data[found.end() : found.end() + 2], "big")
         place = found.end() + max(length, 2)
-    raise Refused(Reason.CANNOT_GROW, "the picture has no end marker (EOI), so the file cannot grow")
+    raise Refused(Reason.DAMAGED, _TOO_MANY)

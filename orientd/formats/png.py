@@ -9,8 +9,9 @@ the other, and none puts them together, so a small new block would hide the old 
 picture moves before it, where it must be to state a turn: browsers and libvips do not look behind.
 """
 
+import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Final, NamedTuple
 
@@ -22,6 +23,9 @@ from orientd.reasons import Reason
 from orientd.records import Patch, Splice
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_HEAD: Final = struct.Struct(">I4s")
+_MOST: Final = 2**20  # chunks; of the usual 8 KiB they hold a picture of 8 GiB
+_MOST_PACKETS: Final = 8  # texts with EXIF or XMP, of which a sound file has one or two; each may be packed a thousandfold
 _NEEDED: Final = frozenset({b"tRNS", b"eXIf", b"acTL", b"fcTL", b"fdAT"})  # of the ancillary chunks, to show the picture
 _REFUSED: Final = {
     b"acTL": (Reason.SEVERAL_PICTURES, "an animated PNG (APNG) is no photo"),
@@ -42,18 +46,31 @@ def chunks(data: bytes) -> Iterator[Chunk]:
     """The chunks from the first to IEND, or to the end of a file without one; their checksums are not looked at.
 
     Raises:
-        Refused: on reaching anything but a whole chunk.
+        Refused: on reaching anything but a whole chunk, or more of them, or of texts with metadata, than any program writes.
     """
     if not data.startswith(SIGNATURE):
         raise Refused(Reason.DAMAGED, "not a PNG: it does not start with the signature")
-    place, name = len(SIGNATURE), b""
-    while name != b"IEND" and (place < len(data) or not name):
-        start = place + 8
-        end, name = start + int.from_bytes(data[place : place + 4], "big"), data[place + 4 : start]
+    place, packets = len(SIGNATURE), 0
+    for _ in range(_MOST):
+        if place + 12 > len(data):
+            raise Refused(Reason.DAMAGED, f"cut short, or a chunk has a bad length at byte {place}")
+        length, name = _HEAD.unpack_from(data, place)
+        start, end = place + 8, place + 8 + length
         if end + 4 > len(data):
             raise Refused(Reason.DAMAGED, f"cut short, or a chunk has a bad length at byte {place}")
+        packets += name in TEXTS and png_text.is_metadata(data, start, end)
+        if packets > _MOST_PACKETS:
+            raise Refused(Reason.BROKEN_METADATA, "it has more texts with metadata than any program writes")
         yield Chunk(name, start, end)
         place = end + 4
+        if name == b"IEND" or place == len(data):
+            return
+    raise Refused(Reason.DAMAGED, "it has more chunks than any picture needs")
+
+
+def texts(data: bytes, found: Iterable[Chunk]) -> list[Chunk]:
+    """Those of the chunks that are texts with the keyword of EXIF or XMP."""
+    return [chunk for chunk in found if chunk.name in TEXTS and png_text.is_metadata(data, chunk.start, chunk.end)]
 
 
 def stored(data: bytes) -> int | None:
@@ -75,8 +92,7 @@ def plan(data: bytes, orientation: int) -> Patch:
     """
     found = _checked(data)
     value = stored(data)
-    texts = [chunk for chunk in found if chunk.name in TEXTS]
-    digits = {chunk: _digits(data, chunk) for chunk in texts}
+    digits = {chunk: _digits(data, chunk) for chunk in texts(data, found)}
     xmp.check_agreement(value, [digit for each in digits.values() for digit in each])
     splices = _exif(data, found, orientation)
     for chunk, each in digits.items():
@@ -221,7 +237,7 @@ def _plain_exif(data: bytes, found: list[Chunk]) -> Chunk | None:
     Raises:
         Refused: there are several, it comes too late to be followed by one, or it states a turn that others do not see.
     """
-    blocks = [(chunk, png_text.plain_exif(chunk.name, data[chunk.start : chunk.end])) for chunk in found]
+    blocks = [(chunk, png_text.plain_exif(chunk.name, data[chunk.start : chunk.end])) for chunk in texts(data, found)]
     plain = [(chunk, block) for chunk, block in blocks if block is not None]
     if not plain:
         return None
@@ -246,8 +262,8 @@ class _OldExif(NamedTuple):
 
 def _old_exif(data: bytes, found: list[Chunk]) -> _OldExif | None:
     """The only one there is, if it states the same orientation as the eXIf chunk, or as none."""
-    texts = [(chunk, png_text.exif(chunk.name, data[chunk.start : chunk.end])) for chunk in found if chunk.name in TEXTS]
-    old = [_OldExif(chunk, *held) for chunk, held in texts if held]
+    held = [(chunk, png_text.exif(chunk.name, data[chunk.start : chunk.end])) for chunk in texts(data, found)]
+    old = [_OldExif(chunk, *each) for chunk, each in held if each]
     if len(old) > 1:
         raise Refused(Reason.BROKEN_METADATA, "EXIF stands in two old text chunks")
     for each in old:

@@ -42,6 +42,13 @@ def keyword(body: bytes) -> bytes:
     return body.partition(b"\0")[0]
 
 
+def is_metadata(data: bytes, start: int, end: int) -> bool:
+    """True if the text in the bytes `start` to `end` of a file has a keyword by which some program takes it for EXIF or XMP."""
+    zero = data.find(b"\0", start, end)
+    word = data[start : end if zero < 0 else zero].strip()
+    return word in (XMP, PLAIN_EXIF.encode()) or _SPELT_OTHERWISE.fullmatch(word) is not None
+
+
 def read(name: bytes, body: bytes) -> Text:
     """The text in a chunk of that name.
 

@@ -25,6 +25,7 @@ _SIGNED: Final = (6, 8, 9, 17)
 _INTEGERS: Final = (1, SHORT, 4, 16, *_SIGNED)
 _POINTERS: Final = (4, 9, 13, 16, 18)
 _MOST_ENTRIES: Final = 0xFFFF  # as many as a block that is no BigTIFF can count
+_MOST_NUMBERS: Final = 2**20  # of one entry: so many strips have a picture of a million rows
 _MOST_DIRECTORIES: Final = 64
 _JPEG_HEADER: Final = b"Exif\0\0"
 
@@ -139,8 +140,9 @@ class TiffBlock:
 
     def numbers(self, entry: Entry) -> list[int]:
         """The whole numbers an entry holds."""
-        start, end = self.value(entry)
-        size = self.layout.sizes[entry.type]
+        (start, end), size = self.value(entry), self.layout.sizes[entry.type]
+        if entry.length > _MOST_NUMBERS:
+            raise Refused(Reason.BROKEN_METADATA, "broken EXIF: a list in it is longer than any picture needs")
         return [self.number(at, size, signed=entry.type in _SIGNED) for at in range(start, end, size)]
 
     def extents(self) -> list[tuple[int, int]]:

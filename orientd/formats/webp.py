@@ -19,6 +19,7 @@ _BITSTREAMS: Final = (b"VP8 ", b"VP8L")
 XMP_NAMES: Final = (b"XMP ", b"XMP\0")
 _ANIMATED: Final = frozenset({b"ANIM", b"ANMF"})
 _ANNOUNCED: Final = _ANIMATED | {*XMP_NAMES, *_BITSTREAMS, b"VP8X", b"ALPH", b"ICCP", b"EXIF"}
+_MOST: Final = 2**16  # chunks: many more than the longest animation has pictures
 _LARGEST: Final = 2**32 - 10
 
 
@@ -34,14 +35,18 @@ def chunks(data: bytes) -> Iterator[Chunk]:
     """The chunks from the first to the end of the RIFF part.
 
     Raises:
-        Refused: on reaching anything but a whole chunk.
+        Refused: on reaching anything but a whole chunk, or more of them than any program writes.
     """
     if data[:4] != b"RIFF" or data[8:_HEADER] != b"WEBP":
         raise Refused(Reason.DAMAGED, "not a WebP: it does not start with a RIFF header")
     place, end = _HEADER, _riff_end(data)
     if end > len(data) or end % 2:
         raise Refused(Reason.DAMAGED, "cut short, or its RIFF header gives a wrong size")
+    number = 0
     while place < end:
+        number += 1
+        if number > _MOST:
+            raise Refused(Reason.DAMAGED, "it has more chunks than any picture needs")
         start = place + 8
         chunk = Chunk(data[place : place + 4], start, start + int.from_bytes(data[place + 4 : start], "little"))
         place = chunk.end + chunk.end % 2

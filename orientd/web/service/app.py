@@ -23,7 +23,7 @@ from orientd.reasons import Reason
 from orientd.report.text import in_json, printable
 from orientd.web.service import forms
 from orientd.web.service.door import Limits, Turned
-from orientd.web.service.numbers import Numbers
+from orientd.web.service.numbers import Left, Numbers
 from orientd.web.service.tasks import Answer, Kind, Refusal, Task, Wanted
 from orientd.web.service.workers import Full, Workers
 
@@ -87,6 +87,7 @@ class Service:
                 ) from None
             found = await self._found(request, waiting)
             if found is None:
+                self._numbers.left(Left.WAITING)
                 return Response(status_code=_GONE)
             return self._one(tasks[0], found[0]) if len(tasks) == 1 else self._several(tasks, found)
 

@@ -32,13 +32,16 @@ _NO_HTTP: Final = (
 
 
 class Connection(H11Protocol):
-    """See above. `refused` is called with kind and message for a connection beyond `most`, and for data that is no HTTP."""
+    """See above. `refused` is called with kind and message for a connection beyond `most`, and for data that is no HTTP; `unread`
+    for one that ends in the middle of an answer, or by a reset behind it, which a client causes that has not read all."""
 
     most, idle, in_hand, every = MOST, IDLE, IN_HAND, _EVERY
 
-    def __init__(self, *args: Any, refused: Callable[[str, str], None], **named: Any) -> None:
+    def __init__(
+        self, *args: Any, refused: Callable[[str, str], None], unread: Callable[[], None] = lambda: None, **named: Any
+    ) -> None:
         super().__init__(*args, **named)
-        self._refused, self._is_leaving = refused, False
+        self._refused, self._unread, self._is_leaving = refused, unread, False
         self._state: object = None
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -56,6 +59,9 @@ class Connection(H11Protocol):
         """Nothing is to be looked after any more."""
         if self._timer:
             self._timer.cancel()
+        has_begun = self.cycle is not None and self.cycle.response_started
+        if self.flow.write_paused or (has_begun and (exc is not None or not self.cycle.response_complete)):
+            self._unread()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -18,7 +18,7 @@ from json import dumps
 from typing import Any, Final
 
 from orientd.web.guard import HEADERS, STRANGERS, Access, App, Asked, Receive, Scope, Send, TooMuch, encoded
-from orientd.web.service.numbers import Numbers
+from orientd.web.service.numbers import Left, Numbers
 from orientd.web.service.tasks import Refusal
 
 SECURITY: Final = {
@@ -49,6 +49,10 @@ class Turned(Exception):
         self.status, self.code, self.headers = status, code, {name.replace("_", "-"): text for name, text in headers.items()}
 
 
+class _Gone(Exception):
+    """The client is not there any more: nobody would read an answer."""
+
+
 class Door:
     """Wraps an application, which finds the whole body of a POST in `scope["orientd.body"]`."""
 
@@ -75,6 +79,8 @@ class Door:
             if asked.method == "POST":
                 scope["orientd.body"] = await self._body(asked, receive, held)
             await self._app(scope, receive, send)
+        except _Gone:
+            self._numbers.left(Left.UPLOADING)
         except Turned as turned:
             self._numbers.refused(turned.code, str(turned))
             await refuse(send, turned)
@@ -117,7 +123,7 @@ class Door:
         while more:
             message = await receive()
             if message["type"] != "http.request":
-                raise Turned(400, Refusal.BAD_REQUEST, "it was broken off")
+                raise _Gone
             part, more = message.get("body", b""), message.get("more_body", False)
             size += len(part)
             if size > most:
@@ -132,7 +138,7 @@ class Door:
         """Let a client finish, which hears nothing before that, and turn it away."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAINED):
-                while more:
+                while more:  # one that leaves now is turned away in its absence
                     message = await receive()
                     more = message["type"] == "http.request" and message.get("more_body", False)
         raise Turned(429, Refusal.QUEUE_FULL, "too much is being received already: ask again in a moment", Retry_After="1")

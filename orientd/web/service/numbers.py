@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Final
 
 from orientd.report import prometheus
@@ -12,6 +13,21 @@ from orientd.report.prometheus import Family
 from orientd.web.service.workers import Load
 
 _MINUTE: Final = 60.0
+
+
+class Left(StrEnum):
+    """What was going on when the connection of a client ended too early."""
+
+    UPLOADING = "uploading"
+    WAITING = "waiting"
+    READING = "reading"
+
+
+_LEFT: Final = {
+    Left.UPLOADING: "before its request was here",
+    Left.WAITING: "before it was answered, so its pictures are dropped",
+    Left.READING: "before it had read its answer",
+}
 
 
 class Numbers:
@@ -23,6 +39,7 @@ class Numbers:
         self._requests: Counter[str] = Counter()
         self._images: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
+        self._left: Counter[str] = Counter()
         self._logged: dict[str, tuple[float, int]] = {}
         self._seconds = {"waited": 0.0, "took": 0.0}
 
@@ -45,6 +62,14 @@ class Numbers:
         if more := self._unlogged(kind):
             self._log.warning("turned away (%s%s): %s", kind, f", {more:,} times" if more > 1 else "", message)
 
+    def left(self, when: Left) -> None:
+        """The connection of a client ended too early. One that has only said that it sends no more counts as gone, too."""
+        with self._lock:
+            self._left[when] += 1
+        if more := self._unlogged(when):
+            times = f", {more:,} times" if more > 1 else ""
+            self._log.info("a client ended its connection (%s%s) %s", when, times, _LEFT[when])
+
     def fault(self, error: BaseException) -> None:
         """A picture met a fault of orientd."""
         if more := self._unlogged("fault"):
@@ -63,12 +88,14 @@ class Numbers:
         """Prometheus' text format."""
         with self._lock:
             requests, images, refused = dict(self._requests), dict(self._images), dict(self._refused)
+            left = dict(self._left)
             seconds = {name: round(value, 3) for name, value in self._seconds.items()}
         return prometheus.text(
             [
                 Family.by("status", "orientd_serve_requests_total", "counter", "Requests answered.", requests),
                 Family.by("decision", "orientd_serve_images_total", "counter", "Pictures answered, by what came of it.", images),
                 Family.by("reason", "orientd_serve_refused_total", "counter", "Requests and connections turned away.", refused),
+                Family.by("when", "orientd_serve_left_total", "counter", "Connections that ended too early.", left),
                 Family.by("stage", "orientd_serve_seconds_total", "counter", "Time of pictures, summed over them.", seconds),
                 Family.single("orientd_serve_waiting", "gauge", "Pictures in the queue.", load.waiting),
                 Family.single("orientd_serve_working", "gauge", "Pictures being judged.", load.working),

@@ -16,7 +16,7 @@ from orientd.web.service.app import Answers, Service
 from orientd.web.service.connections import Connection
 from orientd.web.service.door import Door, Limits
 from orientd.web.service.judging import Judging
-from orientd.web.service.numbers import Numbers
+from orientd.web.service.numbers import Left, Numbers
 from orientd.web.service.workers import Workers
 
 _LAST_ANSWERS: Final = 20  # seconds that requests in hand have once it is to end
@@ -61,7 +61,7 @@ def server(
         access_log=False,
         lifespan="off",
         ws="none",
-        http=partial(Connection, refused=numbers.refused),  # type: ignore[arg-type]  # it is called as the class would be
+        http=partial(Connection, refused=numbers.refused, unread=partial(numbers.left, Left.READING)),  # type: ignore[arg-type]  # it is called as the class would be
         loop="asyncio",
         proxy_headers=False,
         server_header=False,

@@ -176,6 +176,70 @@ def test_forty_at_once(opened, sky):
     assert page.locator(".verdict.error").count() == 0
 
 
+class Busy:
+    """Stands between the page and the service: answers with `answers`, one after another, then lets requests pass."""
+
+    def __init__(self, page, *answers):
+        self.left, self.asked = list(answers), 0
+        page.clock.install(time=0)
+        page.clock.pause_at(1000)
+        page.route("**/v1/orientation*", self)
+
+    def __call__(self, route):
+        self.asked += 1
+        if self.left:
+            status, headers, body = self.left.pop(0)
+            route.fulfill(status=status, headers=headers, body=body)
+        else:
+            route.continue_()
+
+
+TOO_BUSY = '{"error": "it took too long: ask again when less is asked", "reason_code": "too_busy"}'
+SAID = "document.querySelector('.told').textContent"
+
+
+def test_a_busy_service_is_asked_again_when_it_says(opened, sky):
+    page = opened(expect=(429, 503))
+    busy = Busy(page, (503, {"Retry-After": "5"}, TOO_BUSY), (429, {"Retry-After": "1"}, TOO_BUSY))
+    give(page, "drop", sky("a.jpg", 90))
+    until(page, f"{SAID}.includes('The service is busy: asked again in 5 s')", True)
+    page.clock.run_for(4_900)
+    assert busy.asked == 1
+    page.clock.run_for(1_500)
+    until(page, f"{SAID}.includes('asked again in 2 s')", True)
+    assert busy.asked == 2
+    page.clock.run_for(2_600)
+    until(page, READY, "1 picture: 1 to be turned")
+    assert busy.asked == 3
+
+
+@pytest.mark.parametrize("body", [TOO_BUSY, "<h1>Service Unavailable</h1>"], ids=["by the service", "by a proxy"])
+def test_a_service_that_stays_busy_is_left_alone_until_a_person_asks_again(opened, sky, body):
+    page = opened(expect=(503,))
+    busy = Busy(page, *[(503, {}, body)] * 5)
+    give(page, "drop", sky("a.jpg", 90))
+    for seconds in (1, 2, 4, 8):
+        until(page, f"{SAID}.includes('asked again in {seconds} s')", True)
+        page.clock.run_for(1_300 * seconds)
+    until(page, READY, "1 picture: 1 not looked at")
+    page.clock.run_for(600_000)
+    assert busy.asked == 5
+    said = page.locator(".broken .told").inner_text()
+    assert ("It took too long" if body is TOO_BUSY else "The service answered with status 503.") in said
+    page.get_by_role("button", name="Try again").click()
+    until(page, READY, "1 picture: 1 to be turned")
+    assert (busy.asked, page.locator(".broken").count()) == (6, 0)
+
+
+def test_a_service_that_names_an_hour_is_not_asked_before(opened, sky):
+    page = opened(expect=(503,))
+    busy = Busy(page, (503, {"Retry-After": "3600"}, TOO_BUSY))
+    give(page, "drop", sky("a.jpg"))
+    until(page, READY, "1 picture: 1 not looked at")
+    assert busy.asked == 1
+    assert page.get_by_role("button", name="Try again").is_visible()
+
+
 def test_what_the_browser_cannot_show_is_shown_all_the_same(opened, sky):
     page = opened()
     give(page, "drop", sky("scan.tif", 90, kind="TIFF"), kind="image/tiff")

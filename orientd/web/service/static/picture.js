@@ -1,6 +1,6 @@
 // One picture as a card: how it was sent, what was found, and upright. All that comes from files and the service is set as text.
 
-import { ask } from "./queue.js";
+import { ask, isBusy } from "./queue.js";
 
 const TURNS = { 0: "as it is", 90: "turn right", 180: "upside down", 270: "turn left" };
 const ICONS = { 0: "yes", 90: "right", 180: "around", 270: "left" };
@@ -29,36 +29,52 @@ const size = (bytes) => bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} k
 const seconds = (time) => `${time.toFixed(2)} s`;
 
 export class Picture {
-  constructor(file) {
+  // `changed` is called when its state has.
+  constructor(file, changed) {
     this.file = file;
+    this.changed = changed;
     this.url = URL.createObjectURL(file);
     this.state = "waiting";
     this.element = made("li", "picture waiting");
     this.stage = made("div", "stage");
     this.told = made("div", "told");
     this.title = made("h3", "", file.name || "Pasted picture");
-    this.told.append(this.title, made("p", "", "Waiting for its turn…"));
+    this.element.append(this.stage, this.told);
+    this.wait("Waiting for its turn…");
+    new ResizeObserver(() => this.fit()).observe(this.stage);
+  }
+
+  wait(why) {
     const none = made("div", "none");
     none.append(made("div", "spin"));
-    this.stage.append(none);
-    this.element.append(this.stage, this.told);
-    new ResizeObserver(() => this.fit()).observe(this.stage);
+    this.stage.replaceChildren(none);
+    this.told.replaceChildren(this.title, made("p", "", why));
   }
 
   async look() {
     const begun = performance.now();
     try {
-      const response = await ask(this.file, "?detail=full");
+      const response = await ask(this.file, "?detail=full", (seconds) => this.wait(`The service is busy: asked again in ${seconds} s…`));
+      if (!response.ok) throw await fault(response);
       const said = await response.json();
-      if (!response.ok) throw new Fault(said.error, said.reason_code);
       this.found = said.images[0];
       this.state = this.found.decision;
       this.show((performance.now() - begun) / 1000);
     } catch (error) {
-      this.state = "error";
-      this.fail(error);
+      const isOver = error instanceof Fault && !error.isBusy;
+      this.state = isOver ? "error" : "busy";
+      this.fail(error, isOver);
     }
     this.element.classList.remove("waiting");
+    this.changed();
+  }
+
+  again() {
+    this.state = "waiting";
+    this.element.classList.replace("broken", "waiting");
+    this.wait("Waiting for its turn…");
+    this.changed();
+    this.look();
   }
 
   close() {
@@ -66,14 +82,16 @@ export class Picture {
     this.element.remove();
   }
 
-  fail(error) {
+  // `isOver`: asking again would not help.
+  fail(error, isOver) {
     this.element.classList.add("broken");
     const verdict = made("p", "verdict error"), none = made("div", "none");
-    verdict.append(icon("no"), "Not readable");
+    verdict.append(icon("no"), isOver ? "Not readable" : "Not looked at");
     none.append(icon("no"));
     this.stage.replaceChildren(none);
     this.told.replaceChildren(this.title, verdict, made("p", "why", sentence(error.message)));
     if (error.code) this.told.append(made("p", "time", `reason: ${error.code}`));
+    if (!isOver) this.told.append(this.button("Try again", () => this.again()));
   }
 
   show(took) {
@@ -127,18 +145,23 @@ export class Picture {
       });
       tools.append(other);
     }
-    const save = made("button", "", "Download upright");
-    save.type = "button";
-    save.addEventListener("click", () => this.save(save));
+    const save = this.button("Download upright", () => this.save(save));
     tools.append(save);
     return tools;
+  }
+
+  button(text, does) {
+    const button = made("button", "", text);
+    button.type = "button";
+    button.addEventListener("click", does);
+    return button;
   }
 
   async save(button) {
     button.disabled = true;
     try {
       const response = await ask(this.file, "?return=image");
-      if (!response.ok) throw new Error((await response.json()).error);
+      if (!response.ok) throw await fault(response);
       const blob = await response.blob(), link = made("a"), url = URL.createObjectURL(blob);
       link.href = url;
       link.download = `${(this.file.name || "picture").replace(/\.[^.]*$/, "")}-upright.${ENDINGS[blob.type] || "jpg"}`;
@@ -195,10 +218,17 @@ export class Picture {
 }
 
 class Fault extends Error {
-  constructor(message, code) {
+  constructor(message, code, isBusy) {
     super(message);
     this.code = code;
+    this.isBusy = isBusy;
   }
+}
+
+// What an answer says that is no result; a proxy may have given it, and not as JSON.
+async function fault(response) {
+  const said = await response.json().catch(() => ({}));
+  return new Fault(said.error || `the service answered with status ${response.status}`, said.reason_code, isBusy(response));
 }
 
 function bar(share) {

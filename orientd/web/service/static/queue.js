@@ -1,15 +1,20 @@
-// Requests to the service, a few at a time; one that finds it busy is made again, and one without the token asks for it.
+// Requests to the service, a few at a time; one that finds it busy is made a few times more, after waits that grow and are no
+// shorter than it says; one without the token asks for it.
 
-const AT_ONCE = 3, PATIENCE = 60; // tries
+const AT_ONCE = 3, TRIES = 5, LONGEST = 30; // seconds
+const BUSY = [429, 503];
 const waiting = [];
 let busy = 0, token = "", asking = null;
 
-export function ask(file, query = "", name = file.name) {
+// `waits` hears of the seconds until the next try.
+export function ask(file, query = "", waits = () => {}) {
   return new Promise((done, failed) => {
-    waiting.push({ file, query, name, done, failed });
+    waiting.push({ file, query, waits, done, failed });
     next();
   });
 }
+
+export const isBusy = (response) => BUSY.includes(response.status);
 
 export function forget() {
   for (const one of waiting.splice(0)) one.failed(new Error("not looked at"));
@@ -23,14 +28,20 @@ function next() {
   }
 }
 
-async function sent({ file, query, name }) {
-  for (let tries = 0; ; tries += 1) {
+async function sent({ file, query, waits }) {
+  for (let tries = 1; ;) {
     const form = new FormData(), headers = token ? { Authorization: `Bearer ${token}` } : {};
-    form.append("image", file, name || "pasted");
+    form.append("image", file, file.name || "pasted");
     const response = await fetch(`/v1/orientation${query}`, { method: "POST", body: form, headers });
-    if (response.status === 401) await unlocked(headers.Authorization);
-    else if ([429, 503].includes(response.status) && tries < PATIENCE) await new Promise((go) => setTimeout(go, 500 + 500 * Math.random()));
-    else return response;
+    if (response.status === 401) {
+      await unlocked(headers.Authorization);
+      continue;
+    }
+    const seconds = Math.max(2 ** (tries - 1), Number(response.headers.get("Retry-After")) || 0);
+    if (!isBusy(response) || tries === TRIES || seconds > LONGEST) return response;
+    tries += 1;
+    waits(seconds);
+    await new Promise((go) => setTimeout(go, 1000 * seconds * (1 + Math.random() / 4))); // pages that were refused together come apart
   }
 }
 

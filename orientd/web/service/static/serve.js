@@ -8,17 +8,17 @@ const body = document.body, files = find("#files"), list = find("#pictures");
 const pictures = new Set();
 
 function take(given) {
-  const taken = [...given].map((file) => new Picture(file));
+  const taken = [...given].map((file) => new Picture(file, count));
   if (!taken.length) return;
   for (const picture of taken) pictures.add(picture);
   list.prepend(...taken.map((picture) => picture.element));
   count();
-  for (const picture of taken) picture.look().then(count);
+  for (const picture of taken) picture.look();
 }
 
 function count() {
   const number = (state) => [...pictures].filter((picture) => picture.state === state).length;
-  const words = [[number("fix"), "to be turned"], [number("keep"), "upright"], [number("unsure"), "not sure"], [number("error"), "not readable"]];
+  const words = [[number("fix"), "to be turned"], [number("keep"), "upright"], [number("unsure"), "not sure"], [number("error"), "not readable"], [number("busy"), "not looked at"]];
   const total = pictures.size, left = number("waiting");
   const text = [`${total} ${total === 1 ? "picture" : "pictures"}`, words.filter(([some]) => some).map(([some, what]) => `${some} ${what}`).join(", ")].filter(Boolean).join(": ");
   find("#count").textContent = left ? `${text} – ${left} to go` : text;
