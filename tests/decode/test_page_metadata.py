@@ -18,7 +18,7 @@ from orientd.decode.page_changes import Changes
 
 pytestmark = pytest.mark.skipif(not HAS_EXIFTOOL, reason="needs exiftool")
 
-CORPUS = Path("/work/shared/corpus")
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 SUFFIXES = {
     "JPEG": ".jpg",
     "PNG": ".png",
