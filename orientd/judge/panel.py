@@ -4,6 +4,9 @@ Each witness has a score for each turn. Counted from its favorite down, weighed,
 against a turn, in natural logarithms of odds; what all say is added up (a log-linear opinion pool: Genest and Zidek 1986,
 doi:10.1214/ss/1177013825). Weights and caps are fitted by `orientd-train calibrate`. Every sum is exact before it is rounded
 (`math.fsum`), so that a turned photo gets the turned answer to the bit, and the order of the witnesses does not matter.
+
+People who lean are neither upright nor lying, and every network errs about such photos in the same way. So a witness may also
+cast doubt on two neighboring turns between which its favor is divided: the gap between what speaks against them becomes smaller.
 """
 
 import math
@@ -17,6 +20,7 @@ from orientd.orientation import TURNS
 from orientd.records import Decision, Evidence, Prediction, Probabilities, Scores, Verdict
 
 SCENE: Final = "scene"
+_NOTHING: Final = (0.0, 0.0, 0.0, 0.0)
 
 Question = tuple[str, Callable[[], Evidence | None]]
 """The name of a witness, and how to ask it; None has nothing to say."""
@@ -28,20 +32,30 @@ class Voice:
 
     weight: what its scores are multiplied by (0 or more; 0 is silent).
     cap: the most it can say against a turn, in natural logarithms of odds (0 or more).
+    doubt: the share of the gap between two neighboring turns that it takes away when it favors both alike (0 to 1).
     """
 
     witness: str
     weight: float
     cap: float
+    doubt: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.weight < math.inf and 0 <= self.cap < math.inf):
+        if not (0 <= self.weight < math.inf and 0 <= self.cap < math.inf and 0 <= self.doubt <= 1):
             raise ModelError(f"the model states an impossible weight or cap of the witness {self.witness!r}: export it again")
 
     def against(self, scores: Scores) -> Scores:
         """What a witness with these scores says against each turn: 0 for its favorite, −cap at the least."""
         best = max(scores)
         a, b, c, d = (max(self.weight * (score - best), -self.cap) for score in scores)
+        return a, b, c, d
+
+    def doubts(self, scores: Scores) -> Scores:
+        """The share of the gap between each turn and the next one clockwise that a witness with these scores takes away."""
+        powers = [math.exp(score - max(scores)) for score in scores]
+        total, least = math.fsum(powers), min(powers)
+        shares = [(power - least) / total for power in powers]
+        a, b, c, d = (4 * self.doubt * (shares[turn] * shares[turn - 3]) for turn in range(4))
         return a, b, c, d
 
 
@@ -69,10 +83,13 @@ class PanelSpec:
             ModelError: these are not the values of a panel.
         """
         try:
-            voices = tuple(Voice(str(each["witness"]), float(each["weight"]), float(each["cap"])) for each in values["voices"])
-            return cls(voices, Policy(**values["policy"]))
+            return cls(tuple(map(_voice, values["voices"])), Policy(**values["policy"]))
         except (TypeError, ValueError, KeyError) as error:
             raise ModelError(f"what the model says of its panel cannot be read ({error}): export it again") from error
+
+
+def _voice(values: Mapping[str, Any]) -> Voice:
+    return Voice(str(values["witness"]), float(values["weight"]), float(values["cap"]), float(values.get("doubt", 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +101,45 @@ class Opinion:
     decision: Decision
 
 
-def fuse(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> Probabilities:
+def fuse(evidence: Sequence[Evidence], voices: Sequence[Voice]) -> Probabilities:
     """The probabilities of the four turns when these are equally likely before any witness speaks.
 
     A witness without a voice, and a voice without a witness, add nothing.
     """
+    return _probabilities(doubted(weighed(evidence, voices), doubts(evidence, voices)))
+
+
+def weighed(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> Scores:
+    """What all say against each turn, in natural logarithms of odds, before any doubt."""
+    said = [voice.against(one.scores) for one, voice in _heard(evidence, voices)] or [_NOTHING]
+    a, b, c, d = (math.fsum(each) for each in zip(*said, strict=True))
+    return a, b, c, d
+
+
+def doubts(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> Scores:
+    """The share, 0 to 1, of the gap between each turn and the next one clockwise that is taken away."""
+    said = [voice.doubts(one.scores) for one, voice in _heard(evidence, voices)] or [_NOTHING]
+    a, b, c, d = (max(each) for each in zip(*said, strict=True))
+    return a, b, c, d
+
+
+def doubted(logits: Scores, shares: Scores) -> Scores:
+    """What is still said against each turn once the gaps to its neighbors are smaller by their `shares`."""
+
+    def raised(turn: int) -> float:
+        beside = ((logits[turn - 3], shares[turn]), (logits[turn - 1], shares[turn - 1]))
+        return max(logits[turn], *(other - (1 - share) * max(other - logits[turn], 0.0) for other, share in beside))
+
+    a, b, c, d = map(raised, range(4))
+    return a, b, c, d
+
+
+def _heard(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> Iterator[tuple[Evidence, Voice]]:
     by_name = {voice.witness: voice for voice in voices}
-    said = [by_name[one.witness].against(one.scores) for one in evidence if one.witness in by_name]
-    logits = [math.fsum(each) for each in zip(*said, strict=True)] if said else [0.0] * 4
+    yield from ((one, by_name[one.witness]) for one in evidence if one.witness in by_name)
+
+
+def _probabilities(logits: Sequence[float]) -> Probabilities:
     powers = [math.exp(logit - max(logits)) for logit in logits]
     total = math.fsum(powers)
     a, b, c, d = (power / total for power in powers)
@@ -103,8 +151,7 @@ def brief(evidence: Iterable[Evidence], voices: Iterable[Voice]) -> str:
 
     In natural logarithms of odds, weighed and capped: "scene 90 +2.0; faces 90 +1.3". Empty if there is nothing to weigh.
     """
-    by_name = {voice.witness: voice for voice in voices}
-    said = [(one.witness, by_name[one.witness].against(one.scores)) for one in evidence if one.witness in by_name]
+    said = [(one.witness, voice.against(one.scores)) for one, voice in _heard(evidence, voices)]
     return "; ".join(f"{name} {favorite(against)} +{lead(against):.1f}" for name, against in said)
 
 
@@ -137,37 +184,43 @@ def deliberate(seen: Prediction, ask: Iterable[Question], voices: Sequence[Voice
     evidence = [scene(seen)]
     if not voices:
         return Opinion(seen, tuple(evidence), decide(seen, policy))
-    caps = {voice.witness: voice.cap for voice in voices if voice.weight and voice.witness != SCENE}
-    waiting = [(name, question) for name, question in ask if name in caps]
+    counting = {voice.witness: voice for voice in voices if voice.weight and voice.witness != SCENE}
+    waiting = [(name, question) for name, question in ask if name in counting]
     for number, (_, question) in enumerate(waiting):
-        left = math.fsum(caps[name] for name, _ in waiting[number:])
-        if is_settled(_fused(seen, evidence, voices), policy, left):
+        if is_settled(seen, evidence, voices, policy, [counting[name] for name, _ in waiting[number:]]):
             break
         if said := question():
             evidence.append(said)
-    fused = _fused(seen, evidence, voices)
+    fused = Prediction(fuse(evidence, voices), seen.by_view)
     return Opinion(fused, tuple(evidence), decide(fused, policy))
 
 
-def is_settled(fused: Prediction, policy: Policy, left: float) -> bool:
-    """True if the decision stays what it is whatever is still said, by witnesses whose caps add up to `left`."""
-    decision = decide(fused, policy)
-    return all(_same(decision, decide(moved, policy)) for moved in _extremes(fused, left))
+def is_settled(
+    seen: Prediction, evidence: Sequence[Evidence], voices: Sequence[Voice], policy: Policy, waiting: Sequence[Voice]
+) -> bool:
+    """True if the decision stays what it is whatever those who are `waiting` will say."""
+    logits, now = weighed(evidence, voices), doubts(evidence, voices)
+    most = max((voice.doubt for voice in waiting), default=0.0)
+    possible = [now, *_more(now, most)] if most else [now]
+    decision = decide(Prediction(_probabilities(doubted(logits, now)), seen.by_view), policy)
+    outcomes = (doubted(moved, each) for moved in _extremes(logits, math.fsum(voice.cap for voice in waiting)) for each in possible)
+    return all(_same(decision, decide(Prediction(_probabilities(each), seen.by_view), policy)) for each in outcomes)
 
 
-def _extremes(fused: Prediction, left: float) -> Iterator[Prediction]:
-    """The farthest that the probabilities can go: any one turn gains all that is left on the others, or loses it to them."""
+def _extremes(logits: Scores, left: float) -> Iterator[Scores]:
+    """The farthest that they can go: any one turn gains all that is left on the others, or loses it to them."""
     for turn in range(4):
         for push in (-left, left):
-            powers = [p * math.exp(push if turn == other else 0.0) for other, p in enumerate(fused.probabilities)]
-            total = math.fsum(powers)
-            a, b, c, d = (power / total if total else p for power, p in zip(powers, fused.probabilities, strict=True))
-            yield Prediction((a, b, c, d), fused.by_view)
+            a, b, c, d = (logit + (push if turn == other else 0.0) for other, logit in enumerate(logits))
+            yield a, b, c, d
+
+
+def _more(now: Scores, most: float) -> Iterator[Scores]:
+    """The farthest that doubts can go: all of it between any two neighbors, or between two and two."""
+    for chosen in ({0}, {1}, {2}, {3}, {0, 2}, {1, 3}, {0, 1, 2, 3}):
+        a, b, c, d = (max(share, most) if turn in chosen else share for turn, share in enumerate(now))
+        yield a, b, c, d
 
 
 def _same(one: Decision, other: Decision) -> bool:
     return one.verdict is other.verdict and (one.turn == other.turn or one.verdict is Verdict.KEEP)
-
-
-def _fused(seen: Prediction, evidence: Sequence[Evidence], voices: Sequence[Voice]) -> Prediction:
-    return Prediction(fuse(evidence, voices), seen.by_view)

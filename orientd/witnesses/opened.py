@@ -14,7 +14,7 @@ from orientd.witnesses.faces import Faces
 from orientd.witnesses.letters import Letters
 from orientd.witnesses.pages import Pages
 from orientd.witnesses.people import People
-from orientd.witnesses.scene import Scene
+from orientd.witnesses.scene import OtherScene, Scene
 from orientd.witnesses.things import Things
 from orientd.witnesses.views import Pixels
 

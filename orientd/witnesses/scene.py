@@ -1,12 +1,13 @@
-"""The scene as a whole: all eight views of it by the model in use, at a side of its choice."""
+"""The scene as a whole: all eight views of it by the model in use, at a side of its choice; and four by another network."""
 
 from math import fsum
 
 import numpy as np
 
 from orientd.infer.engine import VIEWS, Engine
+from orientd.orientation import TURNS
 from orientd.records import Evidence, Scores
-from orientd.witnesses.views import Pixels, squashed, viewed
+from orientd.witnesses.views import Pixels, by_turn, squashed, turned, viewed
 
 
 class Scene:
@@ -26,6 +27,26 @@ class Scene:
         """The logits of each of the eight views in the order of `VIEWS`, turned back to those for the picture as given."""
         views = np.stack([*viewed(picture, lambda pixels: squashed(pixels, self._side), VIEWS)])
         return tuple((a, b, c, d) for a, b, c, d in self._engine.by_view(views).tolist())
+
+
+class OtherScene:
+    """See `Witness`. The network, whose training mirrored pictures, may be shown mirror images: four looks do as well as eight."""
+
+    name: str = "other-scene"
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._side = engine, engine.spec.input_size
+
+    def look(self, picture: Pixels) -> Evidence:
+        """The mean of the looks' logits."""
+        looks = list(turned(picture, lambda pixels: squashed(pixels, self._side)))
+        said = [(look.turned_by(turn), logit) for look in looks for turn, logit in zip(TURNS, self._logits(look.pixels), strict=True)]
+        a, b, c, d = (total / len(looks) for total in by_turn(said))
+        return Evidence(self.name, (a, b, c, d))
+
+    def _logits(self, shown: Pixels) -> list[float]:
+        (row,) = self._engine.logits(shown[None]).tolist()
+        return list(row)
 
 
 def mean(by_view: tuple[Scores, ...]) -> Scores:

@@ -1,10 +1,10 @@
-"""Things that a detector of 80 kinds recognises: most of them at the turn at which the photo is upright.
+"""Things that a detector of 80 kinds recognises, most of them at the turn at which the photo is upright, and how they are laid out.
 
 YOLOX-Nano (Ge et al. 2021, arXiv:2107.08430), trained on COCO, whose photos are upright.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from orientd.infer.session import Graph
 from orientd.records import Evidence, Frame
+from orientd.witnesses import layout
 from orientd.witnesses.views import Boxes, Look, Pixels, by_turn, cells, distinct, padded, planes, scaled, turned
 
 SIDE: Final = 416
@@ -19,6 +20,7 @@ _GREY: Final = 114  # around the picture, as in training
 _OVERLAP: Final = 0.45
 _LEAST: Final = 0.2  # of a confidence
 _NAMED: Final = 3
+_LAYOUT: Final = 0.45  # what the logarithm of a layout's odds counts next to the confidence of a thing (benchmarks/results/panel.md)
 _STRIDES: Final = (8, 16, 32)
 KINDS: Final = (
     """
@@ -36,36 +38,50 @@ drier, toothbrush
 """The classes of COCO, in the network's order."""
 
 
+Answer = Mapping[str, NDArray[np.float32]]
+"""All outputs of the detector for one look, by their names."""
+
+
 class Things:
-    """See `Witness`. The network, whose training mirrored pictures, may be shown mirror images."""
+    """See `Witness`. The detector, whose training mirrored pictures, may be shown mirror images."""
 
     name: str = "things"
 
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
+    def __init__(self, detector: Graph, upright: Graph) -> None:
+        """`upright` scores the `layout.features` of a look."""
+        self._detector, self._upright = detector, upright
 
     def look(self, picture: Pixels) -> Evidence | None:
-        """The sum of confidences at each turn; None if nothing is recognised at any."""
-        found = [(look.turn, look.frame(*thing)) for look in _looks(picture) for thing in self._found(look.pixels)]
-        if not found:
+        """At each turn the sum of confidences, and the score of its layout; None if no turn differs from another."""
+        seen = list(looks(self._detector, picture))
+        found = [(look.turn, look.frame(*thing)) for look, answer in seen for thing in _found(answer)]
+        named = [(turn, thing.sure) for turn, thing in found]
+        sums, scores = by_turn(named), by_turn(named + [(look.turn, self._layout(look, answer)) for look, answer in seen])
+        if max(scores) == min(scores):
             return None
-        sums = by_turn((turn, thing.sure) for turn, thing in found)
         best = max(range(4), key=sums.__getitem__)
         things = tuple(thing for turn, thing in found if turn == 90 * best)
-        return Evidence(self.name, sums, _told(things), frames=things)
+        return Evidence(self.name, scores, _told(things), frames=things)
 
-    def _found(self, shown: Pixels) -> list[tuple[str, NDArray[np.float32], float]]:
-        """Kind, box and confidence of each thing in a picture taken to be upright."""
-        (rows,) = self._graph(planes(padded(shown, SIDE, SIDE, _GREY))).values()
-        confidences = rows[0, :, 4] * rows[0, :, 5:].max(axis=1)
-        seen = np.flatnonzero(confidences > _LEAST)
-        boxes = _boxes(rows[0, :, :4])
-        kept = seen[distinct(boxes[seen], confidences[seen], _OVERLAP)]
-        return [(KINDS[int(rows[0, i, 5:].argmax())], boxes[i], float(confidences[i])) for i in kept]
+    def _layout(self, look: Look, answer: Answer) -> float:
+        (score,) = self._upright(layout.features(answer, *look.pixels.shape[:2])).values()
+        return _LAYOUT * float(score[0, 0])
 
 
-def _looks(picture: Pixels) -> Iterator[Look]:
-    return turned(picture, lambda pixels: scaled(pixels, SIDE))
+def looks(detector: Graph, picture: Pixels) -> Iterator[tuple[Look, Answer]]:
+    """The picture at all four turns, and what the detector says of it there."""
+    for look in turned(picture, lambda pixels: scaled(pixels, SIDE)):
+        yield look, detector(planes(padded(look.pixels, SIDE, SIDE, _GREY)))
+
+
+def _found(answer: Answer) -> list[tuple[str, NDArray[np.float32], float]]:
+    """Kind, box and confidence of each thing in a picture taken to be upright."""
+    rows = answer["output"]
+    confidences = rows[0, :, 4] * rows[0, :, 5:].max(axis=1)
+    seen = np.flatnonzero(confidences > _LEAST)
+    boxes = _boxes(rows[0, :, :4])
+    kept = seen[distinct(boxes[seen], confidences[seen], _OVERLAP)]
+    return [(KINDS[int(rows[0, i, 5:].argmax())], boxes[i], float(confidences[i])) for i in kept]
 
 
 def _boxes(raw: NDArray[np.float32]) -> Boxes:

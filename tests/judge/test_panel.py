@@ -20,7 +20,8 @@ scores = st.tuples(*[st.floats(-30, 30)] * 4)
 evidence = st.lists(st.sampled_from(NAMES), unique=True).flatmap(
     lambda names: st.tuples(*(st.builds(Evidence, st.just(name), scores) for name in names))
 )
-voices = st.tuples(*(st.builds(Voice, st.just(name), st.floats(0, 3), st.floats(0, 20)) for name in NAMES))
+voices = st.tuples(*(st.builds(Voice, st.just(name), st.floats(0, 3), st.floats(0, 20), st.floats(0, 1)) for name in NAMES))
+without_doubts = st.tuples(*(st.builds(Voice, st.just(name), st.floats(0, 3), st.floats(0, 20)) for name in NAMES))
 
 
 def turned(values: Scores, by: int) -> Scores:
@@ -39,7 +40,7 @@ def test_the_order_of_the_witnesses_does_not_matter(said: tuple[Evidence, ...], 
     assert fuse(said[::-1], of[::-1]) == fuse(said, of)
 
 
-@given(evidence, voices, st.integers(0, 3), st.floats(0, 10), st.data())
+@given(evidence, without_doubts, st.integers(0, 3), st.floats(0, 10), st.data())
 def test_who_speaks_more_for_a_turn_never_makes_it_less_probable(
     said: tuple[Evidence, ...], of: tuple[Voice, ...], turn: int, more: float, data: st.DataObject
 ) -> None:
@@ -79,25 +80,54 @@ def prediction(*probabilities: float, agreeing: int = 8) -> Prediction:
     return Prediction((a, b, c, d), views)
 
 
-@given(scores, st.integers(5, 8), st.floats(0, 8), st.tuples(*[st.floats(0, 1)] * 4))
+@given(evidence, voices, st.integers(1, 8), st.data())
 def test_what_is_settled_stays_whatever_is_said(
-    logits: Scores, agreeing: int, left: float, said: tuple[float, float, float, float]
+    said: tuple[Evidence, ...], of: tuple[Voice, ...], agreeing: int, data: st.DataObject
 ) -> None:
-    fused = prediction(*fuse([Evidence("scene", logits)], [Voice("scene", 1.0, 60.0)]), agreeing=agreeing)
-    if not is_settled(fused, POLICY, left):
+    seen = prediction(*fuse(said, of), agreeing=agreeing)
+    waiting = [voice for voice in of if voice.witness not in {one.witness for one in said}]
+    if not is_settled(seen, said, of, POLICY, waiting):
         return
-    moved = [math.log(max(p, 1e-300)) - share * left for p, share in zip(fused.probabilities, said, strict=True)]
-    a, b, c, d = moved
-    later = Prediction(fuse([Evidence("scene", (a, b, c, d))], [Voice("scene", 1.0, 900.0)]), fused.by_view)
-    assert decide(later, POLICY).verdict is decide(fused, POLICY).verdict
+    later = [*said, *(Evidence(voice.witness, data.draw(scores)) for voice in waiting)]
+    first, last = (decide(Prediction(fuse(each, of), seen.by_view), POLICY) for each in (said, later))
+    assert last.verdict is first.verdict
+    assert last.turn == first.turn or first.verdict is Verdict.KEEP
+
+
+def settled(scene: Prediction, *waiting: Voice) -> bool:
+    return is_settled(scene, [panel.scene(scene)], [Voice("scene", 1.0, 99.0), *waiting], POLICY, waiting)
 
 
 def test_what_is_open_is_not_settled() -> None:
     sure, torn = prediction(0.001, 0.997, 0.001, 0.001), prediction(0.2, 0.6, 0.1, 0.1)
     assert decide(sure, POLICY).verdict is Verdict.UNSURE  # the prior: 0.9 is asked
-    assert is_settled(sure, POLICY, 0.1)
-    assert not is_settled(sure, POLICY, 3.0)
-    assert not is_settled(torn, POLICY, 3.0)
+    assert settled(sure, Voice("faces", 1.0, 0.1))
+    assert not settled(sure, Voice("faces", 1.0, 3.0))
+    assert not settled(torn, Voice("faces", 1.0, 3.0))
+
+
+def test_a_doubt_that_may_still_come_is_waited_for() -> None:
+    sure = prediction(0.00004, 0.99988, 0.00004, 0.00004)
+    assert decide(sure, POLICY).verdict is Verdict.FIX
+    assert settled(sure, Voice("people", 1.0, 0.01))
+    assert not settled(sure, Voice("people", 1.0, 0.01, 0.5))
+
+
+def test_between_two_turns_that_are_favored_alike_the_gap_becomes_smaller_and_nothing_else_does() -> None:
+    logits, torn = (-4.0, 0.0, -9.0, -9.0), Evidence("people", (0.0, 0.0, -99.0, -99.0))
+    shares = panel.doubts([torn], [Voice("people", 1.0, 1.0, 0.3)])
+    assert shares == pytest.approx((0.3, 0, 0, 0))
+    assert panel.doubted(logits, shares) == pytest.approx((-2.8, 0, -9, -9))
+    opposite = Evidence("people", (0.0, -99.0, 0.0, -99.0))
+    assert panel.doubts([opposite], [Voice("people", 1.0, 1.0, 0.3)]) == pytest.approx((0, 0, 0, 0))
+    assert panel.doubts([torn], [Voice("people", 1.0, 1.0)]) == (0, 0, 0, 0)
+
+
+@given(scores, st.tuples(*[st.floats(0, 1)] * 4))
+def test_a_doubt_never_makes_another_turn_the_favorite(logits: Scores, shares: Scores) -> None:
+    found = panel.doubted(logits, shares)
+    assert found[logits.index(max(logits))] == max(found)
+    assert all(after >= before for after, before in zip(found, logits, strict=True))
 
 
 def asked(name: str, values: Scores | None, log: list[str]) -> tuple[str, Callable[[], Evidence | None]]:
@@ -143,8 +173,15 @@ def test_views_that_disagree_are_unsure_whatever_others_say() -> None:
 
 
 def test_a_panel_is_read_as_it_was_written() -> None:
-    spec = PanelSpec(VOICES, POLICY)
+    spec = PanelSpec((*VOICES, Voice("people", 0.5, 1.0, 0.3)), POLICY)
     assert PanelSpec.from_json(spec.to_json()) == spec
+
+
+def test_a_panel_from_before_there_were_doubts_has_none() -> None:
+    values = PanelSpec(VOICES, POLICY).to_json()
+    for voice in values["voices"]:
+        del voice["doubt"]
+    assert PanelSpec.from_json(values) == PanelSpec(VOICES, POLICY)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +191,7 @@ def test_a_panel_is_read_as_it_was_written() -> None:
         {"voices": [], "policy": {}},
         {"voices": [{"witness": "scene", "weight": -1, "cap": 1}], "policy": PanelSpec((), POLICY).to_json()["policy"]},
         {"voices": [{"witness": "scene", "weight": 1, "cap": math.inf}], "policy": PanelSpec((), POLICY).to_json()["policy"]},
+        {"voices": [{"witness": "scene", "weight": 1, "cap": 1, "doubt": 2}], "policy": PanelSpec((), POLICY).to_json()["policy"]},
         {"voices": 3, "policy": 4},
     ],
 )

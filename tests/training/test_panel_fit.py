@@ -91,7 +91,7 @@ def test_photos_count_by_their_shares():
 
 def test_what_is_fused_is_what_the_panel_fuses():
     scores = answers(9, 40, scene=1.0, things=0.5, faces=3.0)
-    spoken = (Voice("scene", 1.1, 9.0), Voice("things", 0.4, 1.5), Voice("faces", 2.0, 3.0), Voice("absent", 1.0, 1.0))
+    spoken = (Voice("scene", 1.1, 9.0), Voice("things", 0.4, 1.5), Voice("faces", 2.0, 3.0, 0.7), Voice("absent", 1.0, 1.0))
     table = panel_fit.fused(scores, spoken)
     for row in range(40):
         evidence = [Evidence(name, tuple(its[row].tolist())) for name, its in scores.items()]

@@ -3,7 +3,7 @@
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ from orientd.decode.resize import resized
 from orientd.errors import ConfigError, DecodeError
 from orientd.library import filenames
 from orientd.library.walk import walk
-from orientd.records import FileStat, Photo
+from orientd.records import FileStat, Photo, Picture
 
 _NO_STAT = FileStat(0, 0, 0, 0)
 
@@ -72,13 +72,20 @@ class Sources:
 
     def square(self, member: Member, decoder: CpuDecoder) -> NDArray[np.uint8] | str:
         """The photo upright and squeezed to a square, or its middle, or the reason why there is none."""
+        if self._middle:
+            seen = self.fitted(member, decoder, 2 * self._middle)
+            return seen if isinstance(seen, str) else _middle(seen, self._middle)
+        return self._decoded(member, lambda photo: decoder.decode(photo))
+
+    def fitted(self, member: Member, decoder: CpuDecoder, side: int) -> NDArray[np.uint8] | str:
+        """The photo upright at its own aspect, its longer side that many pixels at most, or the reason why there is none."""
+        return self._decoded(member, lambda photo: decoder.fitted(photo, side))
+
+    def _decoded(self, member: Member, decode: Callable[[Photo], Picture]) -> NDArray[np.uint8] | str:
         try:
             data = self._read(member)
             kind = formats.sniff(data)
-            photo = Photo(member.name, _NO_STAT, kind, data, formats.stored_orientation(kind, data), "")
-            if self._middle:
-                return _middle(decoder.fitted(photo, 2 * self._middle).pixels, self._middle)
-            return decoder.decode(photo).pixels
+            return decode(Photo(member.name, _NO_STAT, kind, data, formats.stored_orientation(kind, data), "")).pixels
         except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, DecodeError) as error:
             return str(error) or type(error).__name__
 

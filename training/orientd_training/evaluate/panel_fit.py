@@ -22,6 +22,8 @@ Scores = Mapping[str, Logits]
 """By witness (N, 4): its scores, the right turn first; where it has nothing to say all four are equal."""
 
 CUTS: Final = (0.5, 1.0, 2.0, 3.0, 4.5, 6.0, 9.0, 14.0)  # all witnesses speak in logarithms
+DOUBTS: Final = {"people": 0.3}
+"""Whose divided favor makes gaps smaller, and by how much: tried from 0.3 to 0.9, not fitted (benchmarks/results/panel.md)."""
 _RIDGE: Final = 0.5  # in photos: a witness that was never wrong on a few must not become infinitely loud
 _STEPS: Final = 50
 _SWEEPS: Final = 3
@@ -48,14 +50,20 @@ def fit(scores: Scores, shares: Logits | None = None, cuts: Sequence[float] = CU
                     chosen, weights, least = tried, found, loss
         if chosen == before:
             break
-    return tuple(Voice(name, float(weight), float(weight) * chosen[name]) for name, weight in zip(names, weights, strict=True))
+    return tuple(
+        Voice(name, float(weight), float(weight) * chosen[name], DOUBTS.get(name, 0.0))
+        for name, weight in zip(names, weights, strict=True)
+    )
 
 
 def fused(scores: Scores, voices: Sequence[Voice]) -> Logits:
     """(N, 4): `orientd.judge.panel.fuse` of every photo."""
-    said = [_against(scores[voice.witness], voice) for voice in voices if voice.witness in scores]
-    logits: Logits = np.sum(said, axis=0) if said else np.zeros((len(next(iter(scores.values()))), 4))
-    return softmax(logits)
+    heard_of = [(scores[voice.witness], voice) for voice in voices if voice.witness in scores]
+    if not heard_of:
+        return np.full((len(next(iter(scores.values()))), 4), 0.25)
+    logits: Logits = np.sum([_against(its, voice) for its, voice in heard_of], axis=0)
+    shares: Logits = np.max([_doubts(its, voice) for its, voice in heard_of], axis=0)
+    return softmax(_doubted(logits, shares))
 
 
 def heard(seen: Shown, probabilities: Logits) -> Shown:
@@ -82,6 +90,22 @@ def loss(probabilities: Logits, shares: Logits) -> float:
 def _against(scores: Logits, voice: Voice) -> Logits:
     said: Logits = np.maximum(voice.weight * (scores - scores.max(1, keepdims=True)), -voice.cap)
     return said
+
+
+def _doubts(scores: Logits, voice: Voice) -> Logits:
+    """(N, 4): of the gap between each turn and the next one clockwise."""
+    powers = np.exp(scores - scores.max(1, keepdims=True))
+    shares = (powers - powers.min(1, keepdims=True)) / powers.sum(1, keepdims=True)
+    found: Logits = 4 * voice.doubt * shares * np.roll(shares, -1, axis=1)
+    return found
+
+
+def _doubted(logits: Logits, shares: Logits) -> Logits:
+    made = logits.copy()
+    for step in (-1, 1):
+        other, share = np.roll(logits, step, axis=1), shares if step == -1 else np.roll(shares, 1, axis=1)
+        np.maximum(made, other - (1 - share) * np.maximum(other - logits, 0), out=made)
+    return made
 
 
 def _below(scores: Scores, cuts: Mapping[str, float]) -> Logits:

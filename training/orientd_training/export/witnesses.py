@@ -1,10 +1,10 @@
 """The models of the witnesses that come with orientd, made from those that their authors publish.
 
-    python -m orientd_training.export.witnesses FOLDER [OUT] [--print MODEL] [--letters MODEL]
+    python -m orientd_training.export.witnesses FOLDER [OUT] [--print MODEL] [--letters MODEL] [--layout MODEL]
 
 `FOLDER` holds the files that the card names (`orientd/models/witnesses/README.md`); `OUT` is where orientd keeps its own. `MODEL`
-is what `orientd-train export` wrote of a run of `configs/train/pages.yaml`, or of `letters.yaml`; without it that network stays
-as it is.
+is what `orientd-train export` wrote of a run of `configs/train/pages.yaml`, or of `letters.yaml`, or what
+`orientd_training.fit.layout` wrote; without it that network stays as it is.
 """
 
 import argparse
@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final
 
 import onnx
+from onnx import helper
 
+from orientd.witnesses.layout import MAPS
 from orientd.witnesses.opened import FOLDER
 from orientd_training.export import page_likeness
 from orientd_training.export.edits import with_half_weights
@@ -26,8 +28,10 @@ SOURCES: Final[Mapping[str, tuple[str, bool]]] = {
     "things": ("yolox_nano.onnx", True),
 }
 """The file that each model is made from, and whether its weights are halved."""
-TRAINED: Final = ("print", "letters")
+TRAINED: Final = ("print", "letters", "layout")
 """Those trained here."""
+NECK: Final = ("956", "990", "1024")
+"""What the published detector of things calls its `MAPS`: the outputs of its neck (PAFPN: Ge et al. 2021, section 2.1)."""
 
 
 def make(name: str, folder: Path) -> bytes:
@@ -39,7 +43,19 @@ def make(name: str, folder: Path) -> bytes:
     model = onnx.load_from_string(published)
     if name == "pages":
         model = page_likeness.with_likeness(model, page_likeness.kept())
+    if name == "things":
+        model = with_maps(model)
     return _halved(model)
+
+
+def with_maps(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The detector of things with its `MAPS` as outputs more."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    for name, inner in zip(MAPS, NECK, strict=True):
+        made.graph.node.append(helper.make_node("Identity", [inner], [name]))
+        made.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, None, None, None]))
+    return made
 
 
 def _halved(model: onnx.ModelProto) -> bytes:
