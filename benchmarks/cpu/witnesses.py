@@ -53,8 +53,10 @@ def tasks(photos: list[Photo]) -> dict[str, list[Task]]:
         "decoding for the first look": [lambda each=each: decoder.decode(each, whole=False) for each in photos],
         f"decoding for the witnesses, {SIDE} px": [lambda each=each: decoder.fitted(each, SIDE) for each in photos],
     }
+    squares = [decoder.decode(each).pixels for each in photos]
+    second = {"the second look, 8 views": [lambda each=each: engine.look_again(each) for each in squares]}
     looks = {name: [lambda w=w, p=p: w.look(p) for p in pictures] for name, w in witnesses.items() if w}
-    return found | looks
+    return found | second | looks
 
 
 def main() -> None:

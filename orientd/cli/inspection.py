@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orientd.pipeline.inspection import Inspection, Testimony
 
 _BAR = 30
+_DOUBT = 0.05  # of a gap; less is not worth a line
 
 
 def show(seen: "Inspection") -> None:
@@ -37,6 +38,8 @@ def show(seen: "Inspection") -> None:
     if seen.testimonies:
         out.print("\nwitnesses: the turn that each speaks for, and how strongly")
         out.print(_testimonies(seen.testimonies))
+        for line in _doubts(seen.testimonies):
+            out.print(line)
         out.print("\nall that were asked together")
         out.print(_bars(opinion.prediction.probabilities))
     for line in _conclusion(seen):
@@ -92,6 +95,16 @@ def _testimonies(given: Sequence["Testimony"]) -> Table:
         words = f"{ahead:.1f} of {one.cap:.1f}" + ("" if one.asked else ", not asked")
         table.add_row(one.witness, f"{favorite(one.against)}°", bar, words, Text(printable(one.note)))
     return table
+
+
+def _doubts(given: Sequence["Testimony"]) -> Iterator[Text]:
+    for one in given:
+        for turn, share in zip(TURNS, one.doubts, strict=True):
+            if one.asked and share >= _DOUBT:
+                yield Text(
+                    f"{one.witness} cannot tell {turn}° from {(turn + 90) % 360}°: what all say for one of them over the other "
+                    f"counts {share:.0%} less"
+                )
 
 
 def _bars(probabilities: Scores) -> Table:

@@ -32,7 +32,7 @@ class Voice:
 
     weight: what its scores are multiplied by (0 or more; 0 is silent).
     cap: the most it can say against a turn, in natural logarithms of odds (0 or more).
-    doubt: the share of the gap between two neighboring turns that it takes away when it favors both alike (0 to 1).
+    doubt: the share of the gap between two neighboring turns that it takes away when it favors both alike (0 or more, below 1).
     """
 
     witness: str
@@ -41,7 +41,7 @@ class Voice:
     doubt: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.weight < math.inf and 0 <= self.cap < math.inf and 0 <= self.doubt <= 1):
+        if not (0 <= self.weight < math.inf and 0 <= self.cap < math.inf and 0 <= self.doubt < 1):
             raise ModelError(f"the model states an impossible weight or cap of the witness {self.witness!r}: export it again")
 
     def against(self, scores: Scores) -> Scores:
@@ -201,10 +201,18 @@ def is_settled(
     """True if the decision stays what it is whatever those who are `waiting` will say."""
     logits, now = weighed(evidence, voices), doubts(evidence, voices)
     most = max((voice.doubt for voice in waiting), default=0.0)
-    possible = [now, *_more(now, most)] if most else [now]
-    decision = decide(Prediction(_probabilities(doubted(logits, now)), seen.by_view), policy)
-    outcomes = (doubted(moved, each) for moved in _extremes(logits, math.fsum(voice.cap for voice in waiting)) for each in possible)
-    return all(_same(decision, decide(Prediction(_probabilities(each), seen.by_view), policy)) for each in outcomes)
+    a, b, c, d = (max(share, most) for share in now)
+    found = _decided(logits, now, seen, policy)
+    outcomes = (
+        _decided(moved, shares, seen, policy)
+        for moved in _extremes(logits, math.fsum(voice.cap for voice in waiting))
+        for shares in {now, (a, b, c, d)}  # no doubt between these can be worse than both: a favorite stays one, and is less sure
+    )
+    return all(_same(found, each) for each in outcomes)
+
+
+def _decided(logits: Scores, shares: Scores, seen: Prediction, policy: Policy) -> Decision:
+    return decide(Prediction(_probabilities(doubted(logits, shares)), seen.by_view), policy)
 
 
 def _extremes(logits: Scores, left: float) -> Iterator[Scores]:
@@ -213,13 +221,6 @@ def _extremes(logits: Scores, left: float) -> Iterator[Scores]:
         for push in (-left, left):
             a, b, c, d = (logit + (push if turn == other else 0.0) for other, logit in enumerate(logits))
             yield a, b, c, d
-
-
-def _more(now: Scores, most: float) -> Iterator[Scores]:
-    """The farthest that doubts can go: all of it between any two neighbors, or between two and two."""
-    for chosen in ({0}, {1}, {2}, {3}, {0, 2}, {1, 3}, {0, 1, 2, 3}):
-        a, b, c, d = (max(share, most) if turn in chosen else share for turn, share in enumerate(now))
-        yield a, b, c, d
 
 
 def _same(one: Decision, other: Decision) -> bool:

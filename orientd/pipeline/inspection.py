@@ -16,7 +16,8 @@ from orientd.records import ON_SERVERS, Evidence, Frame, Photo, Picture, Predict
 class Testimony:
     """What one witness says of a photo, whether a scan `asked` it or not; `scores` is None if it has nothing to say.
 
-    `against` is what that counts against each turn, in natural logarithms of odds, `cap` at the most.
+    `against` is what that counts against each turn, in natural logarithms of odds, `cap` at the most; `doubts` the share, 0 to 1,
+    by which it makes less of what all say for a turn over the next one clockwise, or the other way round.
     """
 
     witness: str
@@ -24,6 +25,7 @@ class Testimony:
     scores: Scores | None
     against: Scores
     cap: float
+    doubts: Scores
     note: str
     frames: tuple[Frame, ...] = ()
 
@@ -95,8 +97,16 @@ def _testimonies(judge: Judge, photo: Photo, second: Prediction, opinion: Opinio
         if ask := questions.get(voice.witness):
             said = ask() or Evidence(voice.witness, (0.0, 0.0, 0.0, 0.0))
             silent = said.scores == (0.0, 0.0, 0.0, 0.0)
-            scores, against = None if silent else said.scores, voice.against(said.scores)
-            yield Testimony(voice.witness, voice.witness in asked, scores, against, voice.cap, said.note, said.frames)
+            yield Testimony(
+                voice.witness,
+                voice.witness in asked,
+                None if silent else said.scores,
+                voice.against(said.scores),
+                voice.cap,
+                voice.doubts(said.scores),
+                said.note,
+                said.frames,
+            )
 
 
 def _testimony(one: Testimony) -> dict[str, Any]:
@@ -106,6 +116,7 @@ def _testimony(one: Testimony) -> dict[str, Any]:
         "scores": one.scores,
         "against": one.against,
         "cap": one.cap,
+        "doubts": one.doubts,
         "note": one.note or None,
     }
 

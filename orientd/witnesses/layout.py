@@ -30,7 +30,8 @@ def _thirds(cells: Numbers, side: int, height: int, width: int) -> Numbers:
     _, rows, columns = cells.shape
     across, down = _shares(columns, side, width, 1)[0], _shares(rows, side, height, THIRDS)
     lines = np.einsum("crx,x->cr", cells, across)  # not by BLAS, whose sums may depend on its threads
-    return np.einsum("cr,tr->ct", lines, down)
+    thirds: Numbers = np.einsum("cr,tr->ct", lines, down)
+    return thirds
 
 
 def _shares(cells: int, side: int, length: int, parts: int) -> Numbers:

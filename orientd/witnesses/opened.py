@@ -14,7 +14,8 @@ from orientd.witnesses.faces import Faces
 from orientd.witnesses.letters import Letters
 from orientd.witnesses.pages import Pages
 from orientd.witnesses.people import People
-from orientd.witnesses.scene import OtherScene, Scene
+from orientd.witnesses.scene import Scene
+from orientd.witnesses.surroundings import Surroundings
 from orientd.witnesses.things import Things
 from orientd.witnesses.views import Pixels
 
@@ -22,7 +23,7 @@ FOLDER: Final = BUNDLED / "witnesses"
 SIDE: Final = 640
 """The longer side, in pixels, of the pictures that witnesses are shown, at most."""
 
-MODELS: Final[Mapping[str, tuple[type[Pages | Faces | People | Things], Mapping[str, str]]]] = {
+MODELS: Final[Mapping[str, tuple[type[Pages | Faces | People | Surroundings | Things], Mapping[str, str]]]] = {
     "pages": (
         Pages,
         {
@@ -32,7 +33,8 @@ MODELS: Final[Mapping[str, tuple[type[Pages | Faces | People | Things], Mapping[
     ),
     "faces": (Faces, {"faces": "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"}),
     "people": (People, {"people": "67dc571263b4e16b2622b2b460bad3157a7b5d941eac58d768a7fbfb10d41435"}),
-    "things": (Things, {"things": "36c5ecbf5bf32391f1d050aa3a058216aabc64e67caa8ad892e76ca16f3f68e4"}),
+    "surroundings": (Surroundings, {"surroundings": "522136ccf2ddffca0f3dc4d21bdd90241cb4523ccd077f70383b97c4c6a42668"}),
+    "things": (Things, {"things": "46d93b9d803d978cfe1130991d43411342d832466a426a914ee12c1e8f29ae30", "layout": "9a7f7294b58b9aa6c6975191762481b07db5ad27ce5cb04511f5bffb68ea9f16"}),
 }
 """What asks the models that come with orientd, and the SHA-256 of each file by its name; in the order of what a look costs."""
 
@@ -65,16 +67,14 @@ def askable(names: Iterable[str], second_size: int, folder: Path = FOLDER) -> tu
 
 
 def open_witnesses(engine: Engine, notify: Notify, folder: Path = FOLDER) -> dict[str, Witness | None]:
-    """All witnesses by name, None for one that cannot be asked, which is reported; the scene's are those of `engine`.
+    """All witnesses by name, None for one that cannot be asked, which is reported; the closer look at the scene is by `engine`.
 
     Raises:
         EngineUnavailable: ONNX Runtime is not there.
     """
     second = engine.spec.second_size
-    found: dict[str, Witness | None] = {"scene": Scene(engine)}
-    if second:
-        found[f"scene-{second}"] = Scene(engine, second, f"scene-{second}")
-    return found | {name: _opened(name, folder, notify) for name in MODELS}
+    closer: dict[str, Witness | None] = {f"scene-{second}": Scene(f"scene-{second}", second, engine.logits)} if second else {}
+    return closer | {name: _opened(name, folder, notify) for name in MODELS}
 
 
 def open_pages(folder: Path = FOLDER) -> Pages:

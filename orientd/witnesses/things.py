@@ -1,4 +1,4 @@
-"""Things that a detector of 80 kinds recognises, most of them at the turn at which the photo is upright, and how they are laid out.
+"""Things that a detector of 80 kinds recognises, most of them at the turn at which a photo is upright, and its layout.
 
 YOLOX-Nano (Ge et al. 2021, arXiv:2107.08430), trained on COCO, whose photos are upright.
 """
@@ -20,7 +20,7 @@ _GREY: Final = 114  # around the picture, as in training
 _OVERLAP: Final = 0.45
 _LEAST: Final = 0.2  # of a confidence
 _NAMED: Final = 3
-_LAYOUT: Final = 0.45  # what the logarithm of a layout's odds counts next to the confidence of a thing (benchmarks/results/panel.md)
+_LAYOUT: Final = 0.45  # what the score of a layout counts next to the confidence of a thing (benchmarks/results/panel.md)
 _STRIDES: Final = (8, 16, 32)
 KINDS: Final = (
     """

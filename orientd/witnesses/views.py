@@ -60,13 +60,6 @@ def turned(picture: Pixels, resize: Resize, *, mirrors: bool = True) -> Iterator
         yield Look(turn, apply(small, then(seen, _MIRROR) if mirrored else seen), mirrored)
 
 
-def viewed(picture: Pixels, resize: Resize, views: Iterable[int]) -> Iterator[Pixels]:
-    """The picture as each orientation of `views` shows it, made smaller by `resize`."""
-    small, back = _first(picture, (*_TURNED, *_MIRRORED))
-    small = resize(small)
-    return (apply(small, then(back, view)) for view in views)
-
-
 def _first(picture: Pixels, forms: tuple[int, ...]) -> tuple[Pixels, int]:
     """The form of a picture whose size and bytes come first, and the orientation that leads from there back to the picture.
 

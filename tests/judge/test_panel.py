@@ -20,7 +20,7 @@ scores = st.tuples(*[st.floats(-30, 30)] * 4)
 evidence = st.lists(st.sampled_from(NAMES), unique=True).flatmap(
     lambda names: st.tuples(*(st.builds(Evidence, st.just(name), scores) for name in names))
 )
-voices = st.tuples(*(st.builds(Voice, st.just(name), st.floats(0, 3), st.floats(0, 20), st.floats(0, 1)) for name in NAMES))
+voices = st.tuples(*(st.builds(Voice, st.just(name), st.floats(0, 3), st.floats(0, 20), st.floats(0, 0.99)) for name in NAMES))
 without_doubts = st.tuples(*(st.builds(Voice, st.just(name), st.floats(0, 3), st.floats(0, 20)) for name in NAMES))
 
 
@@ -191,7 +191,10 @@ def test_a_panel_from_before_there_were_doubts_has_none() -> None:
         {"voices": [], "policy": {}},
         {"voices": [{"witness": "scene", "weight": -1, "cap": 1}], "policy": PanelSpec((), POLICY).to_json()["policy"]},
         {"voices": [{"witness": "scene", "weight": 1, "cap": math.inf}], "policy": PanelSpec((), POLICY).to_json()["policy"]},
-        {"voices": [{"witness": "scene", "weight": 1, "cap": 1, "doubt": 2}], "policy": PanelSpec((), POLICY).to_json()["policy"]},
+        {
+            "voices": [{"witness": "scene", "weight": 1, "cap": 1, "doubt": 1}],
+            "policy": PanelSpec((), POLICY).to_json()["policy"],
+        },
         {"voices": 3, "policy": 4},
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 SHARED = Path(__file__).parents[3] / "shared"
-WITNESSES = ("scene", "scene-288", "pages", "faces", "people", "things")
+WITNESSES = ("scene-288", "pages", "faces", "people", "surroundings", "things")
 
 
 def page():

@@ -40,7 +40,7 @@ class Sky:
 @pytest.fixture
 def sky(monkeypatch):
     witness = Sky()
-    monkeypatch.setattr(panel, "open_witnesses", lambda engine, notify: {"scene": witness, "sky": witness, "absent": None})
+    monkeypatch.setattr(panel, "open_witnesses", lambda engine, notify: {"sky": witness, "absent": None})
     return witness
 
 

@@ -43,18 +43,14 @@ def test_looks_show_what_they_say(seed, height, width, form):
     for look in views.turned(picture, lambda pixels: pixels, mirrors=False):
         assert np.array_equal(look.pixels, orientation.apply(picture, orientation.from_turn(look.turn)))
         assert not look.mirrored
-    for view, pixels in zip(FORMS, views.viewed(picture, lambda pixels: pixels, FORMS), strict=True):
-        assert np.array_equal(pixels, orientation.apply(picture, view))
 
 
-def test_all_forms_of_a_picture_are_the_same_eight_arrays():
+def test_all_forms_of_a_picture_are_looked_at_by_the_same_four_arrays():
     picture = noise(1, 30, 50, 3)
-    seen = {view: pixels.tobytes() for view, pixels in zip(FORMS, views.viewed(picture, small, FORMS), strict=True)}
-    assert len(set(seen.values())) == 8
+    seen = {look.pixels.tobytes() for look in views.turned(picture, small)}
+    assert len(seen) == 4
     for form in FORMS:
-        other = orientation.apply(picture, form)
-        for view, pixels in zip(FORMS, views.viewed(other, small, FORMS), strict=True):
-            assert pixels.tobytes() == seen[orientation.then(form, view)]
+        assert {look.pixels.tobytes() for look in views.turned(orientation.apply(picture, form), small)} == seen
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

@@ -13,10 +13,11 @@ from orientd import orientation
 from orientd.infer import registry
 from orientd.infer.engine import VIEWS
 from orientd.witnesses.faces import Faces
+from orientd.witnesses.layout import MAPS
 from orientd.witnesses.opened import open_witnesses
 from orientd.witnesses.pages import Pages
 from orientd.witnesses.people import SIDE, People
-from orientd.witnesses.scene import Scene, mean
+from orientd.witnesses.scene import Scene
 from orientd.witnesses.things import Things
 
 TURNS = orientation.TURNS
@@ -92,7 +93,7 @@ def test_they_are_right_about_pictures_that_are_clear(witnesses, turn):
         return orientation.apply(picture, orientation.inverse(orientation.from_turn(turn)))
 
     page, people, hiker = needing(pictures.page()), needing(pictures.people()), needing(pictures.hiker())
-    seen = {"pages": page, "faces": people, "people": people, "things": hiker, "scene": hiker, "scene-288": people}
+    seen = {"pages": page, "faces": people, "people": people, "things": hiker, "surroundings": hiker, "scene-288": people}
     assert {name: best(witnesses[name].look(picture)) for name, picture in seen.items()} == dict.fromkeys(seen, turn)
 
 
@@ -105,8 +106,9 @@ def test_notes_tell_a_person_what_was_seen(witnesses, turn, heads):
 
 
 def test_nothing_seen_is_nothing_said(witnesses):
-    flat = np.full((300, 400, 3), 90, np.uint8)
+    flat = np.full((300, 300, 3), 90, np.uint8)
     assert [witnesses[name].look(flat) for name in ("faces", "people", "things")] == [None, None, None]
+    assert witnesses["things"].look(flat[:200]).note == ""
 
 
 def test_pages_are_heard_about_pages_alone(witnesses):
@@ -170,21 +172,22 @@ def test_several_threads_hear_the_same(witnesses):
             assert list(pool.map(witness.look, [picture] * 6)) == [alone[name]] * 6
 
 
-def test_the_scene_is_the_mean_of_its_views(witnesses):
-    picture = pictures.page()
-    rows = witnesses["scene"].by_view(picture)
-    assert len(rows) == 8
-    assert witnesses["scene"].look(picture).scores == mean(rows) == mean(rows[::-1])
-    assert mean(rows) == pytest.approx(tuple(np.mean(rows, axis=0)))
-    assert witnesses["scene-288"].by_view(picture) != rows
+def test_the_closer_look_at_the_scene_is_the_mean_of_four_turned_back():
+    asked = []
 
+    def brightest(shown):
+        """Says at which of its four sides a picture is brightest."""
+        asked.append(shown.shape)
+        sides = shown[0, 0], shown[0, :, 0], shown[0, -1], shown[0, :, -1]
+        return np.array([[side.mean() for side in sides]])
 
-def test_the_scene_sees_what_the_second_look_does(witnesses):
-    engine = registry.find("", registry.BUNDLED).open()
-    picture = pictures.noise(3, 192, 192, 24)
-    by_view = Scene(engine).by_view(picture)
-    agreed = [tuple(np.exp(row - np.logaddexp.reduce(row))) for row in np.array(by_view) / engine.spec.temperature]
-    assert np.array(engine.look_again(picture).by_view) == pytest.approx(np.array(agreed))
+    picture = np.full((40, 60, 3), 50, np.uint8)
+    picture[:, :6] = 200
+    picture[:4] = 90
+    said = Scene("scene-16", 16, brightest).look(picture)
+    assert asked == [(1, 16, 16, 3)] * 4
+    assert np.argsort(said.scores).tolist()[::-1][:2] == [1, 0]
+    assert said.scores[2] == pytest.approx(50, abs=15)
 
 
 class Doll:
@@ -295,9 +298,10 @@ def test_things_count_by_their_confidence_and_once():
 
     def network(given):
         asked.append(given.shape)
-        return {"output": rows if len(asked) == 1 else np.zeros_like(rows)}
+        maps = {name: np.full((1, 1, 416 // side, 416 // side), len(asked) % 3, np.float32) for name, side in MAPS.items()}
+        return maps | {"output": rows if len(asked) == 1 else np.zeros_like(rows)}
 
-    said = Things(network).look(pictures.noise(0, 100, 140, 5))
-    assert sorted(said.scores) == pytest.approx([0, 0, 0, 0.9 + 0.5])
+    said = Things(network, lambda features: {"score": np.array([[10 * features[0, 0]]])}).look(pictures.noise(0, 100, 140, 5))
+    assert sorted(said.scores) == pytest.approx([0, 4.5, 4.5 + 0.9 + 0.5, 9])
     assert said.note == "dog 0.9, cat 0.5"
     assert asked == [(1, 3, 416, 416)] * 4

@@ -30,7 +30,7 @@ def collected(paths: Sequence[Path], detector: Graph, kept: Path) -> Layouts:
     """
     kept.mkdir(parents=True, exist_ok=True)
     with Sources(paths) as sources:
-        members, files = iter(list(sources.members())), []
+        members, files = iter(list(sources.members())), list[Path]()
         while some := list(islice(members, _AT_ONCE)):
             files.append(kept / f"{len(files):05d}.npy")
             if not files[-1].is_file():

@@ -1,9 +1,9 @@
 """The models of the witnesses that come with orientd, made from those that their authors publish.
 
-    python -m orientd_training.export.witnesses FOLDER [OUT] [--print MODEL] [--letters MODEL] [--layout MODEL]
+    python -m orientd_training.export.witnesses FOLDER [OUT] [--print MODEL] [--letters MODEL] …
 
 `FOLDER` holds the files that the card names (`orientd/models/witnesses/README.md`); `OUT` is where orientd keeps its own. `MODEL`
-is what `orientd-train export` wrote of a run of `configs/train/pages.yaml`, or of `letters.yaml`, or what
+is what `orientd-train export` wrote of a run of the recipe in `configs/train` (`--print`: `pages.yaml`), or for `--layout` what
 `orientd_training.fit.layout` wrote; without it that network stays as it is.
 """
 
@@ -28,7 +28,7 @@ SOURCES: Final[Mapping[str, tuple[str, bool]]] = {
     "things": ("yolox_nano.onnx", True),
 }
 """The file that each model is made from, and whether its weights are halved."""
-TRAINED: Final = ("print", "letters", "layout")
+TRAINED: Final = ("print", "letters", "surroundings", "layout")
 """Those trained here."""
 NECK: Final = ("956", "990", "1024")
 """What the published detector of things calls its `MAPS`: the outputs of its neck (PAFPN: Ge et al. 2021, section 2.1)."""

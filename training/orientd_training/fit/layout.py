@@ -87,7 +87,8 @@ def _graph(inner: Numbers, constant: Numbers, outer: Numbers) -> onnx.ModelProto
         helper.make_node("MatMul", ["active", "outer"], ["score"]),
     ]
     shapes = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name, size in (("features", inner.shape[1]), ("score", 1))
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
+        for name, size in (("features", inner.shape[1]), ("score", 1))
     ]
     graph = helper.make_graph(nodes, "layout", shapes[:1], shapes[1:], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

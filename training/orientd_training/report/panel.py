@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from orientd.errors import ConfigError
 from orientd.infer.engine import Engine, load_spec
-from orientd.judge.panel import SCENE, PanelSpec
+from orientd.judge.panel import PanelSpec
 from orientd.judge.policy import DEFAULT
 from orientd.records import Notify
 from orientd.witnesses.opened import open_witnesses
@@ -89,7 +89,7 @@ def calibrate(
 def testimony(model: Path, photos: Sequence[AlbumPhoto], kept: Path | None, say: Notify) -> Heard:
     """What all witnesses that can be opened say of the photos (see `collect`)."""
     engine = Engine(model)
-    witnesses = {name: its for name, its in open_witnesses(engine, say).items() if its and name != SCENE}
+    witnesses = {name: its for name, its in open_witnesses(engine, say).items() if its}
     return collect(engine, witnesses, photos, kept, say)
 
 
