@@ -99,6 +99,15 @@ def test_nobody_is_asked_twice(album, model, sky, tmp_path, monkeypatch):
     assert sky.asked == asked + 24, "as another model it is asked anew"
 
 
+def test_a_witness_that_is_left_out_has_no_voice(album, model, sky, tmp_path, monkeypatch, capsys):
+    arguments = ("--albums", album, "--out", tmp_path / "out")
+    assert command(monkeypatch, "calibrate", model, *arguments, "--without", "sky") == 0
+    assert {voice.witness for voice in PanelSpec.from_json(evaluation.load_spec(model).panel).voices} == {"scene"}
+    assert sky.asked == 0
+    assert command(monkeypatch, "calibrate", model, *arguments, "--without", "ski") != 0
+    assert "--without ski: there are the witnesses sky, absent" in capsys.readouterr().err
+
+
 def test_photos_turned_by_mistake_are_listed(album, model, sky, tmp_path, monkeypatch):
     monkeypatch.setattr(panel_trial, "MOST_WORSE", 1.0)
     sky_library.draw(album / "upright/3.jpg", 180, by_tag=False, seed=3)

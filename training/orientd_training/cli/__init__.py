@@ -156,6 +156,7 @@ _PHOTOS = click.option(
 @click.option(
     "--apart", multiple=True, help="Owner in --albums whose photos fit nothing and are reported apart; may be repeated."
 )
+@click.option("--without", multiple=True, help="Witness that is to be no part of the panel; may be repeated.")
 @click.option("--false-per-1000", default=1.0, show_default=True, help="False turns per 1,000 upright photos that are bearable.")
 @click.option("--search-prior", is_flag=True, help="Choose prior_upright, too; with --albums it always is.")
 @click.option("--search-second-look", is_flag=True, help="Choose second_look_below, too; with --albums it always is.")
@@ -165,6 +166,7 @@ def calibrate(
     photos: tuple[Path, ...],
     albums: tuple[Path, ...],
     apart: tuple[str, ...],
+    without: tuple[str, ...],
     false_per_1000: float,
     search_prior: bool,
     search_second_look: bool,
@@ -182,7 +184,7 @@ def calibrate(
         from orientd_training.data.albums import upright
         from orientd_training.report import panel
 
-        panel.calibrate(model, upright(albums), apart, false_per_1000, out, click.echo)
+        panel.calibrate(model, upright(albums), apart, false_per_1000, out, click.echo, without)
         click.echo((out / panel.TABLES).read_text(encoding="utf-8"))
 
 

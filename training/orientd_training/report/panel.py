@@ -60,6 +60,7 @@ def calibrate(
     false_per_1000: float,
     out: Path,
     say: Notify,
+    without: Sequence[str] = (),
 ) -> Figures:
     """Ask all witnesses about the photos, fit weights, caps and policy, and write them into `model`.
 
@@ -68,6 +69,7 @@ def calibrate(
 
     Args:
         apart: owners whose photos fit nothing.
+        without: witnesses that are to be no part of the panel.
 
     Raises:
         ConfigError: too few owners or photos, or no policy keeps to that; the model is as it was.
@@ -77,7 +79,7 @@ def calibrate(
     from orientd_training.export.onnx_file import stamp
 
     kept = out / _EVIDENCE.format(Engine(model).model_id)
-    figures = measure(testimony(model, photos, kept, say), apart, false_per_1000)
+    figures = measure(testimony(model, photos, kept, say, without), apart, false_per_1000)
     write(out, figures)
     spec = PanelSpec(figures.fitted.voices, figures.fitted.policy)
     with replacing(model) as partial:
@@ -86,11 +88,20 @@ def calibrate(
     return figures
 
 
-def testimony(model: Path, photos: Sequence[AlbumPhoto], kept: Path | None, say: Notify) -> Heard:
-    """What all witnesses that can be opened say of the photos (see `collect`)."""
+def testimony(
+    model: Path, photos: Sequence[AlbumPhoto], kept: Path | None, say: Notify, without: Sequence[str] = ()
+) -> Heard:
+    """What all witnesses that can be opened, but those `without`, say of the photos (see `collect`).
+
+    Raises:
+        ConfigError: there is no witness of that name.
+    """
     engine = Engine(model)
-    witnesses = {name: its for name, its in open_witnesses(engine, say).items() if its}
-    return collect(engine, witnesses, photos, kept, say)
+    witnesses = open_witnesses(engine, say)
+    if unknown := sorted(set(without) - set(witnesses)):
+        raise ConfigError(f"--without {' '.join(unknown)}: there are the witnesses {', '.join(witnesses)}")
+    heard_of = {name: its for name, its in witnesses.items() if its and name not in without}
+    return collect(engine, heard_of, photos, kept, say)
 
 
 def measure(everything: Heard, apart: Sequence[str], false_per_1000: float) -> Figures:
@@ -148,8 +159,8 @@ def page(figures: Figures) -> Iterator[str]:
     """The tables in Markdown."""
     n, owners = len(figures.personal), len(set(figures.personal.looks.groups))
     yield f"{date.today().isoformat()}: {n:,} upright photos of {owners} owners, each also shown with the three turns.\n"
-    yield "| witness | weight | cap |\n|---|---|---|"
-    yield from (f"| {voice.witness} | {voice.weight:g} | {voice.cap:g} |" for voice in figures.fitted.voices)
+    yield "| witness | weight | cap | doubt |\n|---|---|---|---|"
+    yield from (f"| {voice.witness} | {voice.weight:g} | {voice.cap:g} | {voice.doubt:g} |" for voice in figures.fitted.voices)
     looks = f"{100 * figures.others.second[:, 0].mean():.1f} % of the upright photos get a second look"
     yield "\n" + ", ".join(f"{key} {value:g}" for key, value in asdict(figures.fitted.policy).items()) + f"; {looks}."
     heads = (
