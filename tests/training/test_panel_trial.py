@@ -107,6 +107,17 @@ def test_second_looks_and_turns_to_a_wrong_side_are_bounded(monkeypatch):
         panel(its, part, START, 5.0, SEARCH)
 
 
+def test_no_upright_photo_escapes_by_a_hair(monkeypatch):
+    its, part, start = heard(), folds(OWNERS), replace(START, prior_upright=0.5)
+    search = Search(agreements=(1,), confidences=tuple(np.arange(0.3, 0.99, 0.01)))
+    monkeypatch.setattr(panel_trial, "MOST_WORSE", 1.0)
+    chosen = panel(its, part, start, 5.0, search).policy.min_confidence
+    monkeypatch.setattr(panel_trial, "MARGIN", 1.0)
+    bolder = panel(its, part, start, 5.0, search).policy.min_confidence
+    odds = [p / (1 - p) for p in (chosen, bolder)]
+    assert 1.1 < odds[0] / odds[1] < 1.3
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_what_is_fitted_on_all_turns_no_more_by_mistake_than_is_allowed_either(seed, monkeypatch):
     its, part = heard(seed), folds(OWNERS)

@@ -18,6 +18,7 @@ from orientd_training.evaluate.score import Judged, judged
 FOLDS: Final = 5
 SECOND_LOOKS: Final = 0.07  # of upright photos, as each costs a fifth of a second
 MOST_WORSE: Final = 0.003  # of turned photos to be turned to another wrong side
+MARGIN: Final = 1.15  # an upright photo that would be turned if the odds asked for were lower by this factor counts as turned
 LISTENING: Final = 0.9  # a first look surer of upright than this teaches nothing about second looks, whatever the policy
 _LEAST: Final = 1e-300
 
@@ -109,8 +110,8 @@ def panel(heard_of: Heard, part: NDArray[np.intp], start: Policy, false_per_1000
     """Voices fitted on all photos given, and a policy chosen by cross-validation: by voices fitted on the other parts.
 
     SECOND_LOOKS of the upright photos get a second look; the rest of the policy is the one that fixes most, of those in `search`
-    that turn no more than MOST_WORSE to another wrong side. The false turns of the voices fitted on all photos count instead if
-    they are more.
+    that turn no more than MOST_WORSE to another wrong side. An upright photo that would be turned at odds lower by MARGIN
+    counts as a false turn; those of the voices fitted on all photos count instead if they are more.
 
     Raises:
         ConfigError: no policy keeps to so few false turns, or to MOST_WORSE.
@@ -118,10 +119,11 @@ def panel(heard_of: Heard, part: NDArray[np.intp], start: Policy, false_per_1000
     its = voices(heard_of)
     seen = heard(shown(heard_of.looks), said_by_others(heard_of, part))
     search = replace(search, second_looks=(round(float(np.quantile(seen.first[:, 0, 0], SECOND_LOOKS)), 2),))
-    by_others, by_all = (policies(each, start, search) for each in (seen, spoken(heard_of, its)))
+    nearly = replace(search, confidences=[p / (p + (1 - p) * MARGIN) for p in search.confidences])
+    by_others, by_all = (policies(each, start, nearly) for each in (seen, spoken(heard_of, its)))
     tried = [
-        (policy, replace(score, false=max(score.false, own.false)))
-        for (policy, score), (_, own) in zip(by_others, by_all, strict=True)
+        (policy, replace(score, false=max(other.false, own.false)))
+        for (policy, score), (_, other), (_, own) in zip(policies(seen, start, search), by_others, by_all, strict=True)
     ]
     bearable = [(policy, score) for policy, score in tried if score.worse <= MOST_WORSE * 3 * score.photos]
     if not bearable:
