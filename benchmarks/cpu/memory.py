@@ -1,11 +1,11 @@
-"""The memory and processor time of a scan by the number of its workers, where all photos are hard: witnesses are asked about each.
+"""The memory and processor time of a scan by the number of its workers, where witnesses are asked about all photos.
 
     python -m benchmarks.cpu.memory FOLDER [--workers 1 2 4 8] [--rounds 2] [--against /other/checkout]
 
 A first scan of the folder, which should hold photos of a real library, finds those that the first look was not enough for; copies
-of these are scanned, by each checkout in turns. "largest" is what the scan's own process had resident at most, as the kernel counts
-it; "all" what that process and its decoding children had together at most (PSS, looked at five times a second). Scans must report
-the same to the byte, whatever the workers and the checkout.
+of these are scanned, by each checkout in turns. "largest" is what the scan's own process had resident at most, as the kernel
+counts it; "all" what that process and its decoding children had together at most (PSS, looked at five times a second). Scans must
+report the same to the byte, whatever the workers and the checkout.
 """
 
 import argparse
