@@ -87,7 +87,7 @@ class Detector:
         """
         photo = self._photo(source)
         picture = self._judge.decode(photo)
-        first = self._judge.predictor().look(picture.pixels[None])[0]
+        first = self._judge.predictor.look(picture.pixels[None])[0]
         opinion = self._judge.opinion(photo, picture, first)
         decision = opinion.decision
         return Judgment(

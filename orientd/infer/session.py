@@ -122,6 +122,8 @@ def open_session(model: bytes, providers: Sequence[Provider], optimise: bool) ->
     if not optimise:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     names = [provider if isinstance(provider, str) else provider[0] for provider in providers]
+    if names == [CPU]:
+        options.enable_mem_pattern = False  # each run would take its memory in one piece, which threads and shapes rarely reuse
     _check_providers(names, ort.get_available_providers())
     if CUDA in names:
         preload()

@@ -60,7 +60,7 @@ class BatchPredictor(Protocol):
 
 @dataclass(frozen=True)
 class Judge:
-    """Judges batches; used from several threads at once, each of which gets its own `predictor`.
+    """Judges batches; used from several threads at once, as is its `predictor`.
 
     read: the whole file, or None if it is no photo and does not claim to be one.
     check: the method by which the photo can be given a new orientation (1–8), and the reason with its code if that is not the
@@ -74,7 +74,7 @@ class Judge:
 
     read: Callable[[Candidate], Photo | None]
     decode: Decode
-    predictor: Callable[[], Predictor]
+    predictor: Predictor
     check: Callable[[Photo, int], tuple[Method, str, Reason | None]]
     policy: Policy
     batch_predictor: BatchPredictor | None = None
@@ -107,7 +107,7 @@ class Judge:
     def _alone(self, photos: Sequence[Photo]) -> list[Row]:
         decoded = [self._decoded(photo, whole=False) for photo in photos]
         pictures = [item.pixels for item in decoded if isinstance(item, Picture)]
-        looks = iter(self.predictor().look(np.stack(pictures)) if pictures else [])
+        looks = iter(self.predictor.look(np.stack(pictures)) if pictures else [])
         pairs = zip(photos, decoded, strict=True)
         return [item if isinstance(item, Row) else self._judge(photo, item, next(looks)) for photo, item in pairs]
 
@@ -121,7 +121,7 @@ class Judge:
         if not seen:
             return None
         photo, picture = seen
-        first = self.predictor().look(picture.pixels[None])[0]
+        first = self.predictor.look(picture.pixels[None])[0]
         sure = first.probabilities[0] >= max(UPRIGHT_AT_A_GLANCE, self.policy.second_look_below)
         return self._judge(photo, picture, first)._replace(reason=BY_THUMBNAIL, reason_code=Reason.BY_THUMBNAIL) if sure else None
 
@@ -152,7 +152,7 @@ class Judge:
         """The opinion on a photo after its first look: a second look and the witnesses are asked only where needed."""
         if not needs_second_look(first, self.policy):
             return Opinion(first, (), decide(first, self.policy))
-        return deliberate(self.predictor().look_again(picture.pixels), self.ask(photo), self.voices, self.policy)
+        return deliberate(self.predictor.look_again(picture.pixels), self.ask(photo), self.voices, self.policy)
 
     def _judge(self, photo: Photo, picture: Picture, first: Prediction) -> Row:
         opinion = self.opinion(photo, picture, first)

@@ -76,8 +76,8 @@ class Inspection:
 def inspected(judge: Judge, photo: Photo) -> Inspection:
     """Raises PhotoError if the photo cannot be decoded."""
     picture = judge.decode(photo)
-    first = judge.predictor().look(picture.pixels[None])[0]
-    second = judge.predictor().look_again(picture.pixels)
+    first = judge.predictor.look(picture.pixels[None])[0]
+    second = judge.predictor.look_again(picture.pixels)
     opinion = judge.opinion(photo, picture, first)
     try:
         judge.check(photo, turned(photo.orientation, opinion.decision.turn))

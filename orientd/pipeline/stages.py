@@ -1,12 +1,10 @@
 """What the stages are made of: the composition of decoders, engines, stores and writer."""
 
 import os
-import threading
-import weakref
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from orientd.config import Config, data_directory, processors
 from orientd.decode import admitted
@@ -33,9 +31,6 @@ from orientd.witnesses.asking import Bench
 from orientd.write import change, keeping, reverted
 from orientd.write.change import Writable
 from orientd.write.writer import Writer, fixed_row
-
-if TYPE_CHECKING:
-    from orientd.infer.engine import Engine
 
 Check = Callable[[Photo, int], tuple[Method, str, Reason | None]]
 
@@ -112,11 +107,11 @@ def make_judge(
     policy = config.policy(panel.policy)
     names = witnesses.askable(panel.names, first.spec.second_size)
     fitted = until(stop, partial(as_noted(decoder(size).fitted), side=witnesses.SIDE))
-    bench = Bench(names, lambda: witnesses.open_witnesses(model.open(), notify), fitted, notify)
+    bench = Bench(names, lambda: witnesses.open_witnesses(model.open() if gpu_pool else first, notify), fitted, notify)
     judge = Judge(
         read=until(stop, source.open),
         decode=until(stop, decoding(size)),
-        predictor=(lambda: gpu_pool) if gpu_pool else one_for_each_thread(first, model.open),
+        predictor=gpu_pool or first,
         check=until(stop, check or plan_stage(config, rotate)),
         policy=policy,
         voices=panel.voices,
@@ -175,23 +170,6 @@ def act_stage(journal: Journal, kept: Kept, writer: Writer | None, *, unattended
 def left(row: Row, reason: str, code: Reason) -> Row:
     """The row of a photo that is left alone after all."""
     return row._replace(decision=Verdict.SKIP, new_orientation=None, method=None, reason=reason, reason_code=code)
-
-
-def one_for_each_thread(first: "Engine", another: Callable[[], "Engine"]) -> Callable[[], "Engine"]:
-    """The engine of the thread that asks: `first` for one of them, `another` for the rest. One that ends gives its own back."""
-    local, spare = threading.local(), [first]
-
-    def engine() -> "Engine":
-        if not hasattr(local, "engine"):
-            try:
-                local.engine = spare.pop()  # asking first whether there is one would let two threads take it
-            except IndexError:
-                local.engine = another()
-            weakref.finalize(threading.current_thread(), spare.append, local.engine).atexit = False
-        found: Engine = local.engine
-        return found
-
-    return engine
 
 
 def at_once(config: Config, judge: Judge) -> int:

@@ -205,7 +205,7 @@ class Worker:
             judge,
             read=timed("read", judge.read),
             decode=timed("decode", judge.decode),
-            predictor=lambda: _TimedPredictor(judge.predictor(), self.metrics),
+            predictor=_TimedPredictor(judge.predictor, self.metrics),
         )
 
     def _counted(self, stages: pipeline.Stages) -> pipeline.Stages:

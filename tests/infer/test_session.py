@@ -33,6 +33,11 @@ def test_the_file_must_be_the_one_expected(file):
         Graph(file, "0" * 64)
 
 
+def test_a_run_takes_its_memory_piece_by_piece(file):
+    """In one piece for each run, which is the default, eight threads hold 450 MiB instead of 340."""
+    assert not Graph(file)._session.get_session_options().enable_mem_pattern
+
+
 def test_a_file_that_is_missing_or_no_graph_is_told(tmp_path):
     with pytest.raises(ModelError, match="cannot be read"):
         Graph(tmp_path / "nothing.onnx")

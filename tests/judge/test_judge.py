@@ -45,7 +45,7 @@ def judge(eyes, check=lambda photo, orientation: (Method.TAG, "", None), decoded
         decoded.append((photo.path, whole))
         return Picture(np.zeros((2, 2, 3), np.uint8), 2, 2, whole or "part" not in photo.path)
 
-    return Judge(read, decode, lambda: eyes, check, Policy(0.99, 0.95, 7, 0.9))
+    return Judge(read, decode, eyes, check, Policy(0.99, 0.95, 7, 0.9))
 
 
 class BatchPredictor:

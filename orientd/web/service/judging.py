@@ -152,7 +152,7 @@ def _opinion(judge: Judge, photo: Photo, sight: tuple[Picture, Prediction] | Non
         if opinion.decision.verdict is not Verdict.FIX:
             return sight[0], opinion
     picture = judge.decode(photo)
-    return picture, judge.opinion(photo, picture, judge.predictor().look(picture.pixels[None])[0])
+    return picture, judge.opinion(photo, picture, judge.predictor.look(picture.pixels[None])[0])
 
 
 def _plan(writable: Writable, photo: Photo, orientation: int) -> tuple[Method, str, Reason | None]:
