@@ -32,8 +32,9 @@ from orientd.decode import dali
 from orientd.decode.cpu import CpuDecoder
 from orientd.decode.gpu_eligible import frame
 from orientd.errors import EngineUnavailable
-from orientd.gpu import cuda, tensorrt
+from orientd.gpu import cuda
 from orientd.gpu import pool as cards
+from orientd.gpu.tensorrt import builder, libraries
 from orientd.infer import engine as infer
 from orientd.infer import session
 from orientd.judge.policy import DEFAULT, decide, needs_second_look
@@ -313,7 +314,7 @@ def by_tensorrt(bench: Bench) -> None:
     """TensorRT in full and half precision against CUDA: how long it takes to build, to load what was built, and a look."""
     model = composed.chosen_model(Config())
     try:
-        bench.note("by_tensorrt", "version", tensorrt.load())
+        bench.note("by_tensorrt", "version", libraries.load())
     except EngineUnavailable as error:
         bench.note("by_tensorrt", "skipped", str(error))
         return
@@ -322,8 +323,8 @@ def by_tensorrt(bench: Bench) -> None:
     engine._batch = bench.scale.looks[-1]
     for precision in ("fp32", "fp16"):
         began = time.monotonic()
-        both = tensorrt.EngineBuilder(model, precision, bench.folder / "tensorrt", print).improved(engine, "this GPU", provider)
-        both._build._child.wait()
+        both = builder.EngineBuilder(model, precision, bench.folder / "tensorrt", print).improved(engine, "this GPU", provider)
+        both._build._process.wait()
         bench.note("by_tensorrt", f"{precision}, building", time.monotonic() - began, "s")
         began = time.monotonic()
         fast = both._best()

@@ -176,7 +176,7 @@ def open_cards(
         StateError: there is no place to keep what TensorRT builds.
     """
     from orientd.decode.dali import DaliDecoder, blank
-    from orientd.gpu.tensorrt import EngineBuilder
+    from orientd.gpu.tensorrt.builder import EngineBuilder
 
     found = chosen(config.gpus)
     precision = _PRECISION.get(config.provider)
