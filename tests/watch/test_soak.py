@@ -106,9 +106,9 @@ class Soak:
     @contextmanager
     def held(self):
         """Nothing is judged within."""
-        self.daemon._held_until = time.monotonic() + PATIENCE
+        self.daemon._throttle.hold("the test", time.monotonic() + PATIENCE)
         yield
-        self.daemon._held_until = 0.0
+        self.daemon._throttle.hold("", 0.0)
         self.daemon._bell.ring()
 
     def start(self):
