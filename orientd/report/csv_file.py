@@ -35,10 +35,10 @@ class CsvReport:
     """Writes rows as they come to FILE.partial, which becomes FILE with `finish`; without it FILE.partial stays, and the next
     one of that name gives it another, as it holds what was done until then.
 
-    `remark`: what its reader should know, if anything.
+    `notice`: what its reader should know, if anything.
     """
 
-    remark = ""
+    notice = ""
 
     def __init__(self, path: str, *, excel: bool = False) -> None:
         """Open the report, for `excel` with a mark by which that knows UTF-8.

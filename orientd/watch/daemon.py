@@ -95,19 +95,19 @@ class Daemon:
         self._load, self._systemd, self._log, self._clock, self._wall = reload, systemd, log, clock, wall
         self.status = StatusReporter(self.metrics, config.state_dir, systemd, clock)
         self._throttle = Throttle(config, local)
-        self._bell = Wakeup()
+        self._wakeup = Wakeup()
         self._signal, self._reload = 0, False
         self._due_since: float | None = None
         self._beat_at, self._worked_at, self._patience_at = 0.0, clock(), 0.0
         self._trouble: Reason | None = None
         self._taken = self.is_ready = False
-        self.hooks = HookRunner(config, roots, log.warning, self._bell.ring, clock, wall)
+        self.hooks = HookRunner(config, roots, log.warning, self._wakeup.wake, clock, wall)
         real = [os.path.realpath(root) for root in roots]
         self.work = Worker(
             config, real, command, self.metrics, log, self._stopping, self.status.working, clock, local, self.hooks.add
         )
         self.arrivals = Arrivals(
-            roots, _terms(config), self.work.news, log.info, self._bell.ring, on_folder=self._on_folder, wall=wall
+            roots, _terms(config), self.work.news, log.info, self._wakeup.wake, on_folder=self._on_folder, wall=wall
         )
 
     def run(self) -> int:
@@ -118,7 +118,7 @@ class Daemon:
             self._systemd.ready()
             self.is_ready = True
             while not self._stopping():
-                self._bell.wait(self._turn(self._clock()))
+                self._wakeup.wait(self._turn(self._clock()))
         self._systemd.stopping()
         self.metrics.state = "stopped"
         self.status.save()
@@ -137,7 +137,7 @@ class Daemon:
 
         handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        self._bell.hear_signals()
+        self._wakeup.hear_signals()
         try:
             yield
         finally:
@@ -148,7 +148,7 @@ class Daemon:
         self.hooks.close()
         self.arrivals.close()
         self.work.close()
-        self._bell.close()
+        self._wakeup.close()
 
     def _stopping(self) -> bool:
         return self._signal != 0
@@ -176,9 +176,9 @@ class Daemon:
         self.metrics.state = why or ("looking through the folders" if self.arrivals.walking else "idle")
         self.status.alive()
         self.status.save()
-        return seconds if why and not self.arrivals.walking else self._rest(self._clock())
+        return seconds if why and not self.arrivals.walking else self._seconds_to_wait(self._clock())
 
-    def _rest(self, now: float) -> float:
+    def _seconds_to_wait(self, now: float) -> float:
         if self.arrivals.walking:
             return 0.0
         settled, walk = self.arrivals.next_settled(), self.arrivals.next_walk()

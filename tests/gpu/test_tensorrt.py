@@ -166,7 +166,7 @@ def test_on_a_gpu_tensorrt_judges_as_cuda_does(tmp_path):
         pytest.skip(str(error))
     model, told = chosen_model(Config()), []
     engine = model.open([cards._provider(0, 0)])
-    eyes = builder.EngineBuilder(model, "fp32", tmp_path, told.append).improved(engine, "any", cards._provider(0, 0))
+    eyes = builder.EngineBuilder(model, "fp32", tmp_path, told.append).upgrading(engine, "any", cards._provider(0, 0))
     eyes._build._child.wait(500)
     pixels = np.random.default_rng(0).integers(0, 256, (32, engine.spec.input_size, engine.spec.input_size, 3), np.uint8)
     for one, two in zip(eyes.look(pixels), engine.look(pixels), strict=True):

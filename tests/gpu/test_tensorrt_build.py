@@ -131,14 +131,14 @@ def test_the_process_opens_the_model_by_the_providers_it_is_told(shop, model, tm
     monkeypatch.setattr(builder, "BuildProcess", lambda order, folder: usual(order, folder, (sys.executable, "-c", OPENS)))
     made = shop()
     engine = model.open()
-    eyes = made.improved(engine, "NVIDIA T4", CARD)
+    eyes = made.upgrading(engine, "NVIDIA T4", CARD)
     assert waited(eyes._build) == ""
     pixels = np.zeros((1, SIZE, SIZE, 3), np.uint8)
     assert eyes.look(pixels) == engine.look(pixels)
     assert eyes._engine is not engine
     assert made.told[-1] == "TensorRT has built its engine and takes over"
     again = shop()
-    assert again.improved(engine, "NVIDIA T4", CARD)._build is None, "at the next start it is there at once"
+    assert again.upgrading(engine, "NVIDIA T4", CARD)._build is None, "at the next start it is there at once"
     assert again.told == []
 
 
@@ -147,7 +147,7 @@ def test_the_real_process_fails_where_tensorrt_is_not_there(shop, model):
         pytest.skip("ONNX Runtime knows TensorRT here")
     made = shop()
     engine = model.open()
-    eyes = made.improved(engine, "NVIDIA T4", CARD)
+    eyes = made.upgrading(engine, "NVIDIA T4", CARD)
     assert TENSORRT in waited(eyes._build)
     assert eyes.look(np.zeros((1, SIZE, SIZE, 3), np.uint8))
     assert eyes._engine is engine
@@ -171,34 +171,34 @@ def never_built(monkeypatch):
 def test_the_name_of_what_is_kept_differs_with_all_it_depends_on(shop, model, never_built, monkeypatch, tmp_path):
     engine = model.open()
     other = registry.Model("other", sky_finder(tmp_path / "other.onnx", bias=(1, 0, 0, 0)), "file")
-    shop().improved(engine, "NVIDIA T4", CARD)
-    shop("fp16").improved(engine, "NVIDIA T4", CARD)
-    shop().improved(engine, "NVIDIA H200", CARD)
-    shop(of=other).improved(other.open(), "NVIDIA T4", CARD)
+    shop().upgrading(engine, "NVIDIA T4", CARD)
+    shop("fp16").upgrading(engine, "NVIDIA T4", CARD)
+    shop().upgrading(engine, "NVIDIA H200", CARD)
+    shop(of=other).upgrading(other.open(), "NVIDIA T4", CARD)
     with monkeypatch.context() as patch:
         patch.setattr(libraries, "load", lambda: "101700")
-        shop().improved(engine, "NVIDIA T4", CARD)
+        shop().upgrading(engine, "NVIDIA T4", CARD)
     with monkeypatch.context() as patch:
         patch.setattr(session, "version", lambda: "1.99")
-        shop().improved(engine, "NVIDIA T4", CARD)
+        shop().upgrading(engine, "NVIDIA T4", CARD)
     with monkeypatch.context() as patch:
         patch.setattr(engine, "_batch", 64)
-        shop().improved(engine, "NVIDIA T4", CARD)
+        shop().upgrading(engine, "NVIDIA T4", CARD)
     assert len(set(never_built)) == 7
-    shop().improved(engine, "NVIDIA T4", (CUDA, {"device_id": "0"}))
+    shop().upgrading(engine, "NVIDIA T4", (CUDA, {"device_id": "0"}))
     assert never_built[-1] == never_built[0], "which of two equal GPUs does not count"
 
 
 def test_two_equal_gpus_wait_for_one_build(shop, model, never_built):
     made, engine = shop(), model.open()
-    one, two = (made.improved(engine, "NVIDIA T4", (CUDA, {"device_id": number})) for number in "01")
+    one, two = (made.upgrading(engine, "NVIDIA T4", (CUDA, {"device_id": number})) for number in "01")
     assert one._build is two._build
     assert len(never_built) == len(made.told) == 1
 
 
 def test_what_is_kept_but_damaged_is_built_anew(shop, model, never_built, tmp_path, monkeypatch):
     made, engine = shop(), model.open()
-    made.improved(engine, "NVIDIA T4", CARD)
+    made.upgrading(engine, "NVIDIA T4", CARD)
     (folder,) = never_built
     folder.mkdir()
     (folder / "engine").write_text("half")
@@ -207,7 +207,7 @@ def test_what_is_kept_but_damaged_is_built_anew(shop, model, never_built, tmp_pa
         raise ModelError("cannot deserialise")
 
     monkeypatch.setattr(registry.Model, "open", fails)
-    eyes = shop().improved(engine, "NVIDIA T4", CARD)
+    eyes = shop().upgrading(engine, "NVIDIA T4", CARD)
     assert eyes._engine is engine
     assert never_built == [folder, folder]
     assert not folder.exists()

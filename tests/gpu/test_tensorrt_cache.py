@@ -131,14 +131,14 @@ def test_an_engine_that_is_used_again_is_used_last(keep, tmp_path, monkeypatch):
     card = (CUDA, {"device_id": "0"})
     with monkeypatch.context() as patch:
         patch.setattr(builder, "BuildProcess", lambda order, folder: folders.append(folder) or SimpleNamespace(poll=lambda: None))
-        builder.EngineBuilder(model, "fp32", keep, print).improved(engine, "NVIDIA T4", card)
+        builder.EngineBuilder(model, "fp32", keep, print).upgrading(engine, "NVIDIA T4", card)
     folders[0].mkdir()
     os.utime(folders[0], (0, 0))
     for number in range(engine_folders._KEPT):
         (keep / f"{number:032x}").mkdir()
         os.utime(keep / f"{number:032x}", (9, 9))
     monkeypatch.setattr(engine_folders, "_KEPT", engine_folders._KEPT + 1)
-    assert builder.EngineBuilder(model, "fp32", keep, print).improved(engine, "NVIDIA T4", card)._build is None
+    assert builder.EngineBuilder(model, "fp32", keep, print).upgrading(engine, "NVIDIA T4", card)._build is None
     monkeypatch.undo()
     engine_folders.tidy(keep)
     assert folders[0].exists()

@@ -40,7 +40,7 @@ class EngineBuilder:
             raise StateError(f"{keep} cannot be written ({error.strerror}): {advice}") from error
         engine_folders.tidy(keep)
 
-    def improved(self, engine: infer.Engine, card: str, provider: session.Provider) -> "UpgradingEngine":
+    def upgrading(self, engine: infer.Engine, card: str, provider: session.Provider) -> "UpgradingEngine":
         """What predicts as `engine` does, on a GPU of that name by that provider, until TensorRT takes over."""
         key = [engine.model_id, session.version(), self._tensorrt_version, card, self._precision, *engine.shapes()]
         folder = self._keep / hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]

@@ -75,7 +75,7 @@ def _advice(config: Config, folders: Sequence[str], user: pwd.struct_passwd | No
     if user:
         yield from checks.forbidden_folders(user, folders, config.fix)
         yield from checks.forbidden_files(user, config)
-        yield from grants.remarks(config)
+        yield from grants.limits_of_hooks(config)
         if folders:
             yield from grants.unseen_by_serving(unit_files.program()[0], config)
         yield "After a change of fix, plan, state_dir, metrics, hooks or immich_url in the configuration, install it again."
