@@ -98,9 +98,9 @@ def check(file: str | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def show(file: str | None, state_dir: str | None, as_json: bool) -> int:
     """Print every option with its value, and where that comes from if it is not the default, as a configuration file."""
-    from orientd.cli import settings
+    from orientd.cli import config_output
 
     flags = {"state_dir": state_dir}
     merged, sources = load(file, os.environ, flags), origins(file, os.environ, flags)
-    settings.show_json(merged, sources) if as_json else settings.show(merged, sources)
+    config_output.show_json(merged, sources) if as_json else config_output.show(merged, sources)
     return ExitCode.OK

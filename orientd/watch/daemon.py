@@ -107,7 +107,7 @@ class Daemon:
             config, real, command, self.metrics, log, self._stopping, self.status.working, clock, local, self.hooks.add
         )
         self.arrivals = Arrivals(
-            roots, _terms(config), self.work.news, log.info, self._wakeup.wake, on_folder=self._on_folder, wall=wall
+            roots, _watch_options(config), self.work.news, log.info, self._wakeup.wake, on_folder=self._on_folder, wall=wall
         )
 
     def run(self) -> int:
@@ -245,15 +245,15 @@ class Daemon:
             for name in _FIXED:
                 if getattr(config, name) != getattr(self.config, name):
                     raise ConfigError(f"{name} cannot change while the watcher runs: restart it")
-            terms = _terms(config)
-            Exclusion(terms.exclude, terms.exclude_more)
+            options = _watch_options(config)
+            Exclusion(options.exclude, options.exclude_more)
             self.work.change(config)
         except OrientdError as error:
             self._log.error("the configuration was not reloaded: %s", error)
         else:
             self.config = self.hooks.config = config
             self._throttle.change(config)
-            self.arrivals.change(terms, now)
+            self.arrivals.change(options, now)
             self._log.info("configuration reloaded")
         self._systemd.ready()
 
@@ -267,7 +267,7 @@ class Daemon:
             self.status.working()
 
 
-def _terms(config: Config) -> WatchOptions:
+def _watch_options(config: Config) -> WatchOptions:
     return WatchOptions(
         observer=config.observer,
         exclude=config.exclude,
