@@ -1,4 +1,4 @@
-"""What the benchmarks of the CPU road share: processes measured from outside, and the machine they ran on.
+"""What the benchmarks of the CPU path share: processes measured from outside, and the machine they ran on.
 
 Imports nothing heavy: the kernel counts what this process holds towards the peak of the children it starts.
 """

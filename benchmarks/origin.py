@@ -43,7 +43,7 @@ AGREES, TURNED, OTHER, FLAT, UNLIKE, NONE = (
     "not comparable",
     "none",
 )
-MARKS = {"upright": "upright", "wrong": "really shown wrong", "unclear": "no right way up"}
+MARKS = {"upright": "upright", "wrong": "really sideways or upside down", "unclear": "no right way up"}
 SCANNERS = ("noritsu", "scan", "epson perfection", "frontier")
 EDITORS = ("adobe", "capture one", "darktable", "gimp", "google", "heic.online", "instagram", "photopea", "photo gallery")
 EDITORS += ("photos", "picasa", "quicktime", "rawtherapee", "snapseed")
@@ -127,7 +127,8 @@ def by_origin(photos: Sequence[Seen]) -> None:
             rows[name][photo.mark] += 1
     marks = tuple(MARKS.values())
     counted = [
-        (name, c, c["upright"] + c["really shown wrong"]) for name, c in sorted(rows.items(), key=lambda row: -row[1].total())
+        (name, c, c["upright"] + c["really sideways or upside down"])
+        for name, c in sorted(rows.items(), key=lambda row: -row[1].total())
     ]
     head = ("photos", *marks, "wrong per 1,000 (95 %)")
     table("made by", head, [(name, (c.total(), *(c[m] for m in marks), per_1000(c[marks[1]], n))) for name, c, n in counted])

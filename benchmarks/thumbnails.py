@@ -19,7 +19,6 @@ from PIL import Image
 
 from benchmarks.photos.make import camera_exif
 from orientd import formats
-from orientd.app import model_path
 from orientd.config import Config
 from orientd.decode.cpu import CpuDecoder
 from orientd.decode.thumbnail import glance
@@ -27,6 +26,7 @@ from orientd.formats import jpeg
 from orientd.infer.engine import Engine
 from orientd.judge.judge import UPRIGHT_AT_A_GLANCE
 from orientd.judge.policy import DEFAULT, decide, needs_second_look
+from orientd.pipeline.stages import chosen_model
 from orientd.records import FileStat, Photo, Verdict
 
 ENLARGED, GRAIN, QUALITY, SHARE = 4, 6.0, 90, 0.08
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("archive", type=Path)
     parser.add_argument("--every", type=int, default=1, help="Take every n-th photo.")
     options = parser.parse_args()
-    engine, policy = Engine(model_path(Config())), DEFAULT
+    engine, policy = Engine(chosen_model(Config()).path), DEFAULT
     size, found = engine.spec.input_size, Counter[str]()
     decoder = CpuDecoder(size)
     for upright in photos(options.archive, options.every):

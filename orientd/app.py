@@ -51,11 +51,6 @@ def _nobody(_: int) -> None:
     """Ignores the number of the run."""
 
 
-def model_path(config: Config) -> Path:
-    """The file of the model in use."""
-    return chosen_model(config).path
-
-
 def scan(
     config: Config,
     roots: Sequence[str],

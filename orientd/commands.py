@@ -1,7 +1,7 @@
 """Commands that orientd prints, for people to run: they work as printed, in the shell in which this one was typed.
 
 They name the program as it was called, and repeat the options of this run that they take, too: else they would go by another
-journal, or other rules. Whoever reads the command line tells both (`said`); without one it is a bare `orientd`.
+journal, or other rules. Whoever reads the command line tells both (`called_as`); without one it is a bare `orientd`.
 """
 
 import re
@@ -19,7 +19,7 @@ _program: Sequence[str] = ("orientd",)
 _options: Options = _none
 
 
-def said(program: Sequence[str] = ("orientd",), options: Options = _none) -> None:
+def called_as(program: Sequence[str] = ("orientd",), options: Options = _none) -> None:
     """Note how this process was called; `options` gives those to repeat after the words of a command."""
     global _program, _options
     _program, _options = tuple(program), options

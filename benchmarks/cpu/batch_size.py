@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from orientd.app import model_path
 from orientd.config import Config
 from orientd.infer.engine import Engine
+from orientd.pipeline.stages import chosen_model
 
 ROUNDS = 7
 
@@ -28,7 +28,7 @@ def medians(tasks: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 
 def main() -> None:
-    engine = Engine(model_path(Config()))
+    engine = Engine(chosen_model(Config()).path)
     size = engine.spec.input_size
     pixels = np.random.default_rng(2).integers(0, 256, (64, size, size, 3), np.uint8)
 

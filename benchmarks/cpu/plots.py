@@ -1,4 +1,4 @@
-"""The plots of the CPU road as SVG, out of what `benchmarks.cpu.run` found.
+"""The plots of the CPU path as SVG, out of what `benchmarks.cpu.run` found.
 
 python -m benchmarks.cpu.plots benchmarks/results/cpu.json
 """

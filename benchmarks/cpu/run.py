@@ -1,4 +1,4 @@
-"""Everything about the CPU road in one go: against its physical floor, against the plain way, by stage, core and library.
+"""Everything about the CPU path in one go: against its physical floor, against the plain way, by stage, core and library.
 
     python -m benchmarks.cpu.run --out /tmp/orientd-cpu --result benchmarks/results
     python -m benchmarks.cpu.run --out /tmp/orientd-quick --quick

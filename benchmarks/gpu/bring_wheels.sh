@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings what the GPU road needs to a machine without a network that has Python 3.12, CUDA 13 and cuDNN 9, as pieces of one size.
+# Brings what the GPU path needs to a machine without a network that has Python 3.12, CUDA 13 and cuDNN 9, as pieces of one size.
 #
 #     benchmarks/gpu/bring_wheels.sh FOLDER [MIB]     downloads the wheels (about 500 MiB) and cuts them into FOLDER/part-00, part-01 …
 #

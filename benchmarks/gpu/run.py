@@ -1,4 +1,4 @@
-"""Everything about the GPU road that needs a GPU, in one go: is it right, how fast is each part and the whole, where time goes.
+"""Everything about the GPU path that needs a GPU, in one go: is it right, how fast is each part and the whole, where time goes.
 
     python -m benchmarks.gpu.run --out gpu                 (at most 8 minutes; writes gpu/gpu.md and gpu/gpu.json)
     python -m benchmarks.gpu.run --device cpu --out gpu    (the same steps on a tiny set without a GPU: shows that they work)
@@ -32,8 +32,9 @@ from orientd.decode import dali
 from orientd.decode.cpu import CpuDecoder
 from orientd.decode.gpu_eligible import frame
 from orientd.errors import EngineUnavailable
-from orientd.gpu import cuda, tensorrt
+from orientd.gpu import cuda
 from orientd.gpu import pool as cards
+from orientd.gpu.tensorrt import builder, libraries
 from orientd.infer import engine as infer
 from orientd.infer import session
 from orientd.judge.policy import DEFAULT, decide, needs_second_look
@@ -78,13 +79,13 @@ def machine(bench: Bench) -> None:
         bench.note("machine", "GPU", subprocess.run(named, capture_output=True, text=True).stdout.strip())
 
 
-def road(**options: Any) -> tuple[cards.GpuPool, infer.Engine]:
+def gpu_path(**options: Any) -> tuple[cards.GpuPool, infer.Engine]:
     return cards.open_cards(composed.chosen_model(Config()), Config(**options), print)
 
 
 def right(bench: Bench) -> None:
-    """The GPU road against the CPU road: pixels, probabilities, decisions."""
-    gpus, engine = road()
+    """The GPU path against the CPU path: pixels, probabilities, decisions."""
+    gpus, engine = gpu_path()
     here, policy = composed.chosen_model(Config()).open(), DEFAULT
     decoder = CpuDecoder(engine.spec.input_size, 10**9)
     held = [each for each, _ in bench.photos]
@@ -110,7 +111,7 @@ def right(bench: Bench) -> None:
     bench.note("right", "pixels apart in the mean, levels, worst photo", max(means))
     bench.note("right", "probabilities apart at most", max(apart))
     bench.note("right", "decisions that differ", int(differ))
-    bench.note("right", "photos that only one road turns, or otherwise", turned)
+    bench.note("right", "photos that only one path turns, or otherwise", turned)
 
 
 def turned(bench: Bench) -> None:
@@ -123,7 +124,7 @@ def turned(bench: Bench) -> None:
         pixels = decoder.decode([(held, found) for held in (upright, *others)]).pixels
         wrong = [v for v in range(1, 9) if not np.array_equal(pixels[v], orientation.apply(pixels[0], v))]
         bench.note("turned", f"orientations not to the bit, round {repeat}", str(wrong))
-    gpus, engine = road()
+    gpus, engine = gpu_path()
     sights = [sight for sight in gpus([each for each, _ in bench.photos]) if sight]
     again = engine.look(np.stack([picture.pixels for picture, _ in sights]))
     apart = max(
@@ -134,7 +135,7 @@ def turned(bench: Bench) -> None:
 
 def isolated(bench: Bench) -> None:
     """Four threads, every third batch with a photo that fails: whatever is answered must be the answer of that very photo."""
-    gpus, _ = road()
+    gpus, _ = gpu_path()
     known = {each.data: sight[0].pixels for each, sight in zip(*_alone(gpus, bench.photos[:48]), strict=True) if sight}
     bad = photo(_broken(bench.photos[0][0].data))
     order = np.random.default_rng(1)
@@ -189,9 +190,9 @@ def _fails(task: Callable[[Any], object], argument: Any) -> bool:
 
 
 def released(bench: Bench) -> None:
-    """What the road takes of the GPU's memory, and what is left of that when it is dropped, twice."""
+    """What the path takes of the GPU's memory, and what is left of that when it is dropped, twice."""
     for turn in ("first", "second"):
-        gpus, engine = road()
+        gpus, engine = gpu_path()
         gpus([each for each, _ in bench.photos])
         bench.note("released", f"{turn} time, in use", _memory(), "MiB")
         del gpus, engine
@@ -242,7 +243,7 @@ def _scan(bench: Bench, folder: Path, **flags: object) -> tuple[float, int]:
 
 def stages(bench: Bench) -> None:
     """Where time goes, one thing after the other in one thread: milliseconds a photo."""
-    gpus, engine = road()
+    gpus, engine = gpu_path()
     batch = gpus.batch
     candidates = list(islice(walk([str(bench.folder / "all")]), 2 * batch))
     spent = dict(_spent(gpus, engine, candidates, batch))
@@ -293,7 +294,7 @@ def decoding(bench: Bench) -> None:
 
 def looking(bench: Bench) -> None:
     """The model alone, on pictures in the memory of the device."""
-    _, engine = road()
+    _, engine = gpu_path()
     _look(bench, "looking", "fp32", engine)
 
 
@@ -313,7 +314,7 @@ def by_tensorrt(bench: Bench) -> None:
     """TensorRT in full and half precision against CUDA: how long it takes to build, to load what was built, and a look."""
     model = composed.chosen_model(Config())
     try:
-        bench.note("by_tensorrt", "version", tensorrt.load())
+        bench.note("by_tensorrt", "version", libraries.load())
     except EngineUnavailable as error:
         bench.note("by_tensorrt", "skipped", str(error))
         return
@@ -322,8 +323,8 @@ def by_tensorrt(bench: Bench) -> None:
     engine._batch = bench.scale.looks[-1]
     for precision in ("fp32", "fp16"):
         began = time.monotonic()
-        both = tensorrt.EngineBuilder(model, precision, bench.folder / "tensorrt", print).improved(engine, "this GPU", provider)
-        both._build._child.wait()
+        both = builder.EngineBuilder(model, precision, bench.folder / "tensorrt", print).upgrading(engine, "this GPU", provider)
+        both._build._process.wait()
         bench.note("by_tensorrt", f"{precision}, building", time.monotonic() - began, "s")
         began = time.monotonic()
         fast = both._best()

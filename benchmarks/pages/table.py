@@ -34,7 +34,7 @@ def main() -> None:
             if not _said(row) or _off(page, row) > CLOSE:
                 print(page, row)
     if (given.folder / "rivals.csv").exists():
-        _beside(truth, ours, _read(given.folder / "rivals.csv"))
+        _compared(truth, ours, _read(given.folder / "rivals.csv"))
 
 
 def _read(path: Path) -> list[Row]:
@@ -73,7 +73,7 @@ def _line(name: str, pages: list[tuple[Row, Row]]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def _beside(truth: dict[str, Row], ours: dict[str, Row], rivals: list[Row]) -> None:
+def _compared(truth: dict[str, Row], ours: dict[str, Row], rivals: list[Row]) -> None:
     """Skew alone, modulo 180°, on the pages that the rivals saw, whatever way is up."""
     found: dict[str, list[tuple[float, float | None, float]]] = defaultdict(list)
     seen = {row["file"] for row in rivals}

@@ -96,9 +96,9 @@ def _optional() -> Iterator[Finding]:
 
 
 def _tensorrt() -> str:
-    from orientd.gpu.tensorrt import load
+    from orientd.gpu.tensorrt import libraries
 
-    return f"version {load()}, for ONNX Runtime"
+    return f"version {libraries.load()}, for ONNX Runtime"
 
 
 def _dali() -> str:

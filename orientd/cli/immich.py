@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from orientd.cli.helping import Group
-from orientd.cli.looking import chosen_report, looking
+from orientd.cli.html_report import finish_page, page_at
 from orientd.cli.notifying import Notifier, notifying
 from orientd.cli.options import JUDGING, command_line, configured
-from orientd.cli.page import finish_page, page_at
+from orientd.cli.scan_options import chosen_report, looking
 from orientd.cli.stopping import stoppable
 from orientd.cli.waiting import WaitingCommand
 from orientd.config import Config

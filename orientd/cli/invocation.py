@@ -38,7 +38,7 @@ def say(flags: Mapping[str, object], file: str | None, config: Config) -> None:
     if file:
         given["config"] = file
     root = click.get_current_context().find_root().command
-    commands.said(program(sys.argv, sys.orig_argv), lambda words: list(_repeated(root, words, given)))
+    commands.called_as(program(sys.argv, sys.orig_argv), lambda words: list(_repeated(root, words, given)))
 
 
 def _repeated(root: click.Command, words: Sequence[str], given: Mapping[str, object]) -> Iterator[str]:

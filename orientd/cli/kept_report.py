@@ -39,4 +39,4 @@ class KeptReport(CsvReport):
         except OSError as error:
             raise OrientdError(f"{printable(self._place)} cannot be renamed: {error.strerror}") from error
         if aside:
-            self.remark = f"the report that was at {printable(self._place)} may have been edited: it is {printable(aside)} now"
+            self.notice = f"the report that was at {printable(self._place)} may have been edited: it is {printable(aside)} now"

@@ -80,7 +80,7 @@ cli.sections = {
 def main() -> None:
     """Run the command line and exit."""
     _ready_streams()
-    commands.said(invocation.program(sys.argv, sys.orig_argv))
+    commands.called_as(invocation.program(sys.argv, sys.orig_argv))
     try:
         code = _run()
     except click.exceptions.Abort:
@@ -99,7 +99,7 @@ def main() -> None:
         click.echo(f"orientd: {error}", err=True)
         code = error.exit_code
     finally:
-        commands.said()
+        commands.called_as()
     sys.exit(int(code))
 
 

@@ -15,7 +15,7 @@ from orientd.cli.stopping import exit_code
 from orientd.errors import ExitCode
 from orientd.reasons import Reason
 from orientd.records import Status
-from orientd.report.progress import said_above
+from orientd.report.progress import say_above
 from orientd.report.text import megabytes, photos, printable
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def note(text: str) -> None:
     """One line on standard error, above what shows how far we are."""
-    if said_above(text):
+    if say_above(text):
         return
     Console(stderr=True, soft_wrap=True).print(Text(printable(text)))
 

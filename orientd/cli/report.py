@@ -6,8 +6,8 @@ from functools import partial
 import click
 
 from orientd.cli.helping import Command
+from orientd.cli.html_report import finish_page, page_at, with_page
 from orientd.cli.options import configured
-from orientd.cli.page import finish_page, page_at, with_page
 from orientd.cli.stopping import stoppable
 from orientd.config import Config
 from orientd.errors import ExitCode

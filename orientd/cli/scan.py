@@ -1,4 +1,4 @@
-"""The commands that look at photos and put them right: scan, apply, inspect."""
+"""The commands that look at photos and fix them: scan, apply, inspect."""
 
 import os
 from contextlib import closing
@@ -9,10 +9,10 @@ import click
 
 from orientd.cli.cluster import clustering, on_cluster
 from orientd.cli.helping import Command
-from orientd.cli.looking import chosen_report, looking, reporting, running
+from orientd.cli.html_report import finish_page, page_at
 from orientd.cli.notifying import Notifier, notifying
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
-from orientd.cli.page import finish_page, page_at
+from orientd.cli.scan_options import chosen_report, looking, reporting, running
 from orientd.cli.sharding import in_parts, sharding
 from orientd.cli.stopping import stoppable
 from orientd.cli.waiting import WaitingCommand
@@ -144,7 +144,7 @@ def inspect(config: Config, path: str, as_json: bool) -> int:
     FILE may be a photo on a server as a report names it: immich:SERVER/ID/NAME.
     """
     from orientd import app
-    from orientd.cli import inspection, output
+    from orientd.cli import inspect_output, output
     from orientd.errors import PhotoError
 
     try:
@@ -152,7 +152,7 @@ def inspect(config: Config, path: str, as_json: bool) -> int:
     except PhotoError as error:
         output.note(f"{path}: {error}")
         if as_json:
-            inspection.fault_in_json(path, error)
+            inspect_output.fault_in_json(path, error)
         return ExitCode.INCOMPLETE
-    inspection.show_json(seen) if as_json else inspection.show(seen)
+    inspect_output.show_json(seen) if as_json else inspect_output.show(seen)
     return ExitCode.OK

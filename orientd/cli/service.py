@@ -45,11 +45,11 @@ def install(paths: tuple[str, ...], user: bool, fix: bool, owner: str | None) ->
     If /etc/orientd/orientd.yaml names an Immich server (immich_url), orientd-immich.timer is installed, too, which looks at that
     server every night. To install it alone, give --as and no PATH….
     """
-    from orientd.watch import systemd_units
+    from orientd.watch.units import installation
+    from orientd.watch.units.manager import ServiceManager
 
-    for line in systemd_units.install(
-        systemd_units.Place.of(user), list(dict.fromkeys(map(os.path.realpath, paths))), fix, owner
-    ):
+    folders = list(dict.fromkeys(map(os.path.realpath, paths)))
+    for line in installation.install(ServiceManager.of(user), folders, fix, owner):
         click.echo(line)
     return ExitCode.OK
 
@@ -58,9 +58,10 @@ def install(paths: tuple[str, ...], user: bool, fix: bool, owner: str | None) ->
 @click.option("--user", is_flag=True, help="For the service manager of this user, not for that of the machine.")
 def uninstall(user: bool) -> int:
     """Stop the service and remove its units. What orientd knows, and every way to undo, stays."""
-    from orientd.watch import systemd_units
+    from orientd.watch.units import installation
+    from orientd.watch.units.manager import ServiceManager
 
-    for line in systemd_units.uninstall(systemd_units.Place.of(user)):
+    for line in installation.uninstall(ServiceManager.of(user)):
         click.echo(line)
     return ExitCode.OK
 
@@ -69,9 +70,10 @@ def uninstall(user: bool) -> int:
 @click.option("--user", is_flag=True, help="For the service manager of this user, not for that of the machine.")
 def status_(user: bool) -> int:
     """Show which units are in place, and whether they run."""
-    from orientd.watch import systemd_units
+    from orientd.watch.units import installation
+    from orientd.watch.units.manager import ServiceManager
 
-    for line in systemd_units.status(systemd_units.Place.of(user)):
+    for line in installation.status(ServiceManager.of(user)):
         click.echo(line)
     return ExitCode.OK
 
@@ -96,9 +98,9 @@ def check(file: str | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def show(file: str | None, state_dir: str | None, as_json: bool) -> int:
     """Print every option with its value, and where that comes from if it is not the default, as a configuration file."""
-    from orientd.cli import settings
+    from orientd.cli import config_output
 
     flags = {"state_dir": state_dir}
     merged, sources = load(file, os.environ, flags), origins(file, os.environ, flags)
-    settings.show_json(merged, sources) if as_json else settings.show(merged, sources)
+    config_output.show_json(merged, sources) if as_json else config_output.show(merged, sources)
     return ExitCode.OK

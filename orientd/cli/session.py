@@ -116,8 +116,8 @@ class Session:
             path = self._report.path if self._tally.count() else ""
         else:
             path, self._complete = self._report.finish(), True
-            if self._report.remark:
-                self.notify(self._report.remark)
+            if self._report.notice:
+                self.notify(self._report.notice)
         code = self._tally.exit_code(when_found=when_found, interrupted=interrupted)
         if self._json:
             self._json.summary(self._tally, path, code, left_out or {})

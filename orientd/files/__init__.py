@@ -1,1 +1,1 @@
-"""System calls, attributes, rights and mounts."""
+"""Files on the disk: read, written, appended to; system calls, attributes, rights and mounts."""

@@ -1,1 +1,1 @@
-"""NVIDIA cards: CUDA, TensorRT, and how several cards and the processors share the work."""
+"""NVIDIA cards: CUDA, TensorRT (`tensorrt`), and how several cards and the processors share the work."""

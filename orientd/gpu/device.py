@@ -87,7 +87,7 @@ class Gpu:
         """`test` is a photo that any GPU can decode, `name` what the user knows this one by.
 
         `pixels` is what a batch may take of the GPU's memory once decoded, in bytes; it shrinks where that proves to be too much.
-        Photos of more than `max_pixels` pixels are left to the CPU road, which knows what to say of them.
+        Photos of more than `max_pixels` pixels are left to the CPU path, which knows what to say of them.
         """
         self.batch, self.lanes, self.lost, self.in_hand = decoder.batch, decoder.lanes, False, 0
         self._decoder, self._engine, self._test, self._notify, self._name = decoder, engine, test, notify, name

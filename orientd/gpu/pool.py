@@ -176,7 +176,7 @@ def open_cards(
         StateError: there is no place to keep what TensorRT builds.
     """
     from orientd.decode.dali import DaliDecoder, blank
-    from orientd.gpu.tensorrt import EngineBuilder
+    from orientd.gpu.tensorrt.builder import EngineBuilder
 
     found = chosen(config.gpus)
     precision = _PRECISION.get(config.provider)
@@ -188,7 +188,7 @@ def open_cards(
     for index, name in found:
         provider = _provider(index, memory)
         first = model.open([provider])
-        engine: Engine = builder.improved(first, name, provider) if builder else first
+        engine: Engine = builder.upgrading(first, name, provider) if builder else first
         decoder = DaliDecoder(first.spec.input_size, first.padded(_BATCH), index, _LANES, of_dali)
         called = f"GPU {index}" if len(found) > 1 else "the GPU"
         made.append(Gpu(decoder, engine, blank(), notify, name=called, pixels=pixels, max_pixels=config.max_pixels))
@@ -199,7 +199,7 @@ def open_cards(
 def _provider(index: int | None, memory: int) -> session.Provider:
     if index is None:
         return session.CPU
-    options = {"device_id": str(index), "use_tf32": "0"}  # TF32 rounds to 10 bits, which the CPU road does not
+    options = {"device_id": str(index), "use_tf32": "0"}  # TF32 rounds to 10 bits, which the CPU path does not
     if memory:
         options |= {"gpu_mem_limit": str(memory // 4), "arena_extend_strategy": "kSameAsRequested"}
     return session.CUDA, options

@@ -7,6 +7,7 @@ from orientd.orientation import TURNS
 from orientd.records import Row, Status, Verdict
 
 MOST: Final = 200
+"""Photos of each kind on a page, where nobody names another number."""
 
 
 class Kind:

@@ -1,4 +1,4 @@
-"""What a run leaves behind: the CSV report, JSON lines, the tally, the summary in words and the exit code.
+"""The CSV report of a run: written row by row to a file that gets its name at the end, or to standard output.
 
 The CSV file is UTF-8 with `errors="surrogateescape"`: it holds the very bytes of a path, UTF-8 or not, and reading it back the
 same way (see `plan`) gives the same `str`. Commas, quotes and line breaks, CR too, are quoted (RFC 4180); lines end with LF.
@@ -35,10 +35,10 @@ class CsvReport:
     """Writes rows as they come to FILE.partial, which becomes FILE with `finish`; without it FILE.partial stays, and the next
     one of that name gives it another, as it holds what was done until then.
 
-    `remark`: what its reader should know, if anything.
+    `notice`: what its reader should know, if anything.
     """
 
-    remark = ""
+    notice = ""
 
     def __init__(self, path: str, *, excel: bool = False) -> None:
         """Open the report, for `excel` with a mark by which that knows UTF-8.
@@ -63,7 +63,7 @@ class CsvReport:
 
     def _open(self) -> None:
         self._file = open(self.path, "a", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115
-        if not taken(self._file):
+        if not try_lock(self._file):
             self._file.close()
             raise Busy(f"another orientd is writing {printable(self.path)}: choose another --report, or wait for it to end")
 
@@ -169,7 +169,7 @@ class _StandardOutput:
         return sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
 
 
-def taken(file: IO[Any]) -> bool:
+def try_lock(file: IO[Any]) -> bool:
     """Keep a file for this process until it closes it; False if another one has it."""
     with suppress(OSError):  # a file system without locks
         try:

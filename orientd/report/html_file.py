@@ -16,7 +16,7 @@ from orientd.report.tally import Tally
 from orientd.report.text import photos, printable
 
 Draw = Callable[[Iterable[Row]], Iterator[Card]]
-_BESIDE: Final = ("", ".partial", ".json", ".verdicts")  # names that a CSV report, or what belongs to it, may have
+_ENDINGS: Final = ("", ".partial", ".json", ".verdicts")  # names that a CSV report, or what belongs to it, may have
 _WRONG: Final = "As each is shown now, and as it would be; those first of which orientd is the least sure."
 _FIXED: Final = "As each was shown before, and as it is now; those first of which orientd was the least sure."
 _UNSURE: Final = "They are left as they are. Those first that most likely need the turn that is shown next to them."
@@ -37,7 +37,7 @@ class HtmlFile:
         self._now, self._chosen, self._tally = now, Chosen(most), Tally()
         if os.path.lexists(self.path) and not _is_ours(self.path):
             raise ConfigError(f"{printable(self.path)} exists and is not a picture report of orientd: choose another --html")
-        if csv and any(_same(ours, csv + ending) for ours in (self.path, self.path + ".partial") for ending in _BESIDE):
+        if csv and any(_same(ours, csv + ending) for ours in (self.path, self.path + ".partial") for ending in _ENDINGS):
             raise ConfigError(f"{printable(self.path)} would replace {printable(csv)}: choose another --html")
         if not os.path.isdir(os.path.dirname(self.path) or "."):
             raise ConfigError(f"{printable(self.path)} cannot be written: there is no such folder: choose another --html")

@@ -47,11 +47,11 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Photos of a kind. `remarks` are shown above them; those without pictures are a list of names and reasons."""
+    """Photos of a kind. `notes` are shown above them; those without pictures are a list of names and reasons."""
 
     name: str
     title: str
-    remarks: Sequence[str]
+    notes: Sequence[str]
     cards: Iterable[Card]
     pictures: bool = True
 
@@ -71,7 +71,7 @@ def page(title: str, facts: Sequence[str], steps: Sequence[tuple[str, str]], sec
     for section in sections:
         yield f'<section id="{section.name}" aria-labelledby="{section.name}-title">\n'
         yield f'<h2 id="{section.name}-title">{_text(section.title)}</h2>\n'
-        yield from (f'<p class="soft">{_text(remark)}</p>\n' for remark in section.remarks)
+        yield from (f'<p class="soft">{_text(note)}</p>\n' for note in section.notes)
         yield '<div class="cards">\n' if section.pictures else _TABLE
         for card in section.cards:
             number += 1

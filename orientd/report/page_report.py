@@ -12,7 +12,7 @@ from typing import IO, Final, NamedTuple
 from orientd.errors import Busy, ConfigError, ReportError
 from orientd.reasons import Reason
 from orientd.report import left_over
-from orientd.report.csv_file import MISTAKEN, EndsWithLf, taken
+from orientd.report.csv_file import MISTAKEN, EndsWithLf, try_lock
 from orientd.report.text import printable
 
 
@@ -73,7 +73,7 @@ class PageReport:
     def _begin(self) -> None:
         with ExitStack() as failed:
             failed.callback(self._give_up)
-            taken(self._file)
+            try_lock(self._file)
             self._file.write(HEADER + "\n")
             self._file.flush()
             failed.pop_all()
@@ -157,7 +157,7 @@ def _found(path: str) -> Iterator[bytes]:
     if not stat.S_ISREG(os.lstat(path).st_mode):
         raise _no_report(path)
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not taken(file):
+        if not try_lock(file):
             raise Busy(f"another orientd is writing {printable(path)}: choose another --report, or wait for it to end")
         yield file.readline(len(_FIRST) + 1)
 

@@ -146,7 +146,7 @@ class LiveMeter(Meter):
 _on_screen: Final[list[LiveMeter]] = []
 
 
-def said_above(text: str) -> bool:
+def say_above(text: str) -> bool:
     """Show one line above the bar that is on the screen now; false if there is none, and nothing was shown."""
     for shown in _on_screen:
         shown.say(text)

@@ -13,6 +13,21 @@ from orientd.records import LeftOut, Status, Verdict
 from orientd.report.tally import NotLookedAt, Tally
 from orientd.report.text import megabytes, photos, printable
 
+_MEANING: Final[Mapping[Verdict, str]] = {
+    Verdict.KEEP: "upright",
+    Verdict.FIX: "sideways or upside down",
+    Verdict.UNSURE: "not sure",
+    Verdict.SKIP: "left alone",
+    Verdict.ERROR: "not readable",
+}
+_LEFT_OUT: Final[Mapping[LeftOut, str]] = {
+    LeftOut.EXCLUDED: "excluded",
+    LeftOut.HIDDEN: "hidden",
+    LeftOut.DRIVE: "of network drives and bins",
+    LeftOut.BUNDLE: "kept by photo programs for themselves",
+}
+_NAMED: Final = 3
+
 
 def summary(
     tally: Tally,
@@ -50,24 +65,6 @@ def summary(
     steps = _of_part(report, part) if part else _next_steps(tally, report, wrote, run, below)
     lines = [*_left_out(left_out), *judged_by, *stopped, *_outcome(tally, wrote, interrupted), *steps]
     return Group(table, *(Text(line) for line in lines))
-
-
-_MEANING: Final[Mapping[Verdict, str]] = {
-    Verdict.KEEP: "upright",
-    Verdict.FIX: "sideways or upside down",
-    Verdict.UNSURE: "not sure",
-    Verdict.SKIP: "left alone",
-    Verdict.ERROR: "not readable",
-}
-
-
-_LEFT_OUT: Final[Mapping[LeftOut, str]] = {
-    LeftOut.EXCLUDED: "excluded",
-    LeftOut.HIDDEN: "hidden",
-    LeftOut.DRIVE: "of network drives and bins",
-    LeftOut.BUNDLE: "kept by photo programs for themselves",
-}
-_NAMED: Final = 3
 
 
 def left_behind(reports: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from orientd.errors import StateError
+from orientd.files.append import append_lines, sync_folder_at
 from orientd.files.syscalls import code_of
 from orientd.orientation import TURNS, UPRIGHT, turned
 from orientd.records import Method, Notify, Row, Verdict
@@ -67,7 +68,8 @@ def append(plan: str, verdicts: Iterable[PersonVerdict]) -> None:
         return
     try:
         with _locked(path) as file:
-            _append(file, lines, path)
+            if append_lines(file, lines):
+                sync_folder_at(os.path.dirname(os.path.abspath(path)))
     except OSError as error:
         raise StateError(
             f"{printable(path)} cannot be written: {error.strerror}: free some space, or check its permissions", code_of(error)
@@ -213,24 +215,3 @@ def _is_at(path: str, number: int) -> bool:
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(number), os.lstat(path))
     return False
-
-
-def _append(file: int, lines: bytes, path: str) -> None:
-    """With one write, so that a reader sees whole lines at any time; a line that a crash has cut off is ended before."""
-    size = os.fstat(file).st_size
-    if size and os.pread(file, 1, size - 1) != b"\n":
-        lines = b"\n" + lines
-    if os.write(file, lines) < len(lines):
-        os.ftruncate(file, size)
-        raise OSError(None, "no space is left on its file system")
-    os.fsync(file)
-    if not size:
-        _sync_folder(os.path.dirname(os.path.abspath(path)))
-
-
-def _sync_folder(folder: str) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

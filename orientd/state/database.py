@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
 from orientd.errors import StateError
+from orientd.files.append import sync_folder_at
 from orientd.files.syscalls import code_of
 from orientd.reasons import Reason
 from orientd.records import Notify
@@ -71,11 +72,7 @@ def move_aside(path: str) -> str:
 
 def sync_folders(path: str) -> None:
     """Sync a folder, and those above it, which may be as new: a power cut would take it away with the journal in it."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder_at(path)
     if (above := os.path.dirname(path)) != path:
         with suppress(OSError):  # it belongs to others, and is old then
             sync_folders(above)

@@ -44,19 +44,19 @@ class Held(NamedTuple):
         """True if a file of that `stat` is what it was."""
         return (self.inode, self.size, self.mtime_ns) == (stat.inode, stat.size, stat.mtime_ns)
 
-    def encoded(self, remark: str = "") -> bytes:
+    def encoded(self, note: str = "") -> bytes:
         """Parts that end with a zero byte, which no path holds."""
-        return b"".join(os.fsencode(str(part)) + b"\0" for part in (*self, remark))
+        return b"".join(os.fsencode(str(part)) + b"\0" for part in (*self, note))
 
     @classmethod
     def decoded(cls, data: bytes) -> "Doing | None":
         """The file that was encoded, and the note; None if `data` is empty or incomplete."""
-        path, *numbers, method, remark = map(os.fsdecode, (data.split(b"\0") + 7 * [b""])[:7])
+        path, *numbers, method, note = map(os.fsdecode, (data.split(b"\0") + 7 * [b""])[:7])
         try:
             inode, size, mtime_ns, turn = map(int, numbers)
         except ValueError:
             return None
-        return (cls(path, inode, size, mtime_ns, turn, method), remark) if path else None
+        return (cls(path, inode, size, mtime_ns, turn, method), note) if path else None
 
 
 Doing = tuple[Held, str]

@@ -20,9 +20,8 @@ from orientd.records import FileStat, Notify
 from orientd.state.database import explained, open_database
 from orientd.state.journal_rows import Intent, Run, Write, WriteStatus, columns, run_of, write_of
 from orientd.state.journal_schema import MOVE, VERSION, prepare
-from orientd.state.lock import Lock, is_locked
 
-__all__ = ["VERSION", "Intent", "Journal", "Lock", "Run", "Write", "WriteStatus", "is_locked"]
+__all__ = ["VERSION", "Intent", "Journal", "Run", "Write", "WriteStatus"]
 
 _NAME: Final = "journal.db"
 _INTEND: Final = """
@@ -201,7 +200,7 @@ class Journal:
 
     def about(self, paths: Sequence[str], sha256: str, marks: Sequence[str]) -> Iterator[Write]:
         """Every turn of a photo by its paths, the bytes it had before or one of its marks, newest first, undone or not."""
-        at, marked = _holes(paths), f"SELECT write FROM marks WHERE mark IN ({_holes(marks)})"
+        at, marked = _placeholders(paths), f"SELECT write FROM marks WHERE mark IN ({_placeholders(marks)})"
         turned = "status IN ('fixed', 'undone') AND undoes IS NULL"
         query = f"{turned} AND (path IN ({at}) OR old_sha256 = ? OR id IN ({marked})) ORDER BY id DESC"
         return self._select(query, *map(os.fsencode, paths), sha256, *marks)
@@ -217,7 +216,7 @@ class Journal:
 
     def was_undone_at(self, paths: Sequence[str], orientation: int | None, *, unattended: bool) -> int | None:
         """The run whose change from that orientation to one of these files, the sidecars of a photo, was taken back."""
-        within = f"status = 'undone' AND path IN ({_holes(paths)}) AND {_kept(unattended)}"
+        within = f"status = 'undone' AND path IN ({_placeholders(paths)}) AND {_kept(unattended)}"
         return self._last_run(f"{within} AND old_orientation IS ?", *map(os.fsencode, paths), orientation)
 
     def run_that_wrote(self, path: str, after: int) -> int | None:
@@ -239,7 +238,7 @@ class Journal:
         """
         stands = "status = 'fixed' OR status = 'undone' AND method = coalesce(?, method)"
         done = f"undoes IS NULL AND turn = ? AND ({stands}) AND {_kept(unattended)}"
-        marked = f"SELECT write FROM marks WHERE mark IN ({_holes(marks)})"
+        marked = f"SELECT write FROM marks WHERE mark IN ({_placeholders(marks)})"
         query = f"{done} AND (path = ? OR id IN ({marked})) ORDER BY id DESC"
         return self._select(query, turn, method, os.fsencode(path), *marks)
 
@@ -297,7 +296,7 @@ def _kept(unattended: bool) -> str:
     return _NOT_OFFERED if unattended else f"{_NOT_OFFERED} AND NOT {_BY_WHOLE_RUN}"
 
 
-def _holes(values: Sequence[object]) -> str:
+def _placeholders(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 

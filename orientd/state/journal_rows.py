@@ -38,7 +38,7 @@ class Intent:
 
     `mtime_ns` is the modification time the file is to get (None: that of the write), `temp` the name of the temporary file,
     `probabilities` those the turn was decided by (empty: a person's decision), `undoes` the write that this one takes back,
-    `marks` identify the picture, as it was before and after (`formats.picture`; older journals hold none).
+    `marks` identify the picture, as it was before and after (`formats.fingerprint`; older journals hold none).
     """
 
     path: str

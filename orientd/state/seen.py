@@ -43,10 +43,10 @@ class Seen:
     def lookup(self, candidates: Sequence[Candidate]) -> list[Row | None]:
         """For each candidate the row it got last time, or None if it is new or anything that matters has changed."""
         keys = [os.fsencode(candidate.path) for candidate in candidates]
-        marks = ",".join("?" * len(keys))
+        placeholders = ",".join("?" * len(keys))
         found: dict[bytes, tuple[object, ...]] = {}
         with self._repairing():
-            found = {row[0]: row for row in self._db.execute(f"SELECT * FROM seen WHERE path IN ({marks})", keys)}
+            found = {row[0]: row for row in self._db.execute(f"SELECT * FROM seen WHERE path IN ({placeholders})", keys)}
         return [self._valid(candidate, found.get(key)) for candidate, key in zip(candidates, keys, strict=True)]
 
     def add(self, rows: Iterable[Row]) -> None:
@@ -73,9 +73,9 @@ class Seen:
             self._db.execute("DELETE FROM seen WHERE path = ?", (os.fsencode(path),))
 
     def flush(self) -> None:
-        marks = ",".join("?" * (len(_COLUMNS) + 2))
+        placeholders = ",".join("?" * (len(_COLUMNS) + 2))
         with self._repairing(), self._db:
-            self._db.executemany(f"INSERT OR REPLACE INTO seen VALUES ({marks})", self._pending)
+            self._db.executemany(f"INSERT OR REPLACE INTO seen VALUES ({placeholders})", self._pending)
         self._pending.clear()
 
     def count(self) -> int:

@@ -1,1 +1,1 @@
-"""The watcher: events, waiting until a file is complete, limits, metrics, and systemd units."""
+"""The watcher: events, waiting until a file is complete, limits, metrics, and systemd units (`units`)."""

@@ -55,7 +55,7 @@ class Arrivals:
     """What arrives below `paths`, until `close`. Everything but the kernel's hints happens in the caller's thread.
 
     news: returns those of some candidates that have not been judged in their current state.
-    say: called with messages for the user. ring: called by other threads when there is something to do.
+    say: called with messages for the user. wake: called by other threads when there is something to do.
     mountinfo: the mounts of this process, see `mounts`.
     on_folder: called for every folder when its watch begins, which may take minutes for all; what it raises is passed on.
     wall: seconds since the epoch, the clock of the dates of files.
@@ -67,16 +67,16 @@ class Arrivals:
     def __init__(
         self,
         paths: Sequence[str],
-        terms: WatchOptions,
+        options: WatchOptions,
         news: Callable[[list[Candidate]], list[Candidate]],
         say: Callable[[str], None],
-        ring: Callable[[], None],
+        wake: Callable[[], None],
         mountinfo: Callable[[], str] = read_mountinfo,
         on_folder: Callable[[], None] = lambda: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._news, self._say, self._wall = news, say, wall
-        self._hints = Hints(terms.room, ring)
+        self._hints = Hints(options.room, wake)
         self._roots = Roots(paths, self._hints, say, mountinfo, on_folder)
         self._walk: Iterator[Candidate | None] | None = None
         self._whole = False
@@ -84,16 +84,16 @@ class Arrivals:
         self._walk_at: float | None = None
         self._reported: set[Loss] = set()
         self._stale = False
-        self._waiting = Settling(terms.settle, terms.stalled, terms.room)
-        self._agree(terms)
+        self._waiting = Settling(options.settle, options.stalled, options.room)
+        self._agree(options)
 
-    def change(self, terms: WatchOptions, now: float) -> None:
+    def change(self, options: WatchOptions, now: float) -> None:
         """Watch on other terms from now on; what is waited for is waited for still, if it is not excluded now. Raises as `check`
         does."""
         self._walk = None
         self._roots.leave()
         self._reported.clear()
-        self._agree(terms)
+        self._agree(options)
         self.check(now)
 
     def check(self, now: float) -> None:
@@ -102,7 +102,7 @@ class Arrivals:
         Raises:
             LibraryUnavailable: one is not, and that is not to be waited for.
         """
-        if self._roots.check(self._terms.observer, self._terms.wait_for_missing):
+        if self._roots.check(self._options.observer, self._options.wait_for_missing):
             self._walk_at = now
 
     def collect(self, now: float) -> None:
@@ -111,7 +111,7 @@ class Arrivals:
         hints, losses = self._hints.take()
         for path, hint in hints.items():
             self._take(path, hint, now)
-            if self._terms.sidecars:
+            if self._options.sidecars:
                 self._take_photos_of(path, now)
         for loss in losses:
             self._lose(loss, now)
@@ -154,10 +154,10 @@ class Arrivals:
         self._walk = None
         self._roots.close()
 
-    def _agree(self, terms: WatchOptions) -> None:
-        self._terms = terms
-        self._exclusion = Exclusion(terms.exclude, terms.exclude_more, self._say)
-        self._waiting.quiet, self._waiting.stalled, self._waiting.room = terms.settle, terms.stalled, terms.room
+    def _agree(self, options: WatchOptions) -> None:
+        self._options = options
+        self._exclusion = Exclusion(options.exclude, options.exclude_more, self._say)
+        self._waiting.quiet, self._waiting.stalled, self._waiting.room = options.settle, options.stalled, options.room
 
     def _take(self, path: str, hint: Hint, now: float) -> None:
         if not self._roots.reach(path, hint is Hint.FOLDER, self._exclusion.within):
@@ -181,7 +181,7 @@ class Arrivals:
     def _look(self, path: str) -> FileStat | None:
         """As `look`; None also for a file on a disk that is not to be entered."""
         found = look(path)
-        foreign = found and self._terms.one_file_system and found.dev not in self._roots.devices()
+        foreign = found and self._options.one_file_system and found.dev not in self._roots.devices()
         return None if foreign else found
 
     def _look_within(self, path: str) -> FileStat | None:
@@ -207,7 +207,7 @@ class Arrivals:
             self._reported.add(loss)
             self._say(f"{loss.value}. Until then the library is looked through instead.")
         self._stale = self._stale or loss in (Loss.OVERFLOW, Loss.ENDED)
-        self.look_again(now + self._terms.settle)
+        self.look_again(now + self._options.settle)
 
     def _begin_walk(self, now: float) -> None:
         if self._walk_at is not None and now >= self._walk_at:
@@ -225,14 +225,14 @@ class Arrivals:
         else:
             return
         try:
-            self._walk = steps(folders, exclusion, self._terms.one_file_system)
+            self._walk = steps(folders, exclusion, self._options.one_file_system)
         except LibraryUnavailable:  # a folder that vanished; of a root, `check` finds out
             self._end_walk(now)
 
     def _end_walk(self, now: float) -> None:
         self._walk = None
         silent_now = self._roots.polled() or Loss.LIMIT in self._reported
-        every = self._terms.poll_every if silent_now else self._terms.walk_every
+        every = self._options.poll_every if silent_now else self._options.walk_every
         if self._whole and every:
             self.look_again(now + every)
 
@@ -240,11 +240,11 @@ class Arrivals:
         try:
             chunk = list(islice(walk, _STEP))
         except LibraryUnavailable:
-            self.look_again(now + self._terms.poll_every)
+            self.look_again(now + self._options.poll_every)
             chunk = []
         plain = [candidate for candidate in chunk if candidate and not (candidate.skip or candidate.error)]
         for candidate in self._news([each for each in plain if self._roots.reach(each.path, False, self._exclusion.within)]):
-            young = self._wall() - candidate.stat.mtime_ns / 1e9 < self._terms.stalled
+            young = self._wall() - candidate.stat.mtime_ns / 1e9 < self._options.stalled
             self._waiting.offer(candidate.path, candidate.stat, now, young=young)
         if len(chunk) < _STEP:
             self._end_walk(now)

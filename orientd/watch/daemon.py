@@ -19,27 +19,25 @@ from orientd.library.exclude import Exclusion, read_patterns
 from orientd.reasons import Reason
 from orientd.records import Candidate
 from orientd.state.lock import Lock
-from orientd.watch import metrics, metrics_http
+from orientd.watch import metrics_http
 from orientd.watch.arrivals import Arrivals, WatchOptions
 from orientd.watch.folder_claim import Claim
 from orientd.watch.hook_runner import HookRunner
 from orientd.watch.metrics import Metrics
 from orientd.watch.sd_notify import Systemd
-from orientd.watch.throttle import RateLimiter, is_quiet, on_battery, spans
+from orientd.watch.status_reporter import StatusReporter
+from orientd.watch.throttle import QUIET_HOURS, Throttle
 from orientd.watch.wakeup import Wakeup
 from orientd.watch.worker import Worker
 
 _BEAT: Final = 30.0
 _RETRY: Final = 30.0  # seconds until a state directory that could not be used is tried again
-_TELL: Final = 5.0
 _PATIENCE_EVERY: Final = 1.0
 _PATIENCE: Final = 120.0  # seconds within which the next folder of any disk is listed
 _BURST: Final = 30.0  # seconds; then others may write for a moment, and the loop looks after everything else
 _PAUSE: Final = 1.0
 _AT_ONCE: Final = 8
 _FIXED: Final = ("state_dir", "metrics", "metrics_token_file", "metrics_open", "log_format", "libraries")
-_QUIET: Final = "quiet hours"
-_STUCK: Final = 300.0  # seconds without a sign of life, as WatchdogSec= of the units
 
 
 def watch(
@@ -69,7 +67,7 @@ def watch(
             stack.callback(daemon.close)
             stack.enter_context(daemon.signals())
             if config.metrics:
-                stack.enter_context(metrics_http.served(config.metrics, daemon.metrics.text, daemon.is_well, token))
+                stack.enter_context(metrics_http.served(config.metrics, daemon.metrics.text, daemon.status.is_well, token))
             return daemon.run()
     except OrientdError as error:
         if daemon and daemon.is_ready:
@@ -94,25 +92,23 @@ class Daemon:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.config, self.metrics = config, Metrics()
-        self._load, self._systemd, self._log, self._clock, self._local = reload, systemd, log, clock, local
-        self._wall = wall
-        self._bell = Wakeup()
+        self._load, self._systemd, self._log, self._clock, self._wall = reload, systemd, log, clock, wall
+        self.status = StatusReporter(self.metrics, config.state_dir, systemd, clock)
+        self._throttle = Throttle(config, local)
+        self._wakeup = Wakeup()
         self._signal, self._reload = 0, False
-        self._allowance, self._quiet = RateLimiter(config.rate_limit), spans(config.quiet_hours)
-        self._held_until, self._due_since, self._beat_at, self._worked_at = 0.0, None, 0.0, clock()
-        self._held, self._taken = "waiting for the state directory", False
-        self._saved: dict[str, object] = {}
-        self._tell_at = self._patience_at = 0.0
+        self._due_since: float | None = None
+        self._beat_at, self._worked_at, self._patience_at = 0.0, clock(), 0.0
         self._trouble: Reason | None = None
-        self.is_ready, self._alive_at = False, clock()
-        self.hooks = HookRunner(config, roots, log.warning, self._bell.ring, clock, wall)
+        self._taken = self.is_ready = False
+        self.hooks = HookRunner(config, roots, log.warning, self._wakeup.wake, clock, wall)
         real = [os.path.realpath(root) for root in roots]
-        self.work = Worker(config, real, command, self.metrics, log, self._stopping, self._alive, clock, local, self.hooks.add)
-        self.arrivals = Arrivals(
-            roots, _terms(config), self.work.news, log.info, self._bell.ring, on_folder=self._on_folder, wall=wall
+        self.work = Worker(
+            config, real, command, self.metrics, log, self._stopping, self.status.working, clock, local, self.hooks.add
         )
-
-    _due_since: float | None
+        self.arrivals = Arrivals(
+            roots, _watch_options(config), self.work.news, log.info, self._wakeup.wake, on_folder=self._on_folder, wall=wall
+        )
 
     def run(self) -> int:
         """Watch until a signal says to stop."""
@@ -122,10 +118,10 @@ class Daemon:
             self._systemd.ready()
             self.is_ready = True
             while not self._stopping():
-                self._bell.wait(self._turn(self._clock()))
+                self._wakeup.wait(self._turn(self._clock()))
         self._systemd.stopping()
         self.metrics.state = "stopped"
-        self._save()
+        self.status.save()
         self._log.info("stopped")
         return ExitCode.INTERRUPTED if self._signal == signal.SIGINT else ExitCode.OK
 
@@ -141,22 +137,18 @@ class Daemon:
 
         handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        self._bell.hear_signals()
+        self._wakeup.hear_signals()
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def is_well(self) -> bool:
-        """True as long as the loop, or the work in it, makes progress; may be called by any thread."""
-        return self._clock() - self._alive_at < _STUCK
-
     def close(self) -> None:
         self.hooks.close()
         self.arrivals.close()
         self.work.close()
-        self._bell.close()
+        self._wakeup.close()
 
     def _stopping(self) -> bool:
         return self._signal != 0
@@ -176,17 +168,17 @@ class Daemon:
             why, seconds = self._held_back(self._clock())
         elif now - self._worked_at >= self.config.release_after:
             self.work.release()
-        if why != _QUIET:
+        if why != QUIET_HOURS:
             self.hooks.turn()
         if not self._trouble:
             self.metrics.worked = self._wall()
         self.metrics.waiting = len(self.arrivals)
         self.metrics.state = why or ("looking through the folders" if self.arrivals.walking else "idle")
-        self._show_life()
-        self._save()
-        return seconds if why and not self.arrivals.walking else self._rest(self._clock())
+        self.status.alive()
+        self.status.save()
+        return seconds if why and not self.arrivals.walking else self._seconds_to_wait(self._clock())
 
-    def _rest(self, now: float) -> float:
+    def _seconds_to_wait(self, now: float) -> float:
         if self.arrivals.walking:
             return 0.0
         settled, walk = self.arrivals.next_settled(), self.arrivals.next_walk()
@@ -206,32 +198,24 @@ class Daemon:
 
     def _held_back(self, now: float) -> tuple[str, float]:
         """Why nothing may be begun now, and how long to wait before asking again."""
-        local = self._local()
-        if is_quiet(60 * local.tm_hour + local.tm_min, self._quiet):
-            return _QUIET, min(_BEAT, 60.0 - local.tm_sec)
-        if self.config.pause_on_battery and on_battery():
-            return "on battery", _BEAT
-        if now < self._held_until:
-            return self._held, min(self._held_until - now, _BEAT)
-        if not self._allowance.granted(now):
-            return "rate limit", min(self._allowance.wait(), _BEAT)
-        return "", 0.0
+        why, seconds = self._throttle.why_not(now)
+        return why, min(seconds, _BEAT)
 
     def _burst(self, now: float) -> None:
         self.metrics.state, self._due_since, self._taken = "judging", None, False
-        self._save()
+        self.status.save()
         try:
             self.work.burst(self._settled())
             self._trouble, self.metrics.pass_seconds = None, self._clock() - now
             if (ended := self._clock()) - now >= _BURST:
-                self._held, self._held_until = "judging", ended + _PAUSE
+                self._throttle.hold("judging", ended + _PAUSE)
         except StateError as error:
             if error.code is not self._trouble:
                 self._log.error("%s. Until then it is tried again every %g seconds.", error, _RETRY)
                 if error.code is not Reason.IN_USE:  # another orientd at work is no trouble
                     self.hooks.trouble(error)
             self._trouble = error.code
-            self._held, self._held_until = "waiting for the state directory", now + _RETRY
+            self._throttle.hold("waiting for the state directory", now + _RETRY)
             if self._taken:  # the files handed out are no longer waited for
                 self.arrivals.look_again(now + _RETRY)
         self._worked_at, self._beat_at = self._clock(), now  # photos that could not be read may be those of a disk that is gone
@@ -243,12 +227,12 @@ class Daemon:
             self.arrivals.collect(now)
             if self._held_back(now)[0]:
                 return
-            batch = self.arrivals.settled(now, min(_AT_ONCE, self._allowance.granted(now)))
+            batch = self.arrivals.settled(now, min(_AT_ONCE, self._throttle.rate.granted(now)))
             if not batch:
                 return
             self._taken = True
             batch = self.work.untried(batch)
-            self._allowance.spend(len(batch))
+            self._throttle.rate.spend(len(batch))
             self.metrics.waiting = len(self.arrivals)
             yield from batch
 
@@ -261,15 +245,15 @@ class Daemon:
             for name in _FIXED:
                 if getattr(config, name) != getattr(self.config, name):
                     raise ConfigError(f"{name} cannot change while the watcher runs: restart it")
-            terms = _terms(config)
-            Exclusion(terms.exclude, terms.exclude_more)
+            options = _watch_options(config)
+            Exclusion(options.exclude, options.exclude_more)
             self.work.change(config)
         except OrientdError as error:
             self._log.error("the configuration was not reloaded: %s", error)
         else:
             self.config = self.hooks.config = config
-            self._allowance, self._quiet = RateLimiter(config.rate_limit), spans(config.quiet_hours)
-            self.arrivals.change(terms, now)
+            self._throttle.change(config)
+            self.arrivals.change(options, now)
             self._log.info("configuration reloaded")
         self._systemd.ready()
 
@@ -280,33 +264,10 @@ class Daemon:
         if (now := self._clock()) >= self._patience_at:
             self._patience_at = now + _PATIENCE_EVERY
             self._systemd.patience(_PATIENCE)
-            self._alive()
-
-    def _alive(self) -> None:
-        """Send the sign of life; and report the state every few seconds, as a burst may take hours."""
-        self._show_life()
-        if self._clock() >= self._tell_at:
-            self._save()
-
-    def _show_life(self) -> None:
-        self._alive_at = self._clock()
-        self._systemd.alive()
-
-    def _save(self) -> None:
-        """Leave a note for `orientd status`, and for systemd, when there is something new to say."""
-        self._tell_at = self._clock() + _TELL
-        facts = self.metrics.facts()
-        saved = {name: value for name, value in facts.items() if name != "updated"}
-        if saved != self._saved:
-            self._saved = saved
-            metrics.save(facts, self.config.state_dir)
-            photos = facts["photos"]
-            judged = sum(photos.get(name, 0) for name in ("keep", "fix", "unsure", "skip", "error"))
-            done = f"{judged:,} judged, {photos.get('fixed', 0):,} fixed, {facts['waiting']:,} waiting"
-            self._systemd.status(f"{facts['state']}: {done}")
+            self.status.working()
 
 
-def _terms(config: Config) -> WatchOptions:
+def _watch_options(config: Config) -> WatchOptions:
     return WatchOptions(
         observer=config.observer,
         exclude=config.exclude,

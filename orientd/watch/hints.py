@@ -33,8 +33,8 @@ class Loss(Enum):
 class Hints:
     """The hints that nobody has taken yet, one per path, at most `room` of them; filled by any thread."""
 
-    def __init__(self, room: int, ring: Callable[[], None]) -> None:
-        self._room, self._ring = room, ring
+    def __init__(self, room: int, wake: Callable[[], None]) -> None:
+        self._room, self._wake = room, wake
         self._lock = threading.Lock()
         self._hints: dict[str, Hint] = {}
         self._losses: set[Loss] = set()
@@ -47,12 +47,12 @@ class Hints:
             else:
                 self._losses.add(Loss.ROOM)
         if first:
-            self._ring()
+            self._wake()
 
     def lose(self, loss: Loss) -> None:
         with self._lock:
             self._losses.add(loss)
-        self._ring()
+        self._wake()
 
     def forget(self, *losses: Loss) -> None:
         """These are looked for already."""

@@ -21,19 +21,19 @@ _MOST: Final = 10
 
 
 class HookRunner:
-    """Used by the loop only. `ring` is called when a hook has ended; `clock` is monotonic, `wall` is since the epoch."""
+    """Used by the loop only. `wake` is called when a hook has ended; `clock` is monotonic, `wall` is since the epoch."""
 
     def __init__(
         self,
         config: Config,
         roots: Sequence[str],
         notify: Notify,
-        ring: Callable[[], object],
+        wake: Callable[[], object],
         clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self.config = config
-        self._roots, self._notify, self._ring, self._clock, self._wall = roots, notify, ring, clock, wall
+        self._roots, self._notify, self._wake, self._clock, self._wall = roots, notify, wake, clock, wall
         self._errors: deque[Facts] = deque(maxlen=_MOST)
         self._again, self._running = clock(), threading.Thread()
         self._stop = threading.Event()
@@ -60,7 +60,7 @@ class HookRunner:
             self._start(Event.FOUND, self._found())
 
     def next(self) -> float | None:
-        """When the next turn has something to do; None if nothing waits, or while a hook runs, which calls `ring` at its end."""
+        """When the next turn has something to do; None if nothing waits, or while a hook runs, which calls `wake` at its end."""
         if self._running.is_alive():
             return None
         return self._clock() if self._errors else self._again if self._has_found() else None
@@ -99,7 +99,7 @@ class HookRunner:
     def _start(self, event: Event, facts: Facts) -> None:
         def work() -> None:
             run(self.config, event, facts, self._notify, LIMIT, self._stop.is_set)
-            self._ring()
+            self._wake()
 
         self._running = threading.Thread(target=work, name="orientd-hook")
         self._running.start()

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Final, TextIO
 
 from orientd.errors import StateError
+from orientd.files.append import append_lines
 from orientd.files.syscalls import code_of
 from orientd.reasons import Reason
 from orientd.records import Row, Verdict
@@ -151,16 +152,7 @@ class Proposals:
         lines = _lines(rows, self._columns(first))
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            size = os.fstat(file).st_size
-            if size == 0:
-                lines = _START.encode() + lines
-            elif os.pread(file, 1, size - 1) != b"\n":
-                lines = b"\n" + lines
-            written = os.write(file, lines)
-            if written < len(lines):
-                os.ftruncate(file, size)
-                raise OSError(None, "no space is left on its file system")
-            os.fsync(file)
+            append_lines(file, lines, _START.encode())
         finally:
             os.close(file)
 

@@ -1,11 +1,16 @@
-"""When to hold back: in quiet hours, on battery, above a rate."""
+"""When to hold back: in quiet hours, on battery, above a rate, or for a while after trouble."""
 
 import os
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orientd.config import Config
+
+QUIET_HOURS: Final = "quiet hours"
+_BATTERY_SECONDS: Final = 30.0
 POWER: Final = "/sys/class/power_supply"
 
 Span = tuple[int, int]
@@ -62,6 +67,36 @@ class RateLimiter:
     def wait(self) -> float:
         """Seconds from the last `granted` until one more photo may be begun."""
         return max(1.0 - self._saved, 0.0) * 60 / self.per_minute if self.per_minute else 0.0
+
+
+class Throttle:
+    """Why no photo may be judged now, if so. `local` is the time of the day; other times are in seconds by one clock."""
+
+    def __init__(self, config: Config, local: Callable[[], time.struct_time]) -> None:
+        self._local, self._hold, self._hold_until = local, "", 0.0
+        self.change(config)
+
+    def change(self, config: Config) -> None:
+        """Go by another configuration from now on; a hold stays."""
+        self._quiet, self._spares_battery = spans(config.quiet_hours), config.pause_on_battery
+        self.rate = RateLimiter(config.rate_limit)
+
+    def hold(self, why: str, until: float) -> None:
+        """Let nothing be judged until then."""
+        self._hold, self._hold_until = why, until
+
+    def why_not(self, now: float) -> tuple[str, float]:
+        """Why nothing may be begun now, and in how many seconds to ask again; "" if something may."""
+        local = self._local()
+        if is_quiet(60 * local.tm_hour + local.tm_min, self._quiet):
+            return QUIET_HOURS, 60.0 - local.tm_sec
+        if self._spares_battery and on_battery():
+            return "on battery", _BATTERY_SECONDS
+        if now < self._hold_until:
+            return self._hold, self._hold_until - now
+        if not self.rate.granted(now):
+            return "rate limit", self.rate.wait()
+        return "", 0.0
 
 
 def _listed(folder: str) -> list[str]:

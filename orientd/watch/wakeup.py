@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Wakeup:
-    """Wakes the one thread that waits: rung by any thread and, once `hear_signals` was called, by every signal.
+    """Wakes the one thread that waits: woken by any thread and, once `hear_signals` was called, by every signal.
 
     An Event would not do: a signal handler that sets it while its thread is just waiting for it locks that thread up.
     """
@@ -20,15 +20,15 @@ class Wakeup:
         self._before: int | None = None
 
     def hear_signals(self) -> None:
-        """Be rung by every signal that has a handler; for the main thread."""
+        """Be woken by every signal that has a handler; for the main thread."""
         self._before = signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
 
-    def ring(self) -> None:
-        with suppress(BlockingIOError):  # rung more often than heard: it will be heard
+    def wake(self) -> None:
+        with suppress(BlockingIOError):  # woken more often than it waited: it will wake
             os.write(self._write_end, b"!")
 
     def wait(self, seconds: float | None) -> None:
-        """Wait until `ring` is called, for at most that many seconds (None: no limit)."""
+        """Wait until `wake` is called, for at most that many seconds (None: no limit)."""
         if self._poll.poll(None if seconds is None else max(seconds, 0) * 1000):
             os.read(self._read_end, 65536)
 

@@ -72,7 +72,7 @@ class Worker:
     _day: tuple[str, int] = ("", 0)
 
     def __post_init__(self) -> None:
-        self._remarks = LogLimiter(self.log, self.clock)
+        self._limited = LogLimiter(self.log, self.clock)
 
     def prepare(self) -> None:
         """Load the model, and open the memory of what was judged.
@@ -142,7 +142,7 @@ class Worker:
         assert self._seen is not None
         with ExitStack() as stack:
             stack.callback(self._fresh.clear)
-            stack.callback(self._remarks.sum_up)
+            stack.callback(self._limited.sum_up)
             stack.callback(self._seen.flush)
             if self._proposals:
                 self._proposals.refresh()
@@ -232,15 +232,15 @@ class Worker:
         if row.outcome is Status.FIXED:
             assert writer is not None
             self._day = (self._today(), writer.run)
-            self._tell_fixed(row, writer.run)
+            self._log_fixed(row, writer.run)
             return
         if row.decision is Verdict.UNSURE:
-            self._tell_unsure(row, fresh)
+            self._log_unsure(row, fresh)
         elif row.decision is Verdict.FIX and not row.outcome:
-            self._tell_wrong(row, fresh)
+            self._log_wrong(row, fresh)
         elif row.decision is not Verdict.KEEP or row.decided_by:
             self._remember(row)
-            self._tell_left(row, fresh)
+            self._log_left(row, fresh)
 
     def _remember(self, row: Row) -> None:
         self._tried.pop(row.path, None)
@@ -248,37 +248,37 @@ class Worker:
         if len(self._tried) > _TRIED:
             del self._tried[next(iter(self._tried))]
 
-    def _tell_left(self, row: Row, fresh: bool) -> None:
+    def _log_left(self, row: Row, fresh: bool) -> None:
         if row.outcome:
             self.metrics.count(row.outcome)
         if row.outcome is Status.FAILED:
-            self._remarks.add(logging.WARNING, "not fixed", row.path, row.reason, row.reason_code)
+            self._limited.add(logging.WARNING, "not fixed", row.path, row.reason, row.reason_code)
         elif row.decision is Verdict.ERROR and look(row.path):  # one that was deleted meanwhile is no trouble
-            self._remarks.add(logging.WARNING, "not judged", row.path, row.reason, row.reason_code)
+            self._limited.add(logging.WARNING, "not judged", row.path, row.reason, row.reason_code)
         elif row.decided_by or (row.decision is Verdict.SKIP and row.turn):
             if self._proposals:
                 self._proposals.drop(row)
             if fresh:
-                self._remarks.add(logging.INFO, "left alone", row.path, row.reason, row.reason_code)
+                self._limited.add(logging.INFO, "left alone", row.path, row.reason, row.reason_code)
 
-    def _tell_fixed(self, row: Row, run: int) -> None:
+    def _log_fixed(self, row: Row, run: int) -> None:
         self.metrics.count("fixed")
         old = "none" if row.orientation is None else row.orientation
         facts = {"path": row.path, "run": run, "turn": row.turn, "old": row.orientation, "new": row.new_orientation}
         text = "fixed: %s: orientation %s → %s (%s° clockwise by %s) in run %s"
         self.log.info(text, row.path, old, row.new_orientation, row.turn, row.method, run, extra=facts)
 
-    def _tell_wrong(self, row: Row, fresh: bool) -> None:
+    def _log_wrong(self, row: Row, fresh: bool) -> None:
         proposed = self._propose(row)
         if proposed or fresh:
             what = "proposed" if proposed else "sideways or upside down"
             self.log.info("%s: %s: needs %s° clockwise", what, row.path, row.turn, extra={"path": row.path, "turn": row.turn})
 
-    def _tell_unsure(self, row: Row, fresh: bool) -> None:
+    def _log_unsure(self, row: Row, fresh: bool) -> None:
         proposed = self._propose(row)
         if proposed or fresh:
             what = "not sure, in the plan" if proposed else "not sure"
-            self._remarks.add(logging.INFO, what, row.path, row.reason, row.reason_code)
+            self._limited.add(logging.INFO, what, row.path, row.reason, row.reason_code)
 
     def _propose(self, row: Row) -> bool:
         """Put it into the plan, if there is one; False if it is there already."""

@@ -25,7 +25,7 @@ Work = Callable[["Progress", Stop], None]
 class Report(Protocol):
     """Where a scan writes its rows; `finish` gives the path of the plan."""
 
-    remark: str
+    notice: str
 
     def write(self, row: Row) -> None: ...
 
@@ -194,8 +194,8 @@ def scan(config: Config, roots: Sequence[str], report: Report, command: str, job
         if stop():
             return ""
         plan = report.finish()
-        if report.remark:
-            job.notify(report.remark)
+        if report.notice:
+            job.notify(report.notice)
         return plan
     finally:
         counted.set()

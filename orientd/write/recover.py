@@ -83,15 +83,15 @@ def examine(journal: Journal, write: Write, reason: str, code: Reason, disk: Dis
         if held == intent.new_sha256:
             return settle_fixed(journal, write, files.finish(intent.path, stat, intent.mtime_ns, disk), disk)
         if held != intent.old_sha256:
-            torn = _mending(intent, data)
-            if torn is None:
+            repair = _repair(intent, data)
+            if repair is None:
                 reason = f"{reason}; its bytes are neither the old nor the new ones now: left alone"
                 journal.settle(write.id, WriteStatus.LOST, reason, code=Reason.CHANGED)
                 return Outcome(intent.path, Status.FAILED, reason, stat, held, code=Reason.CHANGED)
             if admit:
-                admit(*_made(intent, torn.apply(data)))
+                admit(*_made(intent, repair.apply(data)))
             stat = files.write(
-                intent.path, stat, data, torn, intent.old_stat.mtime_ns, intent.temp, allow_hard_links=True, disk=disk
+                intent.path, stat, data, repair, intent.old_stat.mtime_ns, intent.temp, allow_hard_links=True, disk=disk
             )
         elif stat.mtime_ns == intent.mtime_ns != intent.old_stat.mtime_ns:  # at a power cut the new date was on the disk first
             stat = files.finish(intent.path, stat, intent.old_stat.mtime_ns, disk)
@@ -113,7 +113,7 @@ def read_now(intent: Intent, disk: Disk) -> tuple[bytes, FileStat]:
     return read.read_whole(intent.path, disk=disk)
 
 
-def _mending(intent: Intent, data: bytes) -> Patch | None:
+def _repair(intent: Intent, data: bytes) -> Patch | None:
     """The patch back to the old bytes, if each byte of `data` is an old or a new one: an overwrite in place that was torn."""
     if not intent.patch.splices or len(data) != intent.old_stat.size or not files.fits_one_page(intent.patch):
         return None
@@ -123,8 +123,8 @@ def _mending(intent: Intent, data: bytes) -> Patch | None:
         if any(byte not in either for byte, *either in zip(held, splice.old, splice.new, strict=True)):
             return None
         splices.append(Splice(splice.offset, held, splice.old))
-    torn = Patch(tuple(splices))
-    return torn if sha256_of(torn.apply(data)) == intent.old_sha256 else None
+    repair = Patch(tuple(splices))
+    return repair if sha256_of(repair.apply(data)) == intent.old_sha256 else None
 
 
 def _made(intent: Intent, before: bytes) -> tuple[Intent, bytes, bytes]:

@@ -12,7 +12,7 @@ and every quantizer of the old file can be restored from the new one. Other deco
 must see the same picture before and after; their pixels prove no more, as a decoder rounds a turned block a little differently.
 
 A PNG or a lossless WebP is unpacked and packed again: turned back, it must hold the same samples, in their full depth, for
-Pillow and for the reader of `formats.png_turn`. Lossy files are never packed again.
+Pillow and for the reader of `formats.lossless`. Lossy files are never packed again.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -30,10 +30,10 @@ from orientd.formats.lossless import jpeg as jpeg_core
 from orientd.formats.lossless import png, webp
 from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Method, Patch, Photo
+from orientd.write.change import Rotate as Rotate
 from orientd.write.turbojpeg import TurboJpeg
 
 Reader = Callable[[bytes], NDArray[Any]]
-Rotate = Callable[[Format, bytes, int], Patch | None]
 
 TAG_IGNORED: Final = frozenset({Format.PNG, Format.WEBP})  # older programs ignore it in PNG, browsers in WebP
 _LOOK_SIZE: Final = 64

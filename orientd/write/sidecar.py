@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass, replace
-from hashlib import sha256 as hashed
 
 from orientd import formats, orientation, records
 from orientd.errors import OrientdError, Refused
@@ -18,6 +17,7 @@ from orientd.reasons import Reason
 from orientd.records import FileStat, Format, Method, Patch, Row, Status
 from orientd.state.journal import Intent, Journal
 from orientd.write import fix, transaction
+from orientd.write.recover import sha256_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class SidecarFixer:
     def _examine(self, row: Row) -> tuple[Format, FileStat, Sidecar]:
         """The photo's format and state, and its sidecar, if all is as it was when the photo was judged."""
         data, now = read.read_whole(row.path, disk=self.disk)
-        if not fix.is_as_judged(row, now, hashed(data).hexdigest()):
+        if not fix.is_as_judged(row, now, sha256_of(data)):
             raise Refused(Reason.CHANGED, "it changed since it was judged: scan again")
         others.check(row.path)
         format_ = format_of(row.path, data)
@@ -80,15 +80,15 @@ class SidecarFixer:
         return format_, now, sidecar_file
 
     def _run_that_made(self, row: Row, sidecar_file: Sidecar) -> int | None:
-        return self.journal.run_that_made(sidecar_file.path, row.turn, hashed(sidecar_file.data).hexdigest())
+        return self.journal.run_that_made(sidecar_file.path, row.turn, sha256_of(sidecar_file.data))
 
     def _intent(self, format_: Format, row: Row, sidecar_file: Sidecar, patch: Patch, new: int) -> Intent:
         return Intent(
             path=sidecar_file.path,
             format=format_,
             old_stat=sidecar_file.stat,
-            old_sha256=hashed(sidecar_file.data).hexdigest(),
-            new_sha256=hashed(_proved(patch, sidecar_file.data, new)).hexdigest(),
+            old_sha256=sha256_of(sidecar_file.data),
+            new_sha256=sha256_of(_proved(patch, sidecar_file.data, new)),
             patch=patch,
             old_orientation=row.orientation,
             new_orientation=new,

@@ -1,4 +1,4 @@
-"""Writes a decision to the disk: plan, prove, journal, write, verify; take back; repair what a kill interrupted.
+"""Writes one change that is planned and proved: journal, write, read back, settle.
 
 After a failed write, and after a kill, the file itself shows what happened: its hash is that of the new bytes, of the old bytes,
 or neither. So the journal says what the disk holds, whichever system call failed or was never reached.

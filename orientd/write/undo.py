@@ -1,4 +1,4 @@
-"""What was written before: which of it is meant, where it is now, and whether it is still the same."""
+"""Takes writes back: which are meant, where their files are now, and the bytes that these had."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -74,7 +74,7 @@ def last_to_undo(journal: Journal) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenWrites:
     """Writes to take back, each read from the journal when its turn comes: of a million each holds what it changed."""
 
     journal: Journal
@@ -88,7 +88,7 @@ class Chosen:
         return (moved(self.journal.write(number), self.moves) for number in self.numbers)
 
 
-def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Sequence[str]) -> Chosen:
+def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Sequence[str]) -> ChosenWrites:
     """The writes to take back, newest first: of a run, or of single files: the last to each, if `run` is None.
 
     A photo that was turned by its sidecar may be named instead of that; and a folder, which stands for what the last run that
@@ -104,7 +104,7 @@ def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Se
         nothing = "there is nothing to undo" if run is None else f"run {run} has nothing to undo"
         raise ConfigError(f"{nothing}; to list the runs: {commands.line('history')}")
     if not paths:
-        return Chosen(journal, journal.undoable_of(runs[0]), moves)
+        return ChosenWrites(journal, journal.undoable_of(runs[0]), moves)
     targets = Targets(paths)
     found: dict[str, tuple[int, list[int]]] = {}
     for write in (moved(write, moves) for number in runs for write in journal.writes(number) if write.is_undoable):
@@ -114,7 +114,7 @@ def undoable(journal: Journal, run: int | None, moves: Sequence[Move], paths: Se
                 numbers.append(write.id)
     if missing := [path for path in paths if path not in found]:
         raise ConfigError(f"nothing to undo at {', '.join(missing)}: orientd did not write there, or that was taken back already")
-    return Chosen(journal, sorted((number for _, numbers in found.values() for number in numbers), reverse=True), moves)
+    return ChosenWrites(journal, sorted((number for _, numbers in found.values() for number in numbers), reverse=True), moves)
 
 
 class Targets:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from orientd.errors import PhotoError
 from orientd.files import read
@@ -49,7 +48,7 @@ def _state(journal: Journal, write: Write) -> tuple[State, str]:
         if not _is_gone(intent.path, intent.old_stat.dev):
             return State.UNREADABLE, str(error)
         data, there = b"", False
-    held = sha256(data).hexdigest()
+    held = recover.sha256_of(data)
     if held == (intent.old_sha256 if write.status is WriteStatus.UNDONE else intent.new_sha256):
         return _undo_state(journal, write, data) if write.is_undoable else (State.HOLDS, "")
     if held == intent.old_sha256 and intent.undoes is None:

@@ -1,4 +1,4 @@
-"""The one owner of writes: lock, journal, and whatever puts a photo right."""
+"""The one owner of writes: the lock, the journal, and those who fix a photo by its tag, its pixels, a sidecar or a server."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext

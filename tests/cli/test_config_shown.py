@@ -11,7 +11,7 @@ from hypothesis import Phase, find, given
 from hypothesis import settings as settings_of_search
 from hypothesis import strategies as st
 
-from orientd.cli import settings
+from orientd.cli import config_output
 from orientd.config import OPTIONS, check_modes, load, origins
 from orientd.config.shown import source_of
 from orientd.errors import ConfigError
@@ -61,7 +61,7 @@ def printed(config, sources, encoding):
     with pytest.MonkeyPatch.context() as monkeypatch:
         stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace", newline="")
         monkeypatch.setattr(sys, "stdout", stream)
-        settings.show(config, sources)
+        config_output.show(config, sources)
         stream.flush()
         return stream.buffer.getvalue()
 

@@ -211,7 +211,9 @@ def test_a_watcher_is_told_in_words_that_stay(said):
 
 
 def test_the_states_of_a_watcher_are_those_that_it_has():
-    sources = "".join((ROOT / "orientd" / "watch" / name).read_text("utf-8") for name in ("daemon.py", "metrics.py"))
+    sources = "".join(
+        (ROOT / "orientd" / "watch" / name).read_text("utf-8") for name in ("daemon.py", "metrics.py", "throttle.py")
+    )
     assert [words for words in json_output.WATCHER_STATES if f'"{words}"' not in sources] == []
     assert KINDS["watcher"]["properties"]["state"]["enum"] == [*json_output.WATCHER_STATES.values(), "other", None]
 

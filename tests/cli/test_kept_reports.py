@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from support import sky_library
 
-from orientd.cli import looking as module
+from orientd.cli import scan_options as module
 
 
 @pytest.fixture

@@ -48,17 +48,17 @@ def watched():
     made = []
 
     def make(*folders, on_folder=lambda: None):
-        bell = Wakeup()
+        wakeup = Wakeup()
         arrivals = Arrivals(
-            [str(folder) for folder in folders], WatchOptions(), lambda _: [], print, bell.ring, on_folder=on_folder
+            [str(folder) for folder in folders], WatchOptions(), lambda _: [], print, wakeup.wake, on_folder=on_folder
         )
-        made.append((arrivals, bell))
-        return arrivals, bell
+        made.append((arrivals, wakeup))
+        return arrivals, wakeup
 
     yield make
-    for arrivals, bell in made:
+    for arrivals, wakeup in made:
         arrivals.close()
-        bell.close()
+        wakeup.close()
 
 
 def test_a_walk_takes_one_step_for_every_folder_and_one_for_every_file(tree, listed):
@@ -128,8 +128,8 @@ def test_a_library_below_a_folder_that_is_passed_over_is_watched(tmp_path, watch
 
 def test_a_folder_whose_new_name_counts_is_watched_from_then_on(tmp_path, watched):
     (tmp_path / ".part" / "2024").mkdir(parents=True)
-    arrivals, bell = watched(tmp_path)
-    ear = Ear(arrivals, bell)
+    arrivals, wakeup = watched(tmp_path)
+    ear = Ear(arrivals, wakeup)
     arrivals.check(0)
     assert watches(arrivals) == 1
     (tmp_path / ".part").rename(tmp_path / "whole")

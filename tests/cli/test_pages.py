@@ -37,7 +37,7 @@ def orientd(tmp_path, monkeypatch):
         return cli.main([str(word) for word in words], prog_name="orientd", standalone_mode=False) or ExitCode.OK
 
     yield run
-    commands.said()
+    commands.called_as()
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from PIL import Image
 from support.decodable_photos import SIZE, difference, photo, scene
 from support.fake_dali import applied, framed, grey, jpeg, noise
 
-from orientd.app import model_path
 from orientd.config import Config
 from orientd.decode.cpu import CpuDecoder
 from orientd.decode.dali import DaliDecoder, version
 from orientd.infer import engine as infer
+from orientd.pipeline.stages import chosen_model
 
 pytest.importorskip("nvidia.dali", reason='needs DALI: pip install "orientd[gpu]"')
 
@@ -143,7 +143,7 @@ def test_damage_that_the_header_does_not_show_is_an_error_or_grey(decoder):
 
 
 def test_the_bundled_model_judges_alike():
-    engine = infer.Engine(model_path(Config()))
+    engine = infer.Engine(chosen_model(Config()).path)
     size = engine.spec.input_size
     there = DaliDecoder(size, BATCH, None, lanes=1, threads=1)
     files = [jpeg(noise(1600, 1200, seed), quality=90, subsampling="4:2:0") for seed in range(3)] + [jpeg(scene(900, 600))]

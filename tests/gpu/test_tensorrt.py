@@ -17,7 +17,7 @@ from orientd.decode import dali
 from orientd.errors import EngineUnavailable
 from orientd.gpu import device as gpu
 from orientd.gpu import pool as cards
-from orientd.gpu import tensorrt
+from orientd.gpu.tensorrt import builder, libraries
 from orientd.infer import session
 from orientd.infer.session import CUDA, TENSORRT
 from orientd.pipeline.stages import chosen_model
@@ -36,7 +36,7 @@ def test_it_is_kept_where_systemd_or_the_user_says():
 @pytest.mark.parametrize(("precision", "half"), [("fp32", "0"), ("fp16", "1")])
 def test_tensorrt_comes_first_and_gets_every_shape(tmp_path, precision, half):
     limited = (CUDA, {**CARD[1], "gpu_mem_limit": "1000"})
-    (name, options), after = tensorrt._providers(limited, SHAPES, precision, tmp_path / "key", tmp_path)
+    (name, options), after = builder._providers(limited, SHAPES, precision, tmp_path / "key", tmp_path)
     assert (name, after) == (TENSORRT, limited)
     assert options == {
         "device_id": "1",
@@ -76,16 +76,16 @@ def test_libraries_are_found_where_pip_puts_them(made_for_tensorrt, tmp_path, mo
     monkeypatch.syspath_prepend(tmp_path)
     asked = []
     monkeypatch.setattr(ctypes, "CDLL", lambda path: asked.append(path) or SimpleNamespace(getInferLibVersion=lambda: 101611))
-    assert tensorrt.load() == "101611"
+    assert libraries.load() == "101611"
     assert asked[:3] == [str(wheel / "libnvinfer.so.10"), "libnvinfer_plugin.so.10", "libnvonnxparser.so.10"]
     assert asked[3:] == [str(wheel / f"libnvinfer_builder_resource_{kind}.so.10.16.1") for kind in ("sm75", "sm90")]
     monkeypatch.setenv("LD_LIBRARY_PATH", "/usr/lib/cuda")
-    assert tensorrt._environment()["LD_LIBRARY_PATH"] == f"{wheel}:/usr/lib/cuda", "for what it loads late, by name"
+    assert libraries.environment()["LD_LIBRARY_PATH"] == f"{wheel}:/usr/lib/cuda", "for what it loads late, by name"
 
 
 def test_libraries_that_are_missing_are_an_error_with_the_command_that_brings_them(made_for_tensorrt):
     with pytest.raises(EngineUnavailable, match=r'pip install "tensorrt-cu13-libs==10\.\*"'):
-        tensorrt.load()
+        libraries.load()
 
 
 def test_tensorrt_that_was_asked_for_and_is_not_there_is_an_error(orientd, photos, monkeypatch, capsys):
@@ -125,7 +125,7 @@ def test_it_takes_over_between_batches_and_never_within_one():
         opened.append(1)
         return Named("tensorrt")
 
-    eyes = tensorrt.UpgradingEngine(
+    eyes = builder.UpgradingEngine(
         Named("cuda"), SimpleNamespace(poll=lambda: "" if ready.is_set() else None), opens, told.append
     )
     road = cards.GpuPool([gpu.Gpu(Decoder(), eyes, dali.blank(), told.append)], lambda: None)
@@ -152,7 +152,7 @@ def test_one_that_cannot_be_opened_after_all_changes_nothing():
     def opens():
         raise EngineUnavailable("no room")
 
-    eyes = tensorrt.UpgradingEngine(Named("cuda"), SimpleNamespace(poll=lambda: ""), opens, told.append)
+    eyes = builder.UpgradingEngine(Named("cuda"), SimpleNamespace(poll=lambda: ""), opens, told.append)
     for _ in range(3):
         assert eyes.look_again(None) == "cuda"
     assert told == ["TensorRT cannot be used with this model (no room): going on with CUDA alone"]
@@ -161,12 +161,12 @@ def test_one_that_cannot_be_opened_after_all_changes_nothing():
 @pytest.mark.gpu
 def test_on_a_gpu_tensorrt_judges_as_cuda_does(tmp_path):
     try:
-        tensorrt.load()
+        libraries.load()
     except EngineUnavailable as error:
         pytest.skip(str(error))
     model, told = chosen_model(Config()), []
     engine = model.open([cards._provider(0, 0)])
-    eyes = tensorrt.EngineBuilder(model, "fp32", tmp_path, told.append).improved(engine, "any", cards._provider(0, 0))
+    eyes = builder.EngineBuilder(model, "fp32", tmp_path, told.append).upgrading(engine, "any", cards._provider(0, 0))
     eyes._build._child.wait(500)
     pixels = np.random.default_rng(0).integers(0, 256, (32, engine.spec.input_size, engine.spec.input_size, 3), np.uint8)
     for one, two in zip(eyes.look(pixels), engine.look(pixels), strict=True):

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 from support.onnx_graphs import sky_finder
 
-from orientd.gpu import tensorrt
+from orientd.gpu.tensorrt import builder, engine_folders, libraries
+from orientd.gpu.tensorrt.build_process import BuildProcess
 from orientd.infer import registry
 from orientd.infer.session import CPU, CUDA
 
@@ -17,19 +18,19 @@ KEY = "0123456789abcdef" * 2
 BUILT = "import json, pathlib, sys; pathlib.Path(json.loads(sys.stdin.readline())['into'], 'engine').write_text('whole')"
 NEVER_READY = """
 import ctypes, json, os, pathlib, sys
-from orientd.gpu import tensorrt
+from orientd.gpu.tensorrt import child
 order = json.loads(sys.stdin.readline())
-tensorrt._end_with_orientd()
+child.end_with_orientd()
 pathlib.Path(order["into"], "engine").write_text("half")
 open(order["tell"], "w").close()
 ctypes.PyDLL(None).pause()
 """
 ORIENTD = """
 import pathlib, signal, sys
-from orientd.gpu import tensorrt
+from orientd.gpu.tensorrt.build_process import BuildProcess
 folder, tell, program = sys.argv[1:]
 order = lambda into: {"into": str(into), "tell": tell}
-made = tensorrt.BuildProcess(order, pathlib.Path(folder), (sys.executable, "-c", program))
+made = BuildProcess(order, pathlib.Path(folder), (sys.executable, "-c", program))
 signal.pause()
 """
 
@@ -64,18 +65,18 @@ def killed(keep, tmp_path):
 
 def test_what_a_kill_left_half_built_goes_at_the_next_start_but_not_while_it_is_built(keep, killed):
     (before,) = keep.iterdir()
-    tensorrt.tidy(keep)
+    engine_folders.tidy(keep)
     assert (before / "engine").read_text() == "half"
     killed()
     assert names(before) == ["engine", "log"], "nobody was left to take it away"
-    tensorrt.tidy(keep)
+    engine_folders.tidy(keep)
     assert names(keep) == []
 
 
 def test_what_is_built_but_not_asked_for_yet_is_somebodys(keep):
-    made = tensorrt.BuildProcess(lambda into: {"into": str(into)}, keep / KEY, (sys.executable, "-c", BUILT))
-    made._child.wait(60)
-    tensorrt.tidy(keep)
+    made = BuildProcess(lambda into: {"into": str(into)}, keep / KEY, (sys.executable, "-c", BUILT))
+    made._process.wait(60)
+    engine_folders.tidy(keep)
     assert made.poll() == ""
     assert names(keep / KEY) == ["engine"]
 
@@ -87,12 +88,12 @@ def test_where_nobody_can_lock_nothing_is_taken_away(keep, killed, monkeypatch):
     killed()
     with monkeypatch.context() as patch:
         patch.setattr(fcntl, "flock", refuses)
-        tensorrt.tidy(keep)
+        engine_folders.tidy(keep)
         assert len(names(keep)) == 1
-        made = tensorrt.BuildProcess(lambda into: {"into": str(into)}, keep / KEY, (sys.executable, "-c", BUILT))
-        made._child.wait(60)
+        made = BuildProcess(lambda into: {"into": str(into)}, keep / KEY, (sys.executable, "-c", BUILT))
+        made._process.wait(60)
         assert made.poll() == ""
-    tensorrt.tidy(keep)
+    engine_folders.tidy(keep)
     assert names(keep) == [KEY]
 
 
@@ -100,16 +101,16 @@ def test_a_removal_that_is_cut_short_is_finished_at_the_next_start(keep, monkeyp
     (keep / KEY).mkdir()
     (keep / KEY / "engine").write_text("old")
     with monkeypatch.context() as patch:
-        patch.setattr(tensorrt, "_remove", lambda _: None)
-        tensorrt._discard(keep / KEY)
+        patch.setattr(engine_folders, "remove", lambda _: None)
+        engine_folders.discard(keep / KEY)
     assert not (keep / KEY).exists(), "half an engine must not have its name"
     assert len(names(keep)) == 1
-    tensorrt.tidy(keep)
+    engine_folders.tidy(keep)
     assert names(keep) == []
 
 
 def test_only_the_engines_used_last_are_kept(keep):
-    kept = [f"{number:032x}" for number in range(tensorrt._KEPT + 3)]
+    kept = [f"{number:032x}" for number in range(engine_folders._KEPT + 3)]
     for number, name in enumerate(kept):
         (keep / name).mkdir()
         (keep / name / "engine").write_text("whole")
@@ -118,29 +119,27 @@ def test_only_the_engines_used_last_are_kept(keep):
     for name in others:
         (keep / name).touch()
         os.utime(keep / name, (0, 0))
-    tensorrt.tidy(keep)
+    engine_folders.tidy(keep)
     assert names(keep) == sorted([*kept[3:], *others])
 
 
 def test_an_engine_that_is_used_again_is_used_last(keep, tmp_path, monkeypatch):
-    monkeypatch.setattr(tensorrt, "load", lambda: "101600")
-    monkeypatch.setattr(tensorrt, "_providers", lambda *_: [CPU])
+    monkeypatch.setattr(libraries, "load", lambda: "101600")
+    monkeypatch.setattr(builder, "_providers", lambda *_: [CPU])
     model = registry.Model("sky", sky_finder(tmp_path / "sky.onnx"), "file")
     engine, folders = model.open(), []
     card = (CUDA, {"device_id": "0"})
     with monkeypatch.context() as patch:
-        patch.setattr(
-            tensorrt, "BuildProcess", lambda order, folder: folders.append(folder) or SimpleNamespace(poll=lambda: None)
-        )
-        tensorrt.EngineBuilder(model, "fp32", keep, print).improved(engine, "NVIDIA T4", card)
+        patch.setattr(builder, "BuildProcess", lambda order, folder: folders.append(folder) or SimpleNamespace(poll=lambda: None))
+        builder.EngineBuilder(model, "fp32", keep, print).upgrading(engine, "NVIDIA T4", card)
     folders[0].mkdir()
     os.utime(folders[0], (0, 0))
-    for number in range(tensorrt._KEPT):
+    for number in range(engine_folders._KEPT):
         (keep / f"{number:032x}").mkdir()
         os.utime(keep / f"{number:032x}", (9, 9))
-    monkeypatch.setattr(tensorrt, "_KEPT", tensorrt._KEPT + 1)
-    assert tensorrt.EngineBuilder(model, "fp32", keep, print).improved(engine, "NVIDIA T4", card)._build is None
+    monkeypatch.setattr(engine_folders, "_KEPT", engine_folders._KEPT + 1)
+    assert builder.EngineBuilder(model, "fp32", keep, print).upgrading(engine, "NVIDIA T4", card)._build is None
     monkeypatch.undo()
-    tensorrt.tidy(keep)
+    engine_folders.tidy(keep)
     assert folders[0].exists()
-    assert len(names(keep)) == tensorrt._KEPT
+    assert len(names(keep)) == engine_folders._KEPT

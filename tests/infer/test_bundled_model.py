@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orientd import app, formats, orientation
+from orientd import formats, orientation
 from orientd.config import Config
 from orientd.decode.cpu import CpuDecoder
 from orientd.infer.engine import VIEWS, Engine
+from orientd.pipeline.stages import chosen_model
 from orientd.records import FileStat, Photo
 
 PHOTOS = Path(__file__).parents[3] / "shared" / "photos" / "val-0.zip"
@@ -17,13 +18,13 @@ PHOTOS = Path(__file__).parents[3] / "shared" / "photos" / "val-0.zip"
 
 @pytest.fixture(scope="module")
 def engine():
-    return Engine(app.model_path(Config()))
+    return Engine(chosen_model(Config()).path)
 
 
 def test_it_is_calibrated_and_fits_in_a_package(engine):
     assert (engine.spec.input_size, engine.spec.resize) == (192, "squash")
     assert 1 not in (engine.spec.temperature, engine.spec.temperature_views)
-    assert app.model_path(Config()).stat().st_size < 16 * 2**20
+    assert chosen_model(Config()).path.stat().st_size < 16 * 2**20
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -23,7 +23,7 @@ def test_every_step_works_without_a_gpu(tmp_path):
     assert found["turned"]["orientations not to the bit, round 0"] == "[]"
     assert found["isolated"]["pictures of another photo, or not to the bit"] == 0
     assert found["right"]["decisions that differ"] == 0
-    assert found["right"]["photos that only one road turns, or otherwise"] == 0
+    assert found["right"]["photos that only one path turns, or otherwise"] == 0
     assert found["right"]["decisions"].keys() >= {"keep", "fix"}, "drawings that mean nothing to the model would prove nothing"
     assert found["right"]["probabilities apart at most"] < 0.05
     assert found["half"]["fp16: probabilities apart at most"] < 0.01

@@ -174,4 +174,4 @@ def test_what_is_inside_works_without_the_checkout(wheel, tmp_path):
     assert run("-m", "orientd", "--version") == f"orientd, version {orientd.__version__}\n"
     assert "orientd" in run("-m", "orientd", "models", "verify")
     recipe = "from pathlib import Path; from orientd_training import config as c; print(c.load(Path('smoke')).name, c.__file__)"
-    assert run("-c", recipe).split() == ["smoke", str(place / "orientd_training" / "config.py")]
+    assert run("-c", recipe).split() == ["smoke", str(place / "orientd_training" / "config" / "__init__.py")]

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from orientd.records import Row, Verdict
 from orientd.report.json_lines import JsonLines
-from orientd.report.progress import JsonMeter, LineMeter, LiveMeter, Meter, Snapshot, Words, meter, said_above
+from orientd.report.progress import JsonMeter, LineMeter, LiveMeter, Meter, Snapshot, Words, meter, say_above
 
 KEEP, FIX = Row("/a.jpg", decision=Verdict.KEEP), Row("/b.jpg", decision=Verdict.FIX)
 
@@ -109,10 +109,10 @@ def test_other_things_are_counted_in_their_own_words():
 def test_what_is_said_beside_a_bar_stands_above_it(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
-    assert not said_above("nobody sees it")
+    assert not say_above("nobody sees it")
     with LiveMeter(Console(file=stream, width=60), Clock(), Words(first="reading")):
-        assert said_above("a\x1bb")
-    assert not said_above("nobody sees it")
+        assert say_above("a\x1bb")
+    assert not say_above("nobody sees it")
     text = stream.getvalue()
     assert text.index("reading") < text.index(r"a\x1bb") < text.rindex("reading")
     assert "nobody" not in text

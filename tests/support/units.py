@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from orientd.watch import systemd_units
-from orientd.watch.systemd_units import Place
+from orientd.watch.units import checks, installation
+from orientd.watch.units.manager import ServiceManager
 
 UNITS = Path(__file__).parents[2] / "systemd"
-REALLY = systemd_units._succeeds
+REALLY = checks.succeeds
 needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
 
 
@@ -31,7 +31,7 @@ def manager(tmp_path, monkeypatch):
     program.write_text(f"#!/bin/sh\ncat '{answer}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    monkeypatch.setattr(systemd_units, "_succeeds", lambda *_: True)
+    monkeypatch.setattr(checks, "succeeds", lambda *_: True)
     return answer
 
 
@@ -43,7 +43,7 @@ def installed(tmp_path):
 
     def make(user=False, fix=True):
         place = placed(tmp_path, user)
-        lines = list(systemd_units.install(place, [str(library)], fix, None if user else "daemon"))
+        lines = list(installation.install(place, [str(library)], fix, None if user else "daemon"))
         return place, library, lines
 
     return make
@@ -52,7 +52,9 @@ def installed(tmp_path):
 def placed(folder, user=False):
     """A service manager that looks for everything in a folder."""
     told = {"HOME": str(folder), "CONFIGURATION_DIRECTORY": str(folder / "etc"), "STATE_DIRECTORY": str(folder / "state")}
-    return Place(folder / "units", ("systemctl", "--user") if user else ("systemctl",), Place.of(user).units, told)
+    return ServiceManager(
+        folder / "units", ("systemctl", "--user") if user else ("systemctl",), ServiceManager.of(user).units, told
+    )
 
 
 @pytest.fixture

@@ -31,15 +31,15 @@ PATIENCE = 120.0  # for what another thread has to do; on a machine that is not 
 class Ear:
     """Knows when the kernel has told everything: its events come in order, so the end of a mark comes last."""
 
-    def __init__(self, arrivals, bell):
-        self.arrivals, self.bell, self.marks, self.gone = arrivals, bell, itertools.count(), Counter()
+    def __init__(self, arrivals, wakeup):
+        self.arrivals, self.wakeup, self.marks, self.gone = arrivals, wakeup, itertools.count(), Counter()
         self.put, arrivals._hints.put = arrivals._hints.put, self.spy
 
     def spy(self, path, hint):
         self.put(path, hint)
         if hint is Hint.GONE:
             self.gone[path] += 1
-            self.bell.ring()
+            self.wakeup.wake()
 
     def hear(self):
         for root in self.arrivals.present() if self.arrivals._roots._inotify else ():
@@ -49,7 +49,7 @@ class Ear:
             deadline = time.monotonic() + PATIENCE
             while self.gone[str(mark)] < self.tellers(root):
                 assert time.monotonic() < deadline, "the kernel told nothing"
-                self.bell.wait(0.1)
+                self.wakeup.wait(0.1)
 
     def tellers(self, root):
         """How many threads tell of a root, each in its own time: of one within another, both."""
@@ -83,11 +83,11 @@ class Library:
     def __init__(self, *paths, terms=TERMS, silent="ext4", known=(), ahead=10_000.0):
         self.now, self.said, self.offered, self.known = 0.0, [], [], set(known)
         self.mountinfo, self.slow = f"1 0 0:1 / / rw - {silent} x rw\n", 0.0
-        self.bell = Wakeup()
+        self.wakeup = Wakeup()
         roots = [str(path) for path in paths]
-        self.arrivals = Arrivals(roots, terms, self.news, self.said.append, self.bell.ring, self.mounts)
+        self.arrivals = Arrivals(roots, terms, self.news, self.said.append, self.wakeup.wake, self.mounts)
         self.arrivals._wall = lambda: time.time() + ahead
-        self.ear = Ear(self.arrivals, self.bell)
+        self.ear = Ear(self.arrivals, self.wakeup)
 
     def news(self, candidates):
         self.offered += [candidate.path for candidate in candidates]
@@ -137,7 +137,7 @@ class Library:
 
     def close(self):
         self.arrivals.close()
-        self.bell.close()
+        self.wakeup.close()
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ class Watcher(Daemon):
         self.ahead = 10_000.0  # of the dates of files: that they were written just now is for the tests that say so
         clocks = (lambda: self.now, lambda: self.day, lambda: time.time() + self.ahead)
         super().__init__(self.read(), roots, self.read, "orientd watch", self.told, log, *clocks)
-        self.ear = Ear(self.arrivals, self._bell)
+        self.ear = Ear(self.arrivals, self._wakeup)
 
     def read(self):
         environment = {name: os.environ[name] for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME") if name in os.environ}

@@ -30,7 +30,7 @@ def test_in_quiet_hours_notes_are_taken_and_nothing_else(photos):
 
 def test_on_battery_it_pauses(photos, monkeypatch):
     plugged = [False]
-    monkeypatch.setattr("orientd.watch.daemon.on_battery", lambda: not plugged[0])
+    monkeypatch.setattr("orientd.watch.throttle.on_battery", lambda: not plugged[0])
     sky_library.draw(photos / "a.jpg", 90)
     with Watcher(photos, fix="true", pause_on_battery="true") as watcher:
         watcher.after(100)

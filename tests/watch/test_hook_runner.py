@@ -183,13 +183,13 @@ def test_a_real_watcher_runs_a_real_hook(photos, tmp_path):
 def test_health_is_that_of_the_loop(photos):
     with Watcher(photos) as watcher:
         watcher.after(1000)
-        assert watcher.is_well()
+        assert watcher.status.is_well()
         watcher.now += 299
-        assert watcher.is_well()
+        assert watcher.status.is_well()
         watcher.now += 2
-        assert not watcher.is_well(), "the loop does not turn"
+        assert not watcher.status.is_well(), "the loop does not turn"
         watcher.after(0)
-        assert watcher.is_well()
+        assert watcher.status.is_well()
 
 
 def test_a_pass_and_the_last_success_are_measured(photos):

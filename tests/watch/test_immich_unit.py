@@ -9,7 +9,7 @@ from support.server_photos import landscape
 from support.units import analyse, configured, lines_of, manager, needs_systemd, opened, placed
 
 from orientd.errors import ConfigError, ExitCode
-from orientd.watch import grants, systemd_units
+from orientd.watch.units import checks, grants, installation
 
 __all__ = ["configured", "manager"]  # fixtures
 
@@ -24,7 +24,7 @@ def install(tmp_path, configured):
     def install(text, *folders, owner="daemon", user=False, fix=False):
         configured(text)
         place = placed(tmp_path, user)
-        return place, list(systemd_units.install(place, [str(folder) for folder in folders], fix, owner))
+        return place, list(installation.install(place, [str(folder) for folder in folders], fix, owner))
 
     return install
 
@@ -37,7 +37,7 @@ def test_without_a_server_there_is_no_such_unit(install, tmp_path):
     place, lines = install("", tmp_path)
     assert not [path for path in place.folder.iterdir() if "immich" in path.name]
     assert not [line for line in lines if "mmich" in line.replace("immich_url in the configuration", "")]
-    assert not [line for line in systemd_units.status(place) if "immich" in line]
+    assert not [line for line in installation.status(place) if "immich" in line]
 
 
 @pytest.mark.parametrize("with_folder", [False, True])
@@ -90,7 +90,7 @@ def test_a_key_file_of_the_configuration_takes_the_place_of_the_credential(insta
     place, lines = install(f"immich_url: https://a.example\nimmich_key_file: {key}\n")
     assert drop_in(place)[-1] == "LoadCredential="
     assert not [line for line in lines if line.startswith("But")]
-    monkeypatch.setattr(systemd_units, "_succeeds", lambda user, *command: command[-1] != str(key))
+    monkeypatch.setattr(checks, "succeeds", lambda user, *command: command[-1] != str(key))
     _, lines = install(f"immich_url: https://a.example\nimmich_key_file: {key}\n")
     assert f"But daemon cannot read {key}, which immich_key_file names: check its permissions." in lines
 
@@ -119,11 +119,11 @@ def test_the_state_may_be_elsewhere_and_a_missing_library_is_told(install, tmp_p
 
 def test_uninstall_takes_it_away(install, tmp_path):
     place, _ = install("immich_url: https://a.example", tmp_path)
-    assert f"{TIMER}: installed, inactive, inactive" in list(systemd_units.status(place))
-    assert len(list(systemd_units.uninstall(place))) == len(place.units) + 2 + 5
+    assert f"{TIMER}: installed, inactive, inactive" in list(installation.status(place))
+    assert len(list(installation.uninstall(place))) == len(place.units) + 2 + 5
     assert list(place.folder.iterdir()) == []
     place, _ = install("immich_url: https://a.example")
-    assert len(list(systemd_units.uninstall(place))) == 3
+    assert len(list(installation.uninstall(place))) == 3
 
 
 @needs_systemd

@@ -83,7 +83,7 @@ def test_what_happens_while_the_kernels_queue_is_full_is_found_and_new_folders_a
     deadline = time.monotonic() + PATIENCE
     while Loss.OVERFLOW not in library.arrivals._hints._losses:
         assert time.monotonic() < deadline
-        library.bell.wait(1)
+        library.wakeup.wait(1)
     assert library.after(10) == ["a.jpg"]
     assert "max_queued_events" in library.said[-1]
     walks = len(library.offered)
@@ -158,10 +158,10 @@ def test_hints_are_bounded_one_per_path_and_ring_once():
     assert rung == [1, 1]
 
 
-def test_a_bell_is_heard_once_however_often_it_was_rung():
-    with Wakeup() as bell:
+def test_one_wait_ends_however_often_it_was_woken():
+    with Wakeup() as wakeup:
         for _ in range(100_000):
-            bell.ring()
-        bell.wait(None)
-        assert not select.select([bell._read_end], [], [], 0)[0]
-        bell.wait(0)
+            wakeup.wake()
+        wakeup.wait(None)
+        assert not select.select([wakeup._read_end], [], [], 0)[0]
+        wakeup.wait(0)

@@ -47,7 +47,7 @@ def ended(library):
     deadline = time.monotonic() + PATIENCE
     while Loss.ENDED not in library.arrivals._hints._losses:
         assert time.monotonic() < deadline, "the kernel told nothing"
-        library.bell.wait(1)
+        library.wakeup.wait(1)
 
 
 def test_a_folder_that_was_deleted_and_made_again_is_watched_again(watched, folder, same):

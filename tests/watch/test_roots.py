@@ -53,8 +53,8 @@ def test_a_missing_root_may_be_waited_for(folder, watched):
 
 def test_a_file_is_no_root(folder):
     path = put(folder / "a.jpg")
-    with Wakeup() as bell, pytest.raises(ConfigError, match=r"run orientd scan"):
-        Arrivals([str(path)], TERMS, list, print, bell.ring)
+    with Wakeup() as wakeup, pytest.raises(ConfigError, match=r"run orientd scan"):
+        Arrivals([str(path)], TERMS, list, print, wakeup.wake)
 
 
 def test_roots_within_roots_are_each_watched_and_nothing_comes_twice(folder, watched):

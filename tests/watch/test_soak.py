@@ -106,10 +106,10 @@ class Soak:
     @contextmanager
     def held(self):
         """Nothing is judged within."""
-        self.daemon._held_until = time.monotonic() + PATIENCE
+        self.daemon._throttle.hold("the test", time.monotonic() + PATIENCE)
         yield
-        self.daemon._held_until = 0.0
-        self.daemon._bell.ring()
+        self.daemon._throttle.hold("", 0.0)
+        self.daemon._wakeup.wake()
 
     def start(self):
         self.thread.start()
@@ -118,7 +118,7 @@ class Soak:
     def stop(self):
         self.daemon._signal = 15
         if not self.error:
-            self.daemon._bell.ring()
+            self.daemon._wakeup.wake()
         self.thread.join(60)
         assert not self.thread.is_alive()
 

@@ -9,7 +9,7 @@ import pytest
 from support.units import UNITS, analyse, lines_of, needs_systemd
 
 from orientd.errors import ExitCode
-from orientd.watch import grants
+from orientd.watch.units import grants
 
 SANDBOXED = ["orientd.service", "orientd@.service", "orientd-scan.service", "orientd-immich.service"]
 EXPOSURE = 2.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orientd.watch import unit_files
+from orientd.watch.units import unit_files
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is for Linux")
 AWKWARD = [

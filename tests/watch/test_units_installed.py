@@ -18,7 +18,7 @@ from support.units import (
     written,
 )
 
-from orientd.watch import systemd_units
+from orientd.watch.units import checks, drop_ins, installation, unit_files
 
 __all__ = ["configured", "installed", "manager"]  # fixtures
 
@@ -54,7 +54,7 @@ def test_without_fix_nothing_may_be_written_and_a_user_needs_no_name(installed):
     assert written(place) == []
     assert any("It will only log" in line for line in lines)
     place, _, lines = installed(user=True)
-    text = (place.folder / systemd_units._DROP_IN).read_text()
+    text = (place.folder / drop_ins.WATCHER).read_text()
     assert "User=" not in text
     assert "linger" in lines[-1]
     assert (place.folder / "orientd.service").read_text() == (UNITS / "orientd-user.service").read_text()
@@ -64,7 +64,7 @@ def test_what_the_configuration_says_is_as_good_as_a_flag(installed, configured)
     configured("fix: true")
     place, library, lines = installed(fix=False)
     assert written(place) == ["-" + str(library).replace('"', '\\"').replace("%", "%%")]
-    assert '"--fix"' not in (place.folder / systemd_units._DROP_IN).read_text()
+    assert '"--fix"' not in (place.folder / drop_ins.WATCHER).read_text()
     assert any("fix photos that are sideways or upside down" in line for line in lines)
 
 
@@ -90,17 +90,17 @@ def test_a_home_is_that_of_the_services_user(configured, tmp_path, monkeypatch):
     monkeypatch.setattr(pwd, "getpwnam", lambda _: home)
     configured("plan: ~/plan.csv")
     place = placed(tmp_path)
-    list(systemd_units.install(place, [str(tmp_path)], False, "daemon"))
+    list(installation.install(place, [str(tmp_path)], False, "daemon"))
     assert written(place) == [f"-{tmp_path}"]
 
 
 @pytest.mark.parametrize(("model", "told"), [("/srv/m.onnx", ["model"]), ("/opt/m.onnx", []), ("", [])])
 def test_what_is_hidden_from_the_service_over_http_alone_is_told(installed, configured, monkeypatch, model, told):
-    monkeypatch.setattr(systemd_units, "_program", lambda: ["/opt/orientd/bin/orientd"])
+    monkeypatch.setattr(unit_files, "program", lambda: ["/opt/orientd/bin/orientd"])
     monkeypatch.setattr(sys, "executable", "/opt/orientd/bin/python")
     configured(f"model: {model}" if model else "")
     assert hidden_from_serving(installed()[2]) == told
-    monkeypatch.setattr(systemd_units, "_program", lambda: ["/home/me/bin/orientd"])
+    monkeypatch.setattr(unit_files, "program", lambda: ["/home/me/bin/orientd"])
     monkeypatch.setattr(sys, "executable", "/root/python/bin/python")
     assert hidden_from_serving(installed()[2]) == ["orientd", "its Python", *told]
     assert hidden_from_serving(installed(user=True)[2]) == [], "there is no such unit"
@@ -149,7 +149,7 @@ def test_a_program_as_a_hook_is_told_its_limits_and_one_that_cannot_be_run_is_to
         "on_error runs mail",
     ]
     assert not [line for line in lines if line.startswith("But")]
-    monkeypatch.setattr(systemd_units, "_succeeds", lambda user, *command: str(tmp_path / "tell") not in command)
+    monkeypatch.setattr(checks, "succeeds", lambda user, *command: str(tmp_path / "tell") not in command)
     _, _, lines = installed(fix=False)
     assert f"But daemon cannot run {tmp_path}/tell, which on_found names: check its permissions." in lines
 
@@ -162,7 +162,7 @@ def test_the_nightly_scan_may_write_the_folder_of_the_textfile(installed, config
     assert (written(place), written(place, "orientd-scan.service")) == ([], [f"-{tmp_path}/collector"])
     assert not [line for line in lines if line.startswith("But")]
     shut = (str(tmp_path / "collector"), str(tmp_path / "token"))
-    monkeypatch.setattr(systemd_units, "_succeeds", lambda user, *command: command[-1] not in shut)
+    monkeypatch.setattr(checks, "succeeds", lambda user, *command: command[-1] not in shut)
     _, _, lines = installed(fix=False)
     assert [line for line in lines if line.startswith("But")] == [
         f"But daemon cannot read {tmp_path}/token, which metrics_token_file names: check its permissions.",
@@ -187,11 +187,11 @@ def test_uninstall_takes_away_what_install_brought_and_nothing_else(installed):
     place, _, _ = installed()
     other = place.folder / "other.service"
     other.write_text("")
-    assert next(systemd_units.status(place)) == "orientd.service: installed, inactive, inactive"
-    assert len(list(systemd_units.uninstall(place))) == len(place.units) + 4
+    assert next(installation.status(place)) == "orientd.service: installed, inactive, inactive"
+    assert len(list(installation.uninstall(place))) == len(place.units) + 4
     assert list(place.folder.iterdir()) == [other]
-    assert next(systemd_units.status(place)) == "orientd.service: not installed"
-    assert list(systemd_units.uninstall(place)) == [f"Nothing of it is installed in {place.folder}."]
+    assert next(installation.status(place)) == "orientd.service: not installed"
+    assert list(installation.uninstall(place)) == [f"Nothing of it is installed in {place.folder}."]
 
 
 def test_a_manager_that_does_not_answer_is_to_be_told_later(installed, manager):
@@ -205,7 +205,7 @@ def test_a_manager_that_does_not_answer_is_to_be_told_later(installed, manager):
 def test_where_to_read_why_it_failed_is_told(installed, manager, user, command):
     manager.write_text("failed")
     place, _, _ = installed(user=user)
-    assert next(systemd_units.status(place)) == f"orientd.service: installed, failed, failed ({command} orientd.service)"
+    assert next(installation.status(place)) == f"orientd.service: installed, failed, failed ({command} orientd.service)"
 
 
 def test_one_that_runs_is_to_be_restarted(installed, manager):
@@ -219,7 +219,7 @@ def test_the_commands(orientd, tmp_path, monkeypatch, capsys):
     assert orientd("service", "install", "--user", tmp_path, tmp_path / "bin" / "..") == 0
     folder = tmp_path / "config" / "systemd" / "user"
     assert (folder / "orientd.service").exists()
-    assert (folder / systemd_units._DROP_IN).read_text().count(f'"{tmp_path}"') == 1
+    assert (folder / drop_ins.WATCHER).read_text().count(f'"{tmp_path}"') == 1
     assert orientd("service", "status", "--user") == 0
     assert "orientd.service: installed" in capsys.readouterr().out
     assert orientd("service", "uninstall", "--user") == 0

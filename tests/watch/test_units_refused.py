@@ -18,8 +18,8 @@ from support.units import (
 )
 
 from orientd.errors import ConfigError, OrientdError
-from orientd.watch import systemd_units
-from orientd.watch.systemd_units import Place
+from orientd.watch.units import checks, installation, unit_files
+from orientd.watch.units.manager import ServiceManager
 
 __all__ = ["configured", "installed", "manager"]  # fixtures
 
@@ -57,7 +57,7 @@ def test_a_users_service_reads_the_users_configuration(installed, configured):
 def test_a_name_that_no_unit_file_can_hold_is_refused(tmp_path, name, user):
     (tmp_path / name).mkdir()
     with pytest.raises(ConfigError, match="cannot be given"):
-        list(systemd_units.install(placed(tmp_path, user), [str(tmp_path / name)], True, None if user else "daemon"))
+        list(installation.install(placed(tmp_path, user), [str(tmp_path / name)], True, None if user else "daemon"))
     assert not (tmp_path / "units").exists()
 
 
@@ -81,10 +81,10 @@ def test_without_systemd_nothing_is_installed_but_all_can_be_removed(installed, 
     place, library, _ = installed()
     monkeypatch.setattr(shutil, "which", lambda *_: None)
     with pytest.raises(OrientdError, match=r"no systemd here.*orientd watch"):
-        list(systemd_units.install(placed(tmp_path / "other"), [str(library)], True, "daemon"))
+        list(installation.install(placed(tmp_path / "other"), [str(library)], True, "daemon"))
     assert not (tmp_path / "other").exists()
-    assert next(systemd_units.status(place)) == "orientd.service: installed, no systemctl here, no systemctl here"
-    assert len(list(systemd_units.uninstall(place))) == len(place.units) + 4
+    assert next(installation.status(place)) == "orientd.service: installed, no systemctl here, no systemctl here"
+    assert len(list(installation.uninstall(place))) == len(place.units) + 4
 
 
 @pytest.mark.parametrize(
@@ -100,18 +100,18 @@ def test_what_the_service_cannot_see_is_refused(what, configured, tmp_path, monk
     inside = str(seen / "link" / names.get(what, "x"))
     configured("" if what in ("folder", "orientd") else f"{what}: {[inside] if what == 'on_found' else inside}")
     if what == "orientd":
-        monkeypatch.setattr(systemd_units, "_program", lambda: [str(hidden / "bin" / "orientd")])
+        monkeypatch.setattr(unit_files, "program", lambda: [str(hidden / "bin" / "orientd")])
     with pytest.raises(ConfigError, match=r"PrivateTmp.*--user"):
-        list(systemd_units.install(place, [str(hidden if what == "folder" else seen)], False, "daemon"))
+        list(installation.install(place, [str(hidden if what == "folder" else seen)], False, "daemon"))
     assert not place.folder.exists()
 
 
 def test_what_lies_beside_a_hidden_folder_is_seen_and_a_user_sees_all(tmp_path, manager):
     (tmp_path / "tmpfoo").mkdir()
     place = replace(placed(tmp_path), hidden=(str(tmp_path / "tmp"),))
-    assert list(systemd_units.install(place, [str(tmp_path / "tmpfoo")], False, "daemon"))
-    assert set(Place.of(False).hidden) == {"/tmp", "/var/tmp"}
-    assert Place.of(True).hidden == ()
+    assert list(installation.install(place, [str(tmp_path / "tmpfoo")], False, "daemon"))
+    assert set(ServiceManager.of(False).hidden) == {"/tmp", "/var/tmp"}
+    assert ServiceManager.of(True).hidden == ()
     sandbox = lines_of("orientd.service")
     assert "PrivateTmp=yes" in sandbox
     assert "ProtectHome=read-only" in sandbox, "homes are seen"
@@ -126,23 +126,23 @@ def test_a_user_who_could_never_start_it_is_refused(configured, tmp_path, monkey
         asked.append((user.pw_name, *command))
         return "test" not in command
 
-    monkeypatch.setattr(systemd_units, "_succeeds", succeeds)
+    monkeypatch.setattr(checks, "succeeds", succeeds)
     with pytest.raises(ConfigError, match=r"daemon cannot read .*orientd\.yaml"):
-        list(systemd_units.install(placed(tmp_path), [str(tmp_path)], False, "daemon"))
+        list(installation.install(placed(tmp_path), [str(tmp_path)], False, "daemon"))
     assert asked == [
-        ("daemon", *systemd_units._program(), "--version"),
+        ("daemon", *unit_files.program(), "--version"),
         ("daemon", "test", "-r", str(tmp_path / "etc" / "orientd.yaml")),
     ]
-    monkeypatch.setattr(systemd_units, "_succeeds", lambda *_: False)
+    monkeypatch.setattr(checks, "succeeds", lambda *_: False)
     with pytest.raises(ConfigError, match=r"daemon cannot run .*not in a home"):
-        list(systemd_units.install(placed(tmp_path), [str(tmp_path)], False, "daemon"))
+        list(installation.install(placed(tmp_path), [str(tmp_path)], False, "daemon"))
     assert not (tmp_path / "units").exists()
 
 
 @pytest.mark.parametrize(("fix", "rights"), [(False, ["read"]), (True, ["read", "write"])])
 def test_a_folder_that_its_user_cannot_use_is_told(tmp_path, monkeypatch, fix, rights):
-    monkeypatch.setattr(systemd_units, "_succeeds", lambda user, *command: str(tmp_path) not in command)
-    lines = list(systemd_units.install(placed(tmp_path), [str(tmp_path)], fix, "daemon"))
+    monkeypatch.setattr(checks, "succeeds", lambda user, *command: str(tmp_path) not in command)
+    lines = list(installation.install(placed(tmp_path), [str(tmp_path)], fix, "daemon"))
     told = [line for line in lines if line.startswith("But ")]
     assert [re.findall(r"daemon cannot (\w+)", line) for line in told] == [[right] for right in rights]
 
@@ -159,7 +159,7 @@ def test_what_a_user_can_do_is_really_tried(tmp_path):
 
 def test_a_users_service_has_no_other_user(tmp_path):
     with pytest.raises(ConfigError, match="leave out --as"):
-        list(systemd_units.install(placed(tmp_path, user=True), [str(tmp_path)], True, "daemon"))
+        list(installation.install(placed(tmp_path, user=True), [str(tmp_path)], True, "daemon"))
 
 
 def test_a_program_that_systemd_could_not_start_is_refused(tmp_path, monkeypatch):
@@ -167,18 +167,18 @@ def test_a_program_that_systemd_could_not_start_is_refused(tmp_path, monkeypatch
     (tmp_path / "a$b" / "orientd").touch()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "a$b" / "python"))
     with pytest.raises(ConfigError, match=r"no folder has a \$"):
-        list(systemd_units.install(placed(tmp_path), [str(tmp_path)], True, "daemon"))
+        list(installation.install(placed(tmp_path), [str(tmp_path)], True, "daemon"))
 
 
 def test_the_service_never_runs_as_root_nor_as_nobody_known(tmp_path):
     place = placed(tmp_path)
     with pytest.raises(ConfigError, match="not run as root"):
-        list(systemd_units.install(place, [str(tmp_path)], True, pwd.getpwuid(0).pw_name))
+        list(installation.install(place, [str(tmp_path)], True, pwd.getpwuid(0).pw_name))
     with pytest.raises(ConfigError, match="no user"):
-        list(systemd_units.install(place, [str(tmp_path)], True, "no such user"))
+        list(installation.install(place, [str(tmp_path)], True, "no such user"))
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OrientdError, match="cannot be written"):
-        list(systemd_units.install(placed(tmp_path / "file"), ["/"], False, "daemon"))
+        list(installation.install(placed(tmp_path / "file"), ["/"], False, "daemon"))

@@ -1,6 +1,6 @@
-"""The whole road from photos to a measured model: prepare, fit, export, calibrate, evaluate, describe; for pages a shorter one.
+"""The whole way from photos to a measured model: prepare, fit, export, calibrate, evaluate, describe; for pages a shorter one.
 
-Whatever was stopped goes on where it was, as each step leaves its result in the folder of the road and finds it there again.
+Whatever was stopped goes on where it was, as each step leaves its result in its folder and finds it there again.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ _COMPARED: Final = 64
 Say = Callable[[str], object]
 
 
-def travel(
+def run(
     config: TrainConfig,
     out: Path,
     *,

@@ -262,14 +262,14 @@ def all_(
     notes: Any,
     overrides: tuple[str, ...],
 ) -> None:
-    """The whole road: prepare, fit, export, calibrate, evaluate, describe; stopped, the same command goes on."""
+    """Every step: prepare, fit, export, calibrate, evaluate, describe; stopped, the same command goes on."""
     from orientd_training import pipeline
     from orientd_training.config import load
     from orientd_training.report import evaluation, model_card
 
     if validation_photos and not photos:
         raise click.UsageError("--validation-photos needs --photos")
-    figures = pipeline.travel(
+    figures = pipeline.run(
         load(config, overrides),
         out,
         photos=photos,

@@ -234,14 +234,14 @@ def _slide(pen: Pen, margin: float) -> None:
         pen.ink = contrasting(random, bar)
     y = _title(pen, box, y, size * 1.7, random.choice((0, 0, 0.5))) + size
     pen.ink = ink
-    beside = random.random() < 0.4
+    side_by_side = random.random() < 0.4
     for _ in range(random.randint(2, 6)):
         if y < high - margin - size:
-            half = (box[0], wide * 0.55) if beside else box
+            half = (box[0], wide * 0.55) if side_by_side else box
             text = phrase(random, pen.language, 5)
             pen.line(half, y, text, pen.fitting(text, half[1] - half[0], size))
             y += size * 1.7
-    if beside:
+    if side_by_side:
         _picture(pen, (wide * 0.6, margin + size * 3, box[1], high - margin))
     pen.line(box, high - size, str(random.randint(2, 60)), size // 2 + 4, 1, pen.plain)
 

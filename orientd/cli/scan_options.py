@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from orientd.cli.page import with_page
+from orientd.cli.html_report import with_page
 from orientd.cli.quiet import quietly
 from orientd.cli.waiting import waiting
 from orientd.config import Config

@@ -53,7 +53,7 @@ def programs(config: Config) -> Iterator[tuple[str, str]]:
             yield name, hook[0]
 
 
-def remarks(config: Config) -> Iterator[str]:
+def limits_of_hooks(config: Config) -> Iterator[str]:
     """What to know of the hooks of a service of the machine, a line each."""
     for name, program in programs(config):
         yield (

@@ -1,5 +1,6 @@
 """Files of systemd as they are written: units that come with orientd, and drop-ins."""
 
+import sys
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,10 +35,23 @@ def quoted(*words: str, dollars: bool = True) -> str:
     return " ".join('"' + "".join(escapes.get(char, char) for char in word) + '"' for word in words)
 
 
+def program() -> list[str]:
+    """What starts orientd, by whole paths.
+
+    Raises:
+        ConfigError: its path holds a dollar sign, which systemd takes for a variable everywhere but there.
+    """
+    sibling = Path(sys.executable).with_name("orientd")
+    words = [str(sibling)] if sibling.exists() else [sys.executable, "-m", "orientd"]
+    if "$" in words[0]:
+        raise ConfigError(f"a service cannot start {printable(words[0])}: install orientd where no folder has a $ in its name")
+    return words
+
+
 def text_of(unit: str) -> str:
     """A unit as it comes with orientd: within the installed package, or next to it in a checkout."""
-    packaged = Path(__file__).parents[1] / "systemd"
-    folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "systemd"
+    packaged = Path(__file__).parents[2] / "systemd"
+    folder = packaged if packaged.is_dir() else Path(__file__).parents[3] / "systemd"
     return (folder / unit).read_text(encoding="utf-8")
 
 

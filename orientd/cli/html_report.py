@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orientd.config import Config
+from orientd.report.chosen import MOST
 
 if TYPE_CHECKING:
     from orientd.library.source import ServedPhotos
     from orientd.report.html_file import HtmlFile
-
-_MOST = 200
 
 Command = Callable[..., Any]
 
@@ -24,8 +23,8 @@ def with_page(command: Command) -> Command:
         "--html-limit",
         metavar="N",
         type=click.IntRange(1, 2_000),
-        default=_MOST,
-        help=f"Photos of each kind in that file (default: {_MOST}).",
+        default=MOST,
+        help=f"Photos of each kind in that file (default: {MOST}).",
     )
     file = click.option(
         "--html", metavar="FILE.html", help="Write a report to look at, with small pictures: one file, or one in a folder."
