@@ -31,7 +31,7 @@ def main() -> None:
     spec = PanelSpec.from_json(load_spec(given.model).panel)
     names = [path.relative_to(given.drawn) for path in sorted(given.drawn.rglob("*.jpg"))]
     photos = [AlbumPhoto(given.drawn / name, str(name), name.parts[0]) for name in names]
-    heard = panel.testimony(given.model, photos, given.kept, print)
+    heard = panel.testimony(given.model, photos, given.kept, print, ())
     kinds = np.array(heard.looks.groups)
     print("| what judges | kind | drawn | turned by mistake | fixed | to a wrong side |\n|---|---|---|---|---|---|")
     for kind in ("all", *sorted(set(kinds))):

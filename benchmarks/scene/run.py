@@ -81,7 +81,7 @@ def small_photos(given: argparse.Namespace) -> Seen:
 def whole_photos(given: argparse.Namespace, small: Seen) -> Seen:
     """What networks and witnesses say of the albums, the other networks at the temperatures that the prepared photos gave."""
     photos = albums.upright(given.albums)
-    bundled = testimony(given.bundled, photos, given.out / "evidence.jsonl", print)
+    bundled = testimony(given.bundled, photos, given.out / "evidence.jsonl", print, ())
     personal = ~np.isin(np.array(bundled.looks.groups, dtype=object), given.apart)
 
     def looks(path: Path, like: Looks) -> Looks:

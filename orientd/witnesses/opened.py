@@ -34,7 +34,13 @@ MODELS: Final[Mapping[str, tuple[type[Pages | Faces | People | Surroundings | Th
     "faces": (Faces, {"faces": "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"}),
     "people": (People, {"people": "67dc571263b4e16b2622b2b460bad3157a7b5d941eac58d768a7fbfb10d41435"}),
     "surroundings": (Surroundings, {"surroundings": "369b0b1f2a27117c05949e27c106cb66d054df0ece2f42ee5d2117af584ff90c"}),
-    "things": (Things, {"things": "46d93b9d803d978cfe1130991d43411342d832466a426a914ee12c1e8f29ae30", "layout": "9a7f7294b58b9aa6c6975191762481b07db5ad27ce5cb04511f5bffb68ea9f16"}),
+    "things": (
+        Things,
+        {
+            "things": "46d93b9d803d978cfe1130991d43411342d832466a426a914ee12c1e8f29ae30",
+            "layout": "9a7f7294b58b9aa6c6975191762481b07db5ad27ce5cb04511f5bffb68ea9f16",
+        },
+    ),
 }
 """What asks the models that come with orientd, and the SHA-256 of each file by its name; in the order of what a look costs."""
 

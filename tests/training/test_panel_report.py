@@ -149,7 +149,7 @@ def test_bad_input_is_named(album, model, sky, tmp_path, monkeypatch, capsys):
 
 
 def test_evidence_is_that_of_a_scan(album, model, sky):
-    heard = panel.testimony(model, albums.upright([album]), None, lambda text: None)
+    heard = panel.testimony(model, albums.upright([album]), None, lambda text: None, ())
     looks = predictions.shown(heard.looks)
     assert (looks.first[:, 0].argmax(-1) == 0).all()
     assert (heard.scores["sky"].argmax(-1) == 0).all()

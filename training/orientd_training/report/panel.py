@@ -88,9 +88,7 @@ def calibrate(
     return figures
 
 
-def testimony(
-    model: Path, photos: Sequence[AlbumPhoto], kept: Path | None, say: Notify, without: Sequence[str] = ()
-) -> Heard:
+def testimony(model: Path, photos: Sequence[AlbumPhoto], kept: Path | None, say: Notify, without: Sequence[str]) -> Heard:
     """What all witnesses that can be opened, but those `without`, say of the photos (see `collect`).
 
     Raises:
