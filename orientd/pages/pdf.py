@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from orientd import commands
 from orientd.decode.page_changes import Box, Changes, Turn
 from orientd.decode.skew import SIDE
 from orientd.errors import DecodeError, ReadError, Refused, Stopped
@@ -25,7 +26,6 @@ from orientd.files.syscalls import DISK, opened, worded
 from orientd.reasons import Reason
 from orientd.records import FileStat
 
-MISSING: Final = 'PDFs need PDFium: run pip install "orientd[pages]"'
 MAGIC: Final = b"%PDF-"
 DPI: Final = 300
 """At which pages are rendered that are to lose their text."""
@@ -105,7 +105,7 @@ class Pdf:
             import pypdfium2
             from pypdfium2 import raw
         except ImportError as error:
-            raise DecodeError(Reason.UNSUPPORTED, MISSING) from error
+            raise DecodeError(Reason.UNSUPPORTED, f"PDFs need PDFium: {commands.adding('pages')}") from error
         self._pdfium, self._raw = pypdfium2, raw
         with ExitStack() as failed:
             with worded(ReadError):
