@@ -1,4 +1,4 @@
-"""Files of nothing but pieces: Pillow, which reads these one by one, is stopped; what real photos have passes with room to spare."""
+"""Files of nothing but pieces: Pillow, which reads one by one, is stopped; what real photos have passes with room to spare."""
 
 from io import BytesIO
 
