@@ -2,8 +2,8 @@
 
     python -m benchmarks.hostile --megabytes 60
 
-Each file is made of as many of the smallest pieces of one kind as there is room for, has every question asked that a scan, `inspect`,
-the watcher and `serve` ask in their own process, before or after the picture is decoded in another one, and is decoded itself.
+Each file is made of as many of the smallest pieces of one kind as there is room for, has every question asked that a scan,
+`inspect`, the watcher and `serve` ask in their own process, before or after the picture is decoded in another, and is decoded.
 """
 
 import argparse
