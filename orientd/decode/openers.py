@@ -27,7 +27,7 @@ from orientd.records import Format
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # every worker would start one for each core
 
 
-_MOST_READS: Final = 2**22  # three or four for each segment or chunk, one for each stray byte: two seconds or so
+_MOST_READS: Final = 2**21  # two to four for each segment or chunk, one for each stray byte: a few seconds
 
 
 class _Counted(BytesIO):
