@@ -1,5 +1,7 @@
-"""PDFs whose page is a scan in the codecs of scanners: fax (CCITT), JBIG2 and JPEG 2000 (ISO 32000-1, 7.4.6 to 7.4.9)."""
+"""PDFs whose page is a scan in the codecs of scanners: fax (CCITT), JBIG2 and JPEG 2000 (ISO 32000-1, 7.4.6 to 7.4.9); encrypted,
+too (7.6)."""
 
+from hashlib import md5
 from io import BytesIO
 
 from PIL import Image, TiffImagePlugin
@@ -21,9 +23,12 @@ def stream(told: str, data: bytes) -> bytes:
     return f"<< {told} /Length {len(data)} >>\nstream\n".encode() + data + b"\nendstream"
 
 
-def coded_pdf(image: Image.Image, codec: str, own: str = "") -> bytes:
-    """A PDF of one page, filled by the picture in one of `CODECS`; `own` are more entries of the page."""
+def coded_pdf(image: Image.Image, codec: str, own: str = "", *, locked: bool = False) -> bytes:
+    """A PDF of one page, filled by the picture in one of `CODECS`; `own` are more entries of the page.
+
+    If `locked` it opens without a password, and may not be changed without that of its owner."""
     told, data = CODECS[codec](image)
+    key, trailer = _lock() if locked else (b"", "")
     width, height = image.size
     wide, tall = width * 0.72, height * 0.72
     return pdf(
@@ -31,16 +36,45 @@ def coded_pdf(image: Image.Image, codec: str, own: str = "") -> bytes:
         b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
         f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {wide} {tall}] /Contents 4 0 R {own}"
         " /Resources << /XObject << /I 5 0 R >> >> >>".encode(),
-        stream("", f"q {wide} 0 0 {tall} 0 0 cm /I Do Q".encode()),
-        stream(f"/Type /XObject /Subtype /Image /Width {width} /Height {height} {told}", data),
+        stream("", _locked(key, 4, f"q {wide} 0 0 {tall} 0 0 cm /I Do Q".encode())),
+        stream(f"/Type /XObject /Subtype /Image /Width {width} /Height {height} {told}", _locked(key, 5, data)),
+        trailer=trailer,
     )
+
+
+_PADDING = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
+PERMISSIONS = -64  # nothing is permitted: not to print, to change, to copy
+
+
+def _lock() -> tuple[bytes, str]:
+    """A key, and the trailer that locks with it: revision 2, no password of the user."""
+    owner = _rc4(md5((b"secret" + _PADDING)[:32]).digest()[:5], _PADDING)
+    key = md5(_PADDING + owner + PERMISSIONS.to_bytes(4, "little", signed=True) + b"\0").digest()[:5]
+    told = f"/Filter /Standard /V 1 /R 2 /P {PERMISSIONS} /O <{owner.hex()}> /U <{_rc4(key, _PADDING).hex()}>"
+    return key, f"/ID [<00> <00>] /Encrypt << {told} >>"
+
+
+def _locked(key: bytes, number: int, data: bytes) -> bytes:
+    return _rc4(md5(key + number.to_bytes(3, "little") + bytes(2)).digest()[:10], data) if key else data
+
+
+def _rc4(key: bytes, data: bytes) -> bytes:
+    box, swap, out = list(range(256)), 0, bytearray(data)
+    for place in range(256):
+        swap = (swap + box[place] + key[place % len(key)]) % 256
+        box[place], box[swap] = box[swap], box[place]
+    swap = 0
+    for at in range(len(out)):
+        place = (at + 1) % 256
+        swap = (swap + box[place]) % 256
+        box[place], box[swap] = box[swap], box[place]
+        out[at] ^= box[(box[place] + box[swap]) % 256]
+    return bytes(out)
 
 
 def _fax_data(image: Image.Image) -> bytes:
     """The picture in black and white, coded by ITU-T T.6, black being 1."""
-    image.convert("1").save(
-        out := BytesIO(), "TIFF", compression="group4", tiffinfo={TiffImagePlugin.ROWSPERSTRIP: image.height}
-    )
+    image.convert("1").save(out := BytesIO(), "TIFF", compression="group4", tiffinfo={TiffImagePlugin.ROWSPERSTRIP: image.height})
     written = Image.open(out)
     (place,), (size,) = (written.tag_v2[tag] for tag in (TiffImagePlugin.STRIPOFFSETS, TiffImagePlugin.STRIPBYTECOUNTS))
     assert written.tag_v2[TiffImagePlugin.PHOTOMETRIC_INTERPRETATION] in (0, 1)
@@ -50,7 +84,9 @@ def _fax_data(image: Image.Image) -> bytes:
 def _fax(image: Image.Image) -> tuple[str, bytes]:
     black = _black_is_1(image)
     parameters = f"/K -1 /Columns {image.width} /Rows {image.height} /BlackIs1 {str(black).lower()}"
-    return f"/ColorSpace /DeviceGray /BitsPerComponent 1 /Filter /CCITTFaxDecode /DecodeParms << {parameters} >>", _fax_data(image)
+    return f"/ColorSpace /DeviceGray /BitsPerComponent 1 /Filter /CCITTFaxDecode /DecodeParms << {parameters} >>", _fax_data(
+        image
+    )
 
 
 def _black_is_1(image: Image.Image) -> bool:
