@@ -15,8 +15,8 @@ def pdf(*objects: bytes, trailer: str = "") -> bytes:
         out += f"{number} 0 obj\n".encode() + content + b"\nendobj\n"
     table = "".join(f"{place:010} 00000 n \n" for place in places)
     size = len(objects) + 1
-    end = f"xref\n0 {size}\n0000000000 65535 f \n{table}trailer << /Size {size} /Root 1 0 R {trailer} >>\nstartxref\n{len(out)}\n%%EOF"
-    return out + end.encode()
+    end = f"trailer << /Size {size} /Root 1 0 R {trailer} >>\nstartxref\n{len(out)}\n%%EOF"
+    return out + f"xref\n0 {size}\n0000000000 65535 f \n{table}{end}".encode()
 
 
 def stream(told: str, data: bytes) -> bytes:
@@ -42,6 +42,7 @@ def coded_pdf(image: Image.Image, codec: str, own: str = "", *, locked: bool = F
     )
 
 
+_BITS = "/ColorSpace /DeviceGray /BitsPerComponent 1"
 _PADDING = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
 PERMISSIONS = -64  # nothing is permitted: not to print, to change, to copy
 
@@ -84,9 +85,8 @@ def _fax_data(image: Image.Image) -> bytes:
 def _fax(image: Image.Image) -> tuple[str, bytes]:
     black = _black_is_1(image)
     parameters = f"/K -1 /Columns {image.width} /Rows {image.height} /BlackIs1 {str(black).lower()}"
-    return f"/ColorSpace /DeviceGray /BitsPerComponent 1 /Filter /CCITTFaxDecode /DecodeParms << {parameters} >>", _fax_data(
-        image
-    )
+    told = f"{_BITS} /Filter /CCITTFaxDecode /DecodeParms << {parameters} >>"
+    return told, _fax_data(image)
 
 
 def _black_is_1(image: Image.Image) -> bool:
@@ -101,7 +101,7 @@ def _jbig2(image: Image.Image) -> tuple[str, bytes]:
     region = sides + bytes(8) + b"\0" + b"\1" + _fax_data(image)  # at 0, 0; combined by OR; coded by MMR
     found = _segment(0, 48, sides + bytes(8) + b"\0" + bytes(2)) + _segment(1, 38, region)
     decode = "/Decode [1 0]" if _black_is_1(image) else ""
-    return f"/ColorSpace /DeviceGray /BitsPerComponent 1 /Filter /JBIG2Decode {decode}", found
+    return f"{_BITS} /Filter /JBIG2Decode {decode}", found
 
 
 def _segment(number: int, kind: int, data: bytes) -> bytes:
