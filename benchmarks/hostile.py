@@ -2,8 +2,8 @@
 
     python -m benchmarks.hostile --megabytes 60
 
-Each file is made of as many of the smallest pieces of one kind as there is room for, and has every question asked that a scan,
-`inspect`, the watcher and `serve` ask in their own process, before or after the picture is decoded in another one.
+Each file is made of as many of the smallest pieces of one kind as there is room for, has every question asked that a scan,
+`inspect`, the watcher and `serve` ask in their own process, before or after the picture is decoded in another, and is decoded.
 """
 
 import argparse
@@ -16,13 +16,15 @@ from typing import Final
 from zlib import compress, crc32
 
 from orientd import formats
-from orientd.errors import Refused
+from orientd.decode.cpu import CpuDecoder
+from orientd.errors import DecodeError, Refused
 from orientd.formats import c2pa, fingerprint, jpeg, png
 from orientd.formats.footprint import footprint
 from orientd.formats.origin import origin
-from orientd.records import Format
+from orientd.records import FileStat, Format, Photo
 
 MIB: Final = 2**20
+SIDE: Final = 240
 QUESTIONS: Final[dict[str, Callable[[Format, bytes], object]]] = {
     "stored": formats.stored_orientation,
     "signed": c2pa.is_signed,
@@ -30,6 +32,7 @@ QUESTIONS: Final[dict[str, Callable[[Format, bytes], object]]] = {
     "origin": origin,
     "marks": fingerprint.marks,
     "memory": lambda kind, data: footprint(kind, data, whole=False),
+    "decode": lambda kind, data: CpuDecoder(SIDE).decode(Photo("", FileStat(0, 0, len(data), 0), kind, data, None, "")),
 }
 
 
@@ -185,7 +188,7 @@ def asked(name: str, size: int) -> tuple[int, dict[str, float], float]:
     kind, before, seconds = formats.sniff(data), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, {}
     for question, ask in QUESTIONS.items():
         began = time.process_time()
-        with suppress(Refused):
+        with suppress(Refused, DecodeError):
             ask(kind, data)
         seconds[question] = time.process_time() - began
     return len(data), seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

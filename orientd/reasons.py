@@ -82,7 +82,7 @@ class Reason(StrEnum):
     OTHERS_LIBRARY = "others_library"
     """It lies in a library that another program keeps for itself, such as Immich's own or a bundle of Apple Photos."""
     SIGNED = "signed"
-    """Its content is signed (C2PA), and any change would break the signature."""
+    """Its content is signed (a photo by C2PA, or a PDF), and any change would break the signature."""
     HARD_LINKS = "hard_links"
     """It has several names (hard links), and all of them would change."""
     FORMAT_NEVER_WRITTEN = "format_never_written"

@@ -3,7 +3,7 @@
     python -m benchmarks.cpu.plain FOLDER… --photos 8
 
 The architecture is that of the best-known published model for the task; its weights are drawn by chance, which takes the same
-time. Needs torch, timm and the exporter to ONNX (`pip install "orientd[train]"`), and ends with 2 without them.
+time. Needs torch, timm and the exporter to ONNX (`pip install ".[train]"`), and ends with 2 without them.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def main() -> None:
         import onnxscript  # noqa: F401
         import timm  # noqa: F401
     except ImportError as error:
-        print(f'{error.name} is missing: pip install "orientd[train]"', file=sys.stderr)
+        print(f'{error.name} is missing: pip install ".[train]"', file=sys.stderr)
         sys.exit(2)
     with TemporaryDirectory() as folder:
         model = session(exported(Path(folder)))

@@ -91,7 +91,7 @@ def _optional() -> Iterator[Finding]:
 
     cuda = "CUDAExecutionProvider" in available_providers()
     there = f"ONNX Runtime is made for it; to try it: {commands.line('doctor', '--provider', 'cuda')}"
-    absent = 'not there: pip install "orientd[gpu]" on a machine with an NVIDIA card'
+    absent = f"not there; on a machine with an NVIDIA card {commands.adding('gpu')}"
     yield Finding("CUDA", cuda, there if cuda else absent, needed=False, check="cuda")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orientd import commands
 from orientd.cli.helping import Command
 from orientd.cli.options import JUDGING, WALKING, WRITING, command_line, configured
 from orientd.cli.stopping import stoppable
@@ -77,7 +78,7 @@ def check_installed(command: str) -> None:
         OrientdError: says which command brings it.
     """
     if missing := [name for name in ("starlette", "uvicorn") if find_spec(name) is None]:
-        raise OrientdError(f'{command} needs {" and ".join(missing)}: run pip install "orientd[web]"')
+        raise OrientdError(f"{command} needs {' and '.join(missing)}: {commands.adding('web')}")
 
 
 def _sorted_out(paths: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:

@@ -25,12 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from orientd import orientation
+from orientd import commands, orientation
 from orientd.decode.gpu_eligible import Frame
 from orientd.errors import EngineUnavailable
 from orientd.records import FileStat, Format, Photo
 
-INSTALL: Final = 'pip install "orientd[gpu]"'
 HARDWARE_SHARE: Final = 0.9  # of a batch, for the JPEG engines; CUDA kernels decode the rest at the same time
 
 
@@ -148,7 +147,8 @@ def _load() -> Any:
     try:
         import nvidia.dali as dali
     except (ImportError, OSError) as error:
-        raise EngineUnavailable(f"DALI, which decodes on the GPU, cannot be loaded ({error}): run {INSTALL}") from error
+        advice = commands.adding("gpu")
+        raise EngineUnavailable(f"DALI, which decodes on the GPU, cannot be loaded ({error}): {advice}") from error
     return dali
 
 

@@ -1,6 +1,7 @@
 """How Pillow opens a file of each format: by the class for that format, or by a function where the class does not suffice.
 
-What is named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels.
+What is named opens nothing but its format, whereas Image.open tries them all and warns above 89 million pixels. JPEGs and PNGs,
+whose segments and chunks Pillow reads one by one in Python, are given up beyond a number that real files stay far below.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,19 +20,45 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from orientd import formats
+from orientd.errors import DecodeError
+from orientd.reasons import Reason
 from orientd.records import Format
 
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # every worker would start one for each core
 
 
+_MOST_READS: Final = 2**21  # two to four for each segment or chunk, one for each stray byte: a few seconds
+
+
+class _Counted(BytesIO):
+    """The bytes of a file, which is read in so many pieces and no more."""
+
+    _left = _MOST_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file. Raises DecodeError once it has been read too often."""
+        self._left -= 1
+        if self._left < 0:
+            raise DecodeError(Reason.DAMAGED, "it has more pieces than any program writes: compare it with a backup")
+        return super().read(size)
+
+
+def _jpeg(file: BytesIO) -> JpegImageFile:
+    return JpegImageFile(_Counted(file.getvalue()))
+
+
+def _png(file: BytesIO) -> PngImageFile:
+    return PngImageFile(_Counted(file.getvalue()))
+
+
 def bare_png(file: BytesIO) -> PngImageFile:
     """The PNG without its texts and color profile, which Pillow would unpack only to give the photo up beyond 1 MiB."""
-    return PngImageFile(BytesIO(formats.png.bare(file.getvalue())))
+    return _png(BytesIO(formats.png.bare(file.getvalue())))
 
 
 OPENERS: Final[Mapping[Format, Callable[[BytesIO], ImageFile]]] = {
-    Format.JPEG: JpegImageFile,
-    Format.MPO: JpegImageFile,
+    Format.JPEG: _jpeg,
+    Format.MPO: _jpeg,
     Format.PNG: bare_png,
     Format.WEBP: WebPImageFile,
     Format.TIFF: TiffImageFile,
@@ -40,8 +67,8 @@ OPENERS: Final[Mapping[Format, Callable[[BytesIO], ImageFile]]] = {
     Format.BMP: BmpImageFile,
     Format.GIF: GifImageFile,
     Format.JPEG2000: Jpeg2KImageFile,
-    Format.RAW: JpegImageFile,  # the preview
+    Format.RAW: _jpeg,  # the preview
 }
 """What opens a file for its pixels alone: no texts and no color profile of a PNG."""
-WITH_METADATA: Final[Mapping[Format, Callable[[BytesIO], ImageFile]]] = {**OPENERS, Format.PNG: PngImageFile}
+WITH_METADATA: Final[Mapping[Format, Callable[[BytesIO], ImageFile]]] = {**OPENERS, Format.PNG: _png}
 """What opens a file for all that it holds."""

@@ -111,9 +111,8 @@ def open_session(model: bytes, providers: Sequence[Provider], optimise: bool) ->
     try:
         import onnxruntime as ort
     except ImportError as error:
-        raise EngineUnavailable(
-            'ONNX Runtime is not installed: run pip install "orientd[cpu]", or "orientd[gpu]" for an NVIDIA GPU'
-        ) from error
+        advice = f"{commands.adding('cpu')} (docs/gpu.md says what an NVIDIA card needs)"
+        raise EngineUnavailable(f"ONNX Runtime is not installed: {advice}") from error
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -140,7 +139,5 @@ def open_session(model: bytes, providers: Sequence[Provider], optimise: bool) ->
 def _check_providers(wanted: Sequence[str], present: Sequence[str]) -> None:
     missing = [name for name in wanted if name not in present]
     if missing:
-        raise EngineUnavailable(
-            f"{', '.join(missing)} cannot run here, only {', '.join(present)}: "
-            'run pip install "orientd[gpu]" in a fresh environment, or ask for the CPU'
-        )
+        advice = f"{commands.adding('gpu')}; or ask for the CPU"
+        raise EngineUnavailable(f"{', '.join(missing)} cannot run here, only {', '.join(present)}: {advice}")

@@ -55,6 +55,10 @@ class IsolatedPages:
         text = Text(said["letters"], said["total"], said["share"])
         return Look(text, np.frombuffer(levels, np.uint8).reshape(said["shape"]) if levels else None)
 
+    def is_signed(self) -> bool:
+        """See `Pages.is_signed`."""
+        return bool(self._ask("pages_signed", self._limits)[0]["signed"])
+
     def write(self, changes: Changes, file: BinaryIO, stop: Stop) -> None:
         """See `Pages.write`; `file` has a name."""
         question = {
@@ -110,6 +114,10 @@ def _look(question: dict[str, Any]) -> Answer:
     return (said, []) if levels is None else (said | {"shape": levels.shape}, [levels.tobytes()])
 
 
+def _signed(question: dict[str, Any]) -> Answer:
+    return {"signed": _HELD.get(question).is_signed()}, []
+
+
 def _write(question: dict[str, Any]) -> Answer:
     """The file is no longer held: its pages were turned."""
     turns = {page: (quarters, rest) for page, quarters, rest in question["turns"]}
@@ -127,6 +135,7 @@ def _write(question: dict[str, Any]) -> Answer:
 TASKS: Final[Mapping[str, Callable[..., Answer]]] = {
     "pages_count": _count,
     "pages_look": _look,
+    "pages_signed": _signed,
     "pages_write": _write,
 }
 """What a child does."""

@@ -44,6 +44,10 @@ class Pages(Protocol):
         """Raises DecodeError, ReadError, MemoryError or TimeoutError."""
         ...
 
+    def is_signed(self) -> bool:
+        """True if a copy with pages changed would have a signature that does not hold. Raises as `look`."""
+        ...
+
     def write(self, changes: Changes, file: BinaryIO, stop: Stop) -> None:
         """Write the file, its pages changed, to a new and empty one.
 
@@ -70,6 +74,10 @@ class ImagePages:
         """Of a TIFF only: what else there is has one page, which a `Decoder` sees."""
         assert self._tiff
         return Look(NO_TEXT, self._tiff.levels(page, SIDE, self._max_pixels))
+
+    def is_signed(self) -> bool:
+        """Never: what signs images (C2PA) is left out of copies."""
+        return False
 
     def write(self, changes: Changes, file: BinaryIO, stop: Stop) -> None:
         """See `Pages.write`."""
@@ -127,6 +135,10 @@ class PdfPages:
             return Look(text, None)
         self._pdf.check_pictures(page, self._max_pixels)
         return Look(text, self._pdf.levels(page))
+
+    def is_signed(self) -> bool:
+        """See `Pages.is_signed`."""
+        return self._pdf.is_signed()
 
     def write(self, changes: Changes, file: BinaryIO, stop: Stop) -> None:
         """See `Pages.write`; PDFium cannot be stopped while it saves."""

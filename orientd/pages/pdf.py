@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from orientd import commands
 from orientd.decode.page_changes import Box, Changes, Turn
 from orientd.decode.skew import SIDE
 from orientd.errors import DecodeError, ReadError, Refused, Stopped
@@ -25,7 +26,6 @@ from orientd.files.syscalls import DISK, opened, worded
 from orientd.reasons import Reason
 from orientd.records import FileStat
 
-MISSING: Final = 'PDFs need PDFium: run pip install "orientd[pages]"'
 MAGIC: Final = b"%PDF-"
 DPI: Final = 300
 """At which pages are rendered that are to lose their text."""
@@ -35,6 +35,10 @@ _ASKED: Final = 2000  # letters of a page, evenly spread
 _LIFT: Final = 100_000.0  # points
 _SHARED: Final = "its pages share their content, so that none can be straightened by itself: use --no-straighten"
 _DEPTH: Final = 8  # of forms in forms on a page
+_SIGNATURE: Final = b"/ByteRange"
+_BLOCK: Final = 2**20
+_NO_REASON, _NO_PAGES = "file access error", "it has no pages: compare it with a backup"
+_LOCKED: Final = ("password", "security scheme")
 _FEWEST: Final = 30  # letters that show the orientation of a page
 _LEAST_SHARE: Final = 0.8
 
@@ -105,12 +109,13 @@ class Pdf:
             import pypdfium2
             from pypdfium2 import raw
         except ImportError as error:
-            raise DecodeError(Reason.UNSUPPORTED, MISSING) from error
+            raise DecodeError(Reason.UNSUPPORTED, f"PDFs need PDFium: {commands.adding('pages')}") from error
         self._pdfium, self._raw = pypdfium2, raw
         with ExitStack() as failed:
             with worded(ReadError):
                 self._file = failed.enter_context(opened(DISK, path, os.O_RDONLY))
             self._stream = failed.enter_context(open(self._file, "rb", closefd=False))
+            raw.FPDF_LoadDocument(b"", None)  # without pages there is no reason, and that of the failure before is given
             with self._explained():
                 self._document = pypdfium2.PdfDocument(self._stream)
             self._open = failed.pop_all()
@@ -121,6 +126,17 @@ class Pdf:
 
     def __len__(self) -> int:
         return len(self._document)
+
+    def is_signed(self) -> bool:
+        """True if a signature says which bytes of the file it covers (ISO 32000-1, 12.8.1). That is never packed or encrypted, as
+        the signature itself lies between them; PDFium knows only some of the fields. Raises ReadError."""
+        place, end = 0, b""
+        with worded(ReadError):
+            while block := os.pread(self._file, _BLOCK, place):
+                if _SIGNATURE in end + block:
+                    return True
+                place, end = place + len(block), block[-len(_SIGNATURE) :]
+        return False
 
     def levels(self, number: int) -> NDArray[np.uint8]:
         """The gray levels of a page as viewers show it, its longer side about `SIDE`."""
@@ -288,9 +304,12 @@ class Pdf:
         try:
             yield
         except self._pdfium.PdfiumError as error:
-            if "password" in str(error).lower():
+            told = str(error).lower()
+            if any(word in told for word in _LOCKED):
                 reason = "it is encrypted: save it without its password, and look at that"
                 raise DecodeError(Reason.ENCRYPTED, reason) from error
+            if _NO_REASON in told:
+                raise DecodeError(Reason.DAMAGED, _NO_PAGES) from error
             said = re.search(r"\(PDFium: (.*)\)", str(error))
             why = said[1].rstrip(".").lower() if said else str(error).rstrip(".")
             raise DecodeError(Reason.DAMAGED, f"PDFium cannot read it ({why}): compare it with a backup") from error

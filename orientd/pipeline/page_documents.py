@@ -30,6 +30,11 @@ _UNCERTAIN: Final = "where the page ends is not certain, so its copy is not crop
 _TAKEN_BY_PAGE, _TAKEN_BY_ALL = 10_000, 64 * 2**20  # bytes of memory for a copy of a PDF, and what PDFium takes
 _MOST_RENDERED: Final = 500  # pages: all pictures are held until the document is written
 
+_SIGNED: Final = (
+    "the document is signed, and the signature would not hold in a copy: print it to a new PDF, without the signature, and look"
+    " at that"
+)
+
 Stop = Callable[[], bool]
 
 
@@ -147,7 +152,17 @@ class PdfDocument:
         return len(self._document)
 
     def finding(self, page: int, ask: Ask) -> Finding:
-        """By the page's own text where that is enough. Raises DecodeError."""
+        """By the page's own text where that is enough; of a signed document no page is turned. Raises PhotoError."""
+        found = self._found(page, ask)
+        if found.verdict is PageVerdict.COPY and self._is_signed:
+            return replace(found, verdict=PageVerdict.UNSURE, code=Reason.SIGNED, reason=_SIGNED)
+        return found
+
+    @cached_property
+    def _is_signed(self) -> bool:
+        return self._document.is_signed()
+
+    def _found(self, page: int, ask: Ask) -> Finding:
         text, levels = self._document.look(page)
         if text.letters:
             self._with_text.add(page)

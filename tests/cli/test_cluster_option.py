@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from support import sky_library
 
+from orientd import commands
 from orientd.config import Config
 from orientd.errors import OrientdError
 from orientd.pipeline.cluster.actors import RayPort
@@ -34,7 +35,7 @@ def scan(photos, model, tmp_path):
 def test_without_ray_it_says_what_brings_it(scan, tmp_path):
     ran = scan("raise ImportError('no ray')", "--cluster", "auto")
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert 'Ray is not installed, which --cluster needs: run pip install "orientd[ray]"' in ran.stderr
+    assert f"Ray is not installed, which --cluster needs: {commands.adding('ray')}" in ran.stderr
     assert not (tmp_path / "r.csv").exists()
 
 

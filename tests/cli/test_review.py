@@ -5,6 +5,7 @@ import os
 import pytest
 from support import sky_library
 
+from orientd import commands
 from orientd.cli import review
 from orientd.report import page_report
 from orientd.report.csv_file import HEADER
@@ -18,7 +19,7 @@ def here(tmp_path, monkeypatch):
 def test_without_its_packages_it_names_the_command_that_brings_them(orientd, monkeypatch, capsys):
     monkeypatch.setattr(review, "find_spec", lambda name: None)
     assert orientd("review") == 1
-    assert 'review needs starlette and uvicorn: run pip install "orientd[web]"' in capsys.readouterr().err
+    assert f"review needs starlette and uvicorn: {commands.adding('web')}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

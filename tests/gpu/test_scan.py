@@ -1,5 +1,6 @@
 """Scans by the GPU road, with a stand-in for DALI or DALI on the CPU: the rows of the CPU road, or what is missing."""
 
+import re
 import sys
 from functools import partial
 
@@ -9,6 +10,7 @@ from support import sky_library
 from support.fake_dali import FakePipeline
 from support.gpu_scan import on_the_cpu, scanned
 
+from orientd import commands
 from orientd.decode import dali
 from orientd.errors import EngineUnavailable
 from orientd.infer import session
@@ -80,12 +82,12 @@ def test_what_is_missing_is_named(orientd, photos, monkeypatch, capsys):
     sky_library.library(photos, 2)
     assert orientd("scan", photos, "--provider", "cuda", "--report", photos.parent / "report.csv") == 1
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        assert 'pip install "orientd[gpu]"' in capsys.readouterr().err
+        assert commands.adding("gpu") in capsys.readouterr().err
     on_the_cpu(monkeypatch)
     monkeypatch.setitem(sys.modules, "nvidia.dali", None)
     assert orientd("scan", photos, "--provider", "cuda", "--report", photos.parent / "report.csv") == 1
     assert "DALI, which decodes on the GPU, cannot be loaded" in capsys.readouterr().err
-    with pytest.raises(EngineUnavailable, match=r'pip install "orientd\[gpu\]"'):
+    with pytest.raises(EngineUnavailable, match=re.escape(commands.adding("gpu"))):
         dali.version()
 
 

@@ -12,6 +12,7 @@ from support import fake_immich, sky_library
 from support.hook_programs import noted, noting
 from support.server_photos import landscape
 
+from orientd import commands
 from orientd.config import load
 from orientd.errors import ConfigError, ExitCode, StateError
 from orientd.pipeline.immich import library, servers
@@ -219,7 +220,7 @@ def test_hooks_are_told_the_address_and_the_textfile_is_left_to_folders(
 def test_without_httpx_the_command_that_brings_it_is_told(scan, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "httpx", None)
     assert scan("-q") == ExitCode.ERROR
-    assert 'pip install "orientd[immich]"' in capsys.readouterr().err
+    assert commands.adding("immich") in capsys.readouterr().err
 
 
 def test_servers_are_kept_and_their_names_mean_one_address(tmp_path):

@@ -16,6 +16,7 @@ from PIL import Image
 from support import fake_immich, review_pages, sky_library
 from support.server_photos import landscape, pixels
 
+from orientd import commands
 from orientd.config import load
 from orientd.errors import ExitCode, PhotoError
 from orientd.pipeline.immich import pictures as showing
@@ -181,7 +182,7 @@ def test_without_the_extra_the_command_that_brings_it_is_told_in_the_place_of_th
     assert scan() == ExitCode.OK
     monkeypatch.setitem(sys.modules, "httpx", None)
     with page_of(report) as client:
-        assert 'pip install "orientd[immich]"' in picture(client, "0.jpg").text
+        assert commands.adding("immich") in picture(client, "0.jpg").text
 
 
 def test_folders_that_are_named_leave_servers_out(orientd, scan, fake, lying, report, photos, tmp_path):

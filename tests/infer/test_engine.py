@@ -1,5 +1,6 @@
 """The engine is tested with graphs small enough to be right by construction; none of them is a trained model."""
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.onnx_graphs import SIZE, SPEC, convolutional, sky_finder
 
-from orientd import orientation
+from orientd import commands, orientation
 from orientd.errors import EngineUnavailable, ExitCode, ModelError
 from orientd.infer import engine as infer
 from orientd.infer import session
@@ -172,7 +173,7 @@ def test_a_model_that_answers_nan_is_an_error(tmp_path):
 def test_without_onnx_runtime_the_extra_to_install_is_named(tmp_path, monkeypatch):
     path = sky_finder(tmp_path / "model.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(EngineUnavailable, match=r'pip install "orientd\[cpu\]"') as caught:
+    with pytest.raises(EngineUnavailable, match=re.escape(commands.adding("cpu"))) as caught:
         Engine(path)
     assert caught.value.exit_code == ExitCode.ERROR
 

@@ -1,5 +1,6 @@
 """PDFs: how their text stands; pages turned by /Rotate keep their text, straightened scans their bytes; and faults."""
 
+import re
 import sys
 from io import BytesIO
 
@@ -8,6 +9,7 @@ import pypdfium2
 import pytest
 from support.drawn_pages import boxed_pdf, lying, page, scanned_pdf, shared_contents_pdf, text_pdf
 
+from orientd import commands
 from orientd.decode.page_changes import Changes
 from orientd.decode.skew import find_skew
 from orientd.errors import DecodeError, Refused
@@ -114,7 +116,7 @@ def test_what_cannot_be_opened_is_told(tmp_path, data, code):
 
 def test_without_pdfium_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
-    with pytest.raises(DecodeError, match=r"orientd\[pages\]"):
+    with pytest.raises(DecodeError, match=re.escape(commands.adding("pages"))):
         Pdf("a.pdf")
 
 

@@ -158,6 +158,9 @@ def test_the_program_of_the_docs_judges_a_folder_once_the_wheel_is_installed(whe
     assert said.splitlines()[-2:] == ["b.jpg cannot be judged: unknown_content", str(place / "orientd" / "__init__.py")]
     ran = subprocess.run([str(python.with_name("orientd")), "--version"], capture_output=True, text=True, check=True)
     assert ran.stdout == f"orientd, version {orientd.__version__}\n"
+    command = [str(python), "-c", "from orientd import commands; print(commands.adding('web'))"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == f"run {python} -m pip install 'starlette>=1.0' 'uvicorn>=0.30'\n"
 
 
 def test_what_is_inside_works_without_the_checkout(wheel, tmp_path):

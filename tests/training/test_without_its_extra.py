@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from orientd_training.cli import EXTRA
 
+from orientd import commands
+
 ROOT = Path(__file__).parents[2]
 WITHOUT = """
 import sys
@@ -46,9 +48,8 @@ def test_it_names_the_extra_and_what_brings_it(tmp_path, missing, arguments):
     if missing == "onnx":
         pytest.importorskip("scipy")  # it is looked for before
     done = run({missing}, *(str(word).format(tmp=tmp_path) for word in arguments))
-    assert (
-        done.stderr == f'orientd-train: {missing} is not installed; the extra "train" brings it: pip install "orientd[train]"\n'
-    )
+    brought = commands.adding("train")
+    assert done.stderr == f'orientd-train: {missing} is not installed; the extra "train" brings it: {brought}\n'
     assert done.returncode == 1
 
 

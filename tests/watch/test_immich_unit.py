@@ -8,6 +8,7 @@ from support import fake_immich, sky_library
 from support.server_photos import landscape
 from support.units import analyse, configured, lines_of, manager, needs_systemd, opened, placed
 
+from orientd import commands
 from orientd.errors import ConfigError, ExitCode
 from orientd.watch.units import checks, grants, installation
 
@@ -114,7 +115,7 @@ def test_the_state_may_be_elsewhere_and_a_missing_library_is_told(install, tmp_p
     monkeypatch.setattr(grants, "find_spec", lambda _: None)
     place, lines = install(f"immich_url: https://a.example\nstate_dir: {tmp_path}/other\n")
     assert f'ReadWritePaths="-{tmp_path}/other"' in drop_in(place)
-    assert 'But httpx is not installed, which asks Immich: pip install "orientd[immich]"' in lines
+    assert f"But httpx is not installed, which asks Immich: {commands.adding('immich')}" in lines
 
 
 def test_uninstall_takes_it_away(install, tmp_path):

@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Final
 
-from orientd import __version__
+from orientd import __version__, commands
 from orientd.config import Config
 from orientd.errors import EngineUnavailable, OrientdError
 from orientd.pipeline.cluster.crew import Lost, Node, Place
 from orientd.pipeline.cluster.judging import Judging
 
-_MISSING: Final = 'Ray is not installed, which --cluster needs: run pip install "orientd[ray]"'
 _NONE_THERE: Final = "no Ray cluster answers at {}: start one (ray start --head) or name another with --cluster ({})"
 _OTHER_VERSION: Final = (
     "the Ray cluster at {} has another version of Ray or Python than this machine: install the same on all of them ({})"
@@ -53,7 +52,7 @@ class RayPort:
         try:
             import ray
         except ImportError as error:
-            raise EngineUnavailable(_MISSING) from error
+            raise EngineUnavailable(f"Ray is not installed, which --cluster needs: {commands.adding('ray')}") from error
         self._ray, self._config = ray, config
         self._connect(address)
         self._actor = ray.remote(max_restarts=0, max_task_retries=0)(Judging)

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+from orientd import commands
 from orientd.errors import ConfigError, EngineUnavailable, LibraryUnavailable, OrientdError, PhotoError, ReadError, Stopped
 from orientd.pipeline.immich.address import Key, Server
 from orientd.pipeline.immich.edits import Edit, checked
@@ -34,7 +35,6 @@ _BUSY: Final = (429, 502, 503, 504)
 _OF_THE_WIRE: Final = ("content-encoding", "content-length", "transfer-encoding")  # of what came, not of what it holds
 _TRIES_OF_A_FAULT: Final = 3  # of the server's at one photo, say: others may be in order
 _TRUSTED: Final = "name the file of its certificate, or of who signed that, by --ca-file or immich_ca_file"
-_MISSING: Final = 'httpx is not installed, which asks Immich: pip install "orientd[immich]"'
 
 Asset = dict[str, Any]
 
@@ -70,7 +70,7 @@ class Client:
         try:
             import httpx
         except ImportError as error:
-            raise EngineUnavailable(_MISSING) from error
+            raise EngineUnavailable(f"httpx is not installed, which asks Immich: {commands.adding('immich')}") from error
         self.server, self._clock, self._httpx, self._patience = server, clock, httpx, patience
         self.trouble: OrientdError | None = None
         self._is_away = False

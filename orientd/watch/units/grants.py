@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Final
 
+from orientd import commands
 from orientd.config import Config
 from orientd.config.address import is_of_this_machine, split_address
 from orientd.config.hook import host, is_address
@@ -90,7 +91,7 @@ def missing_for_server(folder: str, config: Config) -> Iterator[str]:
     if not config.immich_key_file and not os.path.exists(file):
         yield f"But {file} is not there: put the API key of Immich into it, for root alone: install -m 600 /dev/stdin {file}"
     if not find_spec("httpx"):
-        yield 'But httpx is not installed, which asks Immich: pip install "orientd[immich]"'
+        yield f"But httpx is not installed, which asks Immich: {commands.adding('immich')}"
 
 
 def _address(host: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from orientd import commands
 from orientd.errors import ExitCode, OrientdError
 from orientd_training.cli import labels, pages
 
@@ -339,9 +340,8 @@ def main() -> None:
         missing = (error.name or "").partition(".")[0]
         if missing not in EXTRA:
             raise
-        click.echo(
-            f'orientd-train: {missing} is not installed; the extra "train" brings it: pip install "orientd[train]"', err=True
-        )
+        brought = f'the extra "train" brings it: {commands.adding("train")}'
+        click.echo(f"orientd-train: {missing} is not installed; {brought}", err=True)
         sys.exit(int(ExitCode.ERROR))
 
 

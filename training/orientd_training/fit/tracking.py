@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from orientd import commands
 from orientd.errors import ConfigError, ExitCode
 from orientd_training.config import TrainConfig
 from orientd_training.files import replacing
@@ -19,7 +20,6 @@ from orientd_training.fit import checkpoint
 
 ID = "mlflow.json"
 _LONGEST = 500
-_MISSING = 'it is not installed: run pip install "orientd[mlflow]"'
 Scalars = Mapping[str, float]
 
 
@@ -34,7 +34,7 @@ def following(config: TrainConfig, run: Path, photos: int) -> Iterator[Callable[
     """
     mlflow = _mlflow()
     if mlflow is None:
-        raise ConfigError(f"mlflow: {_MISSING}, or set mlflow to false")
+        raise ConfigError(f"mlflow: it is not installed: {commands.adding('mlflow')}, or set mlflow to false")
     known = _known(run)
     try:
         followed = mlflow.start_run(run_id=known) if known else mlflow.start_run(run_name=f"{config.name}: {run.name}")
@@ -70,7 +70,7 @@ def keep(run: Path, files: Sequence[Path], folder: str, figures: Scalars) -> str
         return ""
     mlflow = _mlflow()
     if mlflow is None:
-        return f"mlflow: {_MISSING}; the report is in {run} alone"
+        return f"mlflow: it is not installed: {commands.adding('mlflow')}; the report is in {run} alone"
     client = mlflow.MlflowClient()
     try:
         for file in files:
