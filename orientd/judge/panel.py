@@ -127,8 +127,8 @@ def doubted(logits: Scores, shares: Scores) -> Scores:
     """What is still said against each turn once the gaps to its neighbors are smaller by their `shares`."""
 
     def raised(turn: int) -> float:
-        beside = ((logits[turn - 3], shares[turn]), (logits[turn - 1], shares[turn - 1]))
-        return max(logits[turn], *(other - (1 - share) * max(other - logits[turn], 0.0) for other, share in beside))
+        neighbors = ((logits[turn - 3], shares[turn]), (logits[turn - 1], shares[turn - 1]))
+        return max(logits[turn], *(other - (1 - share) * max(other - logits[turn], 0.0) for other, share in neighbors))
 
     a, b, c, d = map(raised, range(4))
     return a, b, c, d
