@@ -277,7 +277,7 @@ def test_inspect_tells_how_the_camera_says_that_it_was_held(orientd, photos, cap
 
 def test_the_doctor_names_a_witness_that_is_damaged(orientd, capsys, monkeypatch):
     assert orientd("doctor") == 0
-    assert re.search(r"✓ +witnesses +scene, pages, faces, people, things", capsys.readouterr().out)
+    assert re.search(r"✓ +witnesses +pages, faces, people, surroundings, things", capsys.readouterr().out)
     monkeypatch.setitem(opened.MODELS, "faces", (opened.Faces, {"faces": "0" * 64}))
     assert orientd("doctor") == 0
     assert re.search(r"– +witnesses +orientd judges without its witness 'faces'", capsys.readouterr().out)
