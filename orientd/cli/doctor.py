@@ -55,13 +55,13 @@ def _engine(config: Config) -> str:
 
 
 def _witnesses(config: Config) -> str:
-    from orientd.witnesses.opened import open_witnesses
+    from orientd.witnesses.opened import MODELS, open_witnesses
 
     absent: list[str] = []
     found = open_witnesses(stages.chosen_model(config).open(), absent.append)
     if absent:
         raise ModelError("; ".join(absent))
-    return ", ".join(found)
+    return ", ".join(name for name in found if name in MODELS)
 
 
 def _decoders() -> str:
