@@ -4,10 +4,12 @@ import hashlib
 import io
 import json
 import os
+import re
 import struct
 import sys
 import zlib
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ from orientd.pages.judge import judge
 from orientd.pipeline.page_run import make_ask
 from orientd.records import Format
 from orientd.web.service.judging import Judging
+from orientd.witnesses.opened import MODELS
 
 CORPUS = Path(__file__).parents[4] / "shared" / "corpus"
 PATH = "/v1/orientation"
@@ -109,6 +112,12 @@ def test_the_answers_are_those_of_inspect(client, tmp_path):
         assert shared >= {"turn", "confidence", "probabilities", "decision", "reason_code", "sha256"}
         assert {name: usual[name] for name in shared} == {name: inspected[name] for name in shared}
         assert (usual["name"], usual["evidence"]) == (path.name, full["evidence"])
+
+
+def test_the_page_has_a_name_for_every_witness():
+    script = (files("orientd.web.service") / "static" / "picture.js").read_text(encoding="utf-8")
+    (names,) = re.findall(r"^const WITNESSES = \{(.*)\};$", script, re.MULTILINE)
+    assert {"scene", *MODELS} <= set(re.findall(r'"?([\w-]+)"?: "', names))
 
 
 def test_a_form_of_several_with_broken_ones(sky):

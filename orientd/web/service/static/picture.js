@@ -5,7 +5,7 @@ import { ask, isBusy } from "./queue.js";
 const TURNS = { 0: "as it is", 90: "turn right", 180: "upside down", 270: "turn left" };
 const ICONS = { 0: "yes", 90: "right", 180: "around", 270: "left" };
 const VERDICTS = { 90: "Turn it right", 180: "Turn it upside down", 270: "Turn it left" };
-const WITNESSES = { scene: "Scene", "scene-288": "Scene, closer", pages: "Text", faces: "Faces", people: "People", things: "Things" };
+const WITNESSES = { scene: "Scene", "scene-288": "Scene, closer", pages: "Text", faces: "Faces", people: "People", surroundings: "Surroundings", things: "Things" };
 const ENDINGS = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/tiff": "tif", "image/heic": "heic", "image/avif": "avif" };
 const BY_PREVIEW = ["png", "webp"]; // what they store of their orientation browsers may not obey
 
