@@ -42,7 +42,9 @@ class Voice:
 
     def __post_init__(self) -> None:
         if not (0 <= self.weight < math.inf and 0 <= self.cap < math.inf and 0 <= self.doubt < 1):
-            raise ModelError(f"the model states an impossible weight or cap of the witness {self.witness!r}: export it again")
+            raise ModelError(
+                f"the model states an impossible weight, cap or doubt of the witness {self.witness!r}: export it again"
+            )
 
     def against(self, scores: Scores) -> Scores:
         """What a witness with these scores says against each turn: 0 for its favorite, −cap at the least."""
@@ -51,11 +53,15 @@ class Voice:
         return a, b, c, d
 
     def doubts(self, scores: Scores) -> Scores:
-        """The share of the gap between each turn and the next one clockwise that a witness with these scores takes away."""
+        """The share, 0 to `doubt`, of the gap between each turn and the next one clockwise that a witness takes away.
+
+        Its scores are read as natural logarithms of how much speaks for each turn. One that is silent takes nothing away.
+        """
+        most = self.doubt if self.weight else 0.0
         powers = [math.exp(score - max(scores)) for score in scores]
         total, least = math.fsum(powers), min(powers)
         shares = [(power - least) / total for power in powers]
-        a, b, c, d = (4 * self.doubt * (shares[turn] * shares[turn - 3]) for turn in range(4))
+        a, b, c, d = (4 * most * (shares[turn] * shares[turn - 3]) for turn in range(4))
         return a, b, c, d
 
 
@@ -198,7 +204,14 @@ def deliberate(seen: Prediction, ask: Iterable[Question], voices: Sequence[Voice
 def is_settled(
     seen: Prediction, evidence: Sequence[Evidence], voices: Sequence[Voice], policy: Policy, waiting: Sequence[Voice]
 ) -> bool:
-    """True if the decision stays what it is whatever those who are `waiting` will say."""
+    """True if the decision stays what it is whatever those who are `waiting` will say.
+
+    Args:
+        seen: the scene network's second look, whose views count for the decision.
+        evidence: what was said so far, the scene's included.
+        voices: those of all who have spoken.
+        waiting: the voices of all who have not.
+    """
     logits, now = weighed(evidence, voices), doubts(evidence, voices)
     most = max((voice.doubt for voice in waiting), default=0.0)
     a, b, c, d = (max(share, most) for share in now)
@@ -206,7 +219,7 @@ def is_settled(
     outcomes = (
         _decided(moved, shares, seen, policy)
         for moved in _extremes(logits, math.fsum(voice.cap for voice in waiting))
-        for shares in {now, (a, b, c, d)}  # no doubt between these can be worse than both: a favorite stays one, and is less sure
+        for shares in {now, (a, b, c, d)}  # more doubt makes a favorite less sure, and no other a favorite: the ends tell all
     )
     return all(_same(found, each) for each in outcomes)
 

@@ -17,6 +17,8 @@ POLICY = Policy(prior_upright=0.99, min_confidence=0.9, min_agreement=7, second_
 NAMES = ("scene", "pages", "things", "faces")
 
 scores = st.tuples(*[st.floats(-30, 30)] * 4)
+near = st.tuples(*[st.floats(-2, 2).map(math.sin)] * 4)
+"""Scores of which each counts, and with all their bits."""
 evidence = st.lists(st.sampled_from(NAMES), unique=True).flatmap(
     lambda names: st.tuples(*(st.builds(Evidence, st.just(name), scores) for name in names))
 )
@@ -106,6 +108,25 @@ def test_what_is_open_is_not_settled() -> None:
     assert not settled(torn, Voice("faces", 1.0, 3.0))
 
 
+EVEN = Policy(prior_upright=0.25, min_confidence=0.9, min_agreement=7, second_look_below=0.5)
+
+
+@pytest.mark.parametrize(
+    ("seen", "voice", "now"),
+    [
+        (prediction(0.05, 0.85, 0.05, 0.05), Voice("faces", 1.0, 0.6), Verdict.UNSURE),  # it may gain on all others at once
+        (prediction(0.03, 0.91, 0.03, 0.03), Voice("faces", 1.0, 0.2), Verdict.FIX),  # it may lose to all others at once
+        (prediction(1e-9, 0.95, 0.05, 1e-9), Voice("faces", 1.0, 6.0), Verdict.FIX),  # another turn may be as sure
+        (prediction(0.05, 0.85, 0.05, 0.05), Voice("people", 1.0, 0.6, 0.9), Verdict.UNSURE),  # the doubt may not come
+    ],
+)
+def test_every_way_in_which_a_decision_may_change_is_thought_of(seen: Prediction, voice: Voice, now: Verdict) -> None:
+    assert decide(seen, EVEN).verdict is now
+    voices = [Voice("scene", 1.0, 99.0), voice]
+    assert not is_settled(seen, [panel.scene(seen)], voices, EVEN, [voice])
+    assert is_settled(seen, [panel.scene(seen)], voices, EVEN, [])
+
+
 def test_a_doubt_that_may_still_come_is_waited_for() -> None:
     sure = prediction(0.00004, 0.99988, 0.00004, 0.00004)
     assert decide(sure, POLICY).verdict is Verdict.FIX
@@ -121,6 +142,20 @@ def test_between_two_turns_that_are_favored_alike_the_gap_becomes_smaller_and_no
     opposite = Evidence("people", (0.0, -99.0, 0.0, -99.0))
     assert panel.doubts([opposite], [Voice("people", 1.0, 1.0, 0.3)]) == pytest.approx((0, 0, 0, 0))
     assert panel.doubts([torn], [Voice("people", 1.0, 1.0)]) == (0, 0, 0, 0)
+    assert panel.doubts([torn], [Voice("people", 0.0, 1.0, 0.3)]) == (0, 0, 0, 0), "it is silent"
+
+
+@given(near, st.integers(0, 3))
+def test_of_a_turned_photo_the_same_is_doubted_to_the_bit(said: Scores, by: int) -> None:
+    voice = Voice("people", 1.0, 1.0, 0.3)
+    assert voice.doubts(turned(said, by)) == turned(voice.doubts(said), by)
+    assert all(0 <= share <= 0.3 for share in voice.doubts(said))
+
+
+def test_the_larger_of_two_doubts_counts() -> None:
+    torn, sure = Evidence("people", (0.0, 0.0, -99.0, -99.0)), Evidence("faces", (0.0, -99.0, -99.0, -99.0))
+    voices = [Voice("people", 1.0, 1.0, 0.3), Voice("faces", 1.0, 1.0, 0.9)]
+    assert panel.doubts([torn, sure], voices) == pytest.approx((0.3, 0, 0, 0))
 
 
 @given(scores, st.tuples(*[st.floats(0, 1)] * 4))

@@ -79,6 +79,11 @@ def test_a_witness_that_is_sometimes_wildly_wrong_is_held_to_a_cap():
     assert panel_fit.loss(held, counts) < panel_fit.loss(panel_fit.fused(scores, free), counts) - 0.01
 
 
+def test_people_doubt_and_nobody_else():
+    found = panel_fit.fit(answers(11, 300, scene=1.0, people=1.0, faces=1.0))
+    assert {voice.witness: voice.doubt for voice in panel_fit.rounded(found)} == {"scene": 0, "people": 0.3, "faces": 0}
+
+
 def test_photos_count_by_their_shares():
     scores = answers(8, 2000, scene=1.0, faces=2.0)
     twice = {name: np.concatenate([its, its[:500]]) for name, its in scores.items()}
@@ -91,7 +96,9 @@ def test_photos_count_by_their_shares():
 
 def test_what_is_fused_is_what_the_panel_fuses():
     scores = answers(9, 40, scene=1.0, things=0.5, faces=3.0)
-    spoken = (Voice("scene", 1.1, 9.0), Voice("things", 0.4, 1.5), Voice("faces", 2.0, 3.0, 0.7), Voice("absent", 1.0, 1.0))
+    spoken = [Voice("scene", 1.1, 9.0), Voice("things", 0.4, 1.5), Voice("faces", 2.0, 3.0, 0.7)]
+    spoken += [Voice("silent", 0.0, 0.0, 0.99), Voice("absent", 1.0, 1.0)]
+    scores["silent"] = np.repeat(np.log([[3.0, 3.0, 3.0, 1.0]]), 40, axis=0)
     table = panel_fit.fused(scores, spoken)
     for row in range(40):
         evidence = [Evidence(name, tuple(its[row].tolist())) for name, its in scores.items()]

@@ -118,6 +118,14 @@ def test_no_upright_photo_escapes_by_a_hair(monkeypatch):
     assert 1.1 < odds[0] / odds[1] < 1.3
 
 
+def test_what_voices_fitted_on_others_turn_by_mistake_counts(monkeypatch):
+    its, part = heard(), folds(OWNERS)
+    monkeypatch.setattr(panel_trial, "MOST_WORSE", 1.0)
+    monkeypatch.setattr(panel_trial, "said_by_others", lambda *_: np.tile((0.0, 1.0, 0.0, 0.0), (360, 1)))
+    with pytest.raises(ConfigError, match="no policy keeps to 5"):
+        panel(its, part, START, 5.0, SEARCH)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_what_is_fitted_on_all_turns_no_more_by_mistake_than_is_allowed_either(seed, monkeypatch):
     its, part = heard(seed), folds(OWNERS)

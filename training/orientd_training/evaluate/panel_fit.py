@@ -3,7 +3,7 @@
 What a witness says is equivariant: of the photo shown with another turn it says the same, turned. So one row of scores a photo,
 its first column being the turn that is right, answers for all four, each as likely as the others.
 
-The least that a score can count below the witness's favourite is held to a *cut*, in the witness's own units. At given cuts the
+The least that a score can count below the witness's favorite is held to a *cut*, in the witness's own units. At given cuts the
 loss is convex in the weights (a conditional logit: McFadden 1974, in Frontiers in Econometrics), and the cap of a voice is its
 weight times its cut. Cuts are few, so they are tried.
 """
@@ -30,7 +30,7 @@ _SWEEPS: Final = 3
 
 
 def fit(scores: Scores, shares: Logits | None = None, cuts: Sequence[float] = CUTS) -> tuple[Voice, ...]:
-    """The voices that make the right turns most likely.
+    """The voices that make the right turns most likely, before any doubt; doubts are those of `DOUBTS`.
 
     Args:
         scores: of N photos.
@@ -93,14 +93,15 @@ def _against(scores: Logits, voice: Voice) -> Logits:
 
 
 def _doubts(scores: Logits, voice: Voice) -> Logits:
-    """(N, 4): of the gap between each turn and the next one clockwise."""
+    """(N, 4): `Voice.doubts` of every photo."""
     powers = np.exp(scores - scores.max(1, keepdims=True))
     shares = (powers - powers.min(1, keepdims=True)) / powers.sum(1, keepdims=True)
-    found: Logits = 4 * voice.doubt * shares * np.roll(shares, -1, axis=1)
+    found: Logits = 4 * (voice.doubt if voice.weight else 0.0) * shares * np.roll(shares, -1, axis=1)
     return found
 
 
 def _doubted(logits: Logits, shares: Logits) -> Logits:
+    """(N, 4): `orientd.judge.panel.doubted` of every photo."""
     made = logits.copy()
     for step in (-1, 1):
         other, share = np.roll(logits, step, axis=1), shares if step == -1 else np.roll(shares, 1, axis=1)
