@@ -42,9 +42,7 @@ class Voice:
 
     def __post_init__(self) -> None:
         if not (0 <= self.weight < math.inf and 0 <= self.cap < math.inf and 0 <= self.doubt < 1):
-            raise ModelError(
-                f"the model states an impossible weight, cap or doubt of the witness {self.witness!r}: export it again"
-            )
+            raise ModelError(f"the model states an impossible weight, cap or doubt of {self.witness!r}: export it again")
 
     def against(self, scores: Scores) -> Scores:
         """What a witness with these scores says against each turn: 0 for its favorite, −cap at the least."""

@@ -116,7 +116,7 @@ EVEN = Policy(prior_upright=0.25, min_confidence=0.9, min_agreement=7, second_lo
     [
         (prediction(0.05, 0.85, 0.05, 0.05), Voice("faces", 1.0, 0.6), Verdict.UNSURE),  # it may gain on all others at once
         (prediction(0.03, 0.91, 0.03, 0.03), Voice("faces", 1.0, 0.2), Verdict.FIX),  # it may lose to all others at once
-        (prediction(1e-9, 0.95, 0.05, 1e-9), Voice("faces", 1.0, 6.0), Verdict.FIX),  # another turn may be as sure
+        (prediction(0.05, 0.5, 0.4, 0.05), Voice("faces", 1.0, 0.6), Verdict.UNSURE),  # of another turn
         (prediction(0.05, 0.85, 0.05, 0.05), Voice("people", 1.0, 0.6, 0.9), Verdict.UNSURE),  # the doubt may not come
     ],
 )
