@@ -6,7 +6,7 @@ from typing import Final, Self
 from orientd.config import Config
 from orientd.judge.policy import Policy
 
-JUDGEMENT: Final = "4"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
+JUDGEMENT: Final = "5"  # raise it when decoding or judging changes its answers, so that cached ones are dropped
 
 
 @dataclass(frozen=True, slots=True)

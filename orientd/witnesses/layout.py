@@ -17,7 +17,7 @@ Numbers = NDArray[np.float32]
 
 
 def features(seen: Mapping[str, Numbers], height: int, width: int) -> Numbers:
-    """(1, F): the mean of each channel over the upper, the middle and the lower third of a picture.
+    """(1, F): the mean over the upper, the middle and the lower third of a picture, channel by channel of map after map.
 
     seen: the `MAPS` of a canvas in whose upper left corner the picture of that many pixels is, (1, channels, rows, columns) each.
     """
@@ -26,7 +26,7 @@ def features(seen: Mapping[str, Numbers], height: int, width: int) -> Numbers:
 
 
 def _thirds(cells: Numbers, side: int, height: int, width: int) -> Numbers:
-    """(channels, 3)."""
+    """(channels, 3): the means of each channel of one map, (channels, rows, columns) with cells of `side` pixels."""
     _, rows, columns = cells.shape
     across, down = _shares(columns, side, width, 1)[0], _shares(rows, side, height, THIRDS)
     lines = np.einsum("crx,x->cr", cells, across)  # not by BLAS, whose sums may depend on its threads
@@ -37,6 +37,6 @@ def _thirds(cells: Numbers, side: int, height: int, width: int) -> Numbers:
 def _shares(cells: int, side: int, length: int, parts: int) -> Numbers:
     """(parts, cells): how much each cell counts in the mean over each of so many equal parts of a length in pixels."""
     edges, starts = np.linspace(0, length, parts + 1), side * np.arange(cells)
-    within = np.minimum(edges[1:, None], np.minimum(starts + side, length)) - np.maximum(edges[:-1, None], starts)
+    within = np.minimum(edges[1:, None], starts + side) - np.maximum(edges[:-1, None], starts)
     shares = np.maximum(within, 0)
     return np.asarray(shares / shares.sum(1, keepdims=True), np.float32)

@@ -42,7 +42,7 @@ MODELS: Final[Mapping[str, tuple[type[Pages | Faces | People | Surroundings | Th
         },
     ),
 }
-"""What asks the models that come with orientd, and the SHA-256 of each file by its name; in the order of what a look costs."""
+"""What asks the models that come with orientd, and the SHA-256 of each file by its name."""
 
 LETTERS: Final = "6dc9970779f889044dfa07c65075f43bc6797f0a42b4bc83d4f8d06e996537b4"
 """The SHA-256 of letters.onnx, which hears pages alone, never photos of a scan."""

@@ -1,4 +1,4 @@
-"""The scene as a whole, from four looks at it by the model in use at another side than usual, or by another."""
+"""The scene as a whole, from four looks at it: by the model in use at another size than usual, or by another model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from orientd.witnesses.views import Pixels, by_turn, squashed, turned
 
 
 class Scene:
-    """See `Witness`. A network that learned from mirror images, too, may be shown these: four looks do as well as eight."""
+    """See `Witness`. The network, whose training mirrored pictures, may be shown mirror images."""
 
     def __init__(self, name: str, side: int, logits: Callable[[NDArray[np.uint8]], NDArray[Any]]) -> None:
         """`logits` answers pictures (N, side, side, 3) with (N, 4), as a graph of orientd does."""

@@ -9,6 +9,7 @@ from orientd.infer.session import Graph
 from orientd.witnesses.scene import Scene
 
 SIDE: Final = 256
+"""Of the squares that the network is shown, in pixels."""
 
 
 class Surroundings(Scene):

@@ -1,4 +1,4 @@
-"""Things that a detector of 80 kinds recognises, most of them at the turn at which a photo is upright, and its layout.
+"""Things that a detector of 80 kinds recognizes, most of them at the turn at which a photo is upright, and its layout.
 
 YOLOX-Nano (Ge et al. 2021, arXiv:2107.08430), trained on COCO, whose photos are upright.
 """
@@ -52,7 +52,10 @@ class Things:
         self._detector, self._upright = detector, upright
 
     def look(self, picture: Pixels) -> Evidence | None:
-        """At each turn the sum of confidences, and the score of its layout; None if no turn differs from another."""
+        """At each turn the sum of confidences, and the score of its layout; None if no turn differs from another.
+
+        The note and the frames are of the turn at which things are recognized best, which need not have the highest score.
+        """
         seen = list(looks(self._detector, picture))
         found = [(look.turn, look.frame(*thing)) for look, answer in seen for thing in _found(answer)]
         named = [(turn, thing.sure) for turn, thing in found]

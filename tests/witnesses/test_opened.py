@@ -40,6 +40,23 @@ def test_a_witness_of_two_files_cannot_be_asked_without_one_of_them(tmp_path):
     assert askable(MODELS, 288, folder) == tuple(name for name in MODELS if name != "pages")
 
 
+@pytest.mark.parametrize(("file", "name"), [("layout", "things"), ("things", "things"), ("surroundings", "surroundings")])
+@pytest.mark.parametrize("content", [None, b"", b"damaged"])
+def test_without_one_of_its_files_a_witness_is_not_asked_and_all_others_are(engine, tmp_path, file, name, content):
+    for each in FOLDER.glob("*.onnx"):
+        (tmp_path / each.name).symlink_to(each)
+    (tmp_path / f"{file}.onnx").unlink()
+    if content is not None:
+        (tmp_path / f"{file}.onnx").write_bytes(content)
+    told = []
+    assert askable(MODELS, 288, tmp_path) == tuple(other for other in MODELS if other != name)
+    found = open_witnesses(engine, told.append, tmp_path)
+    assert [other for other, witness in found.items() if witness is None] == [name]
+    assert len(told) == 1
+    assert f"without its witness {name!r}" in told[0]
+    assert f"{file}.onnx" in told[0]
+
+
 def test_one_that_is_missing_or_damaged_is_told_and_the_others_speak(engine, tmp_path):
     folder = tmp_path / "witnesses"
     shutil.copytree(FOLDER, folder)

@@ -25,6 +25,8 @@ _AT_ONCE: Final = 1000
 def collected(paths: Sequence[Path], detector: Graph, kept: Path) -> Layouts:
     """The layouts of all photos in folders and zips that can be decoded. Stopped, the same call goes on with what `kept` holds.
 
+    Nothing in `kept` says what it was made from: it is for the same paths and the same detector alone.
+
     Raises:
         ConfigError: a source cannot be read, or none of the photos can be decoded.
     """

@@ -49,7 +49,7 @@ def make(name: str, folder: Path) -> bytes:
 
 
 def with_maps(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The detector of things with its `MAPS` as outputs more."""
+    """The detector of things with its `MAPS` as further outputs."""
     made = onnx.ModelProto()
     made.CopyFrom(model)
     for name, inner in zip(MAPS, NECK, strict=True):
