@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 from support.blobs import library
 
 from orientd.errors import ConfigError
@@ -64,6 +65,16 @@ def test_each_photo_is_described_at_four_turns_and_asked_about_once(tmp_path, mo
     assert np.array_equal(layouts.collected([folder], detector, tmp_path / "kept"), found)
     assert detector.asked == 4 * (photos + again)
     assert 0 < again < photos
+
+
+def test_the_first_turn_is_the_upright_one(tmp_path):
+    picture = np.zeros((300, 400, 3), np.uint8)
+    picture[:150] = 200
+    (tmp_path / "in").mkdir()
+    Image.fromarray(picture).save(tmp_path / "in" / "sky.png")
+    (found,) = layouts.collected([tmp_path / "in"], Detector(), tmp_path / "kept")
+    upper, lower = found[:, 0].astype(float), found[:, 2].astype(float)
+    assert np.sign((upper - lower).round(1)).tolist() == [1, 0, -1, 0]
 
 
 def test_no_photo_at_all_is_an_error(tmp_path):
