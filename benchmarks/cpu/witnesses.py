@@ -3,7 +3,7 @@
     python -m benchmarks.cpu.witnesses PHOTO [PHOTO …] [--rounds 5]
 
 Each round asks every witness about every photo in turn (A B C A B C …), so that what else the machine does falls on all
-of them. A look of a witness is all that it needs to judge one photo: four turns or eight views. The table also has the decoding
+of them. A look of a witness is all that it needs to judge one photo: four turns. The table also has the decoding
 for the first look and the decoding for the witnesses (`Decoder.fitted`). All in one process, without isolation.
 """
 

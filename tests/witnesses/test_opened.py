@@ -74,6 +74,11 @@ def test_one_that_is_missing_or_damaged_is_told_and_the_others_speak(engine, tmp
     assert "cannot be read" in told[1]
 
 
+def test_a_panel_from_before_may_name_a_closer_look_at_the_scene():
+    assert askable(("scene-288", "things"), 288) == ("scene-288", "things")
+    assert askable(("scene-288", "scene-256", "owls", "things"), 0) == ("things",)
+
+
 def test_a_model_of_one_size_has_no_second_scene(tmp_path):
     file = onnx_graphs.sky_finder(tmp_path / "other.onnx")
     assert tuple(open_witnesses(Engine(file), lambda _: None)) == tuple(MODELS)
